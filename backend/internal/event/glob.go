@@ -1,0 +1,182 @@
+package event
+
+// globMeta are the characters with a meaning in a glob.
+const globMeta = `*?[\`
+
+// Glob is a compiled pattern with the meaning that Redis gives to it in
+// PSUBSCRIBE and KEYS: it works on bytes, * is any run, ? any one, [a-c] and [^x] a
+// set, and \ takes the next character literally.
+type Glob []token
+
+type tokenKind uint8
+
+const (
+	char tokenKind = iota // exactly token.char
+	set                   // one byte of token.set; ? is the full set
+	star                  // any run of bytes
+)
+
+type token struct {
+	kind tokenKind
+	char byte
+	set  *byteSet
+}
+
+type byteSet [256]bool
+
+var anyByte = func() *byteSet {
+	var s byteSet
+	for i := range s {
+		s[i] = true
+	}
+	return &s
+}()
+
+// CompileGlob compiles a pattern. There are no invalid ones: like Redis, it reads
+// an unclosed set to the end, and a final \ as itself.
+func CompileGlob(pattern string) Glob {
+	g := make(Glob, 0, len(pattern))
+	for i := 0; i < len(pattern); i++ {
+		switch c := pattern[i]; {
+		case c == '*':
+			g = append(g, token{kind: star})
+		case c == '?':
+			g = append(g, token{kind: set, set: anyByte})
+		case c == '[':
+			var s *byteSet
+			s, i = compileSet(pattern, i+1)
+			g = append(g, token{kind: set, set: s})
+		case c == '\\' && i+1 < len(pattern):
+			i++
+			g = append(g, token{kind: char, char: pattern[i]})
+		default:
+			g = append(g, token{kind: char, char: c})
+		}
+	}
+	return g.normalised()
+}
+
+// compileSet reads the set whose first byte is pattern[i] and returns it with the
+// index of its closing bracket.
+func compileSet(pattern string, i int) (*byteSet, int) {
+	var s byteSet
+	negated := i < len(pattern) && pattern[i] == '^'
+	if negated {
+		i++
+	}
+	for ; i < len(pattern) && pattern[i] != ']'; i++ {
+		switch {
+		case pattern[i] == '\\' && i+1 < len(pattern):
+			i++
+			s[pattern[i]] = true
+		case i+2 < len(pattern) && pattern[i+1] == '-':
+			lo, hi := min(pattern[i], pattern[i+2]), max(pattern[i], pattern[i+2])
+			for c := int(lo); c <= int(hi); c++ {
+				s[c] = true
+			}
+			i += 2
+		default:
+			s[pattern[i]] = true
+		}
+	}
+	if negated {
+		for c := range s {
+			s[c] = !s[c]
+		}
+	}
+	return &s, i
+}
+
+// normalised writes each run of * and ? as its ?s and then one *, so that equal
+// runs compare equal and matching never meets two stars in a row.
+func (g Glob) normalised() Glob {
+	out := g[:0]
+	pending := false
+	for _, t := range g {
+		if t.kind == star {
+			pending = true
+			continue
+		}
+		if pending && t.set != anyByte {
+			out = append(out, token{kind: star})
+			pending = false
+		}
+		out = append(out, t)
+	}
+	if pending {
+		out = append(out, token{kind: star})
+	}
+	return out
+}
+
+func (g Glob) isGlob() bool {
+	for _, t := range g {
+		if t.kind != char {
+			return true
+		}
+	}
+	return false
+}
+
+func (t token) matches(c byte) bool {
+	return t.kind == char && t.char == c || t.kind == set && t.set[c]
+}
+
+// Match reports whether name is one of the names that g stands for. It takes at
+// most len(g)·len(name) steps, whatever the pattern.
+func (g Glob) Match(name string) bool {
+	i, j := 0, 0
+	lastStar, retry := -1, 0 // where to go on when a later token fails
+	for j < len(name) {
+		switch {
+		case i < len(g) && g[i].kind == star:
+			lastStar, retry = i, j
+			i++
+		case i < len(g) && g[i].matches(name[j]):
+			i++
+			j++
+		case lastStar >= 0:
+			retry++
+			i, j = lastStar+1, retry
+		default:
+			return false
+		}
+	}
+	return i == len(g) || i == len(g)-1 && g[i].kind == star
+}
+
+// Covers reports whether every name that matches other matches g too. The answer
+// true is always right; false may be wrong where a star of g would have to cover
+// different parts of other for different names.
+func (g Glob) Covers(other Glob) bool {
+	// reach[j] tells whether g[:i] covers other[:j]; computed row by row.
+	reach := make([]bool, len(other)+1)
+	reach[0] = true
+	for _, t := range g {
+		next := make([]bool, len(other)+1)
+		for j := range next {
+			if t.kind == star {
+				next[j] = reach[j] || j > 0 && next[j-1]
+			} else {
+				next[j] = j > 0 && reach[j-1] && t.covers(other[j-1])
+			}
+		}
+		reach = next
+	}
+	return reach[len(other)]
+}
+
+func (t token) covers(u token) bool {
+	switch {
+	case u.kind == star:
+		return false
+	case u.kind == char:
+		return t.matches(u.char)
+	}
+	for c := range 256 {
+		if u.set[c] && !t.matches(byte(c)) {
+			return false
+		}
+	}
+	return true
+}
