@@ -1,0 +1,203 @@
+// Package journal holds the recent events of a topic, or of a list of topics, as
+// the bytes that go to clients: encoded once, in contiguous segments, bounded in
+// number and size. A subscriber is nothing but a position in it. The package does
+// not know where events come from, who reads them, or what a topic is.
+package journal
+
+import (
+	"sync"
+)
+
+// Limits bounds what a journal holds. The newest frame is always held, whatever
+// its size.
+type Limits struct {
+	Events int // at most so many frames
+	Bytes  int // at most so many bytes of frames
+}
+
+// Frame is one encoded block of an event stream, in the parts that its readers
+// need apart. The bytes belong to the journal that gave the frame, or to the caller
+// who appends it, and are not changed.
+type Frame struct {
+	Qualifier string // the id's topic, with its separator; empty where ids have none
+	Cursor    []byte // the position after this frame
+	Body      []byte // everything behind the id line
+	Lost      int64  // for a gap: the number of lost events, or -1; else 0
+	Next      uint64 // the position after this frame; set on reading
+}
+
+// Span is how many numbers the frame takes: one an event, so that a difference of
+// numbers is a count of events, lost ones included.
+func (f *Frame) Span() uint64 {
+	return uint64(max(f.Lost, 1))
+}
+
+// Waker is told that a journal has grown.
+type Waker interface {
+	// Wake is called after frames were appended. It must not block, nor call the
+	// journal.
+	Wake()
+}
+
+// Journal is a bounded log of frames. Events are numbered from 1; a position is
+// the number of the event that comes next. Any number of goroutines may read while
+// one appends.
+type Journal struct {
+	limits Limits
+
+	mu       sync.RWMutex
+	segments []*segment // the oldest first; empty while no frame is held
+	frames   int        // how many frames are held
+	bytes    int        // their size
+	tail     uint64     // number of the oldest event held, or head if there is none
+	head     uint64     // number of the next event
+	base     []byte     // cursor of the position tail
+	unknown  uint64     // the newest evicted gap of unknown size lies before this number
+
+	watch    sync.Mutex
+	watchers map[Waker]struct{}
+}
+
+// First is the first position of every journal.
+const First = 1
+
+// New returns an empty journal; base is the cursor of its [First] position.
+func New(limits Limits, base string) *Journal {
+	return &Journal{limits: limits, head: First, tail: First, base: []byte(base), watchers: make(map[Waker]struct{})}
+}
+
+// Head returns the position behind the newest event, and its cursor.
+func (j *Journal) Head() (uint64, string) {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return j.head, j.cursorAt(j.head)
+}
+
+// Tail returns the position of the oldest event held, and its cursor.
+func (j *Journal) Tail() (uint64, string) {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return j.tail, string(j.base)
+}
+
+// Back returns the position n frames before the head, or the tail where fewer are
+// held, and its cursor.
+func (j *Journal) Back(n int) (uint64, string) {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	for i := len(j.segments) - 1; i >= 0 && n > 0; i-- {
+		s := j.segments[i]
+		if held := s.held(); n >= held {
+			n -= held
+			continue
+		}
+		pos := s.recs[len(s.recs)-n].seq
+		return pos, j.cursorAt(pos)
+	}
+	if n == 0 {
+		return j.head, j.cursorAt(j.head)
+	}
+	return j.tail, string(j.base)
+}
+
+// Bytes returns the size of the frames held.
+func (j *Journal) Bytes() int {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return j.bytes
+}
+
+// Lost returns how many events lie between a position and the tail, and so can no
+// longer be read, or -1 where a gap of unknown size was among them.
+func (j *Journal) Lost(from uint64) int64 {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	switch {
+	case from >= j.tail:
+		return 0
+	case from < j.unknown:
+		return -1
+	}
+	return int64(j.tail - from)
+}
+
+// cursorAt returns the cursor of a position that is held.
+func (j *Journal) cursorAt(pos uint64) string {
+	if i, k := j.find(pos); k > 0 {
+		return string(j.segments[i].frame(k - 1).Cursor)
+	} else if i > 0 {
+		s := j.segments[i-1]
+		return string(s.frame(len(s.recs) - 1).Cursor)
+	}
+	return string(j.base)
+}
+
+// Append adds a frame and returns its number. Frames come from one goroutine at a
+// time.
+func (j *Journal) Append(f Frame) uint64 {
+	j.mu.Lock()
+	seq := j.head
+	j.writable(f.size()).append(seq, &f)
+	j.head += f.Span()
+	j.frames++
+	j.bytes += f.size()
+	for j.frames > 1 && (j.frames > j.limits.Events || j.bytes > j.limits.Bytes) {
+		j.evict()
+	}
+	j.mu.Unlock()
+
+	j.watch.Lock()
+	defer j.watch.Unlock()
+	for w := range j.watchers {
+		w.Wake()
+	}
+	return seq
+}
+
+// writable returns the newest segment if a frame of that size fits in it, else a
+// new one, larger than the last so that quiet topics stay small.
+func (j *Journal) writable(size int) *segment {
+	capacity := minSegment
+	if n := len(j.segments); n > 0 {
+		last := j.segments[n-1]
+		if last.fits(size) {
+			return last
+		}
+		capacity = min(2*cap(last.buf), maxSegment)
+	}
+	s := newSegment(max(capacity, size))
+	j.segments = append(j.segments, s)
+	return s
+}
+
+// evict gives up the oldest frame, and its segment when that was the last in it.
+func (j *Journal) evict() {
+	s := j.segments[0]
+	f := s.frame(s.first)
+	s.first++
+	j.frames--
+	j.bytes -= f.size()
+	j.tail += f.Span()
+	j.base = append(j.base[:0], f.Cursor...)
+	if f.Lost < 0 {
+		j.unknown = j.tail
+	}
+	if s.held() == 0 {
+		j.segments[0] = nil // the slice's array must not keep it
+		j.segments = j.segments[1:]
+	}
+}
+
+// Watch has w woken after each append, until Unwatch.
+func (j *Journal) Watch(w Waker) {
+	j.watch.Lock()
+	defer j.watch.Unlock()
+	j.watchers[w] = struct{}{}
+}
+
+// Unwatch ends Watch. When it has returned, w is not called any more.
+func (j *Journal) Unwatch(w Waker) {
+	j.watch.Lock()
+	defer j.watch.Unlock()
+	delete(j.watchers, w)
+}

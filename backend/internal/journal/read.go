@@ -1,0 +1,54 @@
+package journal
+
+// Batch is a contiguous run of frames as they go to a client.
+type Batch struct {
+	Bytes  []byte // shared; not to be changed
+	Frames int
+	Next   uint64 // the position behind the run
+	Cursor []byte // the cursor of that position; shared too
+}
+
+// Read returns the frames from a position onwards, as many as lie together in
+// memory, or an empty batch at the head. It reports false where the position is
+// behind the tail, so that the reader has missed what [Journal.Lost] counts.
+func (j *Journal) Read(from uint64) (Batch, bool) {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	if from < j.tail {
+		return Batch{}, false
+	}
+	i, k := j.find(from)
+	if i == len(j.segments) {
+		return Batch{Next: from}, true
+	}
+	s := j.segments[i]
+	last := len(s.recs) - 1
+	newest := s.frame(last)
+	return Batch{
+		Bytes:  s.buf[s.recs[k].start:len(s.buf):len(s.buf)],
+		Frames: len(s.recs) - k,
+		Next:   newest.Next,
+		Cursor: newest.Cursor,
+	}, true
+}
+
+// Frames returns up to max frames from a position up to, but not including, the
+// position to. It reports false as Read does.
+func (j *Journal) Frames(from, to uint64, max int) ([]Frame, bool) {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	if from < j.tail {
+		return nil, false
+	}
+	var frames []Frame
+	for i, k := j.find(from); i < len(j.segments); i, k = i+1, 0 {
+		s := j.segments[i]
+		for ; k < len(s.recs); k++ {
+			if s.recs[k].seq >= to || len(frames) == max {
+				return frames, true
+			}
+			frames = append(frames, s.frame(k))
+		}
+	}
+	return frames, true
+}

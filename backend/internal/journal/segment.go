@@ -1,0 +1,92 @@
+package journal
+
+import (
+	"sort"
+
+	"sluice/internal/event"
+)
+
+// Segments grow from the size that suits a quiet topic to the size of one write to
+// a client.
+const (
+	minSegment = 1 << 10
+	maxSegment = 64 << 10
+)
+
+// segment is a run of frames, contiguous in memory. Bytes once written stay where
+// they are, so that readers use them without a lock while more are appended.
+type segment struct {
+	buf   []byte
+	recs  []record
+	first int // index of the oldest record that is still held
+}
+
+// record says where a frame lies in its segment.
+type record struct {
+	seq       uint64
+	lost      int64
+	start     int    // of the id line in buf
+	body      int    // of the body in buf
+	qualifier string // as in Frame; shared by all frames of a topic
+}
+
+const idField, newline = len("id: "), len("\n")
+
+func (f *Frame) size() int {
+	return idField + len(f.Qualifier) + len(f.Cursor) + newline + len(f.Body)
+}
+
+func newSegment(capacity int) *segment {
+	return &segment{buf: make([]byte, 0, capacity)}
+}
+
+func (s *segment) fits(size int) bool {
+	return cap(s.buf)-len(s.buf) >= size
+}
+
+func (s *segment) held() int {
+	return len(s.recs) - s.first
+}
+
+func (s *segment) append(seq uint64, f *Frame) {
+	start := len(s.buf)
+	s.buf = event.AppendID(s.buf, f.Qualifier, f.Cursor)
+	body := len(s.buf)
+	s.buf = append(s.buf, f.Body...)
+	s.recs = append(s.recs, record{seq, f.Lost, start, body, f.Qualifier})
+}
+
+// end returns where record k ends in buf.
+func (s *segment) end(k int) int {
+	if k+1 < len(s.recs) {
+		return s.recs[k+1].start
+	}
+	return len(s.buf)
+}
+
+func (s *segment) frame(k int) Frame {
+	r := &s.recs[k]
+	f := Frame{
+		Qualifier: r.qualifier,
+		Cursor:    s.buf[r.start+idField+len(r.qualifier) : r.body-newline],
+		Body:      s.buf[r.body:s.end(k)],
+		Lost:      r.lost,
+	}
+	f.Next = r.seq + f.Span()
+	return f
+}
+
+// find returns the segment and the record at which reading from a position goes
+// on: the first whose number is at least pos. For the head it is one past the last
+// record of the last segment.
+func (j *Journal) find(pos uint64) (seg, rec int) {
+	seg = sort.Search(len(j.segments), func(i int) bool {
+		recs := j.segments[i].recs
+		return recs[len(recs)-1].seq >= pos
+	})
+	if seg == len(j.segments) {
+		return seg, 0
+	}
+	recs := j.segments[seg].recs
+	return seg, sort.Search(len(recs), func(k int) bool { return recs[k].seq >= pos })
+}
