@@ -1,0 +1,373 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/event"
+)
+
+// internalPrefix begins the names of channels that gateways use among themselves.
+// Globs do not show them.
+const internalPrefix = "__sluice__:"
+
+const (
+	dialTimeout     = 5 * time.Second
+	reconnectFirst  = 100 * time.Millisecond
+	reconnectAtMost = 2 * time.Second
+	// subscribeBatch bounds the channels named by one command after a reconnect.
+	subscribeBatch = 500
+)
+
+// pubsub follows channels and globs over one connection. It reads that connection
+// itself, since the reader that go-redis offers drops messages when it falls behind
+// and hides that it reconnected.
+type pubsub struct {
+	options redis.Options
+	log     *slog.Logger
+	probe   *probe
+	cancel  context.CancelFunc
+	done    sync.WaitGroup
+
+	// commands is held while the set of subscriptions changes and the command for that
+	// is sent, so that Redis sees the changes in their order.
+	commands sync.Mutex
+
+	mu        sync.Mutex
+	following map[subscription]*pubsubFollowing
+	conn      *redis.PubSub        // nil while there is none
+	pending   map[subscription]int // commands on conn that Redis has not confirmed yet
+	away      error                // why there is no connection, nil before the first try
+	awaySet   chan struct{}        // closed when away is set
+}
+
+// subscription is a channel or a glob as Redis knows it.
+type subscription struct {
+	glob bool
+	name string
+}
+
+type pubsubFollowing struct {
+	owner *pubsub
+	key   subscription
+	sink  Sink
+
+	// Guarded by owner.mu.
+	live    bool
+	wasLive bool          // in an earlier connection
+	ready   chan struct{} // closed when live
+}
+
+func newPubsub(options *redis.Options, client *redis.Client, node string, log *slog.Logger) *pubsub {
+	ctx, cancel := context.WithCancel(context.Background())
+	p := &pubsub{
+		options:   *options,
+		log:       log,
+		cancel:    cancel,
+		following: make(map[subscription]*pubsubFollowing),
+		awaySet:   make(chan struct{}),
+	}
+	// RESP2 has nothing but messages on a subscribed connection.
+	p.options.Protocol = 2
+	p.options.DialTimeout = dialTimeout
+	p.options.DialerRetries = 1
+	p.probe = newProbe(client, internalPrefix+"probe:"+node, p.interrupt, log)
+	p.followName(subscription{name: p.probe.channel}, p.probe)
+	p.done.Go(func() { p.run(ctx) })
+	p.done.Go(func() { p.probe.run(ctx) })
+	return p
+}
+
+func (p *pubsub) close() {
+	p.cancel()
+	p.done.Wait()
+}
+
+func (p *pubsub) follow(topic event.Topic, sink Sink) Following {
+	if topic.IsGlob() {
+		return p.followName(subscription{true, topic.Pattern}, sink)
+	}
+	return p.followName(subscription{false, topic.Name()}, sink)
+}
+
+func (p *pubsub) followName(key subscription, sink Sink) *pubsubFollowing {
+	f := &pubsubFollowing{owner: p, key: key, sink: sink, ready: make(chan struct{})}
+	p.commands.Lock()
+	defer p.commands.Unlock()
+	p.mu.Lock()
+	p.following[key] = f
+	conn := p.conn
+	p.mu.Unlock()
+	if conn != nil {
+		p.subscribe(conn, key.glob, key.name)
+	}
+	return f
+}
+
+// subscribe sends one command for names of one sort. It needs p.commands. An error
+// means that the connection is lost, which its reader notices too.
+func (p *pubsub) subscribe(conn *redis.PubSub, glob bool, names ...string) {
+	p.mu.Lock()
+	for _, name := range names {
+		p.pending[subscription{glob, name}]++
+	}
+	p.mu.Unlock()
+	var err error
+	if glob {
+		err = conn.PSubscribe(context.Background(), names...)
+	} else {
+		err = conn.Subscribe(context.Background(), names...)
+	}
+	if err != nil {
+		p.interrupt()
+	}
+}
+
+// Close implements [Following].
+func (f *pubsubFollowing) Close() {
+	p := f.owner
+	p.commands.Lock()
+	defer p.commands.Unlock()
+	p.mu.Lock()
+	delete(p.following, f.key)
+	conn := p.conn
+	p.mu.Unlock()
+	if conn == nil {
+		return
+	}
+	var err error
+	if f.key.glob {
+		err = conn.PUnsubscribe(context.Background(), f.key.name)
+	} else {
+		err = conn.Unsubscribe(context.Background(), f.key.name)
+	}
+	if err != nil {
+		p.interrupt()
+	}
+}
+
+// Live implements [Following].
+func (f *pubsubFollowing) Live(ctx context.Context) error {
+	for {
+		f.owner.mu.Lock()
+		live, ready, away, awaySet := f.live, f.ready, f.owner.away, f.owner.awaySet
+		f.owner.mu.Unlock()
+		switch {
+		case live:
+			return nil
+		case away != nil:
+			return fmt.Errorf("%w: %w", ErrUnavailable, away)
+		}
+		select {
+		case <-ready:
+		case <-awaySet:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// run keeps a connection until the context ends.
+func (p *pubsub) run(ctx context.Context) {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = reconnectFirst, reconnectAtMost
+	for ctx.Err() == nil {
+		connected, err := p.session(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if connected {
+			wait.Reset()
+		}
+		p.log.Warn("redis pub/sub connection lost", "error", err)
+		select {
+		case <-time.After(wait.NextBackOff()):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// session opens one connection, follows everything on it, and reads it until it
+// breaks. It reports whether the connection came about, and why it ended.
+func (p *pubsub) session(ctx context.Context) (connected bool, err error) {
+	options := p.options
+	options.Dialer = dialOnce(redis.NewDialer(&p.options))
+	client := redis.NewClient(&options)
+	defer client.Close()
+	conn := client.Subscribe(ctx)
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { conn.Close() }) // Receive does not heed the context
+	defer stop()
+	if err := greet(ctx, conn); err != nil {
+		p.lost(err)
+		return false, err
+	}
+	p.open(conn)
+	p.log.Info("redis pub/sub connected")
+	for {
+		message, err := conn.Receive(ctx)
+		if err != nil {
+			p.lost(err)
+			return true, err
+		}
+		p.take(message)
+	}
+}
+
+// greet connects and waits for an answer, since a server that is loading its data or
+// wants a password accepts connections too.
+func greet(ctx context.Context, conn *redis.PubSub) error {
+	if err := conn.Ping(ctx); err != nil {
+		return err
+	}
+	_, err := conn.ReceiveTimeout(ctx, dialTimeout)
+	return err
+}
+
+// dialOnce lets go-redis connect once only. A connection that it replaced by itself
+// would hide that messages were missed.
+func dialOnce(dial func(context.Context, string, string) (net.Conn, error)) func(context.Context, string, string) (net.Conn, error) {
+	var once sync.Once
+	return func(ctx context.Context, network, address string) (conn net.Conn, err error) {
+		err = errors.New("the connection was lost")
+		once.Do(func() { conn, err = dial(ctx, network, address) })
+		return conn, err
+	}
+}
+
+// open makes conn the connection and subscribes to everything that is followed.
+func (p *pubsub) open(conn *redis.PubSub) {
+	p.commands.Lock()
+	defer p.commands.Unlock()
+	p.mu.Lock()
+	p.conn = conn
+	p.pending = make(map[subscription]int)
+	p.away = nil
+	p.awaySet = make(chan struct{})
+	var names [2][]string
+	for key := range p.following {
+		if key.glob {
+			names[1] = append(names[1], key.name)
+		} else {
+			names[0] = append(names[0], key.name)
+		}
+	}
+	p.mu.Unlock()
+	for i, glob := range []bool{false, true} {
+		for rest := names[i]; len(rest) > 0; {
+			n := min(len(rest), subscribeBatch)
+			p.subscribe(conn, glob, rest[:n]...)
+			rest = rest[n:]
+		}
+	}
+}
+
+// lost records that there is no connection.
+func (p *pubsub) lost(err error) {
+	p.probe.disconnected()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.conn = nil
+	if p.away == nil {
+		close(p.awaySet)
+	}
+	p.away = err
+	for _, f := range p.following {
+		if f.live {
+			f.live = false
+			f.ready = make(chan struct{})
+		}
+	}
+}
+
+// interrupt breaks the connection, if there is one; run makes a new one.
+func (p *pubsub) interrupt() {
+	p.mu.Lock()
+	conn := p.conn
+	p.mu.Unlock()
+	if conn != nil {
+		conn.Close()
+	}
+}
+
+// take handles one message from Redis.
+func (p *pubsub) take(message any) {
+	switch m := message.(type) {
+	case *redis.Subscription:
+		switch m.Kind {
+		case "subscribe":
+			p.confirmed(subscription{false, m.Channel})
+		case "psubscribe":
+			p.confirmed(subscription{true, m.Channel})
+		}
+	case *redis.Message:
+		p.deliver(m)
+	}
+}
+
+// confirmed notes that Redis follows a subscription from here on. If it did so on an
+// earlier connection too, then there is a gap between the two.
+func (p *pubsub) confirmed(key subscription) {
+	p.mu.Lock()
+	p.pending[key]--
+	f := p.following[key]
+	// With another command of the same name under way, this one answers a subscription
+	// that has been given up since.
+	if f == nil || f.live || p.pending[key] > 0 {
+		p.mu.Unlock()
+		return
+	}
+	delete(p.pending, key)
+	again := f.wasLive
+	p.mu.Unlock()
+
+	if again {
+		f.sink.Gap(event.SourceInterrupted, event.LostUnknown)
+	}
+
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f.live, f.wasLive = true, true
+	close(f.ready)
+	if key.name == p.probe.channel {
+		p.probe.connected()
+	}
+}
+
+func (p *pubsub) deliver(m *redis.Message) {
+	key := subscription{false, m.Channel}
+	if m.Pattern != "" {
+		if strings.HasPrefix(m.Channel, internalPrefix) {
+			return
+		}
+		key = subscription{true, m.Pattern}
+	}
+	p.mu.Lock()
+	f := p.following[key]
+	live := f != nil && f.live
+	p.mu.Unlock()
+	// What comes before the confirmation belongs to an earlier following of the name.
+	if live {
+		f.sink.Event(event.Event{Topic: event.Literal(event.Channel, m.Channel), Data: []byte(m.Payload)})
+	}
+}
+
+// ready returns nil while messages published by this node come back to it.
+func (p *pubsub) ready() error {
+	p.mu.Lock()
+	away := p.away
+	p.mu.Unlock()
+	if away != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, away)
+	}
+	return p.probe.ready()
+}
