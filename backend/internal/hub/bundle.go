@@ -1,0 +1,162 @@
+package hub
+
+import (
+	"encoding/base64"
+	"hash/fnv"
+	"slices"
+	"strings"
+	"sync"
+
+	"sluice/internal/event"
+	"sluice/internal/journal"
+)
+
+// bundleLimits bounds the journal of a bundle. It only saves encoding the same ids
+// for each of its readers; what has left it is made anew from the journals of its
+// topics, so it need not be long.
+var bundleLimits = journal.Limits{Events: 1024, Bytes: 256 << 10}
+
+// bundle is the journal of a list of topics, shared by all who follow the same list.
+// It holds the frames of its feeds with ids that cover the whole list.
+type bundle struct {
+	key   string
+	feeds []*feed // in the order of their topics' names
+	log   *journal.Journal
+	users int // guarded by the hub's mutex
+
+	mu      sync.Mutex // taken after the feed's
+	cursors vector     // of the head
+}
+
+// vector is a cursor over several topics: the cursor of each, by the topic's tag.
+type vector []component
+
+type component struct {
+	tag    string
+	cursor string
+}
+
+// tagBytes makes a tag long enough that two of the topics that one client may name
+// in its life do not share it, and even then the epoch in the cursor tells them apart.
+const tagBytes = 5
+
+// tag returns a short name for a topic that is the same on every node.
+func tag(t event.Topic) string {
+	h := fnv.New64a()
+	h.Write([]byte(t.String()))
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:tagBytes])
+}
+
+// String returns the text of the vector: tag=cursor, separated by commas.
+func (v vector) String() string {
+	var b strings.Builder
+	for i, c := range v {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(c.tag)
+		b.WriteByte('=')
+		b.WriteString(c.cursor)
+	}
+	return b.String()
+}
+
+// parseVector reads what String wrote. A text without tags is no vector.
+func parseVector(text string) (vector, bool) {
+	var v vector
+	for part := range strings.SplitSeq(text, ",") {
+		t, cursor, ok := strings.Cut(part, "=")
+		if !ok {
+			return nil, false
+		}
+		v = append(v, component{t, cursor})
+	}
+	return v, true
+}
+
+// of returns the cursor of a topic.
+func (v vector) of(t event.Topic) (cursor string, ok bool) {
+	name := tag(t)
+	for _, c := range v {
+		if c.tag == name {
+			return c.cursor, true
+		}
+	}
+	return "", false
+}
+
+// bundleOrder returns the feeds in the order of a bundle's vector, and its key.
+func bundleOrder(feeds []*feed) (sorted []*feed, key string) {
+	sorted = slices.SortedFunc(slices.Values(feeds), func(a, b *feed) int {
+		return strings.Compare(a.topic.String(), b.topic.String())
+	})
+	names := make([]string, len(sorted))
+	for i, f := range sorted {
+		names[i] = f.topic.String()
+	}
+	return sorted, strings.Join(names, "\n")
+}
+
+// joinBundle returns the bundle of these feeds, a new one if nobody uses it yet.
+func (h *Hub) joinBundle(feeds []*feed) *bundle {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	sorted, key := bundleOrder(feeds)
+	b := h.bundles[key]
+	if b == nil {
+		b = newBundle(key, sorted)
+		h.bundles[key] = b
+	}
+	b.users++
+	return b
+}
+
+func (h *Hub) leaveBundle(b *bundle) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	b.users--
+	if b.users > 0 {
+		return
+	}
+	delete(h.bundles, b.key)
+	for _, f := range b.feeds {
+		f.mu.Lock()
+		f.bundles = slices.DeleteFunc(f.bundles, func(other *bundle) bool { return other == b })
+		f.mu.Unlock()
+	}
+}
+
+func newBundle(key string, feeds []*feed) *bundle {
+	b := &bundle{key: key, feeds: feeds, cursors: make(vector, len(feeds))}
+	unlock := lockAll(feeds)
+	defer unlock()
+	for i, f := range feeds {
+		_, cursor := f.log.Head()
+		b.cursors[i] = component{tag(f.topic), cursor}
+		f.bundles = append(f.bundles, b)
+	}
+	b.log = journal.New(bundleLimits, b.cursors.String())
+	return b
+}
+
+// lockAll holds up all feeds. They must be in the order of a bundle, so that two
+// callers cannot wait for each other.
+func lockAll(feeds []*feed) (unlock func()) {
+	for _, f := range feeds {
+		f.mu.Lock()
+	}
+	return func() {
+		for _, f := range feeds {
+			f.mu.Unlock()
+		}
+	}
+}
+
+// append adds a frame of one of the feeds, whose mutex is held.
+func (b *bundle) append(from *feed, frame journal.Frame) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.cursors[slices.Index(b.feeds, from)].cursor = string(frame.Cursor)
+	frame.Cursor = []byte(b.cursors.String())
+	b.log.Append(frame)
+}

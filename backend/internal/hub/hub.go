@@ -1,0 +1,180 @@
+// Package hub knows which topics are followed and by whom. It opens a source's
+// topics when their first subscriber comes, keeps a journal of each, closes them
+// some time after the last one left, and turns a client's cursor into a position. It
+// does not know connections or HTTP.
+package hub
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"sluice/internal/event"
+	"sluice/internal/journal"
+	"sluice/internal/source"
+)
+
+// ErrClosed is returned by Subscribe after Close.
+var ErrClosed = errors.New("hub is closed")
+
+// Metrics is told what happens. Its methods may be called from any goroutine and
+// must not block.
+type Metrics interface {
+	// EventReceived counts an event that came from a source, once a followed topic.
+	EventReceived()
+	// GapAnnounced counts a gap: once for the interruption of a topic, and once for
+	// each subscriber whose own place was lost.
+	GapAnnounced(event.GapReason)
+}
+
+// Options are the settings of a [Hub].
+type Options struct {
+	Node    string         // this process, among all on the same Redis
+	History journal.Limits // of each topic
+	Linger  time.Duration  // how long a topic without subscribers is still followed
+}
+
+// Hub follows topics on behalf of subscribers. Its methods may be called from any
+// goroutine.
+type Hub struct {
+	source  source.Source
+	options Options
+	metrics Metrics
+
+	mu      sync.Mutex
+	closed  bool
+	feeds   map[event.Topic]*feed
+	bundles map[string]*bundle
+}
+
+// New returns a hub that follows topics on src.
+func New(src source.Source, options Options, metrics Metrics) *Hub {
+	return &Hub{
+		source:  src,
+		options: options,
+		metrics: metrics,
+		feeds:   make(map[event.Topic]*feed),
+		bundles: make(map[string]*bundle),
+	}
+}
+
+// Request is what a subscriber asks for.
+type Request struct {
+	Topics []event.Topic // at least one
+	Cursor string        // where it left off: the id of the last event that it has; empty for a fresh start
+	Last   int           // how many recent events of each topic a fresh subscriber gets
+}
+
+// Subscribe follows the topics and returns a subscription that begins where the
+// request says, once every topic is live. The error wraps [source.ErrUnavailable]
+// where Redis is away, and is the context's where that ended first.
+func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error) {
+	topics := distinct(req.Topics)
+	feeds, err := h.acquire(topics)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range feeds {
+		if err := f.following.Live(ctx); err != nil {
+			h.release(feeds)
+			return nil, err
+		}
+	}
+	s := newSubscription(h, topics, feeds)
+	s.begin(req)
+	return s, nil
+}
+
+// distinct drops repeated topics; the rest keep their order.
+func distinct(topics []event.Topic) []event.Topic {
+	var out []event.Topic
+	for _, t := range topics {
+		if !slices.Contains(out, t) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// acquire returns the feed of each topic, new ones opened.
+func (h *Hub) acquire(topics []event.Topic) ([]*feed, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return nil, ErrClosed
+	}
+	feeds := make([]*feed, len(topics))
+	for i, t := range topics {
+		f := h.feeds[t]
+		if f == nil {
+			f = newFeed(t, h.options.History, h.metrics)
+			f.following = h.source.Follow(t, f)
+			h.feeds[t] = f
+		}
+		f.users++
+		if f.expiry != nil {
+			f.expiry.Stop()
+			f.expiry = nil
+		}
+		feeds[i] = f
+	}
+	return feeds, nil
+}
+
+// release gives up feeds; one that nobody uses any more lingers.
+func (h *Hub) release(feeds []*feed) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range feeds {
+		f.users--
+		if f.users == 0 && !h.closed {
+			f.expiry = time.AfterFunc(h.options.Linger, func() { h.expire(f) })
+		}
+	}
+}
+
+// expire closes a feed that nobody came back to.
+func (h *Hub) expire(f *feed) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if f.users == 0 && h.feeds[f.topic] == f {
+		delete(h.feeds, f.topic)
+		f.following.Close()
+	}
+}
+
+// Stats are figures of the moment.
+type Stats struct {
+	Topics       int // that are followed
+	JournalBytes int // held in all journals
+}
+
+// Stats returns the figures of this moment.
+func (h *Hub) Stats() Stats {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	s := Stats{Topics: len(h.feeds)}
+	for _, f := range h.feeds {
+		s.JournalBytes += f.log.Bytes()
+	}
+	for _, b := range h.bundles {
+		s.JournalBytes += b.log.Bytes()
+	}
+	return s
+}
+
+// Close stops following. Subscriptions that are still open get nothing more.
+func (h *Hub) Close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for _, f := range h.feeds {
+		if f.expiry != nil {
+			f.expiry.Stop()
+		}
+		f.following.Close()
+	}
+	clear(h.feeds)
+}
