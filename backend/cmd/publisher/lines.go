@@ -1,0 +1,59 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"sluice/internal/demo"
+	"sluice/internal/event"
+)
+
+// maxLine bounds a line; a longer one ends the program, since a part of it would pass
+// for the whole.
+const maxLine = 1 << 20
+
+// publishLines publishes each line of r, in order. While that fails it holds the line
+// and tries again, so that no line is skipped; one whose answer was lost on the way may
+// be published twice.
+func publishLines(ctx context.Context, r io.Reader, topic event.Topic, publish demo.Publish, log *slog.Logger) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
+	for n := 1; lines.Scan(); n++ {
+		if err := publishUntilDone(ctx, topic, lines.Bytes(), publish, log); err != nil {
+			return err
+		}
+	}
+	if errors.Is(lines.Err(), bufio.ErrTooLong) {
+		return fmt.Errorf("a line is longer than %d bytes; cut long lines before, with `cut -b` for instance", maxLine)
+	}
+	return lines.Err()
+}
+
+func publishUntilDone(ctx context.Context, topic event.Topic, line []byte, publish demo.Publish, log *slog.Logger) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = 100*time.Millisecond, 2*time.Second
+	for failures := 0; ; failures++ {
+		err := publish(ctx, topic, line)
+		if err == nil {
+			if failures > 0 {
+				log.Info("publishing again")
+			}
+			return nil
+		}
+		if failures == 0 {
+			log.Warn("cannot publish; holding the line and trying again", "error", err)
+		}
+		select {
+		case <-time.After(wait.NextBackOff()):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

@@ -1,0 +1,57 @@
+// Command publisher sends the demo feeds to Redis, or each line of its standard input.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"sluice/internal/demo"
+	"sluice/internal/event"
+	"sluice/internal/source"
+)
+
+type flags struct {
+	RedisURL string `default:"redis://127.0.0.1:6379" env:"REDIS_URL" placeholder:"URL" help:"Redis to publish to, as redis://, rediss:// or unix://."`
+	Stdin    string `placeholder:"TOPIC" help:"Publish each line of the standard input to this topic, for instance channel:logs, instead of the demo feeds."`
+}
+
+func main() {
+	var f flags
+	kong.Parse(&f, kong.Name("publisher"), kong.Description("Publishes the demo feeds to Redis, or each line that it reads."))
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, f, log); err != nil && ctx.Err() == nil {
+		fmt.Fprintln(os.Stderr, "publisher: error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, f flags, log *slog.Logger) error {
+	options, err := source.ParseRedisURL(f.RedisURL)
+	if err != nil {
+		return fmt.Errorf("--redis-url: %w", err)
+	}
+	redis := source.OpenPublisher(options)
+	defer redis.Close()
+	if f.Stdin == "" {
+		log.Info("publishing the demo feeds", "topics", demo.Topics())
+		demo.Run(ctx, redis.Publish, log)
+		return nil
+	}
+	topic, err := event.ParseTopic(f.Stdin)
+	if err != nil {
+		return fmt.Errorf("--stdin: %w", err)
+	}
+	if topic.IsGlob() || topic.Kind != event.Channel {
+		return errors.New("--stdin: lines go to one channel, as in --stdin channel:logs")
+	}
+	return publishLines(ctx, os.Stdin, topic, redis.Publish, log)
+}

@@ -1,0 +1,213 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"sluice/internal/auth"
+	"sluice/internal/config"
+	"sluice/internal/delivery"
+	"sluice/internal/demo"
+	"sluice/internal/httpapi"
+	"sluice/internal/hub"
+	"sluice/internal/journal"
+	"sluice/internal/metrics"
+	"sluice/internal/source"
+)
+
+const (
+	maxHeaderBytes    = 64 << 10
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	// lastAnswers is how long requests that are under way may take after the drain.
+	lastAnswers = 5 * time.Second
+)
+
+// Server is a running gateway.
+type Server struct {
+	cfg      config.Config
+	log      *slog.Logger
+	source   source.Source
+	hub      *hub.Hub
+	delivery *delivery.Server
+
+	public, admin *http.Server
+	listener      net.Listener
+	failed        chan error
+
+	background context.CancelFunc
+	running    sync.WaitGroup
+}
+
+// Start listens on the configured addresses and serves.
+func Start(cfg config.Config, log *slog.Logger) (*Server, error) {
+	node := strings.ToLower(rand.Text()[:8])
+	src, err := openSource(cfg, node, log)
+	if err != nil {
+		return nil, err
+	}
+	counters := new(metrics.Metrics)
+	s := &Server{cfg: cfg, log: log, source: src, failed: make(chan error, 2)}
+	s.hub = hub.New(src, hub.Options{
+		Node:    node,
+		History: journal.Limits{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes)},
+		Linger:  cfg.Linger,
+	}, counters)
+	s.delivery = delivery.New(delivery.Options{
+		Heartbeat:    cfg.Heartbeat,
+		WriteTimeout: cfg.WriteTimeout,
+		Retry:        cfg.Retry,
+	}, counters)
+	handler := httpapi.New(httpapi.Options{
+		Node:          node,
+		Version:       version,
+		DefaultTopics: cfg.DefaultTopics,
+		Anyone:        anyone(cfg),
+		CORSOrigins:   cfg.CORSOrigins,
+		WebDir:        cfg.WebDir,
+		Hub:           s.hub,
+		Delivery:      s.delivery,
+		Broker:        src,
+		Metrics:       counters,
+		Log:           log,
+	})
+	registry := counters.Registry(
+		func() float64 { return float64(s.hub.Stats().Topics) },
+		func() float64 { return float64(s.hub.Stats().JournalBytes) },
+	)
+	s.public = newHTTPServer(handler, log)
+	s.admin = newHTTPServer(httpapi.NewAdmin(registry), log)
+	if err := s.listen(); err != nil {
+		return nil, errors.Join(err, src.Close())
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.background = cancel
+	if cfg.Demo {
+		s.running.Go(func() { demo.Run(ctx, src.Publish, log) })
+	}
+	return s, nil
+}
+
+func openSource(cfg config.Config, node string, log *slog.Logger) (source.Source, error) {
+	if cfg.RedisURL == "" {
+		return source.NewMemory(), nil
+	}
+	options, err := source.ParseRedisURL(cfg.RedisURL)
+	if err != nil {
+		return nil, fmt.Errorf("--redis-url: %w", err)
+	}
+	return source.OpenRedis(options, node, log), nil
+}
+
+// anyone is what requests without a token may do.
+func anyone(cfg config.Config) auth.Grant {
+	g := auth.Grant{Subscribe: cfg.AllowSubscribe, Publish: cfg.AllowPublish}
+	if cfg.Demo {
+		g.Subscribe = slices.Concat(g.Subscribe, demo.Topics())
+		g.Publish = slices.Concat(g.Publish, demo.Topics())
+	}
+	return g
+}
+
+func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:           handler,
+		Protocols:         protocols,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// listen opens both addresses and serves on them in the background.
+func (s *Server) listen() error {
+	if s.cfg.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(s.cfg.TLSCert, s.cfg.TLSKey)
+		if err != nil {
+			return fmt.Errorf("--tls-cert: %w", err)
+		}
+		s.public.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	}
+	public, err := net.Listen("tcp", s.cfg.Addr)
+	if err != nil {
+		return fmt.Errorf("--addr: %w", err)
+	}
+	admin, err := net.Listen("tcp", s.cfg.AdminAddr)
+	if err != nil {
+		return errors.Join(fmt.Errorf("--admin-addr: %w", err), public.Close())
+	}
+	s.listener = &delivery.Listener{Listener: public, WriteTimeout: s.cfg.WriteTimeout}
+	s.log.Info("listening", "addr", public.Addr().String(), "admin", admin.Addr().String(),
+		"redis", s.cfg.RedisURL != "", "demo", s.cfg.Demo, "version", version)
+	s.running.Go(func() { s.serve(s.public, s.listener) })
+	s.running.Go(func() { s.serve(s.admin, admin) })
+	return nil
+}
+
+func (s *Server) serve(server *http.Server, l net.Listener) {
+	var err error
+	if server.TLSConfig != nil {
+		err = server.ServeTLS(l, "", "")
+	} else {
+		err = server.Serve(l)
+	}
+	if !errors.Is(err, http.ErrServerClosed) {
+		s.failed <- err
+	}
+}
+
+// URL returns where the server can be reached from this machine.
+func (s *Server) URL() string {
+	addr := s.listener.Addr().(*net.TCPAddr)
+	host := addr.IP.String()
+	if addr.IP.IsUnspecified() || addr.IP.IsLoopback() {
+		host = "localhost"
+	}
+	scheme := "http"
+	if s.public.TLSConfig != nil {
+		scheme = "https"
+	}
+	return scheme + "://" + net.JoinHostPort(host, fmt.Sprint(addr.Port))
+}
+
+// Failed yields an error if serving ends by itself.
+func (s *Server) Failed() <-chan error {
+	return s.failed
+}
+
+// Shutdown stops accepting, drains the connections, and ends everything.
+func (s *Server) Shutdown() error {
+	s.log.Info("draining", "over", s.cfg.Drain)
+	s.background()
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain+lastAnswers)
+	defer cancel()
+	var closing sync.WaitGroup
+	closing.Go(func() {
+		if err := s.public.Shutdown(ctx); err != nil {
+			s.log.Warn("requests were still under way", "error", err)
+			s.public.Close()
+		}
+	})
+	s.delivery.Drain(ctx, s.cfg.Drain)
+	closing.Wait()
+	s.hub.Close()
+	err := errors.Join(s.admin.Close(), s.source.Close())
+	s.running.Wait()
+	s.log.Info("stopped")
+	return err
+}

@@ -1,0 +1,139 @@
+// Package config reads the server's flags and environment variables.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/dustin/go-humanize"
+
+	"sluice/internal/event"
+)
+
+// Config holds the settings of the server. Each is a flag and an environment variable;
+// --help prints them all.
+type Config struct {
+	Addr      string `default:":4000" env:"SLUICE_ADDR" help:"Address to serve on."`
+	AdminAddr string `default:"127.0.0.1:4001" env:"SLUICE_ADMIN_ADDR" help:"Address of metrics and profiles."`
+	RedisURL  string `env:"REDIS_URL" placeholder:"URL" help:"Redis to follow, as redis://, rediss:// or unix://. Without it, a broker inside this process."`
+	WebDir    string `env:"SLUICE_WEB_DIR" placeholder:"DIR" help:"Directory of the built web app, served at /."`
+	Demo      bool   `env:"SLUICE_DEMO" help:"Publish the demo feeds from inside the server, and open their topics to anyone."`
+
+	DefaultTopics  Topics      `default:"channel:updates" env:"SLUICE_DEFAULT_TOPICS" placeholder:"TOPIC,…" help:"Topics of a subscription that names none."`
+	AllowSubscribe GrantTopics `default:"channel:updates" env:"SLUICE_ALLOW_SUBSCRIBE" placeholder:"TOPIC,…" help:"Topics, globs included, that anyone may subscribe to."`
+	AllowPublish   GrantTopics `env:"SLUICE_ALLOW_PUBLISH" placeholder:"TOPIC,…" help:"Topics, globs included, that anyone may publish to."`
+	CORSOrigins    []string    `name:"cors-origins" default:"*" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may connect; * for all, then without credentials."`
+
+	TLSCert string `name:"tls-cert" env:"SLUICE_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM; without it, plain HTTP/1.1 and h2c."`
+	TLSKey  string `name:"tls-key" env:"SLUICE_TLS_KEY" placeholder:"FILE" help:"Private key in PEM."`
+
+	Heartbeat     time.Duration `default:"15s" env:"SLUICE_HEARTBEAT" help:"Longest silence on a connection before a stream.ping."`
+	Retry         time.Duration `default:"2s" env:"SLUICE_RETRY" help:"Reconnection time given to clients, each between once and twice this."`
+	HistoryEvents int           `default:"4096" env:"SLUICE_HISTORY_EVENTS" help:"Events held in memory for each topic."`
+	HistoryBytes  Bytes         `default:"4MiB" env:"SLUICE_HISTORY_BYTES" help:"Memory for the events of each topic."`
+	Linger        time.Duration `default:"2m" env:"SLUICE_LINGER" help:"How long a topic without subscribers is still followed."`
+	WriteTimeout  time.Duration `default:"10s" env:"SLUICE_WRITE_TIMEOUT" help:"A client that takes nothing for this long is cut off."`
+	Drain         time.Duration `default:"10s" env:"SLUICE_DRAIN" help:"On SIGTERM, connections are closed spread over this time."`
+}
+
+// Topics is a comma-separated list of topics that can be followed.
+type Topics []event.Topic
+
+// Decode implements [kong.MapperValue].
+func (t *Topics) Decode(ctx *kong.DecodeContext) (err error) {
+	*t, err = decodeTopics(ctx, event.ParseTopic)
+	return err
+}
+
+// GrantTopics is a comma-separated list of topics as permissions name them.
+type GrantTopics []event.Topic
+
+// Decode implements [kong.MapperValue].
+func (t *GrantTopics) Decode(ctx *kong.DecodeContext) (err error) {
+	*t, err = decodeTopics(ctx, event.ParseGrantTopic)
+	return err
+}
+
+func decodeTopics(ctx *kong.DecodeContext, parse func(string) (event.Topic, error)) ([]event.Topic, error) {
+	var list string
+	if err := ctx.Scan.PopValueInto("topics", &list); err != nil {
+		return nil, err
+	}
+	var topics []event.Topic
+	for _, s := range kong.SplitEscaped(list, ',') {
+		t, err := parse(s)
+		if err != nil {
+			return nil, err
+		}
+		topics = append(topics, t)
+	}
+	return topics, nil
+}
+
+// Bytes is a size such as 4MiB.
+type Bytes int
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (b *Bytes) UnmarshalText(text []byte) error {
+	n, err := humanize.ParseBytes(string(text))
+	if err != nil || n > 1<<40 {
+		return fmt.Errorf("%q is not a size such as 4MiB", text)
+	}
+	*b = Bytes(n)
+	return nil
+}
+
+// Validate implements kong's hook, which is called when all values are set.
+func (c *Config) Validate() error {
+	switch {
+	case (c.TLSCert == "") != (c.TLSKey == ""):
+		return errors.New("--tls-cert and --tls-key go together: give both or neither")
+	case c.HistoryEvents < 1:
+		return errors.New("--history-events must be at least 1")
+	case c.HistoryBytes < 1:
+		return errors.New("--history-bytes must be at least 1")
+	case len(c.DefaultTopics) == 0:
+		return errors.New("--default-topics needs at least one topic")
+	}
+	for _, d := range []struct {
+		flag  string
+		value time.Duration
+		least time.Duration
+	}{
+		{"--heartbeat", c.Heartbeat, 100 * time.Millisecond},
+		{"--retry", c.Retry, time.Millisecond},
+		{"--write-timeout", c.WriteTimeout, time.Millisecond},
+		{"--linger", c.Linger, 0},
+		{"--drain", c.Drain, 0},
+	} {
+		if d.value < d.least {
+			return fmt.Errorf("%s must be at least %s", d.flag, d.least)
+		}
+	}
+	for _, origin := range c.CORSOrigins {
+		if err := validateOrigin(origin); err != nil {
+			return err
+		}
+	}
+	if c.WebDir != "" {
+		if _, err := os.Stat(c.WebDir + "/index.html"); err != nil {
+			return fmt.Errorf("--web-dir: %w; build the web app first", err)
+		}
+	}
+	return nil
+}
+
+func validateOrigin(origin string) error {
+	if origin == "*" {
+		return nil
+	}
+	u, err := url.Parse(origin)
+	if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" {
+		return fmt.Errorf("--cors-origins: %q is not an origin such as https://example.com", origin)
+	}
+	return nil
+}

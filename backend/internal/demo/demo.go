@@ -1,0 +1,84 @@
+// Package demo makes the feeds that the server shows with --demo and that the
+// publisher sends to Redis. It does not know where they go.
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"log/slog"
+	"sync"
+	"time"
+
+	"sluice/internal/event"
+)
+
+// Publish sends one event to a topic.
+type Publish func(ctx context.Context, topic event.Topic, data []byte) error
+
+// feed is one demo topic.
+type feed struct {
+	topic    event.Topic
+	interval time.Duration
+	next     func(ctx context.Context, now time.Time) (any, error) // returns what becomes the JSON data
+}
+
+func feeds() []feed {
+	return []feed{
+		{event.Topic{Kind: event.Channel, Pattern: "updates"}, 3 * time.Second, update},
+		{event.Topic{Kind: event.Channel, Pattern: "metrics"}, time.Second, new(machine).sample},
+	}
+}
+
+// Topics returns the topics of all feeds.
+func Topics() []event.Topic {
+	var topics []event.Topic
+	for _, f := range feeds() {
+		topics = append(topics, f.topic)
+	}
+	return topics
+}
+
+// Run publishes all feeds until the context ends. What cannot be published is logged
+// once, and skipped: a feed shows the present.
+func Run(ctx context.Context, publish Publish, log *slog.Logger) {
+	var running sync.WaitGroup
+	for _, f := range feeds() {
+		running.Go(func() { f.run(ctx, publish, log.With("topic", f.topic.String())) })
+	}
+	running.Wait()
+}
+
+func (f feed) run(ctx context.Context, publish Publish, log *slog.Logger) {
+	tick := time.NewTicker(f.interval)
+	defer tick.Stop()
+	failing := false
+	for now := time.Now(); ; {
+		err := f.publish(ctx, now, publish)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !failing:
+			log.Warn("demo feed cannot publish; it goes on trying", "error", err)
+		case err == nil && failing:
+			log.Info("demo feed publishes again")
+		}
+		failing = err != nil
+		select {
+		case now = <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (f feed) publish(ctx context.Context, now time.Time, publish Publish) error {
+	value, err := f.next(ctx, now)
+	if err != nil {
+		return err
+	}
+	data, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return publish(ctx, f.topic, data)
+}

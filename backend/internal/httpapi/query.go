@@ -1,0 +1,87 @@
+package httpapi
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+
+	"sluice/internal/event"
+	"sluice/internal/hub"
+)
+
+const (
+	maxTopics = 64
+	maxLast   = 1000
+)
+
+// topicsOf returns the topics that a query names, each once, kind by kind in the
+// order in which they stand.
+func topicsOf(query url.Values) ([]event.Topic, error) {
+	var topics []event.Topic
+	for _, kind := range event.Kinds {
+		for _, pattern := range query[kind.String()] {
+			if kind != event.Channel {
+				return nil, badRequestf("%s topics are not followed by this version; use channel=", kind)
+			}
+			t, err := event.NewTopic(kind, pattern)
+			if err != nil {
+				return nil, err
+			}
+			if slices.Contains(topics, t) {
+				continue
+			}
+			if len(topics) == maxTopics {
+				return nil, badRequestf("more than %d topics in one subscription; open another one, or use a glob", maxTopics)
+			}
+			topics = append(topics, t)
+		}
+	}
+	return topics, nil
+}
+
+// subscriptionOf reads the query and the header of GET /events.
+func (a *api) subscriptionOf(r *http.Request) (hub.Request, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return hub.Request{}, badRequestf("the query cannot be read: %v; percent-encode names", err)
+	}
+	topics, err := topicsOf(query)
+	if err != nil {
+		return hub.Request{}, err
+	}
+	if len(topics) == 0 {
+		topics = a.DefaultTopics
+	}
+	req := hub.Request{Topics: topics, Cursor: cursorOf(r, query)}
+	if query.Has("last") {
+		req.Last, err = strconv.Atoi(query.Get("last"))
+		if err != nil || req.Last < 0 || req.Last > maxLast {
+			return hub.Request{}, badRequestf("last=%s is not a number from 0 to %d", query.Get("last"), maxLast)
+		}
+	}
+	return req, nil
+}
+
+// cursorOf returns the id that the client saw last. The header wins: a browser that
+// reconnects by itself sends its newest id there, and the old one in the query.
+func cursorOf(r *http.Request, query url.Values) string {
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		return id
+	}
+	return query.Get("lastEventId")
+}
+
+// literalOf returns the one literal topic that the query of a publish names.
+func literalOf(query url.Values) (event.Topic, error) {
+	topics, err := topicsOf(query)
+	switch {
+	case err != nil:
+		return event.Topic{}, err
+	case len(topics) != 1:
+		return event.Topic{}, badRequestf("a publish names exactly one topic, as in ?channel=updates; this one names %d", len(topics))
+	case topics[0].IsGlob():
+		return event.Topic{}, badRequestf("a publish names a literal topic, and %q is a glob; write \\*, \\? or \\[ for the character itself", topics[0].Pattern)
+	}
+	return topics[0], nil
+}

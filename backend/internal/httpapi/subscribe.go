@@ -1,0 +1,66 @@
+package httpapi
+
+import (
+	"context"
+	"net/http"
+
+	"github.com/gin-gonic/gin"
+
+	"sluice/internal/delivery"
+)
+
+// subscribe answers GET /events with an event stream.
+func (a *api) subscribe(c *gin.Context) {
+	req, err := a.subscriptionOf(c.Request)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	for _, t := range req.Topics {
+		if err := a.Anyone.MaySubscribe(t); err != nil {
+			a.fail(c, err)
+			return
+		}
+	}
+	ctx, cancel := context.WithTimeout(c.Request.Context(), upstreamTimeout)
+	subscription, err := a.Hub.Subscribe(ctx, req)
+	cancel()
+	if err != nil {
+		if c.Request.Context().Err() == nil {
+			a.fail(c, err)
+		}
+		return
+	}
+	defer subscription.Close()
+	if a.Delivery.Draining() {
+		a.fail(c, delivery.ErrDraining)
+		return
+	}
+	streamHeader(c)
+
+	total := a.Metrics.ConnectionOpened()
+	a.Log.Info("client connected", "topics", len(req.Topics), "total", total)
+	// Past gin's writer, which would hide that a flush failed.
+	err = a.Delivery.Serve(c.Request.Context(), unwrapped(c.Writer), c.Request.ProtoMajor, subscription)
+	total = a.Metrics.ConnectionClosed()
+	a.Log.Info("client disconnected", "reason", err, "total", total)
+}
+
+// streamHeader sends the header of an event stream.
+func streamHeader(c *gin.Context) {
+	c.Header("Content-Type", "text/event-stream")
+	c.Header("Cache-Control", "no-cache, no-transform")
+	c.Header("X-Accel-Buffering", "no")
+	c.Status(http.StatusOK)
+	c.Writer.WriteHeaderNow()
+}
+
+func unwrapped(w http.ResponseWriter) http.ResponseWriter {
+	for {
+		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
+		}
+		w = inner.Unwrap()
+	}
+}
