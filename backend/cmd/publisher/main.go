@@ -19,7 +19,7 @@ import (
 
 type flags struct {
 	RedisURL string `default:"redis://127.0.0.1:6379" env:"REDIS_URL" placeholder:"URL" help:"Redis to publish to, as redis://, rediss:// or unix://."`
-	Stdin    string `placeholder:"TOPIC" help:"Publish each line of the standard input to this topic, for instance channel:logs, instead of the demo feeds."`
+	Stdin    string `placeholder:"TOPIC" help:"Publish each line of the standard input to this topic, for instance stream:logs, instead of the demo feeds."`
 }
 
 func main() {
@@ -43,15 +43,23 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	defer redis.Close()
 	if f.Stdin == "" {
 		log.Info("publishing the demo feeds", "topics", demo.Topics())
-		demo.Run(ctx, redis.Publish, log)
+		demo.Run(ctx, publishTo(redis), log)
 		return nil
 	}
 	topic, err := event.ParseTopic(f.Stdin)
 	if err != nil {
 		return fmt.Errorf("--stdin: %w", err)
 	}
-	if topic.IsGlob() || topic.Kind != event.Channel {
-		return errors.New("--stdin: lines go to one channel, as in --stdin channel:logs")
+	if topic.IsGlob() {
+		return errors.New("--stdin: lines go to one topic, as in --stdin stream:logs; write \\*, \\? or \\[ for the character itself")
 	}
-	return publishLines(ctx, os.Stdin, topic, redis.Publish, log)
+	return publishLines(ctx, os.Stdin, topic, publishTo(redis), log)
+}
+
+// publishTo publishes to Redis; streams keep the usual number of entries.
+func publishTo(redis *source.Publisher) demo.Publish {
+	return func(ctx context.Context, topic event.Topic, eventType string, data []byte) error {
+		_, err := redis.Publish(ctx, topic, source.Message{Data: data, Type: eventType, MaxLen: source.DefaultMaxLen})
+		return err
+	}
 }

@@ -18,6 +18,7 @@ import (
 	"sluice/internal/config"
 	"sluice/internal/delivery"
 	"sluice/internal/demo"
+	"sluice/internal/event"
 	"sluice/internal/httpapi"
 	"sluice/internal/hub"
 	"sluice/internal/journal"
@@ -63,6 +64,9 @@ func Start(cfg config.Config, log *slog.Logger) (*Server, error) {
 		History: journal.Limits{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes)},
 		Linger:  cfg.Linger,
 	}, counters)
+	if err := s.hub.Follow(cfg.DefaultTopics); err != nil {
+		return nil, err
+	}
 	s.delivery = delivery.New(delivery.Options{
 		Heartbeat:    cfg.Heartbeat,
 		WriteTimeout: cfg.WriteTimeout,
@@ -93,20 +97,29 @@ func Start(cfg config.Config, log *slog.Logger) (*Server, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.background = cancel
 	if cfg.Demo {
-		s.running.Go(func() { demo.Run(ctx, src.Publish, log) })
+		s.running.Go(func() { demo.Run(ctx, demoPublisher(src), log) })
 	}
 	return s, nil
 }
 
 func openSource(cfg config.Config, node string, log *slog.Logger) (source.Source, error) {
+	fill := source.Fill{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes)}
 	if cfg.RedisURL == "" {
-		return source.NewMemory(), nil
+		return source.NewMemory(fill), nil
 	}
 	options, err := source.ParseRedisURL(cfg.RedisURL)
 	if err != nil {
 		return nil, fmt.Errorf("--redis-url: %w", err)
 	}
-	return source.OpenRedis(options, node, log), nil
+	return source.OpenRedis(options, node, fill, log), nil
+}
+
+// demoPublisher publishes the demo feeds, whose streams keep the usual number of entries.
+func demoPublisher(src source.Source) demo.Publish {
+	return func(ctx context.Context, topic event.Topic, eventType string, data []byte) error {
+		_, err := src.Publish(ctx, topic, source.Message{Data: data, Type: eventType, MaxLen: source.DefaultMaxLen})
+		return err
+	}
 }
 
 // anyone is what requests without a token may do.

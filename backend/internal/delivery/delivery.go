@@ -22,8 +22,12 @@ var ErrDraining = errors.New("server is draining")
 // Stream is what a connection delivers. Next and Watch are called by one goroutine
 // at a time.
 type Stream interface {
-	// Next returns what goes out next, an empty batch if there is nothing now.
-	Next() journal.Batch
+	// Next returns what goes out next, an empty batch if there is nothing now. On an error
+	// the connection is closed: the client can do better elsewhere or later.
+	Next(ctx context.Context) (journal.Batch, error)
+	// Due returns when Next may have something although no waker was woken, the zero time
+	// if it will not.
+	Due() time.Time
 	// Watch has w woken whenever Next may have something, until Unwatch.
 	Watch(w journal.Waker)
 	Unwatch(w journal.Waker)
@@ -118,32 +122,45 @@ func (s *Server) Serve(ctx context.Context, w http.ResponseWriter, protoMajor in
 func (s *Server) pump(ctx context.Context, c *conn, out *writer, stream Stream) error {
 	// The first frame of a stream opens it; its block takes the reconnection time, since
 	// some clients take a block of its own for an event.
-	if err := out.write(event.AppendRetry(nil, s.Retry()), stream.Next().Bytes); err != nil {
+	if err := out.write(event.AppendRetry(nil, s.Retry())); err != nil {
 		return err
 	}
-	silence := time.NewTimer(s.options.Heartbeat)
-	defer silence.Stop()
+	silence := time.Now() // since when nothing was sent
+	alarm := time.NewTimer(s.options.Heartbeat)
+	defer alarm.Stop()
 	for {
 		select {
 		case reason := <-c.close:
 			return s.end(out, reason)
 		default:
 		}
-		if b := stream.Next(); len(b.Bytes) > 0 {
-			if err := out.write(b.Bytes); err != nil {
+		b, err := stream.Next(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			return errors.Join(err, s.end(out, event.Unavailable))
+		}
+		if len(b.Bytes) > 0 {
+			if err := out.send(b.Bytes); err != nil {
 				return err
 			}
 			s.metrics.Delivered(b.Frames, len(b.Bytes))
-			silence.Reset(s.options.Heartbeat)
+			silence = time.Now()
 			continue
 		}
+		ping := silence.Add(s.options.Heartbeat)
+		alarm.Reset(time.Until(earlier(ping, stream.Due())))
 		select {
 		case <-c.wake:
-		case <-silence.C:
-			if err := out.write(event.AppendPing(nil, time.Now())); err != nil {
+		case now := <-alarm.C:
+			if now.Before(ping) {
+				continue
+			}
+			if err := out.send(event.AppendPing(nil, now)); err != nil {
 				return err
 			}
-			silence.Reset(s.options.Heartbeat)
+			silence = now
 		case reason := <-c.close:
 			return s.end(out, reason)
 		case <-ctx.Done():
@@ -152,12 +169,27 @@ func (s *Server) pump(ctx context.Context, c *conn, out *writer, stream Stream) 
 	}
 }
 
+// earlier returns the earlier of two times, where due may be none.
+func earlier(t, due time.Time) time.Time {
+	if !due.IsZero() && due.Before(t) {
+		return due
+	}
+	return t
+}
+
 // end says goodbye.
 func (s *Server) end(out *writer, reason event.CloseReason) error {
-	if err := out.write(event.AppendClose(nil, reason, s.Retry())); err != nil {
+	if err := out.send(event.AppendClose(nil, reason, s.Retry())); err != nil {
 		return err
 	}
-	return ErrDraining
+	return closedError(reason)
+}
+
+// closedError is why the server ended a connection.
+type closedError event.CloseReason
+
+func (e closedError) Error() string {
+	return "closed: " + string(e)
 }
 
 func (s *Server) add() (*conn, error) {

@@ -28,24 +28,30 @@ func newWriter(w http.ResponseWriter, protoMajor int, timeout time.Duration) *wr
 	return out
 }
 
-// write sends all parts at once.
-func (w *writer) write(parts ...[]byte) error {
-	for _, b := range parts {
-		for len(b) > 0 {
-			n := len(b)
-			if w.piece > 0 {
-				n = min(n, w.piece)
-				if err := w.control.SetWriteDeadline(time.Now().Add(w.timeout)); err != nil {
-					return err
-				}
-			}
-			if _, err := w.response.Write(b[:n]); err != nil {
-				return err
-			}
-			b = b[n:]
-		}
+// send writes b and sees it off.
+func (w *writer) send(b []byte) error {
+	if err := w.write(b); err != nil {
+		return err
 	}
 	return w.control.Flush()
+}
+
+// write writes b, some of which may stay in a buffer.
+func (w *writer) write(b []byte) error {
+	for len(b) > 0 {
+		n := len(b)
+		if w.piece > 0 {
+			n = min(n, w.piece)
+			if err := w.control.SetWriteDeadline(time.Now().Add(w.timeout)); err != nil {
+				return err
+			}
+		}
+		if _, err := w.response.Write(b[:n]); err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
 }
 
 // Listener gives every connection a write deadline that moves with its progress: a

@@ -12,20 +12,31 @@ import (
 	"sluice/internal/event"
 )
 
-// Publish sends one event to a topic.
-type Publish func(ctx context.Context, topic event.Topic, data []byte) error
+// Publish sends one event to a topic. The type is for streams, and empty for none.
+type Publish func(ctx context.Context, topic event.Topic, eventType string, data []byte) error
 
-// feed is one demo topic.
+// feed is one demo topic, or a glob of them.
 type feed struct {
 	topic    event.Topic
 	interval time.Duration
-	next     func(ctx context.Context, now time.Time) (any, error) // returns what becomes the JSON data
+	next     func(ctx context.Context, now time.Time) (message, error)
+}
+
+// message is the next event of a feed.
+type message struct {
+	name      string // of the key or channel where the feed's topic is a glob
+	eventType string
+	value     any // becomes the JSON data
 }
 
 func feeds() []feed {
 	return []feed{
 		{event.Topic{Kind: event.Channel, Pattern: "updates"}, 3 * time.Second, update},
 		{event.Topic{Kind: event.Channel, Pattern: "metrics"}, time.Second, new(machine).sample},
+		{event.Topic{Kind: event.Channel, Pattern: "analytics"}, time.Second, newSite().count},
+		{event.Topic{Kind: event.Stream, Pattern: "logs"}, 700 * time.Millisecond, newServices().log},
+		{event.Topic{Kind: event.Stream, Pattern: "notifications"}, 15 * time.Second, notify},
+		{event.Topic{Kind: event.Key, Pattern: "price:*"}, 250 * time.Millisecond, newMarket().tick},
 	}
 }
 
@@ -72,13 +83,17 @@ func (f feed) run(ctx context.Context, publish Publish, log *slog.Logger) {
 }
 
 func (f feed) publish(ctx context.Context, now time.Time, publish Publish) error {
-	value, err := f.next(ctx, now)
+	m, err := f.next(ctx, now)
 	if err != nil {
 		return err
 	}
-	data, err := json.Marshal(value)
+	data, err := json.Marshal(m.value)
 	if err != nil {
 		return err
 	}
-	return publish(ctx, f.topic, data)
+	topic := f.topic
+	if m.name != "" {
+		topic = event.Literal(topic.Kind, m.name)
+	}
+	return publish(ctx, topic, m.eventType, data)
 }

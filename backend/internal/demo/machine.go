@@ -50,21 +50,21 @@ type netMetrics struct {
 	Sent     float64 `json:"sent_bytes_per_second"`
 }
 
-func (m *machine) sample(ctx context.Context, now time.Time) (any, error) {
+func (m *machine) sample(ctx context.Context, now time.Time) (message, error) {
 	busy, err := cpu.PercentWithContext(ctx, 0, false)
 	if err != nil || len(busy) == 0 {
-		return nil, fmt.Errorf("reading the CPU time: %w", err)
+		return message{}, fmt.Errorf("reading the CPU time: %w", err)
 	}
 	ram, err := mem.VirtualMemoryWithContext(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("reading the memory: %w", err)
+		return message{}, fmt.Errorf("reading the memory: %w", err)
 	}
 	average, err := load.AvgWithContext(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("reading the load: %w", err)
+		return message{}, fmt.Errorf("reading the load: %w", err)
 	}
 	s := metrics{
-		Time:   now.UTC().Format(millis),
+		Time:   timestamp(now),
 		CPU:    rounded(busy[0]),
 		Memory: memory{ram.Used, ram.Total, rounded(ram.UsedPercent)},
 		Load:   [3]float64{average.Load1, average.Load5, average.Load15},
@@ -74,13 +74,13 @@ func (m *machine) sample(ctx context.Context, now time.Time) (any, error) {
 		elapsed = 0
 	}
 	if s.Disk, err = m.sampleDisk(ctx, elapsed); err != nil {
-		return nil, fmt.Errorf("reading the disk: %w", err)
+		return message{}, fmt.Errorf("reading the disk: %w", err)
 	}
 	if s.Net, err = m.sampleNet(ctx, elapsed); err != nil {
-		return nil, fmt.Errorf("reading the network: %w", err)
+		return message{}, fmt.Errorf("reading the network: %w", err)
 	}
 	m.at = now
-	return s, nil
+	return message{value: s}, nil
 }
 
 func (m *machine) sampleDisk(ctx context.Context, elapsed float64) (diskMetrics, error) {

@@ -9,10 +9,14 @@ import (
 // millis is RFC 3339 with milliseconds.
 const millis = "2006-01-02T15:04:05.000Z07:00"
 
+func timestamp(t time.Time) string {
+	return t.UTC().Format(millis)
+}
+
 // update makes the tutorial's message.
-func update(_ context.Context, now time.Time) (any, error) {
-	return struct {
+func update(_ context.Context, now time.Time) (message, error) {
+	return message{value: struct {
 		Time  string `json:"time"`
 		Value int    `json:"value"`
-	}{now.UTC().Format(millis), rand.IntN(1000)}, nil
+	}{timestamp(now), rand.IntN(1000)}}, nil
 }

@@ -1,14 +1,42 @@
 package event
 
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
 // Event is one thing that happened in Redis, before it has a place in a journal.
 type Event struct {
 	// Topic is the literal topic that it came from; on a subscription to a glob,
 	// the one that matched.
 	Topic Topic
+	// ID is the id of a stream's entry; empty for the other kinds.
+	ID string
 	// Type is the event type that the publisher gave; empty for none.
 	Type string
 	// Data is the publisher's payload, unchanged. The receiver must not keep it.
 	Data []byte
+}
+
+// KeyDeleted and KeyUnsupported are the types of the events of a key that has no
+// value, or one that cannot be shown.
+const (
+	KeyDeleted     = "key.deleted"
+	KeyUnsupported = "key.unsupported"
+)
+
+// CheckType returns an error where a publisher may not use an event type: types that
+// begin with "stream." or "key." are Sluice's own, "open" and "error" would fire a
+// page's own handlers, and a line break or NUL cannot be written.
+func CheckType(eventType string) error {
+	switch {
+	case strings.HasPrefix(eventType, "stream."), strings.HasPrefix(eventType, "key."), eventType == "open", eventType == "error":
+		return fmt.Errorf("the event type %q is reserved; types must not begin with stream. or key., nor be open or error", eventType)
+	case strings.ContainsAny(eventType, "\r\n\x00"), !utf8.ValidString(eventType):
+		return fmt.Errorf("the event type %q has a line break or a NUL, or is not valid UTF-8", eventType)
+	}
+	return nil
 }
 
 // GapReason says why events may be missing.

@@ -16,11 +16,12 @@ import (
 	"sluice/internal/event"
 	"sluice/internal/hub"
 	"sluice/internal/metrics"
+	"sluice/internal/source"
 )
 
 // Broker is what the API needs of the source behind the hub.
 type Broker interface {
-	Publish(ctx context.Context, topic event.Topic, data []byte) error
+	Publish(ctx context.Context, topic event.Topic, m source.Message) (source.ID, error)
 	Ready(ctx context.Context) error
 }
 

@@ -46,8 +46,10 @@ func (a *api) fail(c *gin.Context, err error) {
 	var bad badRequest
 	var tooLarge *http.MaxBytesError
 	switch {
-	case errors.As(err, &bad), errors.Is(err, event.ErrBadTopic):
+	case errors.As(err, &bad), errors.Is(err, event.ErrBadTopic), errors.Is(err, source.ErrTooManyKeys):
 		writeProblem(c, http.StatusBadRequest, err.Error())
+	case errors.Is(err, source.ErrWrongType):
+		writeProblem(c, http.StatusConflict, err.Error())
 	case errors.As(err, &tooLarge):
 		writeProblem(c, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes; send less at a time", tooLarge.Limit))
 	case errors.Is(err, auth.ErrNotAllowed):
@@ -57,7 +59,7 @@ func (a *api) fail(c *gin.Context, err error) {
 		a.turnAway(c, event.Draining, "this server is going away; try again, another one may answer")
 	case errors.Is(err, source.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		a.Log.Warn("request failed because redis is away", "error", err)
-		a.turnAway(c, event.Unavailable, "Redis cannot be reached; try again later")
+		a.turnAway(c, event.Unavailable, "Redis cannot be reached, or refused; try again later")
 	default:
 		a.Log.Error("request failed", "error", err)
 		writeProblem(c, http.StatusInternalServerError, "the server failed; its log says why")

@@ -5,14 +5,18 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"time"
 
 	"sluice/internal/event"
 	"sluice/internal/hub"
+	"sluice/internal/source"
 )
 
 const (
 	maxTopics = 64
 	maxLast   = 1000
+	minEvery  = 10 * time.Millisecond
+	maxEvery  = time.Minute
 )
 
 // topicsOf returns the topics that a query names, each once, kind by kind in the
@@ -21,9 +25,6 @@ func topicsOf(query url.Values) ([]event.Topic, error) {
 	var topics []event.Topic
 	for _, kind := range event.Kinds {
 		for _, pattern := range query[kind.String()] {
-			if kind != event.Channel {
-				return nil, badRequestf("%s topics are not followed by this version; use channel=", kind)
-			}
 			t, err := event.NewTopic(kind, pattern)
 			if err != nil {
 				return nil, err
@@ -42,9 +43,9 @@ func topicsOf(query url.Values) ([]event.Topic, error) {
 
 // subscriptionOf reads the query and the header of GET /events.
 func (a *api) subscriptionOf(r *http.Request) (hub.Request, error) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
+	query, err := parseQuery(r)
 	if err != nil {
-		return hub.Request{}, badRequestf("the query cannot be read: %v; percent-encode names", err)
+		return hub.Request{}, err
 	}
 	topics, err := topicsOf(query)
 	if err != nil {
@@ -58,6 +59,12 @@ func (a *api) subscriptionOf(r *http.Request) (hub.Request, error) {
 		req.Last, err = strconv.Atoi(query.Get("last"))
 		if err != nil || req.Last < 0 || req.Last > maxLast {
 			return hub.Request{}, badRequestf("last=%s is not a number from 0 to %d", query.Get("last"), maxLast)
+		}
+	}
+	if query.Has("every") {
+		req.Every, err = time.ParseDuration(query.Get("every"))
+		if err != nil || req.Every < minEvery || req.Every > maxEvery {
+			return hub.Request{}, badRequestf("every=%s is not a duration from 10ms to 60s, such as 500ms", query.Get("every"))
 		}
 	}
 	return req, nil
@@ -84,4 +91,32 @@ func literalOf(query url.Values) (event.Topic, error) {
 		return event.Topic{}, badRequestf("a publish names a literal topic, and %q is a glob; write \\*, \\? or \\[ for the character itself", topics[0].Pattern)
 	}
 	return topics[0], nil
+}
+
+// messageOf reads what the query and the header of POST /events say about the message;
+// its data is left out.
+func messageOf(r *http.Request, query url.Values, topic event.Topic) (source.Message, error) {
+	m := source.Message{
+		Type:           query.Get("event"),
+		MaxLen:         source.DefaultMaxLen,
+		IdempotencyKey: r.Header.Get("Idempotency-Key"),
+	}
+	if topic.Kind != event.Stream {
+		for _, name := range []string{"event", "maxlen"} {
+			if query.Has(name) {
+				return m, badRequestf("%s= is for streams only; a %s has no place for it", name, topic.Kind)
+			}
+		}
+	}
+	if err := event.CheckType(m.Type); err != nil {
+		return m, badRequestf("%v", err)
+	}
+	if query.Has("maxlen") {
+		var err error
+		m.MaxLen, err = strconv.ParseInt(query.Get("maxlen"), 10, 64)
+		if err != nil || m.MaxLen < 1 {
+			return m, badRequestf("maxlen=%s is not a number of entries of at least 1", query.Get("maxlen"))
+		}
+	}
+	return m, nil
 }

@@ -131,8 +131,7 @@ func newBundle(key string, feeds []*feed) *bundle {
 	unlock := lockAll(feeds)
 	defer unlock()
 	for i, f := range feeds {
-		_, cursor := f.log.Head()
-		b.cursors[i] = component{tag(f.topic), cursor}
+		b.cursors[i] = component{tag(f.topic), f.places.head()}
 		f.bundles = append(f.bundles, b)
 	}
 	b.log = journal.New(bundleLimits, b.cursors.String())

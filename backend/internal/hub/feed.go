@@ -12,7 +12,6 @@ import (
 // feed is one followed topic with its journal. It is the sink of its source.
 type feed struct {
 	topic     event.Topic
-	epoch     journal.Epoch
 	log       *journal.Journal
 	metrics   Metrics
 	following source.Following
@@ -22,23 +21,65 @@ type feed struct {
 	expiry *time.Timer // runs while there are no users
 
 	// mu is held while an event goes into the journal and the bundles, so that whoever
-	// holds it sees all of them at the same place.
+	// holds it sees all of them at the same place. It guards places, too.
 	mu      sync.Mutex
+	places  places
 	bundles []*bundle
 	body    []byte // scratch
 }
 
+// places is what differs between the kinds of topics: how a place among the events is
+// named, and found again. The methods are called with the feed's mutex held.
+type places interface {
+	// begin takes up the topic.
+	begin(after source.ID)
+	// event returns the cursor behind an event that will have that number.
+	event(e event.Event, number uint64) string
+	// gap returns the cursor behind a gap that will have that number, and the next.
+	gap(g source.Gap, number, next uint64) string
+	// head returns the cursor of the present head.
+	head() string
+	// fresh returns the place of a subscriber that has seen nothing.
+	fresh(last int) place
+	// resume returns the place that a cursor names, or the nearest one after a gap.
+	resume(cursor string) place
+}
+
+// place is where a subscriber begins in a feed.
+type place struct {
+	pos    uint64
+	cursor string     // how far the client has come when it has seen gap
+	before string     // the cursor that it may keep until then; cursor if there is no gap
+	gap    *event.Gap // what it is told before anything else, or nil
+	replay replay     // what it gets between cursor and pos, or nil
+}
+
+// lostCursor is the cursor of a client whose own one cannot be read. It cannot be
+// read either, so that a client that loses its line before it has seen the gap is
+// told of it again.
+const lostCursor = "lost"
+
 // keepScratch bounds the scratch buffer that a feed keeps after a large event.
 const keepScratch = 16 << 10
 
-func newFeed(topic event.Topic, limits journal.Limits, metrics Metrics) *feed {
-	f := &feed{topic: topic, epoch: journal.NewEpoch(), metrics: metrics}
-	f.log = journal.New(limits, f.cursor(journal.First))
+func newFeed(topic event.Topic, src source.Source, limits journal.Limits, metrics Metrics) *feed {
+	f := &feed{topic: topic, metrics: metrics, log: journal.New(limits, lostCursor)}
+	switch topic.Kind {
+	case event.Stream:
+		f.places = &streamPlaces{feed: f}
+	case event.Key:
+		f.places = newKeyPlaces(f)
+	default:
+		f.places = newChannelPlaces(f, src)
+	}
 	return f
 }
 
-func (f *feed) cursor(pos uint64) string {
-	return journal.Cursor{Epoch: f.epoch, Pos: pos}.String()
+// Begin implements [source.Sink].
+func (f *feed) Begin(after source.ID) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.places.begin(after)
 }
 
 // Event implements [source.Sink].
@@ -47,27 +88,27 @@ func (f *feed) Event(e event.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.body = event.AppendBody(f.body[:0], e.Type, e.Data)
-	f.append(e.Topic, journal.Frame{Body: f.body})
+	number, _ := f.log.Head()
+	f.append(e.Topic, journal.Frame{Cursor: []byte(f.places.event(e, number)), Body: f.body})
 	if cap(f.body) > keepScratch {
 		f.body = nil
 	}
 }
 
 // Gap implements [source.Sink].
-func (f *feed) Gap(reason event.GapReason, lost int64) {
-	f.metrics.GapAnnounced(reason)
+func (f *feed) Gap(g source.Gap) {
+	f.metrics.GapAnnounced(g.Reason)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	gap := event.Gap{Topic: f.topic, Reason: reason, Lost: lost}
-	f.append(f.topic, journal.Frame{Body: event.AppendGapBody(nil, gap), Lost: lost})
+	frame := journal.Frame{Lost: g.Lost}
+	frame.Body = event.AppendGapBody(nil, event.Gap{Topic: f.topic, Reason: g.Reason, Lost: g.Lost})
+	number, _ := f.log.Head()
+	frame.Cursor = []byte(f.places.gap(g, number, number+frame.Span()))
+	f.append(f.topic, frame)
 }
 
-// append gives the frame its id and adds it to the journal and to the bundles.
-// It needs f.mu.
+// append adds a frame to the journal and to the bundles. It needs f.mu.
 func (f *feed) append(origin event.Topic, frame journal.Frame) {
-	head, _ := f.log.Head()
-	frame.Next = head + frame.Span()
-	frame.Cursor = []byte(f.cursor(frame.Next))
 	if f.topic.IsGlob() {
 		frame.Qualifier = event.Qualifier(origin)
 	}
@@ -81,39 +122,26 @@ func (f *feed) append(origin event.Topic, frame journal.Frame) {
 	}
 }
 
-// place is where a subscriber begins in a feed.
-type place struct {
-	pos    uint64
-	cursor string     // of pos
-	before string     // the cursor that a client may keep until it has seen gap; cursor if there is none
-	gap    *event.Gap // what the client is told before anything else
+// atHead returns the place of a client whose cursor says nothing: a gap, and then what
+// comes from now on.
+func (f *feed) atHead(reason event.GapReason) place {
+	pos, _ := f.log.Head()
+	gap := event.Gap{Topic: f.topic, Reason: reason, Lost: event.LostUnknown}
+	return place{pos: pos, cursor: f.places.head(), before: lostCursor, gap: &gap}
 }
 
-// lostCursor is the cursor of a client whose own one cannot be read. It cannot be
-// read either, so that a client that loses its line before it has seen the gap is
-// told of it again.
-const lostCursor = "lost"
-
-// fresh returns the place of a subscriber that has seen nothing: up to last events
-// back.
-func (f *feed) fresh(last int) place {
-	pos, cursor := f.log.Back(last)
-	return place{pos: pos, cursor: cursor, before: cursor}
-}
-
-// resume returns the place that a cursor names, or, where events behind it are no
-// longer held, the nearest place after a gap.
-func (f *feed) resume(text string) place {
-	head, headCursor := f.log.Head()
-	c, ok := journal.ParseCursor(text)
-	if !ok || c.Epoch != f.epoch || c.Pos > head {
-		gap := event.Gap{Topic: f.topic, Reason: event.UnknownCursor, Lost: event.LostUnknown}
-		return place{pos: head, cursor: headCursor, before: lostCursor, gap: &gap}
-	}
-	tail, tailCursor := f.log.Tail()
-	if lost := f.log.Lost(c.Pos); lost != 0 {
+// atNumber returns the place before the event of that number, or, where that is no
+// longer held, at the tail behind a gap. cursor is how the client named the place.
+func (f *feed) atNumber(pos uint64, cursor string) place {
+	if lost := f.log.Lost(pos); lost != 0 {
+		tail, tailCursor := f.log.Tail()
 		gap := event.Gap{Topic: f.topic, Reason: event.HistoryExpired, Lost: lost}
-		return place{pos: tail, cursor: tailCursor, before: c.String(), gap: &gap}
+		return place{pos: tail, cursor: tailCursor, before: cursor, gap: &gap}
 	}
-	return place{pos: c.Pos, cursor: c.String(), before: c.String()}
+	if head, _ := f.log.Head(); pos == head {
+		cursor = f.places.head()
+	} else {
+		cursor = f.log.CursorAt(pos)
+	}
+	return place{pos: pos, cursor: cursor, before: cursor}
 }

@@ -47,6 +47,8 @@ type Hub struct {
 	closed  bool
 	feeds   map[event.Topic]*feed
 	bundles map[string]*bundle
+
+	replaying chan struct{} // holds one for each read from Redis for a single subscriber
 }
 
 // New returns a hub that follows topics on src.
@@ -57,7 +59,16 @@ func New(src source.Source, options Options, metrics Metrics) *Hub {
 		metrics: metrics,
 		feeds:   make(map[event.Topic]*feed),
 		bundles: make(map[string]*bundle),
+
+		replaying: make(chan struct{}, maxReplays),
 	}
+}
+
+// Follow follows topics from now on whether they have subscribers or not, so that
+// clients can resume here that have never been here before.
+func (h *Hub) Follow(topics []event.Topic) error {
+	_, err := h.acquire(distinct(topics))
+	return err
 }
 
 // Request is what a subscriber asks for.
@@ -65,6 +76,7 @@ type Request struct {
 	Topics []event.Topic // at least one
 	Cursor string        // where it left off: the id of the last event that it has; empty for a fresh start
 	Last   int           // how many recent events of each topic a fresh subscriber gets
+	Every  time.Duration // at most one event of a topic in this time, the newest; 0 for all
 }
 
 // Subscribe follows the topics and returns a subscription that begins where the
@@ -79,11 +91,17 @@ func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error)
 	for _, f := range feeds {
 		if err := f.following.Live(ctx); err != nil {
 			h.release(feeds)
+			if !errors.Is(err, source.ErrUnavailable) && ctx.Err() == nil {
+				h.expire(f) // it will never be live: the next one tries anew
+			}
 			return nil, err
 		}
 	}
-	s := newSubscription(h, topics, feeds)
-	s.begin(req)
+	s := newSubscription(h, topics, feeds, req.Every)
+	if err := s.begin(ctx, req); err != nil {
+		s.Close()
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -109,7 +127,7 @@ func (h *Hub) acquire(topics []event.Topic) ([]*feed, error) {
 	for i, t := range topics {
 		f := h.feeds[t]
 		if f == nil {
-			f = newFeed(t, h.options.History, h.metrics)
+			f = newFeed(t, h.source, h.options.History, h.metrics)
 			f.following = h.source.Follow(t, f)
 			h.feeds[t] = f
 		}
@@ -140,6 +158,9 @@ func (h *Hub) expire(f *feed) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if f.users == 0 && h.feeds[f.topic] == f {
+		if f.expiry != nil {
+			f.expiry.Stop()
+		}
 		delete(h.feeds, f.topic)
 		f.following.Close()
 	}

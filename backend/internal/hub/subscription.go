@@ -1,6 +1,11 @@
 package hub
 
 import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
 	"sluice/internal/event"
 	"sluice/internal/journal"
 )
@@ -13,77 +18,65 @@ type Subscription struct {
 	feeds  []*feed       // of the topics; in the order of the bundle's vector if there are several
 	bundle *bundle       // of the feeds if there are several, else nil
 
-	// What Next gives out: control frames, then what the feeds held before the place in
-	// the common journal, then that journal.
+	// What Next gives out: control frames, then what comes before the place in the common
+	// journal, then that journal.
 	pending []byte
-	replays []replay
+	replays []feedReplay
 	pos     uint64
-	reached vector // with a bundle: how far the client has come while replays last
-	last    []byte // the cursor of the last frame given out
+	reached vector // how far the client has come while replays last
+	last    []byte // the cursor of the last frame that was taken
+
+	conflated *conflation // nil if every event is to go out
 }
 
-// replay is the part of one feed's journal that a subscriber to several gets first.
-type replay struct {
-	index    int // of the feed
-	from, to uint64
+// feedReplay is a replay of one of the feeds.
+type feedReplay struct {
+	index int
+	replay
 }
 
-// A page is what is encoded at once for one subscriber.
-const (
-	pageFrames = 64
-	pageBytes  = 64 << 10
-)
-
-func newSubscription(h *Hub, topics []event.Topic, feeds []*feed) *Subscription {
+func newSubscription(h *Hub, topics []event.Topic, feeds []*feed, every time.Duration) *Subscription {
 	s := &Subscription{hub: h, topics: topics, feeds: feeds}
 	if len(feeds) > 1 {
 		s.bundle = h.joinBundle(feeds)
 		s.feeds = s.bundle.feeds
+	}
+	if every > 0 {
+		s.conflated = newConflation(every)
 	}
 	return s
 }
 
 // begin finds the first position, and prepares what the client is told before its
 // first event.
-func (s *Subscription) begin(req Request) {
-	locate := func(f *feed) place { return f.fresh(req.Last) }
+func (s *Subscription) begin(ctx context.Context, req Request) error {
+	locate := func(f *feed) place { return f.places.fresh(req.Last) }
 	if req.Cursor != "" {
-		locate = resumeAt(req.Cursor)
+		id, err := s.hub.prepare(ctx, s.feeds, parseID(req.Cursor))
+		if err != nil {
+			return err
+		}
+		locate = id.locate
 	}
 	before, gaps := s.seek(locate)
 	resumed := req.Cursor != "" && len(gaps) == 0
 	s.pending = event.AppendID(nil, s.qualifier(s.topics[0]), before)
 	s.pending = event.AppendOpenBody(s.pending, s.topics, resumed, s.hub.options.Node)
 	s.pending = append(s.pending, gaps...)
+	return nil
 }
 
 // fellBehind goes on where the client left off although the journal does not hold that
 // place any more: just as if it had come back with its last cursor.
 func (s *Subscription) fellBehind() {
-	resume := resumeAt(string(s.last))
+	id := parseID(string(s.last))
 	_, s.pending = s.seek(func(f *feed) place {
-		p := resume(f)
+		p := id.locate(f)
 		if p.gap != nil {
 			p.gap.Reason = event.SlowConsumer
 		}
 		return p
 	})
-}
-
-// resumeAt returns how to find each feed's place for a client that has an id.
-func resumeAt(id string) func(*feed) place {
-	_, cursor := event.SplitID(id)
-	positions, several := parseVector(cursor)
-	return func(f *feed) place {
-		if !several {
-			return f.resume(cursor)
-		}
-		own, known := positions.of(f.topic)
-		if !known {
-			return f.fresh(0) // the client did not follow this topic before
-		}
-		return f.resume(own)
-	}
 }
 
 // seek moves the subscription to the places that locate finds, and returns the cursor
@@ -99,10 +92,14 @@ func (s *Subscription) seek(locate func(*feed) place) (before, gaps []byte) {
 		s.reached[i] = component{tag(f.topic), places[i].before}
 	}
 	before = []byte(s.cursor())
+	s.replays = nil
 	for i, p := range places {
 		s.reached[i].cursor = p.cursor
 		if p.gap != nil {
 			gaps = s.appendGap(gaps, *p.gap)
+		}
+		if p.replay != nil {
+			s.replays = append(s.replays, feedReplay{i, p.replay})
 		}
 	}
 	s.last = []byte(s.cursor())
@@ -111,10 +108,9 @@ func (s *Subscription) seek(locate func(*feed) place) (before, gaps []byte) {
 		return before, gaps
 	}
 	s.pos, _ = s.bundle.log.Head()
-	s.replays = s.replays[:0]
 	for i, f := range s.feeds {
 		if head, _ := f.log.Head(); places[i].pos < head {
-			s.replays = append(s.replays, replay{i, places[i].pos, head})
+			s.replays = append(s.replays, feedReplay{i, &journalReplay{f, places[i].pos, head}})
 		}
 	}
 	return before, gaps
@@ -142,17 +138,32 @@ func (s *Subscription) appendGap(dst []byte, gap event.Gap) []byte {
 	return event.AppendGapBody(dst, gap)
 }
 
-// Next returns what the client gets next, an empty batch if there is nothing now.
-func (s *Subscription) Next() journal.Batch {
+// Next returns what the client gets next, an empty batch if there is nothing now. It
+// reads from Redis where the journals do not hold what the client missed; the error
+// wraps [source.ErrUnavailable] if that fails.
+func (s *Subscription) Next(ctx context.Context) (journal.Batch, error) {
 	for {
 		switch {
 		case len(s.pending) > 0:
 			b := journal.Batch{Bytes: s.pending}
 			s.pending = nil
-			return b
+			return b, nil
 		case len(s.replays) > 0:
-			if b := s.nextPage(); b.Frames > 0 {
-				return b
+			frames, err := s.nextPage(ctx)
+			if err != nil {
+				return journal.Batch{}, err
+			}
+			if b := s.encode(frames); b.Frames > 0 {
+				return b, nil
+			}
+		case s.conflated != nil:
+			frames, ok := s.journal().Frames(s.pos, s.head(), pageFrames)
+			if !ok {
+				s.fellBehind()
+				continue
+			}
+			if b := s.encode(frames); b.Frames > 0 || len(frames) == 0 {
+				return b, nil
 			}
 		default:
 			b, ok := s.journal().Read(s.pos)
@@ -164,40 +175,62 @@ func (s *Subscription) Next() journal.Batch {
 				s.pos = b.Next
 				s.last = append(s.last[:0], b.Cursor...)
 			}
-			return b
+			return b, nil
 		}
 	}
 }
 
-// nextPage encodes a page of the first replay, with ids that cover all topics.
-func (s *Subscription) nextPage() journal.Batch {
-	r := &s.replays[0]
-	f := s.feeds[r.index]
-	frames, ok := f.log.Frames(r.from, r.to, pageFrames)
-	if !ok {
+// nextPage returns a page of the first replay, with ids that cover all topics.
+func (s *Subscription) nextPage(ctx context.Context) ([]journal.Frame, error) {
+	r := s.replays[0]
+	frames, done, err := r.next(ctx, s.hub)
+	if errors.Is(err, errBehind) {
 		s.fellBehind()
-		return journal.Batch{}
+		return nil, nil
 	}
-	var b journal.Batch
-	for _, frame := range frames {
-		s.reached[r.index].cursor = string(frame.Cursor)
-		r.from = frame.Next
-		qualifier := frame.Qualifier
-		if qualifier == "" {
-			qualifier = event.Qualifier(f.topic)
-		}
-		b.Bytes = event.AppendID(b.Bytes, qualifier, []byte(s.cursor()))
-		b.Bytes = append(b.Bytes, frame.Body...)
-		b.Frames++
-		if len(b.Bytes) >= pageBytes {
-			break
-		}
+	if err != nil {
+		return nil, err
 	}
-	s.last = []byte(s.cursor())
-	if r.from >= r.to || len(frames) == 0 {
+	for i := range frames {
+		f := &frames[i]
+		s.reached[r.index].cursor = string(f.Cursor)
+		f.Cursor = []byte(s.cursor())
+		if f.Qualifier == "" {
+			f.Qualifier = s.qualifier(s.feeds[r.index].topic)
+		}
+		f.Next = s.pos // it comes before the common journal
+	}
+	if done {
 		s.replays = s.replays[1:]
 	}
+	return frames, nil
+}
+
+// encode takes frames and returns what of them goes out now, as bytes.
+func (s *Subscription) encode(frames []journal.Frame) journal.Batch {
+	before := s.last
+	if n := len(frames); n > 0 {
+		s.pos = frames[n-1].Next
+		s.last = slices.Clone(frames[n-1].Cursor)
+	}
+	if s.conflated != nil {
+		frames = s.conflated.take(before, frames, time.Now())
+	}
+	b := journal.Batch{Frames: len(frames)}
+	for _, f := range frames {
+		b.Bytes = event.AppendID(b.Bytes, f.Qualifier, f.Cursor)
+		b.Bytes = append(b.Bytes, f.Body...)
+	}
 	return b
+}
+
+// Due returns when Next may have something although no Waker was woken, the zero time
+// if it will not.
+func (s *Subscription) Due() time.Time {
+	if s.conflated == nil {
+		return time.Time{}
+	}
+	return s.conflated.due()
 }
 
 func (s *Subscription) journal() *journal.Journal {
@@ -205,6 +238,11 @@ func (s *Subscription) journal() *journal.Journal {
 		return s.bundle.log
 	}
 	return s.feeds[0].log
+}
+
+func (s *Subscription) head() uint64 {
+	head, _ := s.journal().Head()
+	return head
 }
 
 // Watch has w woken whenever Next may have something, until Unwatch.

@@ -1,13 +1,17 @@
 package journal
 
 import (
+	"encoding/base64"
+	"encoding/binary"
 	"math/rand/v2"
 	"strconv"
 	"strings"
+
+	"github.com/cespare/xxhash/v2"
 )
 
-// Epoch tells one journal's numbers from those of every other journal, on this
-// node or another, before a restart or after.
+// Epoch tells one journal's numbers from those of every other journal, on this node or
+// another, before a restart or after.
 type Epoch uint64
 
 // NewEpoch returns an epoch that no other journal has: 64 random bits.
@@ -15,21 +19,116 @@ func NewEpoch() Epoch {
 	return Epoch(rand.Uint64())
 }
 
-// Cursor is a position in the journal of one channel, as a client keeps it.
+// Cursor is a position in the journal of a topic that has no ids of its own, as a client
+// keeps it. The journal that gave it finds the position by its number. Every other
+// journal of the same topic finds it by a mark, a message that all of them saw at the
+// same place, and the number of events behind that.
 type Cursor struct {
 	Epoch Epoch
 	Pos   uint64
+	Mark  string // empty where there was none
+	Count uint64 // events between the mark and the position
+	Check string // of the event before the position, empty if Count is 0
 }
+
+// The parts of a cursor's text are separated by dots, and left out from the end where
+// they are empty.
+const separator = "."
 
 // String returns the cursor's text: printable ASCII without @, "," or "=".
 func (c Cursor) String() string {
-	return strconv.FormatUint(uint64(c.Epoch), 36) + "-" + strconv.FormatUint(c.Pos, 36)
+	text := encode(uint64(c.Epoch)) + separator + strconv.FormatUint(c.Pos, 36)
+	if c.Mark == "" {
+		return text
+	}
+	text += separator + c.Mark + separator + strconv.FormatUint(c.Count, 36)
+	if c.Count > 0 {
+		text += separator + c.Check
+	}
+	return text
 }
 
 // ParseCursor reads what String wrote.
-func ParseCursor(s string) (Cursor, bool) {
-	epoch, pos, _ := strings.Cut(s, "-")
-	e, err1 := strconv.ParseUint(epoch, 36, 64)
-	p, err2 := strconv.ParseUint(pos, 36, 64)
-	return Cursor{Epoch(e), p}, err1 == nil && err2 == nil
+func ParseCursor(s string) (c Cursor, ok bool) {
+	if strings.ContainsFunc(s, notInCursor) {
+		return Cursor{}, false
+	}
+	parts := strings.Split(s, separator)
+	if len(parts) < 2 || len(parts) == 3 || len(parts) > 5 {
+		return Cursor{}, false
+	}
+	epoch, ok := decode(parts[0])
+	if !ok {
+		return Cursor{}, false
+	}
+	c.Epoch = Epoch(epoch)
+	var err error
+	if c.Pos, err = strconv.ParseUint(parts[1], 36, 64); err != nil {
+		return Cursor{}, false
+	}
+	if len(parts) == 2 {
+		return c, true
+	}
+	c.Mark = parts[2]
+	if c.Count, err = strconv.ParseUint(parts[3], 36, 64); err != nil {
+		return Cursor{}, false
+	}
+	if len(parts) == 5 {
+		c.Check = parts[4]
+	}
+	return c, c.Mark != "" && (c.Count > 0) == (c.Check != "")
+}
+
+// notInCursor reports characters that no cursor has. Cursors come back from clients, and
+// are written out again.
+func notInCursor(r rune) bool {
+	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '.' || r == '-' || r == '_')
+}
+
+// checkBytes is the length of a check, which only guards against what should not happen.
+const checkBytes = 3
+
+// Check returns what tells an event from most others.
+func Check(eventType string, data []byte) string {
+	var sum [8]byte
+	binary.BigEndian.PutUint64(sum[:], Sum(eventType, data))
+	return base64.RawURLEncoding.EncodeToString(sum[:checkBytes])
+}
+
+// Sum returns a hash of an event, the same on every node.
+func Sum(eventType string, data []byte) uint64 {
+	if eventType == "" {
+		return xxhash.Sum64(data)
+	}
+	d := xxhash.New()
+	_, _ = d.WriteString(eventType) // a hash takes everything
+	_, _ = d.WriteString("\n")
+	_, _ = d.Write(data)
+	return d.Sum64()
+}
+
+func encode(n uint64) string {
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], n)
+	return base64.RawURLEncoding.EncodeToString(b[:])
+}
+
+func decode(s string) (uint64, bool) {
+	b, err := base64.RawURLEncoding.DecodeString(s)
+	if err != nil || len(b) != 8 {
+		return 0, false
+	}
+	return binary.BigEndian.Uint64(b), true
+}
+
+// SumCursor returns the cursor of a value, for topics that have no history: the place of
+// a client that has that value.
+func SumCursor(eventType string, data []byte) string {
+	return encode(Sum(eventType, data))
+}
+
+// IsSumCursor reports whether a text is a cursor that SumCursor may have made.
+func IsSumCursor(s string) bool {
+	_, ok := decode(s)
+	return ok
 }

@@ -66,6 +66,14 @@ func New(limits Limits, base string) *Journal {
 	return &Journal{limits: limits, head: First, tail: First, base: []byte(base), watchers: make(map[Waker]struct{})}
 }
 
+// Rebase sets the cursor of the first position, which a journal may learn late. It must
+// be called before the first Append.
+func (j *Journal) Rebase(base string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.base = []byte(base)
+}
+
 // Head returns the position behind the newest event, and its cursor.
 func (j *Journal) Head() (uint64, string) {
 	j.mu.RLock()
@@ -119,6 +127,34 @@ func (j *Journal) Lost(from uint64) int64 {
 		return -1
 	}
 	return int64(j.tail - from)
+}
+
+// CursorAt returns the cursor of a position between tail and head.
+func (j *Journal) CursorAt(pos uint64) string {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return j.cursorAt(pos)
+}
+
+// Unbroken reports whether there is no gap of unknown size between two positions, so
+// that the difference of their numbers is the number of events between them.
+func (j *Journal) Unbroken(from, to uint64) bool {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	if from < j.unknown && j.unknown <= to {
+		return false
+	}
+	for i, k := j.find(max(from, j.tail)); i < len(j.segments); i, k = i+1, 0 {
+		for _, r := range j.segments[i].recs[k:] {
+			if r.seq >= to {
+				return true
+			}
+			if r.lost < 0 {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // cursorAt returns the cursor of a position that is held.

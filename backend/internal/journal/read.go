@@ -1,5 +1,7 @@
 package journal
 
+import "sort"
+
 // Batch is a contiguous run of frames as they go to a client.
 type Batch struct {
 	Bytes  []byte // shared; not to be changed
@@ -51,4 +53,23 @@ func (j *Journal) Frames(from, to uint64, max int) ([]Frame, bool) {
 		}
 	}
 	return frames, true
+}
+
+// Search returns the first position from a given one on whose frame is beyond, or the
+// head. Frames must be ordered so that behind one that is beyond all are.
+func (j *Journal) Search(from uint64, beyond func(Frame) bool) uint64 {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	from = max(from, j.tail)
+	first, skip := j.find(from)
+	for i := first; i < len(j.segments); i, skip = i+1, 0 {
+		s := j.segments[i]
+		last := len(s.recs) - 1
+		if !beyond(s.frame(last)) {
+			continue
+		}
+		k := skip + sort.Search(last-skip, func(k int) bool { return beyond(s.frame(skip + k)) })
+		return s.recs[k].seq
+	}
+	return j.head
 }

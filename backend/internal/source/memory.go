@@ -3,20 +3,21 @@ package source
 import (
 	"context"
 	"sync"
+	"time"
 
 	"sluice/internal/event"
 )
 
-// Memory is a broker inside this process, with the semantics of Redis. What is
-// published is delivered before Publish returns.
+// Memory is a broker inside this process, with the semantics of Redis for the three
+// kinds. What is published is delivered before Publish returns.
 type Memory struct {
+	fill Fill
+
 	mu        sync.Mutex
 	following map[*memoryFollowing]struct{}
-}
-
-// NewMemory returns an empty broker.
-func NewMemory() *Memory {
-	return &Memory{following: make(map[*memoryFollowing]struct{})}
+	streams   map[string]*memoryStream
+	values    map[string]value
+	answers   map[string]memoryAnswer // by idempotency key
 }
 
 type memoryFollowing struct {
@@ -24,19 +25,102 @@ type memoryFollowing struct {
 	topic  event.Topic
 	glob   event.Glob
 	sink   Sink
+	err    error
+}
+
+type memoryStream struct {
+	entries []Entry
+	last    ID
+	added   uint64
+}
+
+type memoryAnswer struct {
+	id      ID
+	expires time.Time
+}
+
+// NewMemory returns an empty broker.
+func NewMemory(fill Fill) *Memory {
+	return &Memory{
+		fill:      fill,
+		following: make(map[*memoryFollowing]struct{}),
+		streams:   make(map[string]*memoryStream),
+		values:    make(map[string]value),
+		answers:   make(map[string]memoryAnswer),
+	}
 }
 
 // Follow implements [Source].
 func (m *Memory) Follow(topic event.Topic, sink Sink) Following {
-	f := &memoryFollowing{m, topic, event.CompileGlob(topic.Pattern), sink}
+	f := &memoryFollowing{m, topic, event.CompileGlob(topic.Pattern), sink, nil}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.following[f] = struct{}{}
+	switch topic.Kind {
+	case event.Stream:
+		m.beginStream(f)
+	case event.Key:
+		f.sink.Begin(ID{})
+		f.err = m.showKeys(f)
+	default:
+		f.sink.Begin(ID{})
+	}
 	return f
 }
 
-func (f *memoryFollowing) Live(context.Context) error {
+// beginStream tells a sink of a stream's newest entries.
+func (m *Memory) beginStream(f *memoryFollowing) {
+	s := m.stream(f.topic.Name())
+	first, bytes := len(s.entries), 0
+	for first > 0 && len(s.entries)-first < m.fill.Events && bytes < m.fill.Bytes {
+		first--
+		bytes += len(s.entries[first].Data)
+	}
+	switch {
+	case first < len(s.entries):
+		f.sink.Begin(s.entries[first].ID.Prev())
+	default:
+		f.sink.Begin(s.last)
+	}
+	for _, e := range s.entries[first:] {
+		f.sink.Event(event.Event{Topic: f.topic, ID: e.ID.String(), Type: e.Type, Data: e.Data})
+	}
+}
+
+// showKeys tells a sink of the values that are there.
+func (m *Memory) showKeys(f *memoryFollowing) error {
+	if !f.topic.IsGlob() {
+		v, ok := m.values[f.topic.Name()]
+		if !ok {
+			v = newValue(event.KeyDeleted, []byte("null"))
+		}
+		f.sink.Event(event.Event{Topic: f.topic, Type: v.eventType, Data: v.data})
+		return nil
+	}
+	shown := 0
+	for name, v := range m.values {
+		if !f.glob.Match(name) {
+			continue
+		}
+		if shown++; shown > MaxKeys {
+			return tooManyKeys(f.topic)
+		}
+		f.sink.Event(event.Event{Topic: event.Literal(event.Key, name), Type: v.eventType, Data: v.data})
+	}
 	return nil
+}
+
+func (m *Memory) stream(name string) *memoryStream {
+	s := m.streams[name]
+	if s == nil {
+		s = new(memoryStream)
+		m.streams[name] = s
+	}
+	return s
+}
+
+func (f *memoryFollowing) Live(context.Context) error {
+	return f.err
 }
 
 func (f *memoryFollowing) Close() {
@@ -46,15 +130,96 @@ func (f *memoryFollowing) Close() {
 }
 
 // Publish implements [Source].
-func (m *Memory) Publish(_ context.Context, topic event.Topic, data []byte) error {
+func (m *Memory) Publish(_ context.Context, topic event.Topic, msg Message) (ID, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	name := topic.Name()
+	e := event.Event{Topic: topic, Data: msg.Data}
+	var id ID
+	switch topic.Kind {
+	case event.Stream:
+		answer := topic.Name() + "\n" + msg.IdempotencyKey
+		if known := m.answers[answer]; msg.IdempotencyKey != "" && time.Now().Before(known.expires) {
+			return known.id, nil
+		}
+		id = m.stream(topic.Name()).add(msg)
+		if msg.IdempotencyKey != "" {
+			m.remember(answer, id)
+		}
+		e.ID, e.Type = id.String(), msg.Type
+	case event.Key:
+		v := newValue("", append([]byte(nil), msg.Data...))
+		if v.sum == m.values[topic.Name()].sum {
+			return ID{}, nil
+		}
+		m.values[topic.Name()] = v
+	}
 	for f := range m.following {
-		if f.topic.Kind == topic.Kind && f.glob.Match(name) {
-			f.sink.Event(event.Event{Topic: topic, Data: data})
+		if f.topic.Kind == topic.Kind && f.glob.Match(topic.Name()) {
+			f.sink.Event(e)
 		}
 	}
+	return id, nil
+}
+
+// remember keeps an answer, and forgets those whose time is over.
+func (m *Memory) remember(answer string, id ID) {
+	now := time.Now()
+	for key, a := range m.answers {
+		if now.After(a.expires) {
+			delete(m.answers, key)
+		}
+	}
+	m.answers[answer] = memoryAnswer{id, now.Add(idempotencyTime)}
+}
+
+// add appends an entry with the next id, and trims.
+func (s *memoryStream) add(msg Message) ID {
+	id := ID{Millis: uint64(time.Now().UnixMilli())}
+	if !s.last.Before(id) {
+		id = ID{s.last.Millis, s.last.Seq + 1}
+	}
+	s.entries = append(s.entries, Entry{id, msg.Type, append([]byte(nil), msg.Data...)})
+	s.last = id
+	s.added++
+	if extra := len(s.entries) - int(msg.MaxLen); msg.MaxLen > 0 && extra > 0 {
+		clear(s.entries[:extra]) // the slice's array must not keep them
+		s.entries = s.entries[extra:]
+	}
+	return id
+}
+
+// Range implements [Source].
+func (m *Memory) Range(_ context.Context, topic event.Topic, r Range) (Page, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.streams[topic.Name()]
+	if s == nil {
+		return Page{}, nil
+	}
+	page := Page{State: StreamState{Exists: true, Last: s.last, Length: uint64(len(s.entries)), Added: s.added}}
+	if len(s.entries) > 0 {
+		page.State.First = s.entries[0].ID
+	}
+	for _, e := range s.entries {
+		if r.After.Before(e.ID) && !r.UpTo.Before(e.ID) && len(page.Entries) < r.Count {
+			page.Entries = append(page.Entries, e)
+		}
+	}
+	return page, nil
+}
+
+// Sync implements [Source]: what was published has been delivered.
+func (m *Memory) Sync(context.Context) error {
+	return nil
+}
+
+// Mark implements [Source]: there is no other node that could know one.
+func (m *Memory) Mark() *Mark {
+	return nil
+}
+
+// FindMark implements [Source].
+func (m *Memory) FindMark(string) *Mark {
 	return nil
 }
 

@@ -16,8 +16,8 @@ import (
 	"sluice/internal/event"
 )
 
-// internalPrefix begins the names of channels that gateways use among themselves.
-// Globs do not show them.
+// internalPrefix begins the names of channels and keys that gateways use among
+// themselves. Globs do not show them.
 const internalPrefix = "__sluice__:"
 
 const (
@@ -34,9 +34,10 @@ const (
 type pubsub struct {
 	options redis.Options
 	log     *slog.Logger
-	probe   *probe
-	cancel  context.CancelFunc
-	done    sync.WaitGroup
+	marks
+	probe  *probe
+	cancel context.CancelFunc
+	done   sync.WaitGroup
 
 	// commands is held while the set of subscriptions changes and the command for that
 	// is sent, so that Redis sees the changes in their order.
@@ -56,23 +57,49 @@ type subscription struct {
 	name string
 }
 
-type pubsubFollowing struct {
-	owner *pubsub
-	key   subscription
+// receiver takes what one subscription brings. Its methods are called from one
+// goroutine and must return soon.
+type receiver interface {
+	// confirmed says that Redis follows the subscription from here on; again, that it did
+	// so on an earlier connection, so that messages may be missing in between.
+	confirmed(again bool)
+	message(channel, payload string)
+}
+
+// channelReceiver passes messages on to the sink of a channel or of a glob of channels.
+type channelReceiver struct {
 	sink  Sink
+	probe *probe
+}
+
+func (c channelReceiver) confirmed(again bool) {
+	if again {
+		c.sink.Gap(Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown})
+	} else {
+		c.sink.Begin(ID{})
+	}
+	c.probe.soon() // so that places from here on can soon be named on every node
+}
+
+func (c channelReceiver) message(channel, payload string) {
+	c.sink.Event(event.Event{Topic: event.Literal(event.Channel, channel), Data: []byte(payload)})
+}
+
+type pubsubFollowing struct {
+	owner    *pubsub
+	key      subscription
+	receiver receiver
 
 	// Guarded by owner.mu.
 	live    bool
-	wasLive bool          // in an earlier connection
+	wasLive bool          // in this connection or an earlier one
 	ready   chan struct{} // closed when live
 }
 
 func newPubsub(options *redis.Options, client *redis.Client, node string, log *slog.Logger) *pubsub {
-	ctx, cancel := context.WithCancel(context.Background())
 	p := &pubsub{
 		options:   *options,
 		log:       log,
-		cancel:    cancel,
 		following: make(map[subscription]*pubsubFollowing),
 		awaySet:   make(chan struct{}),
 	}
@@ -80,11 +107,17 @@ func newPubsub(options *redis.Options, client *redis.Client, node string, log *s
 	p.options.Protocol = 2
 	p.options.DialTimeout = dialTimeout
 	p.options.DialerRetries = 1
-	p.probe = newProbe(client, internalPrefix+"probe:"+node, p.interrupt, log)
-	p.followName(subscription{name: p.probe.channel}, p.probe)
-	p.done.Go(func() { p.run(ctx) })
-	p.done.Go(func() { p.probe.run(ctx) })
+	p.probe = newProbe(client, node, &p.marks, p.interrupt, log)
+	p.followName(subscription{name: marksChannel}, p.probe)
 	return p
+}
+
+// start begins to connect. prepare is called before each connection is used.
+func (p *pubsub) start(prepare func(context.Context)) {
+	ctx, cancel := context.WithCancel(context.Background())
+	p.cancel = cancel
+	p.done.Go(func() { p.run(ctx, prepare) })
+	p.done.Go(func() { p.probe.run(ctx) })
 }
 
 func (p *pubsub) close() {
@@ -92,15 +125,17 @@ func (p *pubsub) close() {
 	p.done.Wait()
 }
 
+// follow follows a channel or a glob of channels.
 func (p *pubsub) follow(topic event.Topic, sink Sink) Following {
+	r := channelReceiver{sink, p.probe}
 	if topic.IsGlob() {
-		return p.followName(subscription{true, topic.Pattern}, sink)
+		return p.followName(subscription{true, topic.Pattern}, r)
 	}
-	return p.followName(subscription{false, topic.Name()}, sink)
+	return p.followName(subscription{false, topic.Name()}, r)
 }
 
-func (p *pubsub) followName(key subscription, sink Sink) *pubsubFollowing {
-	f := &pubsubFollowing{owner: p, key: key, sink: sink, ready: make(chan struct{})}
+func (p *pubsub) followName(key subscription, r receiver) *pubsubFollowing {
+	f := &pubsubFollowing{owner: p, key: key, receiver: r, ready: make(chan struct{})}
 	p.commands.Lock()
 	defer p.commands.Unlock()
 	p.mu.Lock()
@@ -177,18 +212,21 @@ func (f *pubsubFollowing) Live(ctx context.Context) error {
 }
 
 // run keeps a connection until the context ends.
-func (p *pubsub) run(ctx context.Context) {
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.MaxInterval = reconnectFirst, reconnectAtMost
+func (p *pubsub) run(ctx context.Context, prepare func(context.Context)) {
+	wait := newBackoff()
+	warned := false
 	for ctx.Err() == nil {
-		connected, err := p.session(ctx)
+		connected, err := p.session(ctx, prepare)
 		if ctx.Err() != nil {
 			return
 		}
 		if connected {
 			wait.Reset()
+			p.log.Warn("redis pub/sub connection lost", "error", err)
+		} else if !warned {
+			p.log.Warn("redis pub/sub cannot connect; trying again", "error", err)
 		}
-		p.log.Warn("redis pub/sub connection lost", "error", err)
+		warned = !connected
 		select {
 		case <-time.After(wait.NextBackOff()):
 		case <-ctx.Done():
@@ -196,9 +234,15 @@ func (p *pubsub) run(ctx context.Context) {
 	}
 }
 
+func newBackoff() *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval = reconnectFirst, reconnectAtMost
+	return b
+}
+
 // session opens one connection, follows everything on it, and reads it until it
 // breaks. It reports whether the connection came about, and why it ended.
-func (p *pubsub) session(ctx context.Context) (connected bool, err error) {
+func (p *pubsub) session(ctx context.Context, prepare func(context.Context)) (connected bool, err error) {
 	options := p.options
 	options.Dialer = dialOnce(redis.NewDialer(&p.options))
 	client := redis.NewClient(&options)
@@ -211,6 +255,7 @@ func (p *pubsub) session(ctx context.Context) (connected bool, err error) {
 		p.lost(err)
 		return false, err
 	}
+	prepare(ctx)
 	p.open(conn)
 	p.log.Info("redis pub/sub connected")
 	for {
@@ -251,8 +296,10 @@ func (p *pubsub) open(conn *redis.PubSub) {
 	p.mu.Lock()
 	p.conn = conn
 	p.pending = make(map[subscription]int)
-	p.away = nil
-	p.awaySet = make(chan struct{})
+	if p.away != nil {
+		p.away = nil
+		p.awaySet = make(chan struct{})
+	}
 	var names [2][]string
 	for key := range p.following {
 		if key.glob {
@@ -330,17 +377,13 @@ func (p *pubsub) confirmed(key subscription) {
 	again := f.wasLive
 	p.mu.Unlock()
 
-	if again {
-		f.sink.Gap(event.SourceInterrupted, event.LostUnknown)
-	}
+	// Told before it counts as live, so that no one who waited for that misses a gap.
+	f.receiver.confirmed(again)
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f.live, f.wasLive = true, true
 	close(f.ready)
-	if key.name == p.probe.channel {
-		p.probe.connected()
-	}
 }
 
 func (p *pubsub) deliver(m *redis.Message) {
@@ -357,7 +400,7 @@ func (p *pubsub) deliver(m *redis.Message) {
 	p.mu.Unlock()
 	// What comes before the confirmation belongs to an earlier following of the name.
 	if live {
-		f.sink.Event(event.Event{Topic: event.Literal(event.Channel, m.Channel), Data: []byte(m.Payload)})
+		f.receiver.message(m.Channel, m.Payload)
 	}
 }
 

@@ -14,15 +14,12 @@ import (
 )
 
 // Redis is the [Source] for a Redis server. It keeps one Pub/Sub connection for all
-// topics, and a small pool for commands.
+// channels and keys, one blocking reader for all streams, and a pool for commands.
 type Redis struct {
-	Publisher
-	pubsub *pubsub
-}
-
-// Publisher writes to a Redis server, and follows nothing.
-type Publisher struct {
-	client *redis.Client
+	*Publisher
+	pubsub  *pubsub
+	streams *streams
+	keys    *keys
 }
 
 // ParseRedisURL reads redis://, rediss:// and unix:// addresses.
@@ -39,6 +36,7 @@ func ParseRedisURL(address string) (*redis.Options, error) {
 	// A command that may have been carried out must not be sent again: what was
 	// published once would arrive twice.
 	options.MaxRetries = -1
+	options.DialerRetries = 1 // whoever waits is told at once; the loops here try again
 	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return options, nil
 }
@@ -46,33 +44,58 @@ func ParseRedisURL(address string) (*redis.Options, error) {
 // OpenRedis returns a source for the server that options describe, and begins to
 // connect. It succeeds while Redis is away: topics become live when it is there.
 // node names this process among all that use the same Redis.
-func OpenRedis(options *redis.Options, node string, log *slog.Logger) *Redis {
-	p := OpenPublisher(options)
-	return &Redis{*p, newPubsub(options, p.client, node, log)}
+func OpenRedis(options *redis.Options, node string, fill Fill, log *slog.Logger) *Redis {
+	redis.SetLogger(debugLogger{log})
+	r := &Redis{Publisher: OpenPublisher(options)}
+	r.pubsub = newPubsub(options, r.client, node, log)
+	r.streams = newStreams(r.client, fill, log)
+	r.keys = newKeys(r.client, r.pubsub, options.DB, log)
+	r.pubsub.start(r.keys.enableNotifications)
+	return r
 }
 
-// OpenPublisher returns a publisher to the server that options describe. It connects
-// when there is something to publish.
-func OpenPublisher(options *redis.Options) *Publisher {
-	return &Publisher{redis.NewClient(options)}
-}
+// debugLogger takes what go-redis logs by itself; what matters of it comes as an error
+// too.
+type debugLogger struct{ log *slog.Logger }
 
-// Publish implements [Source].
-func (p *Publisher) Publish(ctx context.Context, topic event.Topic, data []byte) error {
-	if err := p.client.Publish(ctx, topic.Name(), data).Err(); err != nil {
-		return fmt.Errorf("%w: PUBLISH: %w", ErrUnavailable, err)
-	}
-	return nil
-}
-
-// Close gives up the connections.
-func (p *Publisher) Close() error {
-	return p.client.Close()
+func (d debugLogger) Printf(ctx context.Context, format string, args ...any) {
+	d.log.DebugContext(ctx, fmt.Sprintf(format, args...))
 }
 
 // Follow implements [Source].
 func (r *Redis) Follow(topic event.Topic, sink Sink) Following {
-	return r.pubsub.follow(topic, sink)
+	switch topic.Kind {
+	case event.Stream:
+		return r.streams.follow(topic, sink)
+	case event.Key:
+		return r.keys.follow(topic, sink)
+	default:
+		return r.pubsub.follow(topic, sink)
+	}
+}
+
+// Sync implements [Source].
+func (r *Redis) Sync(ctx context.Context) error {
+	return r.pubsub.probe.sync(ctx)
+}
+
+// Mark implements [Source].
+func (r *Redis) Mark() *Mark {
+	return r.pubsub.Mark()
+}
+
+// FindMark implements [Source].
+func (r *Redis) FindMark(token string) *Mark {
+	return r.pubsub.FindMark(token)
+}
+
+// Range implements [Source].
+func (r *Redis) Range(ctx context.Context, topic event.Topic, q Range) (Page, error) {
+	page, err := r.streams.page(ctx, topic.Name(), q)
+	if err != nil && !isWrongType(err) {
+		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return page, err
 }
 
 // Ready implements [Source].
@@ -86,5 +109,8 @@ func (r *Redis) Ready(ctx context.Context) error {
 // Close implements [Source].
 func (r *Redis) Close() error {
 	r.pubsub.close()
-	return r.Publisher.Close()
+	err := r.Publisher.Close() // ends the reads that the others wait for
+	r.streams.close()
+	r.keys.close()
+	return err
 }

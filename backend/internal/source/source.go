@@ -10,18 +10,42 @@ import (
 	"sluice/internal/event"
 )
 
-// ErrUnavailable is wrapped by every error that will pass when Redis can be reached
-// again.
-var ErrUnavailable = errors.New("redis is unavailable")
+var (
+	// ErrUnavailable is wrapped by every error that will pass when Redis can be reached
+	// again.
+	ErrUnavailable = errors.New("redis is unavailable")
+	// ErrWrongType is wrapped by the error of a publish to a key that holds something
+	// else.
+	ErrWrongType = errors.New("the key holds another type")
+	// ErrTooManyKeys is wrapped by the error of following a glob that matches more than
+	// [MaxKeys] keys.
+	ErrTooManyKeys = errors.New("too many keys")
+)
+
+// MaxKeys bounds the keys that one glob may match.
+const MaxKeys = 10_000
+
+// DefaultMaxLen is how many entries a stream keeps where the publisher does not say.
+const DefaultMaxLen = 10_000
 
 // Sink takes what a source sees of one topic, in order and from one goroutine at a
-// time. Its methods must return soon: they hold up all other topics.
+// time. Its methods must return soon: they hold up other topics.
 type Sink interface {
-	// Event takes one event. It must not keep e.Data.
+	// Begin says that the topic is taken up; of a stream, that every entry after that id
+	// comes as an event. It is called once, before anything else.
+	Begin(after ID)
+	// Event takes one event. It must not keep e.Data. Events that come before the topic
+	// is live are its recent history (of a stream) or its present state (of keys).
 	Event(e event.Event)
-	// Gap says that events may be missing between the last and the next call of
-	// Event; lost is their number or [event.LostUnknown].
-	Gap(reason event.GapReason, lost int64)
+	// Gap says that events may be missing between the last and the next call of Event.
+	Gap(g Gap)
+}
+
+// Gap is a place at which a source may have missed events.
+type Gap struct {
+	Reason event.GapReason
+	Lost   int64 // how many, or [event.LostUnknown]
+	After  ID    // of a stream: it goes on after this id
 }
 
 // Source follows topics and publishes to them. Its methods may be called from any
@@ -30,8 +54,20 @@ type Source interface {
 	// Follow begins to follow a topic and returns at once; [Following.Live] tells when
 	// that has taken effect. A topic may be followed once at a time.
 	Follow(topic event.Topic, sink Sink) Following
-	// Publish writes to a literal topic what any Redis client would write.
-	Publish(ctx context.Context, topic event.Topic, data []byte) error
+	// Sync returns when everything that was published to channels before the call has
+	// reached its sink.
+	Sync(ctx context.Context) error
+	// Mark returns the newest mark, nil if there is none. Called by a sink, it is the
+	// newest one before the event that the sink takes.
+	Mark() *Mark
+	// FindMark returns the mark with that token, nil if this source does not remember
+	// one.
+	FindMark(token string) *Mark
+	// Range returns entries of a stream.
+	Range(ctx context.Context, topic event.Topic, r Range) (Page, error)
+	// Publish writes to a literal topic what any Redis client would write. It returns the
+	// id of a stream's entry.
+	Publish(ctx context.Context, topic event.Topic, m Message) (ID, error)
 	// Ready returns nil while what is published reaches this source, else the reason
 	// why not.
 	Ready(ctx context.Context) error
@@ -48,4 +84,65 @@ type Following interface {
 	Live(ctx context.Context) error
 	// Close stops following. An event that is under way may still arrive.
 	Close()
+}
+
+// Mark is a message that all gateways on one Redis see, at the same place among all
+// messages of all channels. A place in a channel can be named by the mark before it and
+// the number of messages since: that holds on every node, whatever the messages are.
+type Mark struct {
+	Ordinal uint64 // counts the marks that this source saw, from 1
+	Token   string // the same on every node, and never used twice
+}
+
+// Message is what is published.
+type Message struct {
+	Data []byte
+	// For streams only.
+	Type           string // event type, empty for none
+	MaxLen         int64  // keep about this many entries
+	IdempotencyKey string // not empty: add once only for this key, and answer the same each time
+}
+
+// Range says which entries of a stream to read, oldest first.
+type Range struct {
+	After ID // exclusive
+	UpTo  ID // inclusive
+	Count int
+}
+
+// Page is an answer to a [Range], with the state of the stream at the same moment.
+type Page struct {
+	Entries []Entry
+	State   StreamState
+}
+
+// Entry is an entry of a stream as an event; the topic is left out.
+type Entry struct {
+	ID   ID
+	Type string
+	Data []byte
+}
+
+// StreamState is what Redis tells of a stream as a whole.
+type StreamState struct {
+	Exists  bool
+	First   ID     // of the oldest entry; zero if there is none
+	Last    ID     // the newest that was ever given
+	Length  uint64 // entries
+	Added   uint64 // entries that were ever added
+	Deleted ID     // the newest that was deleted from the middle
+}
+
+// TrimmedBefore returns how many entries were added before the oldest one that is left,
+// and whether that can be known.
+func (s StreamState) TrimmedBefore() (uint64, bool) {
+	return s.Added - s.Length, s.Added >= s.Length && (s.Length == 0 || s.Deleted.Before(s.First))
+}
+
+// MissingAfter reports whether entries behind an id are no longer there.
+func (s StreamState) MissingAfter(id ID) bool {
+	if s.Length == 0 {
+		return id.Before(s.Last)
+	}
+	return id.Before(s.First.Prev())
 }

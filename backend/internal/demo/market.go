@@ -1,0 +1,39 @@
+package demo
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"time"
+)
+
+// market holds prices that walk at random.
+type market struct {
+	symbols []string
+	prices  map[string]float64
+}
+
+func newMarket() *market {
+	m := &market{prices: map[string]float64{
+		"BTC": 96_400, "ETH": 3_310, "SOL": 212, "EUR": 1.0842, "GOLD": 2_655, "OIL": 71.3,
+	}}
+	m.symbols = []string{"BTC", "ETH", "SOL", "EUR", "GOLD", "OIL"}
+	return m
+}
+
+// volatility is the usual size of one step, relative to the price.
+const volatility = 0.0008
+
+// tick changes one price.
+func (m *market) tick(context.Context, time.Time) (message, error) {
+	symbol := m.symbols[rand.IntN(len(m.symbols))]
+	price := m.prices[symbol] * (1 + volatility*rand.NormFloat64())
+	m.prices[symbol] = price
+	return message{name: "price:" + symbol, value: significant(price)}, nil
+}
+
+// significant rounds a price to six digits.
+func significant(price float64) float64 {
+	scale := math.Pow(10, 5-math.Floor(math.Log10(price)))
+	return math.Round(price*scale) / scale
+}

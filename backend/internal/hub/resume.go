@@ -1,0 +1,91 @@
+package hub
+
+import (
+	"context"
+	"time"
+
+	"sluice/internal/event"
+)
+
+// catchUp bounds how long a client that comes back waits for this node to come as far as
+// the one that it was connected to before.
+const catchUp = 2 * time.Second
+
+// lastID is the id of the last event that a client has, taken apart.
+type lastID struct {
+	cursor  string
+	several bool // the cursor is a vector
+	cursors vector
+	gaps    map[*feed]*event.Gap // what Redis says is missing, by feed
+	instead map[*feed]string     // the cursors behind these gaps
+}
+
+func parseID(id string) lastID {
+	_, cursor := event.SplitID(id)
+	v, several := parseVector(cursor)
+	return lastID{cursor, several, v, make(map[*feed]*event.Gap), make(map[*feed]string)}
+}
+
+// of returns the part of the cursor that is a topic's; none if the client did not follow
+// it before.
+func (id lastID) of(f *feed) (cursor string, known bool) {
+	if !id.several {
+		return id.cursor, true
+	}
+	return id.cursors.of(f.topic)
+}
+
+// locate returns the client's place in a feed.
+func (id lastID) locate(f *feed) place {
+	cursor, known := id.of(f)
+	if !known {
+		return f.places.fresh(0)
+	}
+	gap := id.gaps[f]
+	if gap == nil {
+		return f.places.resume(cursor)
+	}
+	p := f.places.resume(id.instead[f])
+	p.gap, p.before = gap, cursor
+	return p
+}
+
+// prepare does what needs time before a client can be placed: it waits where this node
+// is behind the one that the client came from, and asks Redis about entries of streams
+// that the journals do not hold.
+func (h *Hub) prepare(ctx context.Context, feeds []*feed, id lastID) (lastID, error) {
+	synced := false
+	for _, f := range feeds {
+		cursor, known := id.of(f)
+		if !known {
+			continue
+		}
+		switch places := f.places.(type) {
+		case *channelPlaces:
+			f.mu.Lock()
+			behind := places.behind(cursor)
+			f.mu.Unlock()
+			if behind && !synced {
+				synced = true
+				h.sync(ctx)
+			}
+		case *streamPlaces:
+			instead, gap, err := h.verify(ctx, f, places, cursor)
+			if err != nil {
+				return id, err
+			}
+			if gap != nil {
+				id.gaps[f], id.instead[f] = gap, instead
+			}
+		}
+	}
+	return id, nil
+}
+
+// sync waits until everything that was published to channels so far has arrived. If
+// that takes too long, places that have not been reached are gaps.
+func (h *Hub) sync(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, catchUp)
+	defer cancel()
+	_ = h.source.Sync(ctx)
+}

@@ -1,0 +1,97 @@
+package source
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/event"
+)
+
+// idempotencyTime is how long a repeated publish gets the first answer.
+const idempotencyTime = 10 * time.Minute
+
+// Publisher writes to a Redis server, and follows nothing.
+type Publisher struct {
+	client *redis.Client
+}
+
+// OpenPublisher returns a publisher to the server that options describe. It connects
+// when there is something to publish.
+func OpenPublisher(options *redis.Options) *Publisher {
+	return &Publisher{redis.NewClient(options)}
+}
+
+// Close gives up the connections.
+func (p *Publisher) Close() error {
+	return p.client.Close()
+}
+
+// Publish implements [Source].
+func (p *Publisher) Publish(ctx context.Context, topic event.Topic, m Message) (id ID, err error) {
+	switch topic.Kind {
+	case event.Stream:
+		id, err = p.add(ctx, topic.Name(), m)
+	case event.Key:
+		err = p.client.Set(ctx, topic.Name(), m.Data, 0).Err()
+	default:
+		err = p.client.Publish(ctx, topic.Name(), m.Data).Err()
+	}
+	switch {
+	case isWrongType(err):
+		return ID{}, fmt.Errorf("%w: %s is not a stream", ErrWrongType, topic)
+	case err != nil:
+		return ID{}, fmt.Errorf("%w: publishing to %s: %w", ErrUnavailable, topic, err)
+	}
+	return id, nil
+}
+
+func (p *Publisher) add(ctx context.Context, name string, m Message) (ID, error) {
+	fields := []any{dataField, m.Data}
+	if m.Type != "" {
+		fields = append(fields, typeField, m.Type)
+	}
+	var text string
+	var err error
+	if m.IdempotencyKey == "" {
+		text, err = p.client.XAdd(ctx, &redis.XAddArgs{Stream: name, MaxLen: m.MaxLen, Approx: true, Values: fields}).Result()
+	} else {
+		keys := []string{name, idempotencyName(name, m.IdempotencyKey)}
+		args := append([]any{idempotencyTime.Milliseconds(), m.MaxLen}, fields...)
+		text, err = addOnce.Run(ctx, p.client, keys, args...).Text()
+	}
+	if err != nil {
+		return ID{}, err
+	}
+	id, ok := ParseID(text)
+	if !ok {
+		return ID{}, errors.New("redis answered XADD with something else than an id")
+	}
+	return id, nil
+}
+
+// idempotencyName returns the key that remembers the answer to a publish, with a length
+// and characters that do not depend on what the client chose.
+func idempotencyName(stream, key string) string {
+	sum := sha256.Sum256([]byte(stream + "\n" + key))
+	return internalPrefix + "idempotency:" + hex.EncodeToString(sum[:])
+}
+
+// addOnce adds an entry unless it was added under the same key before. Being one script,
+// it holds on all nodes, for requests at the same moment too.
+//
+// KEYS: the stream, the key that remembers the answer. ARGV: how long to remember it in
+// milliseconds, the length to trim to, the entry's fields.
+var addOnce = redis.NewScript(`
+local id = redis.call('GET', KEYS[2])
+if not id then
+  id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', unpack(ARGV, 3))
+  redis.call('SET', KEYS[2], id, 'PX', ARGV[1])
+end
+return id
+`)

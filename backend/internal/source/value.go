@@ -1,0 +1,153 @@
+package source
+
+import (
+	"context"
+	"errors"
+	"math"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/event"
+)
+
+// value is what a key holds, as an event.
+type value struct {
+	eventType string
+	data      []byte
+	sum       uint64 // tells values apart
+}
+
+func newValue(eventType string, data []byte) value {
+	d := xxhash.New()
+	_, _ = d.WriteString(eventType + "\n") // a hash takes everything
+	_, _ = d.Write(data)
+	return value{eventType, data, d.Sum64()}
+}
+
+// readValues returns what the keys hold. Types and values are read one after the other;
+// a key whose type changed in between is read again.
+func readValues(ctx context.Context, client *redis.Client, names []string) ([]value, error) {
+	for {
+		values, changed, err := tryReadValues(ctx, client, names)
+		if err != nil || !changed {
+			return values, err
+		}
+	}
+}
+
+func tryReadValues(ctx context.Context, client *redis.Client, names []string) (values []value, changed bool, err error) {
+	types := make([]*redis.StatusCmd, len(names))
+	_, err = client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, name := range names {
+			types[i] = p.Type(ctx, name)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, false, err
+	}
+	results := make([]func() (value, error), len(names))
+	_, err = client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, name := range names {
+			results[i] = readValue(ctx, p, types[i].Val(), name)
+		}
+		return nil
+	})
+	var answer redis.Error
+	if err != nil && !errors.As(err, &answer) {
+		return nil, false, err // not an answer of Redis to one of the commands
+	}
+	values = make([]value, len(names))
+	for i, result := range results {
+		values[i], err = result()
+		switch {
+		case err == redis.Nil:
+			values[i] = newValue(event.KeyDeleted, []byte("null"))
+		case isWrongType(err):
+			return nil, true, nil
+		case err != nil:
+			return nil, false, err
+		}
+	}
+	return values, false, nil
+}
+
+// readValue queues the command that reads a key of that type, and returns how to make a
+// value of its answer.
+func readValue(ctx context.Context, p redis.Pipeliner, keyType, name string) func() (value, error) {
+	switch keyType {
+	case "none":
+		return func() (value, error) { return value{}, redis.Nil }
+	case "string":
+		cmd := p.Get(ctx, name)
+		return func() (value, error) {
+			b, err := cmd.Bytes()
+			return newValue("", b), err
+		}
+	case "hash":
+		cmd := p.HGetAll(ctx, name)
+		return func() (value, error) {
+			return ofCollection(len(cmd.Val()), cmd.Val(), cmd.Err())
+		}
+	case "list":
+		cmd := p.LRange(ctx, name, 0, -1)
+		return func() (value, error) {
+			return ofCollection(len(cmd.Val()), cmd.Val(), cmd.Err())
+		}
+	case "set":
+		cmd := p.SMembers(ctx, name)
+		return func() (value, error) {
+			members := slices.Sorted(slices.Values(cmd.Val()))
+			return ofCollection(len(members), members, cmd.Err())
+		}
+	case "zset":
+		cmd := p.ZRangeWithScores(ctx, name, 0, -1)
+		return func() (value, error) {
+			return ofCollection(len(cmd.Val()), scored(cmd.Val()), cmd.Err())
+		}
+	case "ReJSON-RL":
+		cmd := p.Do(ctx, "JSON.GET", name)
+		return func() (value, error) {
+			text, err := cmd.Text()
+			return newValue("", []byte(text)), err
+		}
+	default:
+		return func() (value, error) {
+			return newValue(event.KeyUnsupported, marshal(map[string]string{"type": keyType})), nil
+		}
+	}
+}
+
+// ofCollection returns the value of a collection; Redis keeps no empty ones, so one
+// without members is a key that was deleted since its type was read.
+func ofCollection(members int, v any, err error) (value, error) {
+	if err != nil {
+		return value{}, err
+	}
+	if members == 0 {
+		return value{}, redis.Nil
+	}
+	return newValue("", marshal(v)), nil
+}
+
+// scored returns the members of a sorted set as pairs of member and score.
+func scored(members []redis.Z) [][2]any {
+	pairs := make([][2]any, len(members))
+	for i, z := range members {
+		pairs[i] = [2]any{z.Member, score(z.Score)}
+	}
+	return pairs
+}
+
+// score returns what stands for a score in JSON, which has no infinite numbers.
+func score(s float64) any {
+	switch {
+	case math.IsInf(s, 1):
+		return "inf"
+	case math.IsInf(s, -1):
+		return "-inf"
+	}
+	return s
+}
