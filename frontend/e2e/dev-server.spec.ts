@@ -1,0 +1,8 @@
+import { expect, test } from './fixtures';
+
+test('the development server follows a gateway of another origin', async ({ live, processes }) => {
+  const gateway = await processes.startGateway();
+  await live.open(await processes.startDevServer(gateway));
+  await gateway.publish('updates', 'across origins');
+  await expect(live.rows.first()).toContainText('across origins');
+});

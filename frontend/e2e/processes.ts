@@ -1,0 +1,190 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+const run = promisify(execFile);
+const frontend = join(import.meta.dirname, '..');
+
+/** Something that a test has started, and that can die and come back at the same address. */
+interface Service {
+  readonly port: number;
+  /** Ends the process at once, without a chance to say goodbye. */
+  kill: () => Promise<void>;
+  /** Starts it again on the same port, and waits until it is ready. */
+  restart: () => Promise<void>;
+}
+
+/** The gateway. */
+export interface Gateway extends Service {
+  readonly url: string;
+  /** Publishes over HTTP. */
+  publish: (channel: string, data: string) => Promise<void>;
+}
+
+/** A Redis of the test's own. */
+export interface Redis extends Service {
+  /** Publishes as a user would, with redis-cli. */
+  publish: (channel: string, data: string) => Promise<void>;
+}
+
+/** Starts real processes for a test, on free loopback ports. */
+export class Processes {
+  readonly #cleanups: (() => Promise<void>)[] = [];
+
+  /** Starts the gateway with the built app; on its embedded broker unless a Redis is given. */
+  async startGateway({
+    redis,
+    flags = [],
+  }: { redis?: Redis; flags?: string[] } = {}): Promise<Gateway> {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    const service = await this.#start(port, {
+      command: required('SLUICE_SERVER'),
+      args: [
+        ...['--addr', `127.0.0.1:${port}`],
+        ...['--admin-addr', '127.0.0.1:0'],
+        ...['--redis-url', redis ? `redis://127.0.0.1:${redis.port}` : ''],
+        ...['--web-dir', join(frontend, 'dist')],
+        ...['--allow-publish', 'channel:*'],
+        ...flags,
+      ],
+      isReady: () => answers(`${url}/${redis ? 'readyz' : 'healthz'}`),
+    });
+    return { ...service, url, publish: (channel, data) => post(url, channel, data) };
+  }
+
+  async startRedis(): Promise<Redis> {
+    const port = await freePort();
+    const directory = await mkdtemp(join(tmpdir(), 'sluice-redis-'));
+    this.#cleanups.push(() => rm(directory, { recursive: true }));
+    const cli = (...args: string[]) => run('redis-cli', ['-p', String(port), ...args]);
+    const service = await this.#start(port, {
+      command: 'redis-server',
+      args: [
+        '--port',
+        String(port),
+        '--bind',
+        '127.0.0.1',
+        '--dir',
+        directory,
+        '--save',
+        '',
+        '--appendonly',
+        'no',
+      ],
+      isReady: async () => (await cli('PING')).stdout.trim() === 'PONG',
+    });
+    return {
+      ...service,
+      publish: async (channel, data) => {
+        // The data goes in by standard input: an argument has a limit far below 1 MiB.
+        const publishing = cli('-x', 'PUBLISH', channel);
+        publishing.child.stdin?.end(data);
+        await publishing;
+      },
+    };
+  }
+
+  /** Starts `npm run dev` for a gateway; returns the page's URL. */
+  async startDevServer(gateway: Gateway): Promise<string> {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    await this.#start(port, {
+      command: 'npm',
+      args: ['run', 'dev', '--', '--host', '127.0.0.1', '--port', String(port)],
+      env: { VITE_API_URL: gateway.url },
+      isReady: () => answers(url),
+    });
+    return url;
+  }
+
+  /** Ends everything that was started. */
+  async stop(): Promise<void> {
+    for (const cleanup of this.#cleanups.reverse()) await cleanup();
+  }
+
+  async #start(port: number, program: Program): Promise<Service> {
+    let child = await startProgram(program);
+    const kill = () => killGroup(child);
+    this.#cleanups.push(kill);
+    return {
+      port,
+      kill,
+      restart: async () => {
+        child = await startProgram(program);
+      },
+    };
+  }
+}
+
+interface Program {
+  readonly command: string;
+  readonly args: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  readonly isReady: () => Promise<boolean>;
+}
+
+/** Starts a program, and waits until it is ready; fails with what it printed where it ends before. */
+async function startProgram({ command, args, env, isReady }: Program): Promise<ChildProcess> {
+  // A process group of its own, as npm starts a shell that starts the program.
+  const child = spawn(command, args, {
+    cwd: frontend,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  });
+  let output = '';
+  child.stdout.on('data', (chunk) => (output += String(chunk)));
+  child.stderr.on('data', (chunk) => (output += String(chunk)));
+  const deadline = Date.now() + 20_000;
+  while (!(await isReady().catch(() => false))) {
+    if (hasEnded(child) || Date.now() > deadline) {
+      await killGroup(child);
+      throw new Error(`${command} ${args.join(' ')} did not become ready:\n${output}`);
+    }
+    await delay(50);
+  }
+  return child;
+}
+
+async function killGroup(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || hasEnded(child)) return;
+  const ended = once(child, 'exit');
+  process.kill(-child.pid, 'SIGKILL');
+  await ended;
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null;
+}
+
+async function answers(url: string): Promise<boolean> {
+  return (await fetch(url)).ok;
+}
+
+async function post(url: string, channel: string, data: string): Promise<void> {
+  const query = new URLSearchParams({ channel }).toString();
+  const response = await fetch(`${url}/events?${query}`, { method: 'POST', body: data });
+  if (!response.ok) throw new Error(`publish: ${response.status} ${await response.text()}`);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  await once(server, 'close');
+  if (address === null || typeof address === 'string') throw new Error('the server has no port');
+  return address.port;
+}
+
+function required(name: string): string {
+  const value = process.env[name];
+  if (!value) throw new Error(`${name} is not set`);
+  return value;
+}

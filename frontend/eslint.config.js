@@ -1,0 +1,52 @@
+import js from '@eslint/js';
+import reactHooks from 'eslint-plugin-react-hooks';
+import { defineConfig, globalIgnores } from 'eslint/config';
+import tseslint from 'typescript-eslint';
+
+/** Forbids imports whose specifier matches `regex`, and says why. */
+const forbid = (...patterns) => ({
+  'no-restricted-imports': [
+    'error',
+    { patterns: patterns.map(([regex, message]) => ({ regex, message })) },
+  ],
+});
+
+const noReact = ['^(react|react-dom)(/|$)', 'The stream core works without React.'];
+const streamAlone = [
+  '^\\.\\./',
+  'src/stream imports nothing of the app, so that it can stand alone.',
+];
+const sharedOnly = ['^\\.\\./(?!stream/)', 'Shared parts import only each other and src/stream.'];
+const featureOnly = [
+  '^\\.\\./(?!\\.\\./(stream|components)/)',
+  'A feature imports only itself and the shared folders, never another feature or the app.',
+];
+
+export default defineConfig(
+  globalIgnores(['dist', 'playwright-report', 'test-results']),
+  js.configs.recommended,
+  {
+    files: ['**/*.{ts,tsx}'],
+    extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
+    languageOptions: {
+      parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname },
+    },
+    rules: {
+      '@typescript-eslint/consistent-type-imports': 'error',
+      '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': 'error',
+    },
+  },
+  {
+    files: ['src/**/*.{ts,tsx}'],
+    extends: [reactHooks.configs.flat['recommended-latest']],
+  },
+  // The import rules: stream → components → features → app, one way only. Tests may reach for test/.
+  { files: ['src/stream/**'], rules: forbid(noReact, streamAlone) },
+  { files: ['src/stream/use-*.ts'], rules: forbid(streamAlone) },
+  { files: ['src/components/**'], rules: forbid(sharedOnly) },
+  { files: ['src/features/**'], rules: forbid(featureOnly) },
+  { files: ['src/**/*.test.{ts,tsx}'], rules: { 'no-restricted-imports': 'off' } },
+);

@@ -1,0 +1,44 @@
+import { type RefObject, type UIEvent, useMemo } from 'react';
+import type { Entry } from '../stream/stream';
+import { GapRow } from './GapRow';
+import { MessageRow } from './MessageRow';
+
+interface Props {
+  /** Oldest first. */
+  entries: readonly Entry[];
+  showTopics: boolean;
+  labelledBy: string;
+  scroller: RefObject<HTMLDivElement | null>;
+  onScroll: (event: UIEvent<HTMLElement>) => void;
+}
+
+/**
+ * The entries, newest on top, so that the newest is in sight without any scrolling.
+ *
+ * A log is a live region by default; read aloud event by event it would never end. The summary that is
+ * read instead is in `Announcements`.
+ */
+export function EventList({ entries, showTopics, labelledBy, scroller, onScroll }: Props) {
+  const newestFirst = useMemo(() => entries.toReversed(), [entries]);
+  return (
+    <div
+      ref={scroller}
+      role="log"
+      aria-live="off"
+      aria-labelledby={labelledBy}
+      tabIndex={0}
+      onScroll={onScroll}
+      className="min-h-0 flex-1 overflow-y-auto overscroll-contain -outline-offset-2 [overflow-anchor:none]"
+    >
+      <ol>
+        {newestFirst.map((entry) =>
+          entry.kind === 'gap' ? (
+            <GapRow key={entry.seq} gap={entry} showTopic={showTopics} />
+          ) : (
+            <MessageRow key={entry.seq} message={entry} showTopic={showTopics} />
+          ),
+        )}
+      </ol>
+    </div>
+  );
+}

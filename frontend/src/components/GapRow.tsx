@@ -1,0 +1,22 @@
+import { memo } from 'react';
+import type { GapEntry } from '../stream/stream';
+import { ArrivalTime } from './ArrivalTime';
+import { gapText } from './text';
+
+interface Props {
+  gap: GapEntry;
+  showTopic: boolean;
+}
+
+/** A place in the list where events may be missing. */
+export const GapRow = memo(function GapRow({ gap, showTopic }: Props) {
+  return (
+    <li className="row flex flex-wrap items-baseline gap-x-4 gap-y-0.5 border-y border-dashed border-warning-line bg-warning-soft px-4 py-2 text-warning not-first:-mt-px sm:flex-nowrap sm:px-5">
+      <ArrivalTime at={gap.receivedAt} />
+      <p className="min-w-0 grow basis-full text-sm font-medium sm:basis-auto">
+        {gapText(gap)}
+        {showTopic && <span className="ms-2 font-mono text-xs font-normal">{gap.topic}</span>}
+      </p>
+    </li>
+  );
+});

@@ -1,0 +1,21 @@
+import { count, events } from './text';
+
+interface Props {
+  count: number;
+  onShow: () => void;
+}
+
+/** Tells a reader who has scrolled away or paused what has come meanwhile, and leads back to it. */
+export function NewEvents({ count: waiting, onShow }: Props) {
+  if (waiting === 0) return null;
+  return (
+    <button
+      type="button"
+      aria-label={`Show ${events(waiting)} that came meanwhile`}
+      onClick={onShow}
+      className="absolute top-3 left-1/2 z-10 min-h-9 -translate-x-1/2 cursor-pointer rounded-full bg-brand px-4 text-sm font-medium text-white shadow-lg tabular-nums hover:brightness-110"
+    >
+      ↑ {count(waiting)} new
+    </button>
+  );
+}

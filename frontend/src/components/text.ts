@@ -1,0 +1,59 @@
+import type { GapEntry } from '../stream/stream';
+import type { GapReason } from '../stream/protocol';
+import type { Cause } from '../stream/status';
+
+const numbers = new Intl.NumberFormat('en');
+
+/** `1234` → `1,234` */
+export const count = (n: number): string => numbers.format(n);
+
+/** `1 event`, `1,234 events` */
+export const events = (n: number): string => `${count(n)} ${n === 1 ? 'event' : 'events'}`;
+
+const gapReasons: Readonly<Record<GapReason, string>> = {
+  'history-expired': 'older than what the server still keeps',
+  'unknown-cursor': 'the server cannot tell where this page left off',
+  'source-interrupted': 'the server lost its connection to Redis for a while',
+  'slow-consumer': 'this connection was too slow to keep up',
+  unknown: 'the server did not say why',
+};
+
+/** What a gap means, in a sentence without its end: `12 events missed: this connection was …` */
+export function gapText({ lost, reason }: Pick<GapEntry, 'lost' | 'reason'>): string {
+  const what = lost === null ? 'Some events may have been missed' : `${events(lost)} missed`;
+  return `${what}: ${gapReasons[reason]}`;
+}
+
+const closeReasons: Readonly<Record<Extract<Cause, { kind: 'ended' }>['reason'], string>> = {
+  draining: 'The server is going away for a moment, for example to be updated.',
+  'token-expired': 'The access token has expired.',
+  unavailable: 'The server runs, but cannot reach Redis.',
+  overloaded: 'The server has no room for another connection at the moment.',
+  unknown: 'The server ended the connection.',
+};
+
+/** Why there is no connection, in full sentences. */
+export function causeText(cause: Cause, server: string): string {
+  switch (cause.kind) {
+    case 'lost':
+      return 'The connection was lost. This page reconnects by itself, from the last event it received.';
+    case 'stale':
+      return 'Nothing was heard for too long, so this connection was given up.';
+    case 'unreachable':
+      return `Cannot reach ${server}.`;
+    case 'ended':
+      return closeReasons[cause.reason];
+    case 'refused':
+      return refusalText(cause.refusal);
+  }
+}
+
+function refusalText(refusal: Extract<Cause, { kind: 'refused' }>['refusal']): string {
+  if (!refusal) return 'The server did not accept the subscription.';
+  const { status, detail } = refusal;
+  const what =
+    status >= 500
+      ? `The server answered ${status}`
+      : `The server did not accept the subscription (${status})`;
+  return detail ? `${what}: ${detail}` : `${what}.`;
+}

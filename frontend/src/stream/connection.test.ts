@@ -1,0 +1,262 @@
+// @vitest-environment jsdom
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FakeEventSource } from '../../test/fake-event-source';
+import { type Connection, type ConnectionOptions, createConnection } from './connection';
+import type { Frame } from './protocol';
+import type { Status } from './status';
+
+let statuses: Status[];
+let frames: Frame[];
+let connection: Connection;
+
+/** Without chance: the first retry comes after exactly 1 s, the second after 2 s, and so on. */
+const options: ConnectionOptions = { EventSource: FakeEventSource, retry: { random: () => 0 } };
+
+function connect(more: ConnectionOptions = {}) {
+  const observer = {
+    onStatus: (status: Status) => statuses.push(status),
+    onFrame: (frame: Frame) => frames.push(frame),
+  };
+  connection = createConnection('/events', observer, { ...options, ...more });
+  connection.start();
+}
+
+const status = () => statuses.at(-1);
+const line = () => FakeEventSource.current;
+const lines = () => FakeEventSource.opened.length;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 1_000_000 });
+  vi.stubGlobal('fetch', vi.fn().mockRejectedValue(new TypeError('no network in this test')));
+  FakeEventSource.opened = [];
+  statuses = [];
+  frames = [];
+});
+
+afterEach(() => {
+  connection.stop();
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe('a connection', () => {
+  it('is live once the gateway says so, not when the line opens', () => {
+    connect();
+    expect(status()).toEqual({ phase: 'connecting', attempt: 1, cause: undefined });
+    line().accept();
+    expect(status()?.phase).toBe('connecting');
+    line().open();
+    expect(status()).toEqual({ phase: 'live', since: 1_000_000 });
+  });
+
+  it('opens one line however often it is started', () => {
+    connect();
+    connection.start();
+    expect(lines()).toBe(1);
+  });
+
+  it('hears the publisher types that it was told', () => {
+    connect({ events: ['order.created'] });
+    line().open();
+    line().emit('order.created', '{}', '1');
+    line().emit('order.cancelled', '{}', '2');
+    expect(frames.filter((frame) => frame.kind === 'message')).toEqual([
+      { kind: 'message', id: '1', type: 'order.created', data: '{}' },
+    ]);
+  });
+
+  it('hears what the gateway says of keys without being told', () => {
+    connect();
+    line().open({ topics: ['key:price'] });
+    line().emit('key.deleted', 'null', '1');
+    expect(frames.at(-1)).toEqual({ kind: 'message', id: '1', type: 'key.deleted', data: 'null' });
+  });
+
+  it('says when it tries again, and does so then', () => {
+    connect();
+    line().open();
+    line().break();
+    expect(line().readyState).toBe(2);
+    expect(status()).toEqual({
+      phase: 'waiting',
+      attempt: 2,
+      retryAt: 1_001_000,
+      cause: { kind: 'lost' },
+    });
+    vi.advanceTimersByTime(999);
+    expect(lines()).toBe(1);
+    vi.advanceTimersByTime(1);
+    expect(lines()).toBe(2);
+    expect(status()).toEqual({ phase: 'connecting', attempt: 2, cause: { kind: 'lost' } });
+  });
+
+  it('waits longer after each failure, and starts anew once it was live', () => {
+    connect();
+    const waits = [];
+    for (let n = 0; n < 7; n++) {
+      line().break();
+      const now = status();
+      if (now?.phase === 'waiting') waits.push(now.retryAt - Date.now());
+      vi.advanceTimersToNextTimer();
+    }
+    expect(waits).toEqual([1_000, 2_000, 4_000, 8_000, 15_000, 15_000, 15_000]);
+    line().open();
+    line().break();
+    expect(status()).toMatchObject({ retryAt: Date.now() + 1_000 });
+  });
+
+  it('sends the newest id of any event as the cursor', () => {
+    connect();
+    const reconnect = () => {
+      line().break();
+      connection.retryNow();
+      return new URL(line().url, 'http://localhost').searchParams.get('lastEventId');
+    };
+    expect(reconnect()).toBeNull();
+    line().open({ id: 'a@1' });
+    expect(reconnect()).toBe('a@1');
+    line().message('x', 'a@2');
+    line().emit('stream.ping', '{}');
+    expect(reconnect()).toBe('a@2');
+    line().emit('stream.gap', '{"topic":"channel:a","reason":"slow-consumer","lost":1}', 'a@9');
+    expect(reconnect()).toBe('a@9');
+  });
+
+  it('drops a line on which nothing came for 40 s', () => {
+    connect();
+    line().open();
+    vi.advanceTimersByTime(39_999);
+    expect(status()?.phase).toBe('live');
+    vi.advanceTimersByTime(1);
+    expect(status()).toMatchObject({ phase: 'waiting', cause: { kind: 'stale' } });
+    expect(FakeEventSource.opened[0]?.readyState).toBe(2);
+  });
+
+  it('takes any event as a sign of life', () => {
+    connect();
+    line().open();
+    for (let n = 0; n < 20; n++) {
+      vi.advanceTimersByTime(15_000);
+      line().emit('stream.ping', '{"time":"2026-01-01T00:00:00Z"}');
+    }
+    expect(status()?.phase).toBe('live');
+    expect(lines()).toBe(1);
+  });
+
+  it('does not wait for ever for an answer', () => {
+    connect();
+    vi.advanceTimersByTime(40_000);
+    expect(status()).toMatchObject({ phase: 'waiting', cause: { kind: 'unreachable' } });
+  });
+
+  it.each(['draining', 'token-expired', 'unavailable', 'overloaded'])(
+    'gives the reason %s as the cause of waiting',
+    (reason) => {
+      connect();
+      line().emit('stream.close', JSON.stringify({ reason }));
+      expect(status()).toMatchObject({ phase: 'waiting', cause: { kind: 'ended', reason } });
+      expect(line().readyState).toBe(2);
+    },
+  );
+
+  it('ignores what a line that it has closed still says', () => {
+    connect();
+    const old = line();
+    old.open();
+    old.break();
+    vi.advanceTimersByTime(1_000);
+    old.message('late', '99');
+    old.break();
+    expect(status()?.phase).toBe('connecting');
+    expect(frames).toHaveLength(1);
+  });
+
+  it('tries at once on request, when the network is back, and not when it is live', () => {
+    connect();
+    line().break();
+    connection.retryNow();
+    expect(lines()).toBe(2);
+    line().break();
+    window.dispatchEvent(new Event('online'));
+    expect(lines()).toBe(3);
+    line().open();
+    connection.retryNow();
+    window.dispatchEvent(new Event('online'));
+    expect(lines()).toBe(3);
+  });
+
+  it('looks at the clock when the page can be seen again', () => {
+    connect();
+    line().open();
+    vi.setSystemTime(Date.now() + 60_000); // The machine slept: time has passed, no timer has fired.
+    document.dispatchEvent(new Event('visibilitychange'));
+    expect(status()).toMatchObject({ phase: 'waiting', cause: { kind: 'stale' } });
+
+    document.dispatchEvent(new Event('visibilitychange'));
+    expect(lines()).toBe(1);
+    vi.setSystemTime(Date.now() + 60_000);
+    document.dispatchEvent(new Event('visibilitychange'));
+    expect(lines()).toBe(2);
+  });
+
+  it('asks why, where the server refuses, and then slows down', async () => {
+    const problem = Response.json(
+      { detail: 'channel:secret is not open.' },
+      { status: 403, headers: { 'Content-Type': 'application/problem+json' } },
+    );
+    vi.mocked(fetch).mockResolvedValueOnce(problem);
+    connect();
+    line().refuse();
+    expect(status()).toMatchObject({ cause: { kind: 'refused', refusal: undefined } });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(status()).toMatchObject({
+      phase: 'waiting',
+      retryAt: 1_015_000,
+      cause: { refusal: { status: 403, detail: 'channel:secret is not open.' } },
+    });
+    await vi.advanceTimersByTimeAsync(14_999);
+    expect(lines()).toBe(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(lines()).toBe(2);
+  });
+
+  it('takes no notice of an explanation that comes too late', async () => {
+    let answer: (response: Response) => void = () => undefined;
+    vi.mocked(fetch).mockReturnValueOnce(new Promise((resolve) => (answer = resolve)));
+    connect();
+    line().refuse();
+    connection.retryNow();
+    line().break();
+    answer(new Response(null, { status: 403 }));
+    await vi.advanceTimersByTimeAsync(0);
+    expect(status()).toMatchObject({ cause: { kind: 'unreachable' } });
+  });
+
+  it.each([429, 502, 503])('does not slow down for a %d, which passes', async (code) => {
+    vi.mocked(fetch).mockResolvedValueOnce(new Response(null, { status: code }));
+    connect();
+    line().refuse();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(status()).toMatchObject({ retryAt: 1_001_000, cause: { refusal: { status: code } } });
+  });
+
+  it.each([
+    ['connecting', () => undefined],
+    ['live', () => line().open()],
+    ['waiting', () => line().break()],
+    ['being refused', () => line().refuse()],
+  ])('leaves nothing behind when it is stopped while %s', async (_, bring) => {
+    const listening = vi.spyOn(window, 'removeEventListener');
+    connect();
+    bring();
+    connection.stop();
+    await Promise.resolve();
+    expect(line().readyState).toBe(2);
+    expect(vi.getTimerCount()).toBe(0);
+    expect(status()).toEqual({ phase: 'closed' });
+    expect(listening).toHaveBeenCalledWith('online', expect.any(Function));
+    window.dispatchEvent(new Event('online'));
+    document.dispatchEvent(new Event('visibilitychange'));
+    expect(lines()).toBe(1);
+  });
+});

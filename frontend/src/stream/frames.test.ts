@@ -1,0 +1,61 @@
+// @vitest-environment jsdom
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createBatch, nextFrame } from './frames';
+
+beforeEach(() => vi.useFakeTimers());
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.unstubAllGlobals();
+});
+
+describe('nextFrame', () => {
+  it('runs once, with the next frame', () => {
+    const run = vi.fn();
+    nextFrame(run);
+    vi.advanceTimersToNextFrame();
+    expect(run).toHaveBeenCalledOnce();
+    vi.advanceTimersByTime(10_000);
+    expect(run).toHaveBeenCalledOnce();
+  });
+
+  it('runs within a second where frames do not come, as in a hidden tab', () => {
+    vi.stubGlobal('requestAnimationFrame', () => 0);
+    const run = vi.fn();
+    nextFrame(run);
+    vi.advanceTimersByTime(1_000);
+    expect(run).toHaveBeenCalledOnce();
+  });
+
+  it('does not run once it is cancelled', () => {
+    const run = vi.fn();
+    nextFrame(run)();
+    vi.advanceTimersByTime(10_000);
+    expect(run).not.toHaveBeenCalled();
+    expect(vi.getTimerCount()).toBe(0);
+  });
+});
+
+describe('createBatch', () => {
+  it('runs once for many requests, and again for later ones', () => {
+    const run = vi.fn();
+    const batch = createBatch(run, nextFrame);
+    batch.request();
+    batch.request();
+    vi.advanceTimersToNextFrame();
+    expect(run).toHaveBeenCalledTimes(1);
+    batch.request();
+    vi.advanceTimersToNextFrame();
+    expect(run).toHaveBeenCalledTimes(2);
+  });
+
+  it('can be used again after it was cancelled', () => {
+    const run = vi.fn();
+    const batch = createBatch(run, nextFrame);
+    batch.request();
+    batch.cancel();
+    batch.request();
+    vi.advanceTimersByTime(10_000);
+    expect(run).toHaveBeenCalledOnce();
+  });
+});

@@ -1,0 +1,61 @@
+import type { EventSourceLike } from '../src/stream/connection';
+
+/** An `EventSource` without a network: the test says what happens on the line, and when. */
+export class FakeEventSource implements EventSourceLike {
+  /** All that were ever opened, in order. */
+  static opened: FakeEventSource[] = [];
+
+  /** The one opened last. */
+  static get current(): FakeEventSource {
+    const current = FakeEventSource.opened.at(-1);
+    if (!current) throw new Error('no EventSource was opened');
+    return current;
+  }
+
+  readyState = 0;
+  readonly #listeners = new EventTarget();
+
+  constructor(readonly url: string) {
+    FakeEventSource.opened.push(this);
+  }
+
+  addEventListener(type: string, listener: (event: MessageEvent<string>) => void) {
+    this.#listeners.addEventListener(type, listener as (event: Event) => void);
+  }
+
+  close() {
+    this.readyState = 2;
+  }
+
+  /** The server has answered with the headers of an event stream. */
+  accept() {
+    this.readyState = 1;
+    this.#listeners.dispatchEvent(new Event('open'));
+  }
+
+  /** The gateway's greeting. */
+  open({ topics = ['channel:updates'], resumed = false, id = 'start' } = {}) {
+    this.accept();
+    this.emit('stream.open', JSON.stringify({ topics, resumed, node: 'fake' }), id);
+  }
+
+  emit(type: string, data: string, lastEventId = '') {
+    this.#listeners.dispatchEvent(new MessageEvent(type, { data, lastEventId }));
+  }
+
+  message(data: string, lastEventId = '') {
+    this.emit('message', data, lastEventId);
+  }
+
+  /** The line breaks; an `EventSource` would try again by itself. */
+  break() {
+    this.readyState = 0;
+    this.#listeners.dispatchEvent(new Event('error'));
+  }
+
+  /** The server answers with something else than an event stream; an `EventSource` gives up. */
+  refuse() {
+    this.readyState = 2;
+    this.#listeners.dispatchEvent(new Event('error'));
+  }
+}
