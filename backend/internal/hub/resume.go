@@ -50,10 +50,31 @@ func (id lastID) locate(f *feed) place {
 	return p
 }
 
-// prepare does what needs time before a client can be placed: it waits where this node
-// is behind the one that the client came from, and asks Redis about entries of streams
-// that the journals do not hold.
-func (h *Hub) prepare(ctx context.Context, feeds []*feed, id lastID) (lastID, error) {
+// fresh returns how to place a client that has nothing yet. Redis is asked where a
+// journal holds fewer recent entries of a stream than are wanted.
+func (h *Hub) fresh(ctx context.Context, feeds []*feed, last int) (func(*feed) place, error) {
+	older := make(map[*feed]string)
+	for _, f := range feeds {
+		if places, ok := f.places.(*streamPlaces); ok {
+			cursor, err := h.older(ctx, f, places, last)
+			if err != nil {
+				return nil, err
+			}
+			older[f] = cursor
+		}
+	}
+	return func(f *feed) place {
+		if cursor := older[f]; cursor != "" {
+			return f.places.resume(cursor)
+		}
+		return f.places.fresh(last)
+	}, nil
+}
+
+// resume returns how to place a client that comes back. It does before what needs time:
+// it waits where this node is behind the one that the client came from, and asks Redis
+// about entries of streams that the journals do not hold.
+func (h *Hub) resume(ctx context.Context, feeds []*feed, id lastID) (func(*feed) place, error) {
 	synced := false
 	for _, f := range feeds {
 		cursor, known := id.of(f)
@@ -72,14 +93,14 @@ func (h *Hub) prepare(ctx context.Context, feeds []*feed, id lastID) (lastID, er
 		case *streamPlaces:
 			instead, gap, err := h.verify(ctx, f, places, cursor)
 			if err != nil {
-				return id, err
+				return nil, err
 			}
 			if gap != nil {
 				id.gaps[f], id.instead[f] = gap, instead
 			}
 		}
 	}
-	return id, nil
+	return id.locate, nil
 }
 
 // sync waits until everything that was published to channels so far has arrived. If

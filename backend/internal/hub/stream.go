@@ -78,6 +78,38 @@ func (s *streamPlaces) resume(cursor string) place {
 	return place{pos: pos, cursor: cursor, before: cursor}
 }
 
+// older returns the cursor of the place of a fresh subscriber that gets more recent
+// entries than the journal holds, or none if the journal is enough.
+func (h *Hub) older(ctx context.Context, f *feed, s *streamPlaces, last int) (string, error) {
+	f.mu.Lock()
+	pos, _ := f.log.Back(last)
+	tail, after := s.tail()
+	missing := last - f.log.Len()
+	f.mu.Unlock()
+	if pos > tail || missing <= 0 {
+		return "", nil
+	}
+	r := source.Range{UpTo: after, Newest: true}
+	for missing > 0 {
+		r.Count = min(missing, firstReplayPage)
+		page, err := h.readRange(ctx, f.topic, r)
+		if err != nil {
+			return "", err
+		}
+		for _, e := range page.Entries {
+			r.UpTo = e.ID.Prev()
+		}
+		missing -= len(page.Entries)
+		if len(page.Entries) < r.Count {
+			break
+		}
+	}
+	if r.UpTo == after {
+		return "", nil
+	}
+	return r.UpTo.String(), nil
+}
+
 // holds reports whether the journal alone can answer for a cursor.
 func (s *streamPlaces) holds(id source.ID) bool {
 	_, after := s.tail()
@@ -105,8 +137,7 @@ func (h *Hub) verify(ctx context.Context, f *feed, s *streamPlaces, cursor strin
 	gap := &event.Gap{Topic: f.topic, Reason: event.HistoryExpired, Lost: event.LostUnknown}
 	switch {
 	case state.Last.Before(id):
-		// Redis never gave it: the newest entries were lost, or the stream is another.
-		return lostCursor, nil, nil
+		return cursor, nil, nil // Redis never gave it, and resume tells of that
 	case state.MissingAfter(id):
 		if trimmed, exact := state.TrimmedBefore(); exact && id.IsZero() {
 			gap.Lost = int64(trimmed)

@@ -50,13 +50,15 @@ func newSubscription(h *Hub, topics []event.Topic, feeds []*feed, every time.Dur
 // begin finds the first position, and prepares what the client is told before its
 // first event.
 func (s *Subscription) begin(ctx context.Context, req Request) error {
-	locate := func(f *feed) place { return f.places.fresh(req.Last) }
-	if req.Cursor != "" {
-		id, err := s.hub.prepare(ctx, s.feeds, parseID(req.Cursor))
-		if err != nil {
-			return err
-		}
-		locate = id.locate
+	var locate func(*feed) place
+	var err error
+	if req.Cursor == "" {
+		locate, err = s.hub.fresh(ctx, s.feeds, req.Last)
+	} else {
+		locate, err = s.hub.resume(ctx, s.feeds, parseID(req.Cursor))
+	}
+	if err != nil {
+		return err
 	}
 	before, gaps := s.seek(locate)
 	resumed := req.Cursor != "" && len(gaps) == 0

@@ -108,6 +108,13 @@ func (j *Journal) Back(n int) (uint64, string) {
 	return j.tail, string(j.base)
 }
 
+// Len returns how many frames are held.
+func (j *Journal) Len() int {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return j.frames
+}
+
 // Bytes returns the size of the frames held.
 func (j *Journal) Bytes() int {
 	j.mu.RLock()

@@ -22,6 +22,9 @@ func (m *marks) add(token string) {
 		m.byToken = make(map[string]*Mark)
 		m.ring = make([]*Mark, 0, 64)
 	}
+	if m.byToken[token] != nil {
+		return // not a gateway's: those make each only once
+	}
 	next := &Mark{Ordinal: 1, Token: token}
 	if m.newest != nil {
 		next.Ordinal = m.newest.Ordinal + 1

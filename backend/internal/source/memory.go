@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -200,7 +201,12 @@ func (m *Memory) Range(_ context.Context, topic event.Topic, r Range) (Page, err
 	if len(s.entries) > 0 {
 		page.State.First = s.entries[0].ID
 	}
-	for _, e := range s.entries {
+	entries := s.entries
+	if r.Newest {
+		entries = slices.Clone(entries)
+		slices.Reverse(entries)
+	}
+	for _, e := range entries {
 		if r.After.Before(e.ID) && !r.UpTo.Before(e.ID) && len(page.Entries) < r.Count {
 			page.Entries = append(page.Entries, e)
 		}

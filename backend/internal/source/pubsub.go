@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,8 +18,25 @@ import (
 )
 
 // internalPrefix begins the names of channels and keys that gateways use among
-// themselves. Globs do not show them.
+// themselves.
 const internalPrefix = "__sluice__:"
+
+// hiddenPrefixes begin the names of channels that nobody publishes to by intention: those
+// of gateways, and the notifications that a gateway switches on. Globs show them only if
+// they ask for such names.
+var hiddenPrefixes = []string{internalPrefix, "__keyspace@", "__keyevent@"}
+
+func hidden(channel, pattern string) bool {
+	return !strings.HasPrefix(pattern, "__") && slices.ContainsFunc(hiddenPrefixes, func(prefix string) bool {
+		return strings.HasPrefix(channel, prefix)
+	})
+}
+
+// IsInternal reports whether a name is one that gateways use among themselves, so that
+// nobody else may write to it.
+func IsInternal(name string) bool {
+	return strings.HasPrefix(name, internalPrefix)
+}
 
 const (
 	dialTimeout     = 5 * time.Second
@@ -389,7 +407,7 @@ func (p *pubsub) confirmed(key subscription) {
 func (p *pubsub) deliver(m *redis.Message) {
 	key := subscription{false, m.Channel}
 	if m.Pattern != "" {
-		if strings.HasPrefix(m.Channel, internalPrefix) {
+		if hidden(m.Channel, m.Pattern) {
 			return
 		}
 		key = subscription{true, m.Pattern}

@@ -103,11 +103,12 @@ type Message struct {
 	IdempotencyKey string // not empty: add once only for this key, and answer the same each time
 }
 
-// Range says which entries of a stream to read, oldest first.
+// Range says which entries of a stream to read: the oldest ones first, or the newest.
 type Range struct {
-	After ID // exclusive
-	UpTo  ID // inclusive
-	Count int
+	After  ID // exclusive
+	UpTo   ID // inclusive
+	Count  int
+	Newest bool // the newest Count entries, newest first, instead of the oldest
 }
 
 // Page is an answer to a [Range], with the state of the stream at the same moment.

@@ -22,6 +22,8 @@ const (
 	streamBlock = time.Second
 	// streamBatch bounds the entries that are read from one stream at once.
 	streamBatch = 512
+	// fillPage bounds the entries that are read at once to fill a journal.
+	fillPage = 64
 	// streamChecks bounds the quiet streams that are looked at after one blocking read.
 	streamChecks = 256
 	// rememberedIDs is how many of the newest ids of a stream are known again after a
@@ -340,26 +342,21 @@ func (s *streams) newest(ctx context.Context, name string) ([]Entry, StreamState
 	var state StreamState
 	var entries []Entry // newest first
 	bytes := 0
-	upTo := MaxID
+	r := Range{UpTo: MaxID, Count: fillPage, Newest: true}
 	for {
-		var page []redis.XMessage
-		pageState, err := s.transact(ctx, name, func(tx redis.Pipeliner) func() error {
-			cmd := tx.XRevRangeN(ctx, name, upTo.String(), "-", 64)
-			return func() (err error) { page, err = cmd.Result(); return err }
-		})
+		page, err := s.page(ctx, name, r)
 		if err != nil {
 			return nil, state, err
 		}
-		if upTo == MaxID {
-			state = pageState
+		if r.UpTo == MaxID {
+			state = page.State
 		}
-		for _, m := range page {
-			e := entryOf(m)
+		for _, e := range page.Entries {
 			entries = append(entries, e)
 			bytes += len(e.Data)
-			upTo = e.ID.Prev()
+			r.UpTo = e.ID.Prev()
 		}
-		if len(page) < 64 || len(entries) >= s.fill.Events || bytes >= s.fill.Bytes {
+		if len(page.Entries) < fillPage || len(entries) >= s.fill.Events || bytes >= s.fill.Bytes {
 			slices.Reverse(entries)
 			return entries, state, nil
 		}
@@ -474,7 +471,14 @@ func (f *streamFollowing) deliver(e Entry) {
 func (s *streams) page(ctx context.Context, name string, r Range) (Page, error) {
 	var found []redis.XMessage
 	state, err := s.transact(ctx, name, func(tx redis.Pipeliner) func() error {
-		cmd := tx.XRangeN(ctx, name, "("+r.After.String(), r.UpTo.String(), int64(r.Count))
+		after := "(" + r.After.String()
+		if r.After.IsZero() {
+			after = "-"
+		}
+		cmd := tx.XRangeN(ctx, name, after, r.UpTo.String(), int64(r.Count))
+		if r.Newest {
+			cmd = tx.XRevRangeN(ctx, name, r.UpTo.String(), after, int64(r.Count))
+		}
 		return func() (err error) { found, err = cmd.Result(); return err }
 	})
 	if err != nil {
