@@ -218,6 +218,7 @@ func (s *Server) Shutdown() error {
 	})
 	s.delivery.Drain(ctx, s.cfg.Drain)
 	closing.Wait()
+	s.delivery.Close()
 	s.hub.Close()
 	err := errors.Join(s.admin.Close(), s.source.Close())
 	s.running.Wait()

@@ -1,6 +1,11 @@
 // Package delivery writes journals to connections: it wakes them, sends heartbeats,
 // cuts off clients that take nothing, and lets connections go one after the other
 // when the server drains. It knows positions and bytes, not topics.
+//
+// There are two ways to the same bytes. Plain HTTP/1.1, which is what stands behind
+// every proxy, is taken over from net/http: a few shards write to its sockets without
+// blocking, so that an idle connection is a socket and a small struct. Everything else
+// has a goroutine for each connection.
 package delivery
 
 import (
@@ -19,15 +24,24 @@ import (
 // ErrDraining is returned by Serve once Drain has begun.
 var ErrDraining = errors.New("server is draining")
 
-// Stream is what a connection delivers. Next and Watch are called by one goroutine
-// at a time.
+// errGone is why a connection ended that the client closed.
+var errGone = errors.New("the client is gone")
+
+// Stream is what a connection delivers. Its methods are called by one goroutine at a
+// time.
 type Stream interface {
-	// Next returns what goes out next, an empty batch if there is nothing now. On an error
-	// the connection is closed: the client can do better elsewhere or later.
+	// Next returns what goes out next, an empty batch if there is nothing now. It may take
+	// its time. On an error the connection is closed: the client can do better elsewhere
+	// or later.
 	Next(ctx context.Context) (journal.Batch, error)
 	// Due returns when Next may have something although no waker was woken, the zero time
 	// if it will not.
 	Due() time.Time
+	// Live returns the journal and the position from which everything else can be read
+	// without Next, and whether that is so already. There is no journal if it never will be.
+	Live() (*journal.Journal, uint64, bool)
+	// Reached says how far a client has come that was served without Next.
+	Reached(pos uint64, cursor []byte)
 	// Watch has w woken whenever Next may have something, until Unwatch.
 	Watch(w journal.Waker)
 	Unwatch(w journal.Waker)
@@ -54,15 +68,33 @@ type Options struct {
 type Server struct {
 	options Options
 	metrics Metrics
+	shards  []*shard
 
 	mu       sync.Mutex
-	conns    map[*conn]struct{}
+	conns    map[closer]struct{}
 	draining bool
 }
 
-// New returns a server without connections.
+// closer is a connection that can be told to end. close does not block.
+type closer interface {
+	close(event.CloseReason)
+}
+
+// New returns a server without connections. Close must be called in the end.
 func New(options Options, metrics Metrics) *Server {
-	return &Server{options: options, metrics: metrics, conns: make(map[*conn]struct{})}
+	s := &Server{options: options, metrics: metrics, conns: make(map[closer]struct{})}
+	s.shards = newShards(s)
+	return s
+}
+
+// Close ends what Drain has left.
+func (s *Server) Close() {
+	s.mu.Lock()
+	s.draining = true
+	s.mu.Unlock()
+	for _, sh := range s.shards {
+		sh.stop()
+	}
 }
 
 // Retry returns a reconnection time for one client: random between once and twice the
@@ -85,125 +117,43 @@ func jittered(d time.Duration) time.Duration {
 	return d + time.Duration(rand.Int64N(int64(d)+1))
 }
 
-// conn is one connection.
-type conn struct {
-	wake  chan struct{}
-	close chan event.CloseReason
+// Serve answers a request with a stream until the client is gone, takes nothing for the
+// write timeout, or Drain reaches the connection. The header is w's. Serve may return
+// before that; done is called once in the end, with the reason.
+func (s *Server) Serve(w http.ResponseWriter, r *http.Request, stream Stream, done func(error)) {
+	if journal, _, _ := stream.Live(); journal != nil && s.takeable(r) {
+		head := responseHead(w.Header())
+		conn, _, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			s.bringLive(conn, event.AppendRetry(head, s.Retry()), stream, done)
+			return
+		}
+	}
+	w.WriteHeader(http.StatusOK)
+	out := newResponseWriter(w, r.ProtoMajor, s.options.WriteTimeout)
+	err := s.pump(r.Context(), out, event.AppendRetry(nil, s.Retry()), stream, false)
+	s.finish(err, done)
 }
 
-// Wake implements [journal.Waker].
-func (c *conn) Wake() {
-	select {
-	case c.wake <- struct{}{}:
-	default: // it is awake already
-	}
-}
-
-// Serve writes the stream to the response, whose header it sends, until the client is
-// gone, the context ends, the client takes nothing for the write timeout, or Drain
-// reaches the connection. It returns why.
-func (s *Server) Serve(ctx context.Context, w http.ResponseWriter, protoMajor int, stream Stream) error {
-	c, err := s.add()
-	if err != nil {
-		return err
-	}
-	defer s.remove(c)
-	stream.Watch(c)
-	defer stream.Unwatch(c)
-	out := newWriter(w, protoMajor, s.options.WriteTimeout)
-	err = s.pump(ctx, c, out, stream)
+// finish ends a connection.
+func (s *Server) finish(err error, done func(error)) {
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		s.metrics.SlowClientCut()
 	}
-	return err
+	done(err)
 }
 
-// pump moves what the stream has to the client for as long as the connection lasts.
-func (s *Server) pump(ctx context.Context, c *conn, out *writer, stream Stream) error {
-	// The first frame of a stream opens it; its block takes the reconnection time, since
-	// some clients take a block of its own for an event.
-	if err := out.write(event.AppendRetry(nil, s.Retry())); err != nil {
-		return err
-	}
-	silence := time.Now() // since when nothing was sent
-	alarm := time.NewTimer(s.options.Heartbeat)
-	defer alarm.Stop()
-	for {
-		select {
-		case reason := <-c.close:
-			return s.end(out, reason)
-		default:
-		}
-		b, err := stream.Next(ctx)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			return errors.Join(err, s.end(out, event.Unavailable))
-		}
-		if len(b.Bytes) > 0 {
-			if err := out.send(b.Bytes); err != nil {
-				return err
-			}
-			s.metrics.Delivered(b.Frames, len(b.Bytes))
-			silence = time.Now()
-			continue
-		}
-		ping := silence.Add(s.options.Heartbeat)
-		alarm.Reset(time.Until(earlier(ping, stream.Due())))
-		select {
-		case <-c.wake:
-		case now := <-alarm.C:
-			if now.Before(ping) {
-				continue
-			}
-			if err := out.send(event.AppendPing(nil, now)); err != nil {
-				return err
-			}
-			silence = now
-		case reason := <-c.close:
-			return s.end(out, reason)
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// earlier returns the earlier of two times, where due may be none.
-func earlier(t, due time.Time) time.Time {
-	if !due.IsZero() && due.Before(t) {
-		return due
-	}
-	return t
-}
-
-// end says goodbye.
-func (s *Server) end(out *writer, reason event.CloseReason) error {
-	if err := out.send(event.AppendClose(nil, reason, s.Retry())); err != nil {
-		return err
-	}
-	return closedError(reason)
-}
-
-// closedError is why the server ended a connection.
-type closedError event.CloseReason
-
-func (e closedError) Error() string {
-	return "closed: " + string(e)
-}
-
-func (s *Server) add() (*conn, error) {
+func (s *Server) add(c closer) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining {
-		return nil, ErrDraining
+		return ErrDraining
 	}
-	c := &conn{wake: make(chan struct{}, 1), close: make(chan event.CloseReason, 1)}
 	s.conns[c] = struct{}{}
-	return c, nil
+	return nil
 }
 
-func (s *Server) remove(c *conn) {
+func (s *Server) remove(c closer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c)
@@ -222,7 +172,7 @@ func (s *Server) Draining() bool {
 func (s *Server) Drain(ctx context.Context, d time.Duration) {
 	s.mu.Lock()
 	s.draining = true
-	conns := make([]*conn, 0, len(s.conns))
+	conns := make([]closer, 0, len(s.conns))
 	for c := range s.conns {
 		conns = append(conns, c)
 	}
@@ -236,6 +186,13 @@ func (s *Server) Drain(ctx context.Context, d time.Duration) {
 			case <-ctx.Done():
 			}
 		}
-		c.close <- event.Draining // room for one, and nobody else sends
+		c.close(event.Draining)
 	}
+}
+
+// closedError is why the server ended a connection.
+type closedError event.CloseReason
+
+func (e closedError) Error() string {
+	return "closed: " + string(e)
 }

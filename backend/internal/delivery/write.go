@@ -1,43 +1,47 @@
 package delivery
 
 import (
-	"errors"
 	"net"
 	"net/http"
-	"os"
 	"time"
 )
 
-// writer writes to one client and fails when that takes nothing for the timeout.
-type writer struct {
+// writer writes to one client. send sees off all of b, and fails when the client takes
+// nothing for the write timeout.
+type writer interface {
+	send(b []byte) error
+}
+
+// connWriter writes to a connection that [Listener] accepted.
+type connWriter struct{ net.Conn }
+
+func (w connWriter) send(b []byte) error {
+	_, err := w.Write(b)
+	return err
+}
+
+// responseWriter writes to an HTTP response over a connection that [Listener] accepted.
+type responseWriter struct {
 	response http.ResponseWriter
 	control  *http.ResponseController
 	timeout  time.Duration
-	piece    int // the most that is written under one deadline
+	piece    int // the most that is written under one deadline, 0 if the connection sees to it
 }
 
-// http2Piece bounds a write to an HTTP/2 stream, where the deadline cannot be moved
-// while the write makes progress as [Listener] does for HTTP/1.
+// http2Piece bounds a write to an HTTP/2 stream: the deadline of a stream cannot be moved
+// while a write makes progress.
 const http2Piece = 16 << 10
 
-func newWriter(w http.ResponseWriter, protoMajor int, timeout time.Duration) *writer {
-	out := &writer{w, http.NewResponseController(w), timeout, 0}
+func newResponseWriter(w http.ResponseWriter, protoMajor int, timeout time.Duration) *responseWriter {
+	w = innermost(w)
+	out := &responseWriter{response: w, control: http.NewResponseController(w), timeout: timeout}
 	if protoMajor >= 2 {
 		out.piece = http2Piece
 	}
 	return out
 }
 
-// send writes b and sees it off.
-func (w *writer) send(b []byte) error {
-	if err := w.write(b); err != nil {
-		return err
-	}
-	return w.control.Flush()
-}
-
-// write writes b, some of which may stay in a buffer.
-func (w *writer) write(b []byte) error {
+func (w *responseWriter) send(b []byte) error {
 	for len(b) > 0 {
 		n := len(b)
 		if w.piece > 0 {
@@ -51,42 +55,17 @@ func (w *writer) write(b []byte) error {
 		}
 		b = b[n:]
 	}
-	return nil
+	return w.control.Flush()
 }
 
-// Listener gives every connection a write deadline that moves with its progress: a
-// client that takes something, however slowly, is kept, and one that takes nothing for
-// the timeout is not.
-type Listener struct {
-	net.Listener
-	WriteTimeout time.Duration
-}
-
-// Accept implements [net.Listener].
-func (l *Listener) Accept() (net.Conn, error) {
-	c, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return &progressConn{c, l.WriteTimeout}, nil
-}
-
-type progressConn struct {
-	net.Conn
-	timeout time.Duration
-}
-
-// Write fails with an error that is [os.ErrDeadlineExceeded] if nothing of p could be
-// written for the timeout.
-func (c *progressConn) Write(p []byte) (written int, err error) {
+// innermost returns the server's own writer: those around it may hide that a flush
+// failed.
+func innermost(w http.ResponseWriter) http.ResponseWriter {
 	for {
-		if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
-			return written, err
+		wrapped, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return w
 		}
-		n, err := c.Conn.Write(p[written:])
-		written += n
-		if n == 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
-			return written, err
-		}
+		w = wrapped.Unwrap()
 	}
 }

@@ -71,6 +71,7 @@ func (a *api) fail(c *gin.Context, err error) {
 func (a *api) turnAway(c *gin.Context, reason event.CloseReason, detail string) {
 	if c.Request.Method == http.MethodGet && acceptsEventStream(c.Request) {
 		streamHeader(c)
+		c.Status(http.StatusOK)
 		_, _ = c.Writer.Write(event.AppendClose(nil, reason, a.Delivery.LongRetry())) // to a client that is gone it need not be said
 		c.Abort()
 		return

@@ -2,7 +2,6 @@ package httpapi
 
 import (
 	"context"
-	"net/http"
 
 	"github.com/gin-gonic/gin"
 
@@ -22,6 +21,10 @@ func (a *api) subscribe(c *gin.Context) {
 			return
 		}
 	}
+	if a.Delivery.Draining() {
+		a.fail(c, delivery.ErrDraining)
+		return
+	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), upstreamTimeout)
 	subscription, err := a.Hub.Subscribe(ctx, req)
 	cancel()
@@ -31,36 +34,19 @@ func (a *api) subscribe(c *gin.Context) {
 		}
 		return
 	}
-	defer subscription.Close()
-	if a.Delivery.Draining() {
-		a.fail(c, delivery.ErrDraining)
-		return
-	}
 	streamHeader(c)
-
 	total := a.Metrics.ConnectionOpened()
 	a.Log.Info("client connected", "topics", len(req.Topics), "total", total)
-	// Past gin's writer, which would hide that a flush failed.
-	err = a.Delivery.Serve(c.Request.Context(), unwrapped(c.Writer), c.Request.ProtoMajor, subscription)
-	total = a.Metrics.ConnectionClosed()
-	a.Log.Info("client disconnected", "reason", err, "total", total)
+	a.Delivery.Serve(c.Writer, c.Request, subscription, func(reason error) {
+		subscription.Close()
+		total := a.Metrics.ConnectionClosed()
+		a.Log.Info("client disconnected", "reason", reason, "total", total)
+	})
 }
 
-// streamHeader sends the header of an event stream.
+// streamHeader sets the header of an event stream.
 func streamHeader(c *gin.Context) {
 	c.Header("Content-Type", "text/event-stream")
 	c.Header("Cache-Control", "no-cache, no-transform")
 	c.Header("X-Accel-Buffering", "no")
-	c.Status(http.StatusOK)
-	c.Writer.WriteHeaderNow()
-}
-
-func unwrapped(w http.ResponseWriter) http.ResponseWriter {
-	for {
-		inner, ok := w.(interface{ Unwrap() http.ResponseWriter })
-		if !ok {
-			return w
-		}
-		w = inner.Unwrap()
-	}
 }

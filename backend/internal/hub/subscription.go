@@ -182,6 +182,22 @@ func (s *Subscription) Next(ctx context.Context) (journal.Batch, error) {
 	}
 }
 
+// Live returns the journal and the position from which the rest can be read straight from
+// it, and whether there is nothing else to give out first. There is no journal if Next is
+// always needed.
+func (s *Subscription) Live() (*journal.Journal, uint64, bool) {
+	if s.conflated != nil {
+		return nil, 0, false
+	}
+	return s.journal(), s.pos, len(s.pending) == 0 && len(s.replays) == 0
+}
+
+// Reached says how far the client has come that read from the journal itself.
+func (s *Subscription) Reached(pos uint64, cursor []byte) {
+	s.pos = pos
+	s.last = append(s.last[:0], cursor...)
+}
+
 // nextPage returns a page of the first replay, with ids that cover all topics.
 func (s *Subscription) nextPage(ctx context.Context) ([]journal.Frame, error) {
 	r := s.replays[0]

@@ -8,6 +8,30 @@ type Batch struct {
 	Frames int
 	Next   uint64 // the position behind the run
 	Cursor []byte // the cursor of that position; shared too
+	AtHead bool   // there was nothing behind it
+
+	recs []record // of the frames
+}
+
+// Split returns the part of the batch that ends with the frame in which an offset lies:
+// how far a reader is that has taken so many bytes, once it has been given the rest of
+// that frame. The batch must come from Read, and the offset lie between 1 and the length
+// of Bytes.
+func (b *Batch) Split(offset int) Batch {
+	start := b.recs[0].start
+	k := sort.Search(len(b.recs), func(k int) bool { return b.recs[k].start-start >= offset }) - 1
+	end := len(b.Bytes)
+	if k+1 < len(b.recs) {
+		end = b.recs[k+1].start - start
+	}
+	r := &b.recs[k]
+	return Batch{
+		Bytes:  b.Bytes[:end],
+		Frames: k + 1,
+		Next:   r.next(),
+		Cursor: b.Bytes[r.start-start+idField+len(r.qualifier) : r.body-start-newline],
+		recs:   b.recs[:k+1],
+	}
 }
 
 // Read returns the frames from a position onwards, as many as lie together in
@@ -21,16 +45,17 @@ func (j *Journal) Read(from uint64) (Batch, bool) {
 	}
 	i, k := j.find(from)
 	if i == len(j.segments) {
-		return Batch{Next: from}, true
+		return Batch{Next: from, AtHead: true}, true
 	}
 	s := j.segments[i]
-	last := len(s.recs) - 1
-	newest := s.frame(last)
+	newest := s.frame(len(s.recs) - 1)
 	return Batch{
 		Bytes:  s.buf[s.recs[k].start:len(s.buf):len(s.buf)],
 		Frames: len(s.recs) - k,
 		Next:   newest.Next,
 		Cursor: newest.Cursor,
+		AtHead: i == len(j.segments)-1,
+		recs:   s.recs[k:len(s.recs):len(s.recs)],
 	}, true
 }
 

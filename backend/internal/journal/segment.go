@@ -30,6 +30,11 @@ type record struct {
 	qualifier string // as in Frame; shared by all frames of a topic
 }
 
+// next returns the position behind the frame.
+func (r *record) next() uint64 {
+	return r.seq + uint64(max(r.lost, 1))
+}
+
 const idField, newline = len("id: "), len("\n")
 
 func (f *Frame) size() int {
@@ -72,7 +77,7 @@ func (s *segment) frame(k int) Frame {
 		Body:      s.buf[r.body:s.end(k)],
 		Lost:      r.lost,
 	}
-	f.Next = r.seq + f.Span()
+	f.Next = r.next()
 	return f
 }
 

@@ -1,0 +1,120 @@
+package delivery
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"sluice/internal/event"
+	"sluice/internal/journal"
+)
+
+// errLive says that a stream can go on without a goroutine of its own.
+var errLive = errors.New("stream is live")
+
+// pumped is a connection with a goroutine of its own.
+type pumped struct {
+	wake    chan struct{}
+	closing chan event.CloseReason
+}
+
+// Wake implements [journal.Waker].
+func (c *pumped) Wake() {
+	select {
+	case c.wake <- struct{}{}:
+	default: // it is awake already
+	}
+}
+
+func (c *pumped) close(reason event.CloseReason) {
+	c.closing <- reason // room for one, and nobody else sends
+}
+
+// pump moves what the stream has to the client for as long as the connection lasts, or,
+// if it may be handed over, until it is live. What is in first goes out before anything
+// else, in the same block as the stream's first frame: some clients take a block without
+// data for an event.
+func (s *Server) pump(ctx context.Context, out writer, first []byte, stream Stream, handOver bool) error {
+	c := &pumped{wake: make(chan struct{}, 1), closing: make(chan event.CloseReason, 1)}
+	if err := s.add(c); err != nil {
+		return err
+	}
+	defer s.remove(c)
+	stream.Watch(c)
+	defer stream.Unwatch(c)
+
+	silence := time.Now() // since when nothing was sent
+	alarm := time.NewTimer(s.options.Heartbeat)
+	defer alarm.Stop()
+	for {
+		select {
+		case reason := <-c.closing:
+			return s.end(out, reason)
+		default:
+		}
+		if _, _, live := stream.Live(); live && handOver && len(first) == 0 {
+			return errLive
+		}
+		b, err := stream.Next(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			return errors.Join(err, s.end(out, event.Unavailable))
+		}
+		if len(b.Bytes) > 0 {
+			if err := s.deliver(out, first, b); err != nil {
+				return err
+			}
+			first = nil
+			silence = time.Now()
+			continue
+		}
+		ping := silence.Add(s.options.Heartbeat)
+		alarm.Reset(time.Until(earlier(ping, stream.Due())))
+		select {
+		case <-c.wake:
+		case now := <-alarm.C:
+			if now.Before(ping) {
+				continue
+			}
+			if err := out.send(event.AppendPing(nil, now)); err != nil {
+				return err
+			}
+			silence = now
+		case reason := <-c.closing:
+			return s.end(out, reason)
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// deliver sends a batch, behind what is to go out in the same block.
+func (s *Server) deliver(out writer, first []byte, b journal.Batch) error {
+	bytes := b.Bytes
+	if len(first) > 0 {
+		bytes = append(first, bytes...)
+	}
+	if err := out.send(bytes); err != nil {
+		return err
+	}
+	s.metrics.Delivered(b.Frames, len(b.Bytes))
+	return nil
+}
+
+// earlier returns the earlier of two times, where due may be none.
+func earlier(t, due time.Time) time.Time {
+	if !due.IsZero() && due.Before(t) {
+		return due
+	}
+	return t
+}
+
+// end says goodbye.
+func (s *Server) end(out writer, reason event.CloseReason) error {
+	if err := out.send(event.AppendClose(nil, reason, s.Retry())); err != nil {
+		return err
+	}
+	return closedError(reason)
+}

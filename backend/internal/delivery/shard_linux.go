@@ -1,0 +1,383 @@
+package delivery
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sluice/internal/event"
+	"sluice/internal/journal"
+)
+
+// unsentLimit bounds what the kernel holds for a client that does not read.
+const unsentLimit = 128 << 10
+
+// shard writes to many sockets from one goroutine. That alone touches the connections and
+// the groups; everybody else leaves word in the mailbox.
+type shard struct {
+	server *Server
+	poll   *poller
+	wake   chan struct{}
+	done   sync.WaitGroup
+
+	mail mailbox
+
+	conns  []*conn // all of this shard
+	byFD   map[int32]*conn
+	groups map[*journal.Journal]*group
+	serial int32     // of the connection that was added last
+	now    time.Time // when the present round began
+	read   []readBatch
+
+	frames, bytes int // delivered in this round
+}
+
+// mailbox holds what has happened since the shard looked last.
+type mailbox struct {
+	mu      sync.Mutex
+	joining []*conn
+	closing []closing
+	grown   []*group // whose journals have
+	ready   []readiness
+	stopped bool
+}
+
+type closing struct {
+	conn   *conn
+	reason event.CloseReason
+}
+
+// conn is a connection that is live: a socket and a position.
+type conn struct {
+	shard  *shard
+	fd     int32
+	serial int32  // tells it from an earlier connection with the same descriptor
+	place  int32  // in the shard's list
+	member int32  // in the group's list
+	queued int32  // what the client had not taken when it was full, in bytes
+	full   bool   // the socket takes nothing more for now
+	group  *group // nil when it has ended
+	pos    uint64
+	last   []byte    // cursor of pos
+	rest   []byte    // of a frame of which the socket took only a part
+	sent   time.Time // when something was taken last
+	stream Stream
+	ended  func(error)
+}
+
+// group is the connections of one shard that read the same journal.
+type group struct {
+	shard   *shard
+	journal *journal.Journal
+	conns   []*conn
+	grown   atomic.Bool // it is in the mailbox
+}
+
+// newShards starts one shard for each processor.
+func newShards(s *Server) []*shard {
+	shards := make([]*shard, runtime.GOMAXPROCS(0))
+	for i := range shards {
+		poll, err := newPoller()
+		if err != nil {
+			for _, sh := range shards[:i] {
+				sh.stop()
+			}
+			return nil // every connection has a goroutine then
+		}
+		sh := &shard{
+			server: s,
+			poll:   poll,
+			wake:   make(chan struct{}, 1),
+			byFD:   make(map[int32]*conn),
+			groups: make(map[*journal.Journal]*group),
+		}
+		sh.done.Go(sh.run)
+		sh.done.Go(func() { poll.run(sh.ready) })
+		shards[i] = sh
+	}
+	return shards
+}
+
+// stop closes all connections.
+func (s *shard) stop() {
+	s.mail.mu.Lock()
+	s.mail.stopped = true
+	s.mail.mu.Unlock()
+	s.poke()
+	s.poll.close()
+	s.done.Wait()
+}
+
+// handOver gives a connection that is live to a shard. On an error it is still the
+// caller's.
+func (s *Server) handOver(c net.Conn, stream Stream, ended func(error)) error {
+	fd, err := duplicate(c)
+	if err != nil {
+		return err
+	}
+	sh := s.shards[int(fd)%len(s.shards)]
+	live := &conn{shard: sh, fd: int32(fd), stream: stream, ended: ended, sent: time.Now()}
+	if err := s.add(live); err != nil {
+		_ = unix.Close(fd)
+		return err
+	}
+	sh.mail.mu.Lock()
+	stopped := sh.mail.stopped
+	if !stopped {
+		sh.mail.joining = append(sh.mail.joining, live)
+	}
+	sh.mail.mu.Unlock()
+	if stopped {
+		s.remove(live)
+		_ = unix.Close(fd)
+		return ErrDraining
+	}
+	_ = c.Close() // the duplicate keeps the socket
+	sh.poke()
+	return nil
+}
+
+// duplicate returns a descriptor of the socket behind a connection, out of the care of
+// Go's runtime.
+func duplicate(c net.Conn) (int, error) {
+	if p, ok := c.(*progressConn); ok {
+		c = p.Conn
+	}
+	tcp, ok := c.(*net.TCPConn)
+	if !ok {
+		return 0, errors.New("not a TCP connection")
+	}
+	raw, err := tcp.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var fd int
+	var dupErr error
+	err = raw.Control(func(original uintptr) {
+		fd, dupErr = unix.FcntlInt(original, unix.F_DUPFD_CLOEXEC, 0)
+	})
+	if err = errors.Join(err, dupErr); err != nil {
+		return 0, err
+	}
+	// Where this is not known, the kernel's own limit holds.
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentLimit)
+	return fd, nil
+}
+
+// close implements [closer].
+func (c *conn) close(reason event.CloseReason) {
+	m := &c.shard.mail
+	m.mu.Lock()
+	m.closing = append(m.closing, closing{c, reason})
+	m.mu.Unlock()
+	c.shard.poke()
+}
+
+// Wake implements [journal.Waker].
+func (g *group) Wake() {
+	if g.grown.Swap(true) {
+		return
+	}
+	m := &g.shard.mail
+	m.mu.Lock()
+	m.grown = append(m.grown, g)
+	m.mu.Unlock()
+	g.shard.poke()
+}
+
+// ready takes what the poller has seen.
+func (s *shard) ready(events []readiness) {
+	s.mail.mu.Lock()
+	s.mail.ready = append(s.mail.ready, events...)
+	s.mail.mu.Unlock()
+	s.poke()
+}
+
+func (s *shard) poke() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run writes until the shard is stopped.
+func (s *shard) run() {
+	look := time.NewTicker(s.lookInterval())
+	defer look.Stop()
+	for {
+		select {
+		case <-s.wake:
+			s.now = time.Now()
+			if s.round() {
+				return
+			}
+		case s.now = <-look.C:
+			s.lookAfter()
+		}
+		if s.frames > 0 {
+			s.server.metrics.Delivered(s.frames, s.bytes)
+			s.frames, s.bytes = 0, 0
+		}
+	}
+}
+
+// round does what is in the mailbox.
+func (s *shard) round() (stopped bool) {
+	m := &s.mail
+	m.mu.Lock()
+	joining, closing, grown, ready := m.joining, m.closing, m.grown, m.ready
+	m.joining, m.closing, m.grown, m.ready = nil, nil, nil, nil
+	stopped = m.stopped
+	m.mu.Unlock()
+	for _, c := range joining {
+		s.join(c)
+	}
+	for _, g := range grown {
+		g.grown.Store(false) // before reading, so that what comes later is another round
+		s.sweep(g)
+	}
+	for _, r := range ready {
+		if c := s.byFD[r.fd]; c != nil && c.serial == r.serial {
+			s.takeReady(c, r)
+		}
+	}
+	for _, c := range closing {
+		if c.conn.group != nil {
+			s.sayGoodbye(c.conn, c.reason)
+		}
+	}
+	if stopped {
+		for len(s.conns) > 0 {
+			s.end(s.conns[0], closedError(event.Draining))
+		}
+	}
+	return stopped
+}
+
+// join takes a connection in and writes what has come since it was live.
+func (s *shard) join(c *conn) {
+	j, pos, _ := c.stream.Live()
+	g := s.groups[j]
+	if g == nil {
+		g = &group{shard: s, journal: j}
+		s.groups[j] = g
+		j.Watch(g)
+	}
+	s.serial++
+	c.serial, c.group, c.pos = s.serial, g, pos
+	c.place, c.member = int32(len(s.conns)), int32(len(g.conns))
+	s.conns = append(s.conns, c)
+	g.conns = append(g.conns, c)
+	s.byFD[c.fd] = c
+	if err := s.poll.add(c); err != nil {
+		s.end(c, err)
+		return
+	}
+	s.flushAlone(c)
+}
+
+// flushAlone is flush outside of a sweep.
+func (s *shard) flushAlone(c *conn) {
+	s.read = s.read[:0]
+	s.flush(c)
+}
+
+// fellBehind gives a connection whose place the journal does not hold any more to a
+// goroutine, which finds out what the client has missed.
+func (s *shard) fellBehind(c *conn) {
+	s.release(c)
+	c.stream.Reached(c.pos, c.last)
+	go func() {
+		file := os.NewFile(uintptr(c.fd), "")
+		defer file.Close()
+		conn, err := net.FileConn(file)
+		if err != nil {
+			s.server.finish(err, c.ended)
+			return
+		}
+		s.server.bringLive(&progressConn{conn, s.server.options.WriteTimeout}, nil, c.stream, c.ended)
+	}()
+}
+
+// sayGoodbye ends a connection behind its last complete frame.
+func (s *shard) sayGoodbye(c *conn, reason event.CloseReason) {
+	goodbye := event.AppendClose(nil, reason, s.server.Retry())
+	if _, ok := s.write(c, append(c.rest, goodbye...)); ok {
+		s.end(c, closedError(reason))
+	}
+}
+
+// end closes a connection.
+func (s *shard) end(c *conn, reason error) {
+	s.release(c)
+	_ = unix.Close(int(c.fd))
+	go s.server.finish(reason, c.ended) // it may wait for others
+}
+
+// release takes a connection out of the shard.
+func (s *shard) release(c *conn) {
+	s.poll.remove(c)
+	delete(s.byFD, c.fd)
+	g := c.group
+	c.group = nil
+	last := s.conns[len(s.conns)-1]
+	s.conns[c.place], last.place = last, c.place
+	s.conns[len(s.conns)-1] = nil
+	s.conns = s.conns[:len(s.conns)-1]
+
+	last = g.conns[len(g.conns)-1]
+	g.conns[c.member], last.member = last, c.member
+	g.conns[len(g.conns)-1] = nil
+	g.conns = g.conns[:len(g.conns)-1]
+	if len(g.conns) == 0 {
+		g.journal.Unwatch(g)
+		delete(s.groups, g.journal)
+	}
+	s.server.remove(c)
+}
+
+// lookInterval is the time between two looks at all connections: small against the
+// times that they are about.
+func (s *shard) lookInterval() time.Duration {
+	shortest := min(s.server.options.Heartbeat, s.server.options.WriteTimeout)
+	return min(max(shortest/16, 5*time.Millisecond), time.Second)
+}
+
+// lookAfter sends heartbeats, and cuts off clients that take nothing.
+func (s *shard) lookAfter() {
+	ping := event.AppendPing(nil, s.now)
+	for i := 0; i < len(s.conns); {
+		c := s.conns[i]
+		idle := s.now.Sub(c.sent)
+		switch {
+		case c.full && idle >= s.server.options.WriteTimeout:
+			s.cutOff(c)
+		case !c.full && idle >= s.server.options.Heartbeat:
+			if n, ok := s.write(c, ping); ok && n < len(ping) {
+				c.rest = bytes.Clone(ping[n:])
+				s.park(c)
+			}
+		}
+		if i < len(s.conns) && s.conns[i] == c {
+			i++
+		}
+	}
+}
+
+// cutOff ends a connection that is full, unless the client has taken something of what
+// the kernel holds for it.
+func (s *shard) cutOff(c *conn) {
+	queued := int32(untakenFD(int(c.fd)))
+	if queued < c.queued {
+		c.queued, c.sent = queued, s.now
+		return
+	}
+	s.end(c, os.ErrDeadlineExceeded)
+}

@@ -1,0 +1,21 @@
+//go:build !linux
+
+package delivery
+
+import (
+	"errors"
+	"net"
+)
+
+// shard exists on Linux only; elsewhere every connection has a goroutine.
+type shard struct{}
+
+func newShards(*Server) []*shard { return nil }
+
+func (*shard) stop() {}
+
+func (s *Server) handOver(net.Conn, Stream, func(error)) error {
+	return errors.ErrUnsupported
+}
+
+func untaken(net.Conn) int { return 0 }

@@ -1,0 +1,146 @@
+package delivery
+
+import (
+	"bytes"
+
+	"golang.org/x/sys/unix"
+
+	"sluice/internal/journal"
+)
+
+// sweep writes what a journal has to all connections that read it.
+func (s *shard) sweep(g *group) {
+	s.read = s.read[:0]
+	for i := 0; i < len(g.conns); {
+		c := g.conns[i]
+		if !c.full {
+			s.flush(c)
+		}
+		if i < len(g.conns) && g.conns[i] == c { // else it has ended, and another has its place
+			i++
+		}
+	}
+}
+
+// readBatch is a batch that was read in this sweep: connections of a group are mostly at
+// the same position.
+type readBatch struct {
+	journal.Batch
+	from uint64
+}
+
+// batch returns what the journal of a connection has at its position. It reports false as
+// [journal.Journal.Read] does.
+func (s *shard) batch(c *conn) (*readBatch, bool) {
+	for i := range s.read {
+		if s.read[i].from == c.pos {
+			return &s.read[i], true
+		}
+	}
+	b, ok := c.group.journal.Read(c.pos)
+	if !ok {
+		return nil, false
+	}
+	if len(s.read) == maxRead {
+		s.read = s.read[:0]
+	}
+	s.read = append(s.read, readBatch{b, c.pos})
+	return &s.read[len(s.read)-1], true
+}
+
+// maxRead bounds the batches that are kept in a sweep, so that looking for one costs less
+// than reading it.
+const maxRead = 8
+
+// flush writes to a connection all that there is for it, until it is full.
+func (s *shard) flush(c *conn) {
+	for more := true; more; {
+		if len(c.rest) > 0 && !s.flushRest(c) {
+			return
+		}
+		b, ok := s.batch(c)
+		if !ok {
+			s.fellBehind(c)
+			return
+		}
+		if len(b.Bytes) == 0 {
+			return
+		}
+		n, ok := s.write(c, b.Bytes)
+		switch {
+		case !ok:
+			return
+		case n == 0:
+			s.park(c)
+			return
+		case n < len(b.Bytes):
+			taken := b.Split(n)
+			c.rest = bytes.Clone(taken.Bytes[n:])
+			s.advance(c, &taken)
+			s.park(c)
+			return
+		}
+		s.advance(c, &b.Batch)
+		more = !b.AtHead // what has come since is another round
+	}
+}
+
+// flushRest writes the rest of a frame, and reports whether that was all of it.
+func (s *shard) flushRest(c *conn) bool {
+	n, ok := s.write(c, c.rest)
+	if !ok {
+		return false
+	}
+	if c.rest = c.rest[n:]; len(c.rest) > 0 {
+		s.park(c)
+		return false
+	}
+	c.rest = nil
+	return true
+}
+
+// advance moves a connection behind a batch. What is left of its last frame is in rest:
+// a client that does not read holds up a frame, and not a part of the journal.
+func (s *shard) advance(c *conn, b *journal.Batch) {
+	c.pos = b.Next
+	c.last = append(c.last[:0], b.Cursor...)
+	s.frames += b.Frames
+	s.bytes += len(b.Bytes)
+}
+
+// write writes what the socket takes, and reports false if the connection has ended.
+func (s *shard) write(c *conn, b []byte) (n int, ok bool) {
+	n, err := unix.Write(int(c.fd), b)
+	switch err {
+	case nil:
+		c.sent = s.now
+		return n, true
+	case unix.EAGAIN, unix.EINTR:
+		return 0, true
+	}
+	s.end(c, errGone)
+	return 0, false
+}
+
+// park leaves a full connection alone until it is writable.
+func (s *shard) park(c *conn) {
+	if c.full {
+		return
+	}
+	c.full = true
+	c.sent = s.now
+	c.queued = int32(untakenFD(int(c.fd)))
+	if err := s.poll.awaitWritable(c); err != nil {
+		s.end(c, err)
+	}
+}
+
+func (s *shard) takeReady(c *conn, r readiness) {
+	switch {
+	case r.gone:
+		s.end(c, errGone)
+	case c.full:
+		c.full = false
+		s.flushAlone(c)
+	}
+}

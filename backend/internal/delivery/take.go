@@ -1,0 +1,52 @@
+package delivery
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"sluice/internal/event"
+)
+
+// takeable reports whether the connection of a request can be taken over from net/http:
+// over TLS and HTTP/2 a socket is more than its bytes.
+func (s *Server) takeable(r *http.Request) bool {
+	return len(s.shards) > 0 && r.TLS == nil && r.ProtoMajor == 1 && r.ProtoMinor == 1
+}
+
+// responseHead returns the head of an HTTP/1.1 answer whose body ends with the
+// connection.
+func responseHead(header http.Header) []byte {
+	var b bytes.Buffer
+	w := bufio.NewWriter(&b)
+	fmt.Fprintf(w, "HTTP/1.1 200 OK\r\nDate: %s\r\nConnection: close\r\n", time.Now().UTC().Format(http.TimeFormat))
+	_ = header.Write(w) // to memory
+	_, _ = w.WriteString("\r\n")
+	_ = w.Flush()
+	return b.Bytes()
+}
+
+// bringLive writes what a shard cannot, which is what only this client gets and what
+// has to be read from elsewhere, and hands the connection over.
+func (s *Server) bringLive(conn net.Conn, first []byte, stream Stream, done func(error)) {
+	out := connWriter{conn}
+	// Nobody reads the connection meanwhile, so that a client that leaves is noticed when it
+	// is written to.
+	err := s.pump(context.Background(), out, first, stream, true)
+	if errors.Is(err, errLive) {
+		err = s.handOver(conn, stream, done)
+		if err == nil {
+			return
+		}
+	}
+	if errors.Is(err, ErrDraining) {
+		err = s.end(out, event.Draining)
+	}
+	_ = conn.Close()
+	s.finish(err, done)
+}
