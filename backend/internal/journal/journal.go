@@ -93,19 +93,15 @@ func (j *Journal) Tail() (uint64, string) {
 func (j *Journal) Back(n int) (uint64, string) {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
-	for i := len(j.segments) - 1; i >= 0 && n > 0; i-- {
-		s := j.segments[i]
-		if held := s.held(); n >= held {
-			n -= held
-			continue
+	skip := max(j.frames-n, 0)
+	for _, s := range j.segments {
+		if skip < s.held() {
+			pos := s.recs[s.first+skip].seq
+			return pos, j.cursorAt(pos)
 		}
-		pos := s.recs[len(s.recs)-n].seq
-		return pos, j.cursorAt(pos)
+		skip -= s.held()
 	}
-	if n == 0 {
-		return j.head, j.cursorAt(j.head)
-	}
-	return j.tail, string(j.base)
+	return j.head, j.cursorAt(j.head)
 }
 
 // Len returns how many frames are held.
