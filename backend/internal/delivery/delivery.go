@@ -40,8 +40,9 @@ type Stream interface {
 	// Live returns the journal and the position from which everything else can be read
 	// without Next, and whether that is so already. There is no journal if it never will be.
 	Live() (*journal.Journal, uint64, bool)
-	// Reached says how far a client has come that was served without Next.
-	Reached(pos uint64, cursor []byte)
+	// FellBehind says that a client that was served without Next has come to a position,
+	// with its cursor, that the journal does not hold any more. Next goes on from there.
+	FellBehind(pos uint64, cursor []byte)
 	// Watch has w woken whenever Next may have something, until Unwatch.
 	Watch(w journal.Waker)
 	Unwatch(w journal.Waker)

@@ -293,8 +293,8 @@ func (s *shard) flushAlone(c *conn) {
 // goroutine, which finds out what the client has missed.
 func (s *shard) fellBehind(c *conn) {
 	s.release(c)
-	c.stream.Reached(c.pos, c.last)
 	go func() {
+		c.stream.FellBehind(c.pos, c.last)
 		file := os.NewFile(uintptr(c.fd), "")
 		defer file.Close()
 		conn, err := net.FileConn(file)

@@ -55,7 +55,11 @@ func (w *responseWriter) send(b []byte) error {
 		}
 		b = b[n:]
 	}
-	return w.control.Flush()
+	if err := w.control.Flush(); err != nil || w.piece == 0 {
+		return err
+	}
+	// A deadline that passes while nothing is written would end the stream all the same.
+	return w.control.SetWriteDeadline(time.Time{})
 }
 
 // innermost returns the server's own writer: those around it may hide that a flush

@@ -29,6 +29,9 @@ func topicsOf(query url.Values) ([]event.Topic, error) {
 			if err != nil {
 				return nil, err
 			}
+			if source.IsInternal(t) {
+				return nil, badRequestf("%q is a name that gateways use among themselves; choose another one", pattern)
+			}
 			if slices.Contains(topics, t) {
 				continue
 			}
@@ -89,8 +92,6 @@ func literalOf(query url.Values) (event.Topic, error) {
 		return event.Topic{}, badRequestf("a publish names exactly one topic, as in ?channel=updates; this one names %d", len(topics))
 	case topics[0].IsGlob():
 		return event.Topic{}, badRequestf("a publish names a literal topic, and %q is a glob; write \\*, \\? or \\[ for the character itself", topics[0].Pattern)
-	case source.IsInternal(topics[0].Name()):
-		return event.Topic{}, badRequestf("%q is a name that gateways use among themselves; choose another one", topics[0].Pattern)
 	}
 	return topics[0], nil
 }

@@ -192,10 +192,12 @@ func (s *Subscription) Live() (*journal.Journal, uint64, bool) {
 	return s.journal(), s.pos, len(s.pending) == 0 && len(s.replays) == 0
 }
 
-// Reached says how far the client has come that read from the journal itself.
-func (s *Subscription) Reached(pos uint64, cursor []byte) {
+// FellBehind says that the client has come to a position, with its cursor, that the
+// journal does not hold any more. Next gives out what follows.
+func (s *Subscription) FellBehind(pos uint64, cursor []byte) {
 	s.pos = pos
 	s.last = append(s.last[:0], cursor...)
+	s.fellBehind()
 }
 
 // nextPage returns a page of the first replay, with ids that cover all topics.

@@ -67,8 +67,9 @@ func newKeys(client *redis.Client, pubsub *pubsub, database int, log *slog.Logge
 	k := &keys{
 		client: client,
 		pubsub: pubsub,
-		// Written with a set of one so that it is no user's own glob of channels.
-		prefix:    fmt.Sprintf("__keyspace@%d_[_]:", database),
+		// Written with a set, and a character that topics cannot have, so that it is never a
+		// user's own glob of channels.
+		prefix:    fmt.Sprintf("[_\x01]_keyspace@%d__:", database),
 		log:       log,
 		cancel:    cancel,
 		done:      make(chan struct{}),

@@ -32,10 +32,10 @@ func hidden(channel, pattern string) bool {
 	})
 }
 
-// IsInternal reports whether a name is one that gateways use among themselves, so that
-// nobody else may write to it.
-func IsInternal(name string) bool {
-	return strings.HasPrefix(name, internalPrefix)
+// IsInternal reports whether a topic is one that gateways use among themselves, so that
+// nobody else may follow it or write to it.
+func IsInternal(t event.Topic) bool {
+	return !t.IsGlob() && strings.HasPrefix(t.Name(), internalPrefix)
 }
 
 const (
@@ -86,6 +86,7 @@ type receiver interface {
 
 // channelReceiver passes messages on to the sink of a channel or of a glob of channels.
 type channelReceiver struct {
+	topic event.Topic
 	sink  Sink
 	probe *probe
 }
@@ -100,6 +101,9 @@ func (c channelReceiver) confirmed(again bool) {
 }
 
 func (c channelReceiver) message(channel, payload string) {
+	if c.topic.IsGlob() && hidden(channel, c.topic.Pattern) {
+		return
+	}
 	c.sink.Event(event.Event{Topic: event.Literal(event.Channel, channel), Data: []byte(payload)})
 }
 
@@ -145,7 +149,7 @@ func (p *pubsub) close() {
 
 // follow follows a channel or a glob of channels.
 func (p *pubsub) follow(topic event.Topic, sink Sink) Following {
-	r := channelReceiver{sink, p.probe}
+	r := channelReceiver{topic, sink, p.probe}
 	if topic.IsGlob() {
 		return p.followName(subscription{true, topic.Pattern}, r)
 	}
@@ -407,9 +411,6 @@ func (p *pubsub) confirmed(key subscription) {
 func (p *pubsub) deliver(m *redis.Message) {
 	key := subscription{false, m.Channel}
 	if m.Pattern != "" {
-		if hidden(m.Channel, m.Pattern) {
-			return
-		}
 		key = subscription{true, m.Pattern}
 	}
 	p.mu.Lock()

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 
 	"github.com/redis/go-redis/v9"
 	"github.com/redis/go-redis/v9/maintnotifications"
@@ -26,12 +25,8 @@ type Redis struct {
 func ParseRedisURL(address string) (*redis.Options, error) {
 	options, err := redis.ParseURL(address)
 	if err != nil {
-		// The parser's own errors can quote the whole address, password included.
-		var parse *url.Error
-		if errors.As(err, &parse) {
-			err = parse.Err
-		}
-		return nil, fmt.Errorf("not a Redis address such as redis://127.0.0.1:6379: %w", err)
+		// The parser's own errors can quote any part of the address, the password included.
+		return nil, errors.New("not a Redis address such as redis://:password@127.0.0.1:6379/0; check the scheme, the port and the database, and that special characters in the password are percent-encoded")
 	}
 	// A command that may have been carried out must not be sent again: what was
 	// published once would arrive twice.
