@@ -122,7 +122,7 @@ func (s *Server) handOver(c net.Conn, stream Stream, ended func(error)) error {
 	if err != nil {
 		return err
 	}
-	sh := s.shards[int(fd)%len(s.shards)]
+	sh := s.shards[fd%len(s.shards)]
 	live := &conn{shard: sh, fd: int32(fd), stream: stream, ended: ended, sent: time.Now()}
 	if err := s.add(live); err != nil {
 		_ = unix.Close(fd)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/gin-contrib/cors"
@@ -76,11 +77,9 @@ func corsPolicy(origins []string) gin.HandlerFunc {
 		AllowHeaders: []string{"Authorization", "Cache-Control", "Content-Type", "Idempotency-Key", "Last-Event-ID"},
 		MaxAge:       12 * time.Hour,
 	}
-	for _, o := range origins {
-		if o == "*" {
-			policy.AllowAllOrigins = true
-			return cors.New(policy)
-		}
+	if slices.Contains(origins, "*") {
+		policy.AllowAllOrigins = true
+		return cors.New(policy)
 	}
 	policy.AllowOrigins = origins
 	policy.AllowCredentials = true

@@ -32,18 +32,18 @@ func writeProblem(c *gin.Context, status int, detail string) {
 	c.AbortWithStatusJSON(status, problem{"about:blank", http.StatusText(status), status, detail})
 }
 
-// badRequest is an error of the client's making.
-type badRequest struct{ detail string }
+// badRequestError is an error of the client's making.
+type badRequestError struct{ detail string }
 
-func (e badRequest) Error() string { return e.detail }
+func (e badRequestError) Error() string { return e.detail }
 
 func badRequestf(format string, args ...any) error {
-	return badRequest{fmt.Sprintf(format, args...)}
+	return badRequestError{fmt.Sprintf(format, args...)}
 }
 
 // fail answers a request with an error: the one place that turns errors into HTTP.
 func (a *api) fail(c *gin.Context, err error) {
-	var bad badRequest
+	var bad badRequestError
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &bad), errors.Is(err, event.ErrBadTopic), errors.Is(err, source.ErrTooManyKeys):

@@ -59,9 +59,9 @@ func (j *Journal) Read(from uint64) (Batch, bool) {
 	}, true
 }
 
-// Frames returns up to max frames from a position up to, but not including, the
+// Frames returns up to limit frames from a position up to, but not including, the
 // position to. It reports false as Read does.
-func (j *Journal) Frames(from, to uint64, max int) ([]Frame, bool) {
+func (j *Journal) Frames(from, to uint64, limit int) ([]Frame, bool) {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
 	if from < j.tail {
@@ -71,7 +71,7 @@ func (j *Journal) Frames(from, to uint64, max int) ([]Frame, bool) {
 	for i, k := j.find(from); i < len(j.segments); i, k = i+1, 0 {
 		s := j.segments[i]
 		for ; k < len(s.recs); k++ {
-			if s.recs[k].seq >= to || len(frames) == max {
+			if s.recs[k].seq >= to || len(frames) == limit {
 				return frames, true
 			}
 			frames = append(frames, s.frame(k))

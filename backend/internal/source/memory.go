@@ -137,6 +137,7 @@ func (m *Memory) Publish(_ context.Context, topic event.Topic, msg Message) (ID,
 	e := event.Event{Topic: topic, Data: msg.Data}
 	var id ID
 	switch topic.Kind {
+	case event.Channel: // nothing is kept
 	case event.Stream:
 		answer := topic.Name() + "\n" + msg.IdempotencyKey
 		if known := m.answers[answer]; msg.IdempotencyKey != "" && time.Now().Before(known.expires) {

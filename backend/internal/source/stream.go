@@ -252,7 +252,7 @@ func (s *streams) wait(ctx context.Context, followed []*streamFollowing) ([]*str
 	}
 	found, err := s.block(ctx, &redis.XReadArgs{Count: 1, Block: streamBlock, Streams: append(names, positions...)})
 	switch {
-	case err == redis.Nil, isWrongType(err):
+	case errors.Is(err, redis.Nil), isWrongType(err):
 		return nil, nil // the look at each stream finds out which
 	case err != nil:
 		return nil, err
@@ -279,7 +279,7 @@ func (s *streams) block(ctx context.Context, args *redis.XReadArgs) (found []red
 	found, err = s.conn.XRead(ctx, args).Result()
 	close(finished)
 	unblocking.Wait()
-	if err != nil && err != redis.Nil {
+	if err != nil && !errors.Is(err, redis.Nil) {
 		_ = s.conn.Close() // it is broken, or as good as new in the next round
 		s.conn = nil
 	}

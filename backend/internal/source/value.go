@@ -63,7 +63,7 @@ func tryReadValues(ctx context.Context, client *redis.Client, names []string) (v
 	for i, result := range results {
 		values[i], err = result()
 		switch {
-		case err == redis.Nil:
+		case errors.Is(err, redis.Nil):
 			values[i] = newValue(event.KeyDeleted, []byte("null"))
 		case isWrongType(err):
 			return nil, true, nil
