@@ -1,0 +1,93 @@
+// Package ci checks the files around the programs. It is a module of its own, so
+// that what it needs stays out of the programs' module.
+package ci
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/compose-spec/compose-go/v2/cli"
+	"github.com/compose-spec/compose-go/v2/types"
+)
+
+func load(t *testing.T, profiles ...string) *types.Project {
+	t.Helper()
+	options, err := cli.NewProjectOptions([]string{"../../docker-compose.yml"}, cli.WithDefaultProfiles(profiles...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	project, err := options.LoadProject(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return project
+}
+
+func TestCompose_UpStartsTheDemo(t *testing.T) {
+	got := load(t).ServiceNames()
+	slices.Sort(got)
+	if want := []string{"backend", "frontend", "publisher", "redis"}; !slices.Equal(got, want) {
+		t.Errorf("services = %v, want %v", got, want)
+	}
+}
+
+func TestCompose_EachServiceTellsWhetherItIsHealthy(t *testing.T) {
+	for name, service := range load(t, "production").Services {
+		if service.HealthCheck == nil || len(service.HealthCheck.Test) == 0 || service.HealthCheck.Disable {
+			t.Errorf("%s has no healthcheck", name)
+		}
+	}
+}
+
+func TestCompose_EachServiceWaitsForWhatItNeeds(t *testing.T) {
+	project := load(t, "production")
+	for name, want := range map[string][]string{
+		"redis":     nil,
+		"backend":   {"redis"},
+		"publisher": {"redis"},
+		"frontend":  {"backend"},
+		"app":       {"publisher", "redis"},
+	} {
+		var got []string
+		for dependency, how := range project.Services[name].DependsOn {
+			got = append(got, dependency)
+			if how.Condition != types.ServiceConditionHealthy {
+				t.Errorf("%s waits for %s until %s, want %s", name, dependency, how.Condition, types.ServiceConditionHealthy)
+			}
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s waits for %v, want %v", name, got, want)
+		}
+	}
+}
+
+func TestCompose_PublishesPorts(t *testing.T) {
+	project := load(t, "production")
+	for name, want := range map[string]string{"redis": "", "backend": "4000", "publisher": "", "frontend": "5173", "app": "4000"} {
+		var got string
+		for _, port := range project.Services[name].Ports {
+			got += port.Published
+		}
+		if got != want {
+			t.Errorf("%s publishes port %q, want %q", name, got, want)
+		}
+	}
+}
+
+// The gateway takes the place of the dev servers: starting it must bring neither of
+// them with it, since one of them has its port.
+func TestCompose_ProductionLeavesOutTheDevServers(t *testing.T) {
+	project, err := load(t, "production").WithSelectedServices([]string{"app"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := project.ServiceNames()
+	slices.Sort(got)
+	if want := []string{"app", "publisher", "redis"}; !slices.Equal(got, want) {
+		t.Errorf("services = %v, want %v", got, want)
+	}
+	if app := project.Services["app"]; !slices.Equal(app.Profiles, []string{"production"}) || app.Build.Target != "app" {
+		t.Errorf("app has profiles %v and target %q", app.Profiles, app.Build.Target)
+	}
+}

@@ -1,0 +1,108 @@
+# Settings of the server are environment variables (see README.md); make passes on those that it is given:
+#   make run REDIS_URL=redis://127.0.0.1:6379 SLUICE_ADDR=:8080
+
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+export VERSION
+
+# Not in a go.mod, since what a linter needs is no business of the programs.
+GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+
+NODE_MODULES := frontend/node_modules/.package-lock.json
+WEB := frontend/dist/index.html
+
+.PHONY: help
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' Makefile
+
+# There is no other node here that a sudden move of all clients could hurt, so that Ctrl-C need not take long.
+run dev-server: export SLUICE_DRAIN ?= 1s
+
+.PHONY: run
+run: server $(WEB) ## Serve the built app and events, with demo feeds unless REDIS_URL is set
+	@backend/bin/server --web-dir frontend/dist $(if $(REDIS_URL),,--demo)
+
+.PHONY: dev
+dev: ## Serve events on port 4000, and the app with live reload on port 5173
+	@$(MAKE) --no-print-directory --jobs 2 dev-server dev-web
+
+.PHONY: dev-server dev-web
+dev-server: server
+	@backend/bin/server $(if $(REDIS_URL),,--demo)
+dev-web: $(NODE_MODULES)
+	@cd frontend && npm run dev -- --clearScreen false
+
+.PHONY: build
+build: server $(WEB) ## Build the programs into backend/bin and the app into frontend/dist
+
+# Go knows what is up to date.
+.PHONY: server
+server:
+	@cd backend && go build -ldflags "-X main.version=$(VERSION)" -o bin/ ./cmd/...
+
+# A folder counts too: its date tells that a file was removed.
+$(WEB): $(NODE_MODULES) $(shell find frontend/src frontend/public) $(wildcard frontend/*.html frontend/*.json frontend/*.ts)
+	cd frontend && npm run build
+	@touch $@
+
+$(NODE_MODULES): frontend/package-lock.json
+	cd frontend && npm ci --no-audit --no-fund
+	@touch $@
+
+.PHONY: test
+test: test-backend test-frontend test-browser test-compose ## Run all tests
+
+.PHONY: test-backend
+test-backend: test-programs ## Run the Go tests
+	cd backend && go test -race -shuffle=on ./...
+
+.PHONY: test-frontend
+test-frontend: $(NODE_MODULES) ## Run the tests of the app's parts
+	cd frontend && npm test
+
+.PHONY: test-browser
+test-browser: test-programs build ## Drive the app in a browser against the server
+	cd frontend && SLUICE_SERVER="$(CURDIR)/backend/bin/server" npm run test:e2e
+
+.PHONY: test-compose
+test-compose: ## Check docker-compose.yml
+	cd .ci/tools && go test ./...
+
+# The race detector needs a C compiler, the tests a real Redis and a real browser.
+.PHONY: test-programs
+test-programs:
+	@missing=; \
+	command -v gcc >/dev/null || missing="gcc libc6-dev"; \
+	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	command -v "$${CHROMIUM_PATH:-chromium}" >/dev/null || missing="$$missing chromium"; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "The tests need these installed:" $$missing "(or CHROMIUM_PATH set to a browser)" >&2; exit 1; \
+	fi; \
+	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
+
+.PHONY: bench
+bench: ## Run the Go benchmarks
+	cd backend && go test -run '^$$' -bench . -benchmem ./...
+
+.PHONY: lint
+lint: $(NODE_MODULES) ## Check style, types and the arrows between packages
+	cd backend && go mod tidy -diff && $(GOLANGCI) run
+	cd .ci/tools && go mod tidy -diff && go vet ./...
+	cd frontend && npm run lint
+
+.PHONY: fmt
+fmt: $(NODE_MODULES) ## Format all sources
+	cd backend && $(GOLANGCI) fmt
+	cd frontend && npm run fmt
+
+.PHONY: up
+up: ## Start the demo in Docker: app on port 5173, events on port 4000
+	docker compose up --build
+
+.PHONY: up-production
+up-production: ## Start it in Docker as in production: the built app and events on port 4000
+	docker compose --profile production up --build app
+
+.PHONY: down
+down: ## Stop what runs in Docker
+	docker compose --profile production down
