@@ -63,7 +63,7 @@ func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool,
 		return nil, false, err
 	}
 	var frames []journal.Frame
-	if !page.State.Exists || page.State.MissingAfter(r.after) {
+	if !page.State.Exists || page.State.TrimmedAfter(r.after) {
 		frames = append(frames, r.gap(h, page.State))
 	}
 	bytes := 0
@@ -84,7 +84,7 @@ func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool,
 func (r *streamReplay) gap(h *Hub, state source.StreamState) journal.Frame {
 	h.metrics.GapAnnounced(event.HistoryExpired)
 	goesOn := r.upTo
-	if c := continuity(state); state.Exists && c.Before(goesOn) {
+	if c := state.Continuity(); state.Exists && c.Before(goesOn) {
 		goesOn = c
 	}
 	body := event.AppendGapBody(nil, event.Gap{Topic: r.feed.topic, Reason: event.HistoryExpired, Lost: event.LostUnknown})

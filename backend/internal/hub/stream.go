@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"time"
 
 	"sluice/internal/event"
 	"sluice/internal/journal"
@@ -12,11 +13,13 @@ import (
 // hold is read from Redis.
 type streamPlaces struct {
 	feed *feed
-	last source.ID // the newest that is in the journal, or that it goes on after
+	last source.ID // the newest place
 
-	// Ids grow only until a stream is made anew; then an era begins with a gap.
-	era   uint64    // number of its first frame
-	start source.ID // every entry of the era after this one is in the journal, or was
+	// Ids grow only until a stream is made anew or loses its newest entries; then an era
+	// begins with a gap.
+	era    uint64    // number of its first frame
+	start  source.ID // every entry of the era after this one is in the journal, or was
+	bottom source.ID // known to be the oldest in Redis, so that there is nothing before the journal
 }
 
 func (s *streamPlaces) begin(after source.ID) {
@@ -30,11 +33,14 @@ func (s *streamPlaces) event(e event.Event, _ uint64) string {
 }
 
 func (s *streamPlaces) gap(g source.Gap, number, _ uint64) string {
-	if g.After.Before(s.last) {
+	s.last = g.After
+	if g.Reason == event.SourceInterrupted {
+		// An id of its own tells clients that have seen the gap from those that left off at
+		// the entry before it.
+		s.last = g.After.Next()
 		s.era, s.start = number, g.After
 	}
-	s.last = g.After
-	return g.After.String()
+	return s.last.String()
 }
 
 func (s *streamPlaces) head() string {
@@ -62,31 +68,61 @@ func (s *streamPlaces) fresh(last int) place {
 
 func (s *streamPlaces) resume(cursor string) place {
 	id, ok := source.ParseID(cursor)
-	if !ok || s.last.Before(id) {
+	if !ok {
 		return s.feed.atHead(event.UnknownCursor)
 	}
 	cursor = id.String()
+	if pos, ok := s.find(id); ok {
+		return place{pos: pos, cursor: cursor, before: cursor}
+	}
 	tail, after := s.tail()
-	if id.Before(after) {
+	switch {
+	case s.last.Before(id):
+		return s.feed.atHead(event.UnknownCursor)
+	case id.Before(after):
 		r := &streamReplay{feed: s.feed, after: id, upTo: after, count: firstReplayPage}
 		return place{pos: tail, cursor: cursor, before: cursor, replay: r}
 	}
-	pos := s.feed.log.Search(tail, func(f journal.Frame) bool {
+	return place{pos: s.search(id), cursor: cursor, before: cursor}
+}
+
+// find returns the position behind the frame that has exactly that id. Those of the
+// newest era come first: an id of an earlier one may be in it once more.
+func (s *streamPlaces) find(id source.ID) (pos uint64, ok bool) {
+	head, _ := s.feed.log.Head()
+	tail, tailCursor := s.feed.log.Tail()
+	cursor := id.String()
+	if pos = s.search(id); pos > max(tail, s.era) && s.feed.log.CursorAt(pos) == cursor {
+		return pos, true
+	}
+	if tail < s.era {
+		for _, f := range s.feed.log.Between(tail, min(s.era, head)) {
+			if string(f.Cursor) == cursor {
+				return f.Next, true
+			}
+		}
+	}
+	return tail, tailCursor == cursor
+}
+
+// search returns the position of the first frame of the era behind an id.
+func (s *streamPlaces) search(id source.ID) uint64 {
+	tail, _ := s.tail()
+	return s.feed.log.Search(tail, func(f journal.Frame) bool {
 		at, _ := source.ParseID(string(f.Cursor))
 		return id.Before(at)
 	})
-	return place{pos: pos, cursor: cursor, before: cursor}
 }
 
 // older returns the cursor of the place of a fresh subscriber that gets more recent
 // entries than the journal holds, or none if the journal is enough.
 func (h *Hub) older(ctx context.Context, f *feed, s *streamPlaces, last int) (string, error) {
 	f.mu.Lock()
-	pos, _ := f.log.Back(last)
-	tail, after := s.tail()
+	_, after := s.tail()
 	missing := last - f.log.Len()
+	nothing := after == s.bottom || after.IsZero()
 	f.mu.Unlock()
-	if pos > tail || missing <= 0 {
+	if missing <= 0 || nothing {
 		return "", nil
 	}
 	r := source.Range{UpTo: after, Newest: true}
@@ -105,18 +141,15 @@ func (h *Hub) older(ctx context.Context, f *feed, s *streamPlaces, last int) (st
 		}
 	}
 	if r.UpTo == after {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		s.bottom = after
 		return "", nil
 	}
 	return r.UpTo.String(), nil
 }
 
-// holds reports whether the journal alone can answer for a cursor.
-func (s *streamPlaces) holds(id source.ID) bool {
-	_, after := s.tail()
-	return !id.Before(after) && !s.last.Before(id)
-}
-
-// verify asks Redis about a cursor for which the journal cannot answer, and returns the
+// verify asks Redis about a cursor that is not one of the journal's own, and returns the
 // cursor from which the client goes on and the gap that it is told of before that.
 func (h *Hub) verify(ctx context.Context, f *feed, s *streamPlaces, cursor string) (string, *event.Gap, error) {
 	id, ok := source.ParseID(cursor)
@@ -124,43 +157,43 @@ func (h *Hub) verify(ctx context.Context, f *feed, s *streamPlaces, cursor strin
 		return cursor, nil, nil // resume tells of it
 	}
 	f.mu.Lock()
-	held := s.holds(id)
+	_, held := s.find(id)
 	f.mu.Unlock()
 	if held {
 		return cursor, nil, nil
 	}
-	page, err := h.readRange(ctx, f.topic, source.Range{After: id, UpTo: id, Count: 1})
+	page, err := h.readRange(ctx, f.topic, source.Range{After: id.Prev(), UpTo: id, Count: 1})
 	if err != nil {
 		return "", nil, err
 	}
 	state := page.State
+	if state.Last.Before(id) {
+		return cursor, nil, nil // Redis never gave it, and resume tells of that
+	}
+	if err := s.reach(ctx, f, id); err != nil {
+		return "", nil, err
+	}
 	gap := &event.Gap{Topic: f.topic, Reason: event.HistoryExpired, Lost: event.LostUnknown}
 	switch {
-	case state.Last.Before(id):
-		return cursor, nil, nil // Redis never gave it, and resume tells of that
-	case state.MissingAfter(id):
+	case state.TrimmedAfter(id):
 		if trimmed, exact := state.TrimmedBefore(); exact && id.IsZero() {
 			gap.Lost = int64(trimmed)
 		}
-		return continuity(state).String(), gap, s.reach(ctx, f, continuity(state))
-	default:
-		return cursor, nil, s.reach(ctx, f, id)
+		return state.Continuity().String(), gap, nil
+	case id.Before(state.Deleted), len(page.Entries) == 0 && !id.IsZero() && id != state.Last && id != state.Continuity():
+		return cursor, gap, nil // entries were deleted, or it was never one of this stream
 	}
+	return cursor, nil, nil
 }
 
-// continuity returns the id after which a stream has lost nothing.
-func continuity(state source.StreamState) source.ID {
-	if state.Length == 0 {
-		return state.Last
-	}
-	return state.First.Prev()
-}
-
-// reach waits until the journal has come as far as an id that Redis has given already.
+// reach waits until the journal has come as far as an id that Redis has given already. It
+// does not wait long: an id without an entry never comes.
 func (s *streamPlaces) reach(ctx context.Context, f *feed, id source.ID) error {
 	grown := make(grownSignal, 1)
 	f.log.Watch(grown)
 	defer f.log.Unwatch(grown)
+	wait := time.NewTimer(catchUp)
+	defer wait.Stop()
 	for {
 		f.mu.Lock()
 		there := !s.last.Before(id)
@@ -170,6 +203,8 @@ func (s *streamPlaces) reach(ctx context.Context, f *feed, id source.ID) error {
 		}
 		select {
 		case <-grown:
+		case <-wait.C:
+			return nil
 		case <-ctx.Done():
 			return ctx.Err()
 		}

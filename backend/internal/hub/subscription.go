@@ -71,14 +71,19 @@ func (s *Subscription) begin(ctx context.Context, req Request) error {
 // fellBehind goes on where the client left off although the journal does not hold that
 // place any more: just as if it had come back with its last cursor.
 func (s *Subscription) fellBehind() {
+	var held []byte
+	if s.conflated != nil { // what waits goes out before a gap
+		held = appendFrames(nil, s.conflated.release(time.Now(), true))
+	}
 	id := parseID(string(s.last))
-	_, s.pending = s.seek(func(f *feed) place {
+	_, gaps := s.seek(func(f *feed) place {
 		p := id.locate(f)
 		if p.gap != nil {
 			p.gap.Reason = event.SlowConsumer
 		}
 		return p
 	})
+	s.pending = append(held, gaps...)
 }
 
 // seek moves the subscription to the places that locate finds, and returns the cursor
@@ -236,12 +241,15 @@ func (s *Subscription) encode(frames []journal.Frame) journal.Batch {
 	if s.conflated != nil {
 		frames = s.conflated.take(before, frames, time.Now())
 	}
-	b := journal.Batch{Frames: len(frames)}
+	return journal.Batch{Frames: len(frames), Bytes: appendFrames(nil, frames)}
+}
+
+func appendFrames(dst []byte, frames []journal.Frame) []byte {
 	for _, f := range frames {
-		b.Bytes = event.AppendID(b.Bytes, f.Qualifier, f.Cursor)
-		b.Bytes = append(b.Bytes, f.Body...)
+		dst = event.AppendID(dst, f.Qualifier, f.Cursor)
+		dst = append(dst, f.Body...)
 	}
-	return b
+	return dst
 }
 
 // Due returns when Next may have something although no Waker was woken, the zero time

@@ -114,6 +114,9 @@ func encode(n uint64) string {
 }
 
 func decode(s string) (uint64, bool) {
+	if strings.ContainsFunc(s, notInCursor) { // the decoder would pass over line breaks
+		return 0, false
+	}
 	b, err := base64.RawURLEncoding.DecodeString(s)
 	if err != nil || len(b) != 8 {
 		return 0, false

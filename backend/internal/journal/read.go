@@ -67,17 +67,29 @@ func (j *Journal) Frames(from, to uint64, limit int) ([]Frame, bool) {
 	if from < j.tail {
 		return nil, false
 	}
+	return j.between(from, to, limit), true
+}
+
+func (j *Journal) between(from, to uint64, limit int) []Frame {
 	var frames []Frame
 	for i, k := j.find(from); i < len(j.segments); i, k = i+1, 0 {
 		s := j.segments[i]
 		for ; k < len(s.recs); k++ {
 			if s.recs[k].seq >= to || len(frames) == limit {
-				return frames, true
+				return frames
 			}
 			frames = append(frames, s.frame(k))
 		}
 	}
-	return frames, true
+	return frames
+}
+
+// Between returns the frames that are held from a position up to, but not including,
+// another one.
+func (j *Journal) Between(from, to uint64) []Frame {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return j.between(max(from, j.tail), to, j.frames)
 }
 
 // Search returns the first position from a given one on whose frame is beyond, or the

@@ -55,6 +55,17 @@ func (id ID) Prev() ID {
 	return id
 }
 
+// Next returns the least id after id; that of [MaxID] is itself.
+func (id ID) Next() ID {
+	switch {
+	case id.Seq < math.MaxUint64:
+		return ID{id.Millis, id.Seq + 1}
+	case id.Millis < math.MaxUint64:
+		return ID{id.Millis + 1, 0}
+	}
+	return id
+}
+
 // IsZero reports whether id is the zero ID.
 func (id ID) IsZero() bool {
 	return id == ID{}

@@ -86,11 +86,15 @@ func idempotencyName(stream, key string) string {
 // it holds on all nodes, for requests at the same moment too.
 //
 // KEYS: the stream, the key that remembers the answer. ARGV: how long to remember it in
-// milliseconds, the length to trim to, the entry's fields.
+// milliseconds, the length to trim to or 0, the entry's fields.
 var addOnce = redis.NewScript(`
 local id = redis.call('GET', KEYS[2])
 if not id then
-  id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', unpack(ARGV, 3))
+  if ARGV[2] == '0' then
+    id = redis.call('XADD', KEYS[1], '*', unpack(ARGV, 3))
+  else
+    id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', unpack(ARGV, 3))
+  end
   redis.call('SET', KEYS[2], id, 'PX', ARGV[1])
 end
 return id

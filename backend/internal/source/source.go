@@ -99,7 +99,7 @@ type Message struct {
 	Data []byte
 	// For streams only.
 	Type           string // event type, empty for none
-	MaxLen         int64  // keep about this many entries
+	MaxLen         int64  // keep about this many entries; all if 0
 	IdempotencyKey string // not empty: add once only for this key, and answer the same each time
 }
 
@@ -140,10 +140,19 @@ func (s StreamState) TrimmedBefore() (uint64, bool) {
 	return s.Added - s.Length, s.Added >= s.Length && (s.Length == 0 || s.Deleted.Before(s.First))
 }
 
-// MissingAfter reports whether entries behind an id are no longer there.
-func (s StreamState) MissingAfter(id ID) bool {
-	if s.Length == 0 {
-		return id.Before(s.Last)
+// TrimmedAfter reports whether entries behind an id may have been taken away from the
+// beginning of the stream.
+func (s StreamState) TrimmedAfter(id ID) bool {
+	if n, exact := s.TrimmedBefore(); exact && n == 0 {
+		return false
 	}
-	return id.Before(s.First.Prev())
+	return id.Before(s.Continuity())
+}
+
+// Continuity returns the id behind which nothing was taken away from the beginning.
+func (s StreamState) Continuity() ID {
+	if s.Length == 0 {
+		return s.Last
+	}
+	return s.First.Prev()
 }

@@ -55,9 +55,13 @@ type streams struct {
 	away      error
 	awaySet   chan struct{}
 
-	// Of the reader alone: the connection that it blocks on, and Redis's number for it.
+	// What follows is the reader's alone. The connection that it blocks on, and Redis's
+	// number for it.
 	conn   *redis.Conn
 	connID int64
+	// When streams without news were looked at, and where the next look begins.
+	checked time.Time
+	check   int
 }
 
 type streamFollowing struct {
@@ -151,7 +155,6 @@ func (s *streams) run(ctx context.Context) {
 		}
 	}()
 	wait := newBackoff()
-	check := 0 // where the next look at quiet streams begins
 	for ctx.Err() == nil {
 		followed := s.snapshot()
 		if len(followed) == 0 {
@@ -162,7 +165,7 @@ func (s *streams) run(ctx context.Context) {
 			}
 			continue
 		}
-		err := s.round(ctx, followed, &check)
+		err := s.round(ctx, followed)
 		s.setAway(ctx, err)
 		if err == nil {
 			wait.Reset()
@@ -202,7 +205,7 @@ func (s *streams) setAway(ctx context.Context, err error) {
 }
 
 // round waits until there is something new, and reads it.
-func (s *streams) round(ctx context.Context, followed []*streamFollowing, check *int) error {
+func (s *streams) round(ctx context.Context, followed []*streamFollowing) error {
 	for _, f := range followed {
 		if !f.begun && f.failed == nil {
 			if err := s.begin(ctx, f); err != nil {
@@ -214,10 +217,11 @@ func (s *streams) round(ctx context.Context, followed []*streamFollowing, check 
 	if err != nil {
 		return err
 	}
-	if len(news) == 0 {
+	if time.Since(s.checked) >= streamBlock || len(news) == 0 {
+		s.checked = time.Now()
 		for range min(streamChecks, len(followed)) {
-			news = append(news, followed[*check%len(followed)])
-			*check++
+			news = append(news, followed[s.check%len(followed)])
+			s.check++
 		}
 	}
 	for _, f := range news {
@@ -387,8 +391,11 @@ func (s *streams) page(ctx context.Context, name string, r Range) (Page, error) 
 	var found []redis.XMessage
 	state, err := s.transact(ctx, name, func(tx redis.Pipeliner) func() error {
 		after := "(" + r.After.String()
-		if r.After.IsZero() {
+		switch r.After {
+		case ID{}:
 			after = "-"
+		case MaxID:
+			after = "+" // nothing comes after it, and Redis would not take it as a limit
 		}
 		cmd := tx.XRangeN(ctx, name, after, r.UpTo.String(), int64(r.Count))
 		if r.Newest {

@@ -20,7 +20,7 @@ func (f *streamFollowing) restarted(state StreamState) bool {
 		f.gone = true
 		f.restart(ID{}, 0)
 		return false
-	case !state.Last.Before(f.last) && state.Added >= f.count:
+	case !state.Last.Before(f.last) && !f.isAnother(state):
 		return false
 	case slices.Contains(f.seen, state.Last):
 		f.restart(state.Last, state.Added) // the rest is as it was
@@ -33,6 +33,12 @@ func (f *streamFollowing) restarted(state StreamState) bool {
 		f.restart(f.last, 0)
 		return true
 	}
+}
+
+// isAnother reports whether fewer entries were added to a stream than have been counted,
+// in all or before the oldest one that is left, although that one is new.
+func (f *streamFollowing) isAnother(state StreamState) bool {
+	return state.Added < f.count || state.Length > 0 && f.last.Before(state.First) && state.Added-state.Length < f.count
 }
 
 // restart tells of a gap of unknown size after which the stream goes on behind an id.
