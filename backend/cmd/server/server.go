@@ -174,7 +174,7 @@ func (s *Server) listen() error {
 
 func (s *Server) serve(server *http.Server, l net.Listener) {
 	var err error
-	if server.TLSConfig != nil {
+	if server == s.public && s.cfg.TLSCert != "" {
 		err = server.ServeTLS(l, "", "")
 	} else {
 		err = server.Serve(l)
@@ -192,7 +192,7 @@ func (s *Server) URL() string {
 		host = "localhost"
 	}
 	scheme := "http"
-	if s.public.TLSConfig != nil {
+	if s.cfg.TLSCert != "" {
 		scheme = "https"
 	}
 	return scheme + "://" + net.JoinHostPort(host, fmt.Sprint(addr.Port))

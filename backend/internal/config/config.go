@@ -23,10 +23,10 @@ type Config struct {
 	WebDir    string `env:"SLUICE_WEB_DIR" placeholder:"DIR" help:"Directory of the built web app, served at /."`
 	Demo      bool   `env:"SLUICE_DEMO" help:"Publish the demo feeds from inside the server, and open their topics to anyone."`
 
-	DefaultTopics  Topics      `default:"channel:updates" env:"SLUICE_DEFAULT_TOPICS" placeholder:"TOPIC,…" help:"Topics of a subscription that names none."`
-	AllowSubscribe GrantTopics `default:"channel:updates" env:"SLUICE_ALLOW_SUBSCRIBE" placeholder:"TOPIC,…" help:"Topics, globs included, that anyone may subscribe to."`
+	DefaultTopics  Topics      `default:"channel:updates" env:"SLUICE_DEFAULT_TOPICS" placeholder:"TOPIC,…" help:"Topics of a subscription that names none (default ${default})."`
+	AllowSubscribe GrantTopics `default:"channel:updates" env:"SLUICE_ALLOW_SUBSCRIBE" placeholder:"TOPIC,…" help:"Topics, globs included, that anyone may subscribe to (default ${default})."`
 	AllowPublish   GrantTopics `env:"SLUICE_ALLOW_PUBLISH" placeholder:"TOPIC,…" help:"Topics, globs included, that anyone may publish to."`
-	CORSOrigins    []string    `name:"cors-origins" default:"*" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may connect; * for all, then without credentials."`
+	CORSOrigins    []string    `name:"cors-origins" default:"*" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may connect; * for all, then without credentials (default ${default})."`
 
 	TLSCert string `name:"tls-cert" env:"SLUICE_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM; without it, plain HTTP/1.1 and h2c."`
 	TLSKey  string `name:"tls-key" env:"SLUICE_TLS_KEY" placeholder:"FILE" help:"Private key in PEM."`

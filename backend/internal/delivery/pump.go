@@ -37,7 +37,7 @@ func (c *pumped) close(reason event.CloseReason) {
 func (s *Server) pump(ctx context.Context, out writer, first []byte, stream Stream, handOver bool) error {
 	c := &pumped{wake: make(chan struct{}, 1), closing: make(chan event.CloseReason, 1)}
 	if err := s.add(c); err != nil {
-		return err
+		return s.end(out, first, event.Draining)
 	}
 	defer s.remove(c)
 	stream.Watch(c)
@@ -49,7 +49,7 @@ func (s *Server) pump(ctx context.Context, out writer, first []byte, stream Stre
 	for {
 		select {
 		case reason := <-c.closing:
-			return s.end(out, reason)
+			return s.end(out, first, reason)
 		default:
 		}
 		if _, _, live := stream.Live(); live && handOver && len(first) == 0 {
@@ -60,7 +60,7 @@ func (s *Server) pump(ctx context.Context, out writer, first []byte, stream Stre
 			return ctx.Err()
 		}
 		if err != nil {
-			return errors.Join(err, s.end(out, event.Unavailable))
+			return errors.Join(err, s.end(out, first, event.Unavailable))
 		}
 		if len(b.Bytes) > 0 {
 			if err := s.deliver(out, first, b); err != nil {
@@ -83,7 +83,7 @@ func (s *Server) pump(ctx context.Context, out writer, first []byte, stream Stre
 			}
 			silence = now
 		case reason := <-c.closing:
-			return s.end(out, reason)
+			return s.end(out, first, reason)
 		case <-ctx.Done():
 			return ctx.Err()
 		}
@@ -111,9 +111,9 @@ func earlier(t, due time.Time) time.Time {
 	return t
 }
 
-// end says goodbye.
-func (s *Server) end(out writer, reason event.CloseReason) error {
-	if err := out.send(event.AppendClose(nil, reason, s.Retry())); err != nil {
+// end says goodbye, behind what has not gone out yet of a frame.
+func (s *Server) end(out writer, first []byte, reason event.CloseReason) error {
+	if err := out.send(event.AppendClose(first, reason, s.Retry())); err != nil {
 		return err
 	}
 	return closedError(reason)

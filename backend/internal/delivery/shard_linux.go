@@ -67,6 +67,7 @@ type conn struct {
 	pos    uint64
 	last   []byte    // cursor of pos
 	rest   []byte    // of a frame of which the socket took only a part
+	leaves error     // why it ends when rest has gone out, or nil
 	sent   time.Time // when something was taken last
 	stream Stream
 	ended  func(error)
@@ -308,9 +309,10 @@ func (s *shard) fellBehind(c *conn) {
 
 // sayGoodbye ends a connection behind its last complete frame.
 func (s *shard) sayGoodbye(c *conn, reason event.CloseReason) {
-	goodbye := event.AppendClose(nil, reason, s.server.Retry())
-	if _, ok := s.write(c, append(c.rest, goodbye...)); ok {
-		s.end(c, closedError(reason))
+	c.rest = event.AppendClose(c.rest, reason, s.server.Retry())
+	c.leaves = closedError(reason)
+	if !c.full {
+		s.flushAlone(c)
 	}
 }
 

@@ -58,6 +58,10 @@ func (s *shard) flush(c *conn) {
 		if len(c.rest) > 0 && !s.flushRest(c) {
 			return
 		}
+		if c.leaves != nil {
+			s.end(c, c.leaves)
+			return
+		}
 		b, ok := s.batch(c)
 		if !ok {
 			s.fellBehind(c)

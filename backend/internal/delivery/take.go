@@ -45,7 +45,7 @@ func (s *Server) bringLive(conn net.Conn, first []byte, stream Stream, done func
 		}
 	}
 	if errors.Is(err, ErrDraining) {
-		err = s.end(out, event.Draining)
+		err = s.end(out, nil, event.Draining)
 	}
 	_ = conn.Close()
 	s.finish(err, done)

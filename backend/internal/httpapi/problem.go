@@ -48,6 +48,8 @@ func (a *api) fail(c *gin.Context, err error) {
 	switch {
 	case errors.As(err, &bad), errors.Is(err, event.ErrBadTopic), errors.Is(err, source.ErrTooManyKeys):
 		writeProblem(c, http.StatusBadRequest, err.Error())
+	case errors.Is(err, source.ErrForbidden):
+		writeProblem(c, http.StatusForbidden, "Redis does not let this server follow the topic; the ACL of its user decides that")
 	case errors.Is(err, source.ErrWrongType):
 		writeProblem(c, http.StatusConflict, err.Error())
 	case errors.As(err, &tooLarge):

@@ -106,11 +106,11 @@ func (c *channelPlaces) fresh(last int) place {
 func (c *channelPlaces) resume(text string) place {
 	cursor, ok := journal.ParseCursor(text)
 	if !ok {
-		return c.feed.atHead(event.UnknownCursor)
+		return c.feed.unknown()
 	}
 	pos, ok := c.find(cursor)
 	if !ok {
-		return c.feed.atHead(event.UnknownCursor)
+		return c.feed.unknown()
 	}
 	p := c.feed.atNumber(pos, text)
 	if head, _ := c.feed.log.Head(); p.gap == nil && pos < head && cursor.Mark != "" {

@@ -122,11 +122,11 @@ func (f *feed) append(origin event.Topic, frame journal.Frame) {
 	}
 }
 
-// atHead returns the place of a client whose cursor says nothing: a gap, and then what
+// unknown returns the place of a client whose cursor says nothing: a gap, and then what
 // comes from now on.
-func (f *feed) atHead(reason event.GapReason) place {
+func (f *feed) unknown() place {
 	pos, _ := f.log.Head()
-	gap := event.Gap{Topic: f.topic, Reason: reason, Lost: event.LostUnknown}
+	gap := event.Gap{Topic: f.topic, Reason: event.UnknownCursor, Lost: event.LostUnknown}
 	return place{pos: pos, cursor: f.places.head(), before: lostCursor, gap: &gap}
 }
 

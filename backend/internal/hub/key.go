@@ -133,6 +133,12 @@ func (k *keyPlaces) resumeValue(cursor string) place {
 	return k.afterGap(nothing)
 }
 
+// changed reports whether a client that has a value of a single key has another one than
+// this node.
+func (k *keyPlaces) changed(cursor string) bool {
+	return !k.feed.topic.IsGlob() && cursor != nothing && cursor != k.head()
+}
+
 // changedSince returns the place at the head, with what changed from a number on as a
 // replay.
 func (k *keyPlaces) changedSince(number uint64, cursor string) place {

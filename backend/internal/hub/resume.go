@@ -87,8 +87,15 @@ func (h *Hub) resume(ctx context.Context, feeds []*feed, id lastID) (func(*feed)
 			behind := places.behind(cursor)
 			f.mu.Unlock()
 			if behind && !synced {
-				synced = true
-				h.sync(ctx)
+				synced = true // for all channels
+				h.sync(ctx, f.topic)
+			}
+		case *keyPlaces:
+			f.mu.Lock()
+			changed := places.changed(cursor)
+			f.mu.Unlock()
+			if changed {
+				h.sync(ctx, f.topic) // it may be this node that has the older value
 			}
 		case *streamPlaces:
 			instead, gap, err := h.verify(ctx, f, places, cursor)
@@ -103,10 +110,10 @@ func (h *Hub) resume(ctx context.Context, feeds []*feed, id lastID) (func(*feed)
 	return id.locate, nil
 }
 
-// sync waits until everything that was published to channels so far has arrived. If
-// that takes too long, places that have not been reached are gaps.
-func (h *Hub) sync(ctx context.Context) {
+// sync waits until what has happened to a topic so far has arrived. If that takes too
+// long, places in channels that have not been reached are gaps.
+func (h *Hub) sync(ctx context.Context, t event.Topic) {
 	ctx, cancel := context.WithTimeout(ctx, catchUp)
 	defer cancel()
-	_ = h.source.Sync(ctx)
+	_ = h.source.Sync(ctx, t)
 }

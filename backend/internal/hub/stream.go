@@ -69,7 +69,7 @@ func (s *streamPlaces) fresh(last int) place {
 func (s *streamPlaces) resume(cursor string) place {
 	id, ok := source.ParseID(cursor)
 	if !ok {
-		return s.feed.atHead(event.UnknownCursor)
+		return s.feed.unknown()
 	}
 	cursor = id.String()
 	if pos, ok := s.find(id); ok {
@@ -78,7 +78,7 @@ func (s *streamPlaces) resume(cursor string) place {
 	tail, after := s.tail()
 	switch {
 	case s.last.Before(id):
-		return s.feed.atHead(event.UnknownCursor)
+		return s.feed.unknown()
 	case id.Before(after):
 		r := &streamReplay{feed: s.feed, after: id, upTo: after, count: firstReplayPage}
 		return place{pos: tail, cursor: cursor, before: cursor, replay: r}

@@ -26,6 +26,8 @@ type Subscription struct {
 	reached vector // how far the client has come while replays last
 	last    []byte // the cursor of the last frame that was taken
 
+	gapAhead bool // the journals had a gap behind the place of the last seek
+
 	conflated *conflation // nil if every event is to go out
 }
 
@@ -61,7 +63,7 @@ func (s *Subscription) begin(ctx context.Context, req Request) error {
 		return err
 	}
 	before, gaps := s.seek(locate)
-	resumed := req.Cursor != "" && len(gaps) == 0
+	resumed := req.Cursor != "" && len(gaps) == 0 && !s.gapAhead
 	s.pending = event.AppendID(nil, s.qualifier(s.topics[0]), before)
 	s.pending = event.AppendOpenBody(s.pending, s.topics, resumed, s.hub.options.Node)
 	s.pending = append(s.pending, gaps...)
@@ -83,7 +85,7 @@ func (s *Subscription) fellBehind() {
 		}
 		return p
 	})
-	s.pending = append(held, gaps...)
+	s.pending = slices.Concat(held, gaps)
 }
 
 // seek moves the subscription to the places that locate finds, and returns the cursor
@@ -110,6 +112,9 @@ func (s *Subscription) seek(locate func(*feed) place) (before, gaps []byte) {
 		}
 	}
 	s.last = []byte(s.cursor())
+	s.gapAhead = slices.ContainsFunc(s.feeds, func(f *feed) bool {
+		return f.log.GapBehind(places[slices.Index(s.feeds, f)].pos)
+	})
 	if s.bundle == nil {
 		s.pos = places[0].pos
 		return before, gaps

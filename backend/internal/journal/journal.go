@@ -53,6 +53,7 @@ type Journal struct {
 	head     uint64     // number of the next event
 	base     []byte     // cursor of the position tail
 	unknown  uint64     // the newest evicted gap of unknown size lies before this number
+	gap      uint64     // number of the newest gap
 
 	watch    sync.Mutex
 	watchers map[Waker]struct{}
@@ -118,6 +119,13 @@ func (j *Journal) Bytes() int {
 	return j.bytes
 }
 
+// GapBehind reports whether there is a gap from a position on.
+func (j *Journal) GapBehind(from uint64) bool {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return from <= j.gap
+}
+
 // Lost returns how many events lie between a position and the tail, and so can no
 // longer be read, or -1 where a gap of unknown size was among them.
 func (j *Journal) Lost(from uint64) int64 {
@@ -178,6 +186,9 @@ func (j *Journal) Append(f Frame) uint64 {
 	seq := j.head
 	j.writable(f.size()).append(seq, &f)
 	j.head += f.Span()
+	if f.Lost != 0 {
+		j.gap = seq
+	}
 	j.frames++
 	j.bytes += f.size()
 	for j.frames > 1 && (j.frames > j.limits.Events || j.bytes > j.limits.Bytes) {

@@ -44,6 +44,7 @@ type keys struct {
 type keyWork struct {
 	all   bool // every key that matches, and every one that did
 	names map[string]struct{}
+	done  []chan struct{} // closed when it has been read
 }
 
 type keyFollowing struct {
@@ -185,6 +186,32 @@ func (f *keyFollowing) Live(ctx context.Context) error {
 	return f.failed
 }
 
+// sync waits until a single key has been read again. A connection that brings no
+// notifications any more is not found at once; until then the value may be an old one.
+func (k *keys) sync(ctx context.Context, topic event.Topic) error {
+	if topic.IsGlob() {
+		return nil
+	}
+	done := make(chan struct{})
+	k.mu.Lock()
+	for f := range k.following {
+		if f.topic == topic {
+			w := k.todo(f)
+			w.names[topic.Name()] = struct{}{}
+			w.done = append(w.done, done)
+			k.mu.Unlock()
+			select {
+			case <-done:
+				return nil
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+	}
+	k.mu.Unlock()
+	return nil
+}
+
 // run reads what is to be read until the context ends.
 func (k *keys) run(ctx context.Context) {
 	defer close(k.done)
@@ -201,7 +228,13 @@ func (k *keys) run(ctx context.Context) {
 		k.mu.Unlock()
 		failed := false
 		for f, w := range dirty {
-			if err := k.show(ctx, f, w); err != nil {
+			err := k.show(ctx, f, w)
+			if err == nil {
+				for _, done := range w.done {
+					close(done)
+				}
+			}
+			if err != nil {
 				if !failed && ctx.Err() == nil {
 					k.log.Warn("keys cannot be read; trying again", "topic", f.topic.String(), "error", err)
 				}
@@ -230,6 +263,7 @@ func (k *keys) putBack(f *keyFollowing, w *keyWork) {
 	}
 	again := k.todo(f)
 	again.all = again.all || w.all
+	again.done = append(again.done, w.done...)
 	for name := range w.names {
 		again.names[name] = struct{}{}
 	}

@@ -216,7 +216,7 @@ func (m *Memory) Range(_ context.Context, topic event.Topic, r Range) (Page, err
 }
 
 // Sync implements [Source]: what was published has been delivered.
-func (m *Memory) Sync(context.Context) error {
+func (m *Memory) Sync(context.Context, event.Topic) error {
 	return nil
 }
 

@@ -64,7 +64,8 @@ type pubsub struct {
 	mu        sync.Mutex
 	following map[subscription]*pubsubFollowing
 	conn      *redis.PubSub        // nil while there is none
-	pending   map[subscription]int // commands on conn that Redis has not confirmed yet
+	pending   map[subscription]int // commands on conn that Redis has not confirmed yet, by name
+	sent      [][]subscription     // the same, in their order
 	away      error                // why there is no connection, nil before the first try
 	awaySet   chan struct{}        // closed when away is set
 }
@@ -115,6 +116,7 @@ type pubsubFollowing struct {
 	// Guarded by owner.mu.
 	live    bool
 	wasLive bool          // in this connection or an earlier one
+	refused error         // Redis does not allow it
 	ready   chan struct{} // closed when live
 }
 
@@ -173,10 +175,13 @@ func (p *pubsub) followName(key subscription, r receiver) *pubsubFollowing {
 // subscribe sends one command for names of one sort. It needs p.commands. An error
 // means that the connection is lost, which its reader notices too.
 func (p *pubsub) subscribe(conn *redis.PubSub, glob bool, names ...string) {
+	command := make([]subscription, len(names))
 	p.mu.Lock()
-	for _, name := range names {
-		p.pending[subscription{glob, name}]++
+	for i, name := range names {
+		command[i] = subscription{glob, name}
+		p.pending[command[i]]++
 	}
+	p.sent = append(p.sent, command)
 	p.mu.Unlock()
 	var err error
 	if glob {
@@ -216,11 +221,13 @@ func (f *pubsubFollowing) Close() {
 func (f *pubsubFollowing) Live(ctx context.Context) error {
 	for {
 		f.owner.mu.Lock()
-		live, ready, away, awaySet := f.live, f.ready, f.owner.away, f.owner.awaySet
+		live, ready, away, awaySet, refused := f.live, f.ready, f.owner.away, f.owner.awaySet, f.refused
 		f.owner.mu.Unlock()
 		switch {
 		case live:
 			return nil
+		case refused != nil:
+			return refused
 		case away != nil:
 			return fmt.Errorf("%w: %w", ErrUnavailable, away)
 		}
@@ -282,11 +289,16 @@ func (p *pubsub) session(ctx context.Context, prepare func(context.Context)) (co
 	p.log.Info("redis pub/sub connected")
 	for {
 		message, err := conn.Receive(ctx)
-		if err != nil {
+		var answer redis.Error
+		switch {
+		case errors.As(err, &answer):
+			p.refuse(conn, answer)
+		case err != nil:
 			p.lost(err)
 			return true, err
+		default:
+			p.take(message)
 		}
-		p.take(message)
 	}
 }
 
@@ -318,6 +330,7 @@ func (p *pubsub) open(conn *redis.PubSub) {
 	p.mu.Lock()
 	p.conn = conn
 	p.pending = make(map[subscription]int)
+	p.sent = nil
 	if p.away != nil {
 		p.away = nil
 		p.awaySet = make(chan struct{})
@@ -387,6 +400,7 @@ func (p *pubsub) take(message any) {
 // earlier connection too, then there is a gap between the two.
 func (p *pubsub) confirmed(key subscription) {
 	p.mu.Lock()
+	p.answered(key)
 	p.pending[key]--
 	f := p.following[key]
 	// With another command of the same name under way, this one answers a subscription
@@ -404,8 +418,50 @@ func (p *pubsub) confirmed(key subscription) {
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f.live, f.wasLive = true, true
+	f.live, f.wasLive, f.refused = true, true, nil
 	close(f.ready)
+}
+
+// answered strikes a name off the oldest command. It needs p.mu.
+func (p *pubsub) answered(key subscription) {
+	if len(p.sent) == 0 {
+		return
+	}
+	p.sent[0] = slices.DeleteFunc(p.sent[0], func(k subscription) bool { return k == key })
+	if len(p.sent[0]) == 0 {
+		p.sent = p.sent[1:]
+	}
+}
+
+// refuse handles an error that is the answer to the oldest command. One name that Redis
+// does not allow fails the whole command, so those that came with others are tried alone.
+func (p *pubsub) refuse(conn *redis.PubSub, answer error) {
+	p.commands.Lock()
+	defer p.commands.Unlock()
+	p.mu.Lock()
+	if len(p.sent) == 0 {
+		p.mu.Unlock()
+		return
+	}
+	command := p.sent[0]
+	p.sent = p.sent[1:]
+	for _, key := range command {
+		p.pending[key]--
+	}
+	alone := len(command) == 1
+	if f := p.following[command[0]]; alone && f != nil && !f.live {
+		f.refused = fmt.Errorf("%w: %w", ErrForbidden, answer)
+		close(f.ready)
+		f.ready = make(chan struct{})
+	}
+	p.mu.Unlock()
+	p.log.Warn("redis refuses a subscription", "error", answer, "names", len(command))
+	if alone {
+		return
+	}
+	for _, key := range command {
+		p.subscribe(conn, key.glob, key.name)
+	}
 }
 
 func (p *pubsub) deliver(m *redis.Message) {

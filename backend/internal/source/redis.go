@@ -40,21 +40,12 @@ func ParseRedisURL(address string) (*redis.Options, error) {
 // connect. It succeeds while Redis is away: topics become live when it is there.
 // node names this process among all that use the same Redis.
 func OpenRedis(options *redis.Options, node string, fill Fill, log *slog.Logger) *Redis {
-	redis.SetLogger(debugLogger{log})
 	r := &Redis{Publisher: OpenPublisher(options)}
 	r.pubsub = newPubsub(options, r.client, node, log)
 	r.streams = newStreams(r.client, fill, log)
 	r.keys = newKeys(r.client, r.pubsub, options.DB, log)
 	r.pubsub.start(r.keys.enableNotifications)
 	return r
-}
-
-// debugLogger takes what go-redis logs by itself; what matters of it comes as an error
-// too.
-type debugLogger struct{ log *slog.Logger }
-
-func (d debugLogger) Printf(ctx context.Context, format string, args ...any) {
-	d.log.DebugContext(ctx, fmt.Sprintf(format, args...))
 }
 
 // Follow implements [Source].
@@ -70,8 +61,15 @@ func (r *Redis) Follow(topic event.Topic, sink Sink) Following {
 }
 
 // Sync implements [Source].
-func (r *Redis) Sync(ctx context.Context) error {
-	return r.pubsub.probe.sync(ctx)
+func (r *Redis) Sync(ctx context.Context, topic event.Topic) error {
+	switch topic.Kind {
+	case event.Stream:
+		return nil
+	case event.Key:
+		return r.keys.sync(ctx, topic)
+	default:
+		return r.pubsub.probe.sync(ctx)
+	}
 }
 
 // Mark implements [Source].

@@ -17,6 +17,9 @@ var (
 	// ErrWrongType is wrapped by the error of a publish to a key that holds something
 	// else.
 	ErrWrongType = errors.New("the key holds another type")
+	// ErrForbidden is wrapped by the error of following a topic that Redis does not let this
+	// gateway follow.
+	ErrForbidden = errors.New("redis does not allow it")
 	// ErrTooManyKeys is wrapped by the error of following a glob that matches more than
 	// [MaxKeys] keys.
 	ErrTooManyKeys = errors.New("too many keys")
@@ -54,9 +57,9 @@ type Source interface {
 	// Follow begins to follow a topic and returns at once; [Following.Live] tells when
 	// that has taken effect. A topic may be followed once at a time.
 	Follow(topic event.Topic, sink Sink) Following
-	// Sync returns when everything that was published to channels before the call has
-	// reached its sink.
-	Sync(ctx context.Context) error
+	// Sync returns when what happened before the call to a channel, or to a single key, has
+	// reached its sink. For other topics it does nothing.
+	Sync(ctx context.Context, topic event.Topic) error
 	// Mark returns the newest mark, nil if there is none. Called by a sink, it is the
 	// newest one before the event that the sink takes.
 	Mark() *Mark

@@ -26,8 +26,8 @@ const (
 	fillPage = 64
 	// streamChecks bounds the quiet streams that are looked at after one blocking read.
 	streamChecks = 256
-	// rememberedIDs is how many of the newest ids of a stream are known again after a
-	// failover that lost some.
+	// rememberedIDs is how many of the newest ids of a stream are remembered, and about how
+	// many of those before, ever more sparsely.
 	rememberedIDs = 64
 	// unblockPause is the time between two attempts to end a blocking read.
 	unblockPause = 5 * time.Millisecond
@@ -77,9 +77,10 @@ type streamFollowing struct {
 	begun bool
 	last  ID     // the newest that was read
 	count uint64 // entries that had been added up to last
+	told  bool   // that an unknown number is missing behind last
 	gone  bool   // the stream was deleted, and that has been told
 	wrong bool   // the key holds another type now
-	seen  []ID   // the newest, the last one last
+	seen  []ID   // the newest, and some of those before; by them a stream is known again
 }
 
 func newStreams(client *redis.Client, fill Fill, log *slog.Logger) *streams {
@@ -370,12 +371,22 @@ func (s *streams) newest(ctx context.Context, name string) ([]Entry, StreamState
 // read takes what a stream has behind the last entry that was read.
 func (s *streams) read(ctx context.Context, f *streamFollowing) error {
 	for f.failed == nil {
-		page, err := s.page(ctx, f.name, Range{After: f.last, UpTo: MaxID, Count: streamBatch})
+		// The last entry is read once more: that it is there shows that the stream is the same.
+		page, err := s.page(ctx, f.name, Range{After: f.last.Prev(), UpTo: MaxID, Count: streamBatch + 1})
 		f.wrong = isWrongType(err)
 		if err != nil && !f.wrong {
 			return err
 		}
-		if f.restarted(page.State) {
+		same := !f.last.IsZero() && len(page.Entries) > 0 && page.Entries[0].ID == f.last
+		if same {
+			page.Entries = page.Entries[1:]
+		}
+		page.Entries = page.Entries[:min(len(page.Entries), streamBatch)]
+		again, err := s.restarted(ctx, f, page.State, same)
+		if err != nil {
+			return err
+		}
+		if again {
 			continue
 		}
 		f.take(page)

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"context"
 	"slices"
 
 	"sluice/internal/event"
@@ -11,33 +12,54 @@ import (
 
 // restarted notices that the stream is not the one that was read: it is gone, was made
 // anew, or lost its newest entries. It tells of the gap, sets the place from which to
-// go on, and reports whether the stream must be read again from there.
-func (f *streamFollowing) restarted(state StreamState) bool {
+// go on, and reports whether the stream must be read again from there. same says that
+// the last entry that was read is still there.
+func (s *streams) restarted(ctx context.Context, f *streamFollowing, state StreamState, same bool) (again bool, err error) {
 	switch {
 	case !state.Exists && (f.gone || f.last.IsZero()):
-		return false
+		return false, nil
 	case !state.Exists:
 		f.gone = true
 		f.restart(ID{}, 0)
-		return false
-	case !state.Last.Before(f.last) && !f.isAnother(state):
-		return false
-	case slices.Contains(f.seen, state.Last):
-		f.restart(state.Last, state.Added) // the rest is as it was
-		return false
-	case state.Last.Before(f.last):
-		f.restart(ID{}, 0) // all that is there is new
-		return true
-	default:
-		// Made anew, with ids that go on: what is there is behind the last one.
-		f.restart(f.last, 0)
-		return true
+		return false, nil
+	case !state.Last.Before(f.last) && !f.isAnother(state, same):
+		return false, nil
+	case !state.Last.Before(f.last):
+		f.restart(f.last, 0) // made anew, with ids that go on
+		return true, nil
 	}
+	known, err := s.knownAgain(ctx, f, state.Last)
+	if err != nil {
+		return false, err
+	}
+	if known {
+		f.restart(state.Last, state.Added) // the newest were lost, the rest is as it was
+		return false, nil
+	}
+	f.restart(ID{}, 0) // all that is there is new
+	return true, nil
 }
 
-// isAnother reports whether fewer entries were added to a stream than have been counted,
-// in all or before the oldest one that is left, although that one is new.
-func (f *streamFollowing) isAnother(state StreamState) bool {
+// knownAgain reports whether a stream that goes up to an id still has an entry that was
+// read: the newest that is remembered of those that it could have.
+func (s *streams) knownAgain(ctx context.Context, f *streamFollowing, last ID) (bool, error) {
+	i, exact := slices.BinarySearchFunc(f.seen, last, ID.Compare)
+	if exact || i == 0 {
+		return exact, nil
+	}
+	remembered := f.seen[i-1]
+	page, err := s.page(ctx, f.name, Range{After: remembered.Prev(), UpTo: remembered, Count: 1})
+	return len(page.Entries) > 0, err
+}
+
+// isAnother reports whether a stream cannot be the one that was read: its last entry is
+// missing although it was neither trimmed nor deleted, or fewer entries were added than
+// have been counted, in all or before the oldest one that is left although that is new.
+func (f *streamFollowing) isAnother(state StreamState, same bool) bool {
+	wasThere := len(f.seen) > 0 && f.seen[len(f.seen)-1] == f.last
+	if wasThere && !same && state.Length > 0 && !f.last.Before(state.First) && state.Deleted.Before(f.last) {
+		return true
+	}
 	return state.Added < f.count || state.Length > 0 && f.last.Before(state.First) && state.Added-state.Length < f.count
 }
 
@@ -45,6 +67,7 @@ func (f *streamFollowing) isAnother(state StreamState) bool {
 func (f *streamFollowing) restart(after ID, count uint64) {
 	f.sink.Gap(Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, After: after})
 	f.last, f.count, f.seen = after, count, nil
+	f.told = count == 0
 }
 
 // take delivers a page that goes on where the last one ended, behind a gap if entries
@@ -81,7 +104,10 @@ func (f *streamFollowing) take(page Page) {
 // gap tells of the entries that were added behind those counted and up to the
 // position'th, if there are any.
 func (f *streamFollowing) gap(state StreamState, after ID, position uint64) {
-	if position <= f.count {
+	told := f.told
+	f.told = false
+	if told || position <= f.count {
+		f.count = max(f.count, position)
 		return
 	}
 	lost := int64(position - f.count)
@@ -96,6 +122,17 @@ func (f *streamFollowing) deliver(e Entry) {
 	f.sink.Event(event.Event{Topic: f.topic, ID: e.ID.String(), Type: e.Type, Data: e.Data})
 	f.seen = append(f.seen, e.ID)
 	if len(f.seen) > 2*rememberedIDs {
-		f.seen = slices.Clone(f.seen[rememberedIDs:])
+		f.thinSeen()
 	}
+}
+
+// thinSeen forgets every other one of the older ids.
+func (f *streamFollowing) thinSeen() {
+	kept := f.seen[:0]
+	for i, id := range f.seen {
+		if i%2 == 0 || i >= len(f.seen)-rememberedIDs {
+			kept = append(kept, id)
+		}
+	}
+	f.seen = kept
 }
