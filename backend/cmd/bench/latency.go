@@ -1,0 +1,64 @@
+package main
+
+import (
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+const (
+	latencyShards = 8
+	maxLatency    = 10 * time.Minute
+	latencyDigits = 3 // that are significant
+)
+
+// latencies counts how long messages took, from just before they were published until
+// their subscriber had them.
+type latencies struct {
+	shards [latencyShards]struct {
+		mu sync.Mutex
+		h  *hdrhistogram.Histogram // of microseconds
+	}
+}
+
+func newLatencies() *latencies {
+	l := new(latencies)
+	for i := range l.shards {
+		l.shards[i].h = hdrhistogram.New(1, maxLatency.Microseconds(), latencyDigits)
+	}
+	return l
+}
+
+// record takes one duration. Which shard it goes to does not matter.
+func (l *latencies) record(shard int, d time.Duration) {
+	s := &l.shards[shard%latencyShards]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.h.RecordValue(min(max(d, 0), maxLatency).Microseconds()) // it is in range
+}
+
+// latency is the outcome, in milliseconds.
+type latency struct {
+	P50  float64 `json:"p50"`
+	P99  float64 `json:"p99"`
+	P999 float64 `json:"p99_9"`
+	Max  float64 `json:"max"`
+}
+
+func (l *latencies) result() latency {
+	all := hdrhistogram.New(1, maxLatency.Microseconds(), latencyDigits)
+	for i := range l.shards {
+		s := &l.shards[i]
+		s.mu.Lock()
+		all.Merge(s.h)
+		s.mu.Unlock()
+	}
+	millis := func(micros int64) float64 { return float64(micros) / 1000 }
+	return latency{
+		P50:  millis(all.ValueAtQuantile(50)),
+		P99:  millis(all.ValueAtQuantile(99)),
+		P999: millis(all.ValueAtQuantile(99.9)),
+		Max:  millis(all.Max()),
+	}
+}

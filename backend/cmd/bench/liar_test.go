@@ -1,0 +1,193 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"sluice/internal/audit"
+)
+
+// liar is a small server that follows the contract but for what its lie makes of the
+// n'th message: zero or more blocks of the event stream.
+type liar struct {
+	lie func(n int, block string) string
+
+	mu     sync.Mutex
+	grown  *sync.Cond
+	closed bool
+	blocks []string
+}
+
+func startLiar(t *testing.T, lie func(n int, block string) string) string {
+	t.Helper()
+	l := &liar{lie: lie}
+	l.grown = sync.NewCond(&l.mu)
+	s := httptest.NewServer(l)
+	t.Cleanup(func() {
+		l.mu.Lock()
+		l.closed = true
+		l.grown.Broadcast()
+		l.mu.Unlock()
+		s.Close()
+	})
+	return s.URL
+}
+
+func (l *liar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		data, _ := io.ReadAll(r.Body)
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		n := len(l.blocks) + 1
+		l.blocks = append(l.blocks, l.lie(n, fmt.Sprintf("id: %d\ndata: %s\n\n", n, data)))
+		l.grown.Broadcast()
+		return
+	}
+	w.Header().Set("Content-Type", "text/event-stream")
+	fmt.Fprint(w, "id: 0\nevent: stream.open\ndata: {}\n\n")
+	w.(http.Flusher).Flush()
+	for sent := 0; ; sent++ {
+		l.mu.Lock()
+		for sent == len(l.blocks) && !l.closed {
+			l.grown.Wait()
+		}
+		if l.closed {
+			l.mu.Unlock()
+			return
+		}
+		block := l.blocks[sent]
+		l.mu.Unlock()
+		if _, err := io.WriteString(w, block); err != nil {
+			return
+		}
+		w.(http.Flusher).Flush()
+	}
+}
+
+func gapBlock(topic, lost string) string {
+	return fmt.Sprintf("event: stream.gap\ndata: {\"topic\":%q,\"reason\":\"source-interrupted\",\"lost\":%s}\n\n", topic, lost)
+}
+
+func TestBench_ALyingServerIsFound(t *testing.T) {
+	t.Parallel()
+	const subscribers = 3
+	var held sync.Map // what a lie keeps back, by test
+	for _, test := range []struct {
+		name, topic string
+		lie         func(n int, block string) string
+		want        audit.Tally // of one subscriber, but for what was received
+	}{
+		{"one is dropped", "stream:b", func(n int, block string) string {
+			if n == 5 {
+				return ""
+			}
+			return block
+		}, audit.Tally{Lost: 1}},
+		{"the first is dropped", "channel:b", func(n int, block string) string {
+			if n == 1 {
+				return ""
+			}
+			return block
+		}, audit.Tally{Lost: 1}},
+		{"one is repeated", "channel:b", func(n int, block string) string {
+			if n == 5 {
+				return block + block
+			}
+			return block
+		}, audit.Tally{Duplicates: 1}},
+		{"two are exchanged", "channel:b", func(n int, block string) string {
+			switch n {
+			case 5:
+				held.Store("exchanged", block)
+				return ""
+			case 6:
+				first, _ := held.Load("exchanged")
+				return block + first.(string)
+			}
+			return block
+		}, audit.Tally{OutOfOrder: 1}},
+		{"a gap gives a wrong count", "stream:b", func(n int, block string) string {
+			switch n {
+			case 5, 6:
+				return ""
+			case 7:
+				return gapBlock("stream:b", "3") + block
+			}
+			return block
+		}, audit.Tally{Gaps: 1, Announced: 2, WrongCounts: 1}},
+		{"a gap comes elsewhere", "channel:b", func(n int, block string) string {
+			switch n {
+			case 5:
+				return ""
+			case 9:
+				return gapBlock("channel:b", "null") + block
+			}
+			return block
+		}, audit.Tally{Lost: 1, Gaps: 1}},
+		{"a key goes back", "key:b", func(n int, block string) string {
+			switch n {
+			case 5:
+				held.Store("back", block)
+			case 9:
+				first, _ := held.Load("back")
+				return block + first.(string)
+			}
+			return block
+		}, audit.Tally{OutOfOrder: 1}},
+		{"a key stays behind", "key:b", func(n int, block string) string {
+			if n >= 5 {
+				return ""
+			}
+			return block
+		}, audit.Tally{WrongFinal: 1}},
+		{"events come under another topic", "channel:b", func(n int, block string) string {
+			if n == 5 {
+				return strings.Replace(block, "channel:b", "channel:c", 1)
+			}
+			return block
+		}, audit.Tally{Lost: 1, Misplaced: 1}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			status, r, stderr := runBench(t,
+				"--target", startLiar(t, test.lie), "--publish-http", "--topics", test.topic,
+				"--subscribers", fmt.Sprint(subscribers), "--rate", "500", "--duration", "500ms", "--patience", "1500ms")
+			kind, _, _ := strings.Cut(test.topic, ":")
+			got := r.Audit[kind]
+			got.Received = 0
+			var want audit.Tally
+			for range subscribers {
+				want.Add(test.want)
+			}
+			if status != broken || r.Kept || got != want {
+				t.Errorf("status %d, the audit is\n%+v, want\n%+v\n%s", status, got, want, stderr)
+			}
+		})
+	}
+}
+
+func TestBench_ATruthfulGapIsNoLie(t *testing.T) {
+	t.Parallel()
+	for _, lost := range []string{"2", "null"} {
+		t.Run("lost="+lost, func(t *testing.T) {
+			t.Parallel()
+			status, r, stderr := runBench(t, "--target", startLiar(t, func(n int, block string) string {
+				switch n {
+				case 5, 6:
+					return ""
+				case 7:
+					return gapBlock("channel:b", lost) + block
+				}
+				return block
+			}), "--publish-http", "--topics", "channel:b", "--subscribers", "2", "--rate", "500", "--duration", "500ms")
+			if a := r.Audit["channel"]; status != kept || a.Gaps != 2 || a.Announced != 4 {
+				t.Errorf("status %d, the audit is %+v\n%s", status, a, stderr)
+			}
+		})
+	}
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"sluice/internal/audit"
+	"sluice/internal/event"
+	"sluice/internal/source"
+)
+
+// publishTimeout bounds how long a publish over HTTP may take.
+const publishTimeout = 10 * time.Second
+
+// newPublish returns how to publish, and what gives up its connections.
+func newPublish(f flags) (publish audit.Publish, done func(), err error) {
+	if f.PublishHTTP {
+		publish, done = publishHTTP(f.Targets)
+		return publish, done, nil
+	}
+	options, err := source.ParseRedisURL(f.RedisURL)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--redis-url: %w", err)
+	}
+	publisher := source.OpenPublisher(options)
+	publish = func(ctx context.Context, topic event.Topic, data []byte) error {
+		_, err := publisher.Publish(ctx, topic, source.Message{Data: data, MaxLen: source.DefaultMaxLen})
+		return err
+	}
+	return publish, func() { publisher.Close() }, nil
+}
+
+// publishHTTP publishes through the targets, in turn.
+func publishHTTP(targets []string) (publish audit.Publish, done func()) {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	client := &http.Client{Transport: transport, Timeout: publishTimeout}
+	var next atomic.Uint64
+	publish = func(ctx context.Context, topic event.Topic, data []byte) error {
+		target := targets[next.Add(1)%uint64(len(targets))]
+		query := url.Values{topic.Kind.String(): {topic.Pattern}}
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, eventsOf(target)+"?"+query.Encode(), bytes.NewReader(data))
+		if err != nil {
+			return err
+		}
+		// Without it, the transport sends a request again whose connection broke.
+		request.GetBody = nil
+		response, err := client.Do(request)
+		if err != nil {
+			return err
+		}
+		defer response.Body.Close()
+		answer, err := io.ReadAll(response.Body)
+		if err == nil && response.StatusCode != http.StatusOK {
+			err = fmt.Errorf("the server answered %s: %s", response.Status, bytes.TrimSpace(answer))
+		}
+		return err
+	}
+	return publish, transport.CloseIdleConnections
+}
