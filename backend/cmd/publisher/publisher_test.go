@@ -1,0 +1,208 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"sluice/internal/event"
+	"sluice/internal/redistest"
+	"sluice/internal/source"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+const patience = 30 * time.Second
+
+var discard = slog.New(slog.DiscardHandler)
+
+func publisherTo(t *testing.T, server *redistest.Server) *source.Publisher {
+	t.Helper()
+	options, err := source.ParseRedisURL(server.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := source.OpenPublisher(options)
+	t.Cleanup(func() { p.Close() })
+	return p
+}
+
+func TestStdin_PublishesEachLineInOrder(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client := server.Client()
+	sub := client.Subscribe(t.Context(), "logs")
+	defer sub.Close()
+	if _, err := sub.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	const input = "first\nsecond with spaces \n\nüñí 🚀\nCR at the end\r\n{\"json\":true}\nno line break at the end"
+	if err := publishLines(t.Context(), strings.NewReader(input), event.Literal(event.Channel, "logs"), publishTo(publisherTo(t, server)), discard); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	for _, want := range []string{"first", "second with spaces ", "", "üñí 🚀", "CR at the end", `{"json":true}`, "no line break at the end"} {
+		m, err := sub.ReceiveMessage(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Payload != want {
+			t.Errorf("Redis gets %q, want %q", m.Payload, want)
+		}
+	}
+}
+
+func TestStdin_StreamGetsAnEntryForEachLine(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	if err := publishLines(t.Context(), strings.NewReader("a\nb\n"), event.Literal(event.Stream, "logs"), publishTo(publisherTo(t, server)), discard); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := server.Client().XRange(t.Context(), "logs", "-", "+").Result()
+	if err != nil || len(entries) != 2 || entries[0].Values["data"] != "a" || entries[1].Values["data"] != "b" || len(entries[0].Values) != 1 {
+		t.Errorf("the stream has %v, %v", entries, err)
+	}
+}
+
+func TestStdin_KeepsItsPlaceWhileRedisRestarts(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	p := publisherTo(t, server)
+	in, lines := io.Pipe()
+	done := make(chan error, 1)
+	go func() {
+		done <- publishLines(context.Background(), in, event.Literal(event.Channel, "logs"), publishTo(p), discard)
+	}()
+	write := func(text string) {
+		t.Helper()
+		if _, err := io.WriteString(lines, text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sub := server.Client().Subscribe(t.Context(), "logs")
+	if _, err := sub.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	next := func() string {
+		t.Helper()
+		m, err := sub.ReceiveMessage(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Payload
+	}
+	write("1\n2\n")
+	if got := []string{next(), next()}; got[0] != "1" || got[1] != "2" {
+		t.Fatalf("Redis gets %q", got)
+	}
+	sub.Close()
+	server.Kill()
+	write("3\n4\n5\n") // taken up while Redis is away
+
+	server.Restart()
+	// Whatever the subscriber sees first, nothing behind it may be missing or out of place:
+	// line 3 may go out before anybody listens.
+	sub = server.Client().Subscribe(t.Context(), "logs")
+	defer sub.Close()
+	if _, err := sub.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _, _ = io.WriteString(lines, "6\n7\n8\n") }() // it waits until they are taken
+	var last int
+	if _, err := fmt.Sscan(next(), &last); err != nil || last < 3 {
+		t.Fatalf("the first line is %d, %v", last, err)
+	}
+	for last < 8 {
+		if got, want := next(), fmt.Sprint(last+1); got != want {
+			t.Fatalf("behind line %d comes %q", last, got)
+		}
+		last++
+	}
+	lines.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+// flaky fails some times before each success.
+type flaky struct {
+	failures int
+	left     int
+	got      []string
+}
+
+func (f *flaky) publish(_ context.Context, _ event.Topic, _ string, line []byte) error {
+	if f.left > 0 {
+		f.left--
+		return errors.New("away")
+	}
+	f.left = f.failures
+	f.got = append(f.got, string(line))
+	return nil
+}
+
+func TestStdin_LineThatFailsIsHeldAndNotSkipped(t *testing.T) {
+	t.Parallel()
+	f := &flaky{failures: 2, left: 2}
+	var log bytes.Buffer
+	if err := publishLines(t.Context(), strings.NewReader("a\nb\nc\n"), event.Literal(event.Channel, "x"), f.publish, slog.New(slog.NewTextHandler(&log, nil))); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(f.got, ""); got != "abc" {
+		t.Errorf("published are %q", f.got)
+	}
+	if n := strings.Count(log.String(), "level=WARN"); n != 3 {
+		t.Errorf("%d warnings, want one for each line: %s", n, log.String())
+	}
+}
+
+func TestStdin_LineThatIsTooLongEndsIt(t *testing.T) {
+	t.Parallel()
+	f := new(flaky)
+	input := "short\n" + strings.Repeat("x", 2<<20) + "\nnever"
+	err := publishLines(t.Context(), strings.NewReader(input), event.Literal(event.Channel, "x"), f.publish, discard)
+	if err == nil || strings.Contains(err.Error(), "\n") {
+		t.Errorf("it ends with %v", err)
+	}
+	if len(f.got) != 1 || f.got[0] != "short" {
+		t.Errorf("published are %.50q", f.got)
+	}
+}
+
+func TestStdin_EndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	f := &flaky{failures: 1 << 30, left: 1 << 30}
+	if err := publishLines(ctx, strings.NewReader("a\n"), event.Literal(event.Channel, "x"), f.publish, discard); !errors.Is(err, context.Canceled) {
+		t.Errorf("it ends with %v", err)
+	}
+}
+
+func TestRun_RefusesWhatCannotBePublishedTo(t *testing.T) {
+	t.Parallel()
+	for name, f := range map[string]flags{
+		"no topic":    {RedisURL: "redis://127.0.0.1:1", Stdin: "logs"},
+		"glob":        {RedisURL: "redis://127.0.0.1:1", Stdin: "channel:logs*"},
+		"no address":  {RedisURL: "logs", Stdin: "channel:logs"},
+		"no such URL": {RedisURL: "http://:hunter2@127.0.0.1", Stdin: "channel:logs"},
+	} {
+		err := run(t.Context(), f, discard)
+		if err == nil || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("%s: it ends with %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,398 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// add publishes to a stream over HTTP and returns the entry's id.
+func (g *gateway) add(query, data string, header ...string) string {
+	g.t.Helper()
+	a := g.do(http.MethodPost, "/events?"+query, strings.NewReader(data), header...)
+	var got struct{ ID string }
+	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK || got.ID == "" {
+		g.t.Errorf("publishing to %s gives %d: %s", query, a.status, a.body)
+	}
+	return got.ID
+}
+
+func TestStreams_BringEachEntryUnderItsOwnID(t *testing.T) {
+	t.Parallel()
+	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
+		g := start(t)
+		one := g.subscribe("?stream=orders")
+		several := g.subscribe("?stream=orders&channel=a")
+		for _, tt := range []struct{ query, data, name string }{
+			{"stream=orders", `{"total":9}`, ""},
+			{"stream=orders&event=order.created", "two\nlines", "order.created"},
+			{"stream=orders&maxlen=100", "", ""},
+		} {
+			id := g.add(tt.query, tt.data)
+			if f := one.next(); f.id != id || f.data != tt.data || f.name != tt.name {
+				t.Errorf("the event is %+v, want %q with the id %s", f, tt.data, id)
+			}
+			if f := several.next(); f.topic() != "stream:orders" || f.data != tt.data || f.name != tt.name {
+				t.Errorf("among several topics the event is %+v", f)
+			}
+		}
+	})
+}
+
+func TestStreams_AnyClientOfRedisCanAdd(t *testing.T) {
+	t.Parallel()
+	g := startOnRedis(t)
+	s := g.subscribe("?stream=orders")
+	for _, tt := range []struct {
+		name      string
+		values    []string
+		data      string
+		eventType string
+	}{
+		{"data", []string{"data", "x"}, "x", ""},
+		{"data and type", []string{"data", "x", "event", "order.created"}, "x", "order.created"},
+		{"more fields are left out", []string{"data", "x", "other", "y"}, "x", ""},
+		{"no data", []string{"b", "2", "a", "<1>"}, `{"a":"<1>","b":"2"}`, ""},
+		{"a type without data is a field", []string{"event", "order.created"}, `{"event":"order.created"}`, ""},
+		{"reserved type", []string{"data", "x", "event", "stream.open"}, "x", ""},
+		{"reserved type of keys", []string{"data", "x", "event", "key.deleted"}, "x", ""},
+		{"type open", []string{"data", "x", "event", "open"}, "x", ""},
+		{"type error", []string{"data", "x", "event", "error"}, "x", ""},
+		{"type with a line break", []string{"data", "x", "event", "a\nb"}, "x", ""},
+		{"type with a NUL", []string{"data", "x", "event", "a\x00b"}, "x", ""},
+	} {
+		id, err := g.direct.XAdd(t.Context(), &redis.XAddArgs{Stream: "orders", Values: tt.values}).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f := s.next(); f.id != id || f.data != tt.data || f.name != tt.eventType {
+			t.Errorf("%s: the event is %+v, want %q of type %q", tt.name, f, tt.data, tt.eventType)
+		}
+	}
+}
+
+func TestStreams_ResumeFromWhateverRedisHolds(t *testing.T) {
+	t.Parallel()
+	g := startOnRedis(t, "--history-events=10", "--linger=0s")
+	var ids []string
+	for i := range 300 {
+		id, err := g.direct.XAdd(t.Context(), &redis.XAddArgs{Stream: "s", Values: []string{"data", fmt.Sprint(i)}}).Result()
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, id)
+	}
+	for _, from := range []int{0, 1, 100, 288, 289, 290, 298, 299} {
+		for _, query := range []string{"?stream=s", "?stream=s&channel=a"} {
+			s := g.subscribe(query, "Last-Event-ID", ids[from])
+			if query != "?stream=s" {
+				s.disconnect() // another subscription's id
+				continue
+			}
+			if !s.opened.Resumed {
+				t.Errorf("from entry %d: resumed is false", from)
+			}
+			if got := s.data(299 - from); !slices.Equal(got, numbers(from+1, 299)) {
+				t.Errorf("from entry %d come %d entries: %.60q", from, len(got), got)
+			}
+			s.disconnect()
+		}
+	}
+	for _, last := range []int{1, 10, 11, 200, 300, 1000} {
+		s := g.subscribe(fmt.Sprint("?stream=s&last=", last))
+		n := min(last, 300)
+		if got := s.data(n); !slices.Equal(got, numbers(300-n, 299)) {
+			t.Errorf("last=%d: entries are %.60q", last, got)
+		}
+		s.disconnect()
+	}
+	if err := g.direct.XTrimMaxLen(t.Context(), "s", 100).Err(); err != nil {
+		t.Fatal(err)
+	}
+	s := g.subscribe("?stream=s", "Last-Event-ID", ids[50])
+	gap, f := s.gap()
+	if s.opened.Resumed || gap.Reason != "history-expired" || gap.Lost != nil && *gap.Lost != 149 {
+		t.Errorf("the gap is %+v", f)
+	}
+	if got := s.data(100); !slices.Equal(got, numbers(200, 299)) {
+		t.Errorf("behind the gap come %.60q", got)
+	}
+	s.disconnect()
+	future := g.subscribe("?stream=s", "Last-Event-ID", fmt.Sprint(uint64(math.MaxUint64)/2, "-0"))
+	if gap, f := future.gap(); gap.Reason != "unknown-cursor" {
+		t.Errorf("an id that Redis never gave: the gap is %+v", f)
+	}
+}
+
+func TestStreams_LoseNothingInARestartOfTheConnection(t *testing.T) {
+	t.Parallel()
+	g := startOnRedis(t)
+	s := g.subscribe("?stream=s")
+	for round := range 5 {
+		g.add("stream=s", fmt.Sprint(round))
+		g.redis.Do("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+		eventually(t, "an entry", func() bool {
+			return g.do(http.MethodPost, "/events?stream=s", strings.NewReader(fmt.Sprint(round, "b"))).status == http.StatusOK
+		})
+		if got := s.data(2); got[0] != fmt.Sprint(round) || got[1] != fmt.Sprint(round, "b") {
+			t.Fatalf("entries are %q", got)
+		}
+	}
+}
+
+func TestStreams_MadeAnewIsAGap(t *testing.T) {
+	t.Parallel()
+	g := startOnRedis(t)
+	s := g.subscribe("?stream=s")
+	add := func(id, data string) {
+		t.Helper()
+		if err := g.direct.XAdd(t.Context(), &redis.XAddArgs{Stream: "s", ID: id, Values: []string{"data", data}}).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add("500-0", "old")
+	s.data(1)
+	if err := g.direct.Del(t.Context(), "s").Err(); err != nil {
+		t.Fatal(err)
+	}
+	add("5-0", "new")
+	if gap, f := s.gap(); gap.Topic != "stream:s" || gap.Lost != nil {
+		t.Errorf("the gap is %+v", f)
+	}
+	f := s.next()
+	for f.name == "stream.gap" { // one for the deletion may come by itself
+		f = s.next()
+	}
+	if f.data != "new" || f.id != "5-0" {
+		t.Errorf("behind the gap comes %+v", f)
+	}
+}
+
+func TestStreams_IdempotencyKeyAddsOnce(t *testing.T) {
+	t.Parallel()
+	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
+		g := start(t)
+		s := g.subscribe("?stream=s&stream=other")
+		first := g.add("stream=s", "x", "Idempotency-Key", "k 1")
+		var wait sync.WaitGroup
+		for range 10 {
+			wait.Go(func() {
+				if id := g.add("stream=s", "y", "Idempotency-Key", "k 1"); id != first {
+					t.Errorf("a retry gives %s, want %s", id, first)
+				}
+			})
+		}
+		wait.Wait()
+		g.add("stream=s", "second", "Idempotency-Key", "k 2")
+		g.add("stream=other", "third", "Idempotency-Key", "k 1") // keys count per topic
+		var got []string
+		for range 3 {
+			got = append(got, s.next().data)
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, []string{"second", "third", "x"}) {
+			t.Errorf("entries are %q", got)
+		}
+		// At the same moment, for the first time.
+		ids := make([]string, 10)
+		for i := range ids {
+			wait.Go(func() { ids[i] = g.add("stream=s", "z", "Idempotency-Key", "k 3") })
+		}
+		wait.Wait()
+		if distinct := slices.Compact(ids); len(distinct) != 1 {
+			t.Errorf("the same publish gives %q", ids)
+		}
+	})
+}
+
+func TestKeys_ShowTheValueOfEveryType(t *testing.T) {
+	t.Parallel()
+	g := startOnRedis(t)
+	for _, tt := range []struct {
+		name    string
+		command []any
+		data    string
+		event   string
+	}{
+		{"string", []any{"SET", "string", "a\nb"}, "a\nb", ""},
+		{"hash", []any{"HSET", "hash", "b", "2", "a", "<1>"}, `{"a":"<1>","b":"2"}`, ""},
+		{"list", []any{"RPUSH", "list", "b", "a", "b"}, `["b","a","b"]`, ""},
+		{"set", []any{"SADD", "set", "c", "a", "b"}, `["a","b","c"]`, ""},
+		{"zset", []any{"ZADD", "zset", "2.5", "b", "-inf", "a", "+inf", "c"}, `[["a","-inf"],["b",2.5],["c","inf"]]`, ""},
+		{"stream", []any{"XADD", "stream", "*", "a", "1"}, `{"type":"stream"}`, "key.unsupported"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			fresh := g.subscribe("?key=" + tt.name)
+			if f := fresh.next(); f.name != "key.deleted" || f.data != "null" {
+				t.Errorf("an absent key is %+v", f)
+			}
+			g.redis.Do(tt.command...)
+			glob := g.subscribe("?key=" + tt.name + "*&key=nothing*")
+			for who, s := range map[string]*stream{"who was there": fresh, "who comes": g.subscribe("?key=" + tt.name), "who follows a glob": glob} {
+				f := s.next()
+				if f.name == "key.deleted" && who == "who was there" {
+					f = s.next() // a notification of before
+				}
+				if f.data != tt.data || f.name != tt.event || !f.hasID {
+					t.Errorf("%s gets %+v, want %s", who, f, tt.data)
+				}
+				if who == "who follows a glob" && f.topic() != "key:"+tt.name {
+					t.Errorf("the id %q does not name the key", f.id)
+				}
+			}
+			g.redis.Do("DEL", tt.name)
+			for who, s := range map[string]*stream{"a literal": fresh, "a glob": glob} {
+				if f := s.next(); f.name != "key.deleted" || f.data != "null" {
+					t.Errorf("after DEL, %s gets %+v", who, f)
+				}
+			}
+		})
+	}
+}
+
+func TestKeys_OnlyAnotherValueIsAnEvent(t *testing.T) {
+	t.Parallel()
+	g := startOnRedis(t)
+	g.redis.Do("SET", "k", "1")
+	s := g.subscribe("?key=k")
+	if f := s.next(); f.data != "1" {
+		t.Fatalf("the value is %+v", f)
+	}
+	g.redis.Do("SET", "k", "1")
+	g.redis.Do("EXPIRE", "k", "1000")
+	g.redis.Do("APPEND", "k", "")
+	g.redis.Do("SET", "k", "2")
+	f := s.next()
+	if f.data != "2" {
+		t.Errorf("instead of the new value comes %+v", f)
+	}
+	s.disconnect()
+	// The same value is no news to who comes back, another one is.
+	back := g.subscribe("?key=k", "Last-Event-ID", f.id)
+	g.redis.Do("SET", "k", "3")
+	if f := back.next(); f.data != "3" || !back.opened.Resumed {
+		t.Errorf("who comes back gets %+v, resumed is %v", f, back.opened.Resumed)
+	}
+	late := g.subscribe("?key=k", "Last-Event-ID", f.id)
+	if f := late.next(); f.data != "3" {
+		t.Errorf("who comes back late gets %+v", f)
+	}
+	g.redis.Do("PEXPIRE", "k", "10")
+	for _, s := range []*stream{back, late} {
+		if f := s.next(); f.name != "key.deleted" {
+			t.Errorf("after its time, the key is %+v", f)
+		}
+	}
+}
+
+func TestKeys_PublishIsASet(t *testing.T) {
+	t.Parallel()
+	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
+		g := start(t)
+		s := g.subscribe("?key=price:*")
+		for _, value := range []string{"101.5", "102", ""} {
+			a := g.do(http.MethodPost, "/events?key=price:BTC", strings.NewReader(value))
+			if a.status != http.StatusOK {
+				t.Fatalf("publishing gives %d: %s", a.status, a.body)
+			}
+			if f := s.next(); f.data != value || f.topic() != "key:price:BTC" || f.name != "" {
+				t.Errorf("the event is %+v, want %q", f, value)
+			}
+		}
+	})
+}
+
+func TestEvery_LetsThroughTheNewest(t *testing.T) {
+	t.Parallel()
+	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
+		g := start(t)
+		s := g.subscribe("?channel=a&channel=b&every=1m")
+		all := g.subscribe("?channel=a&channel=b")
+		g.publish("a", numbers(1, 50)...)
+		g.publish("b", numbers(1, 50)...)
+		all.data(100)
+		got := []string{s.next().data, s.next().data} // the first of each at once
+		if !slices.Equal(got, []string{"1", "1"}) {
+			t.Errorf("the first events are %q", got)
+		}
+		quick := g.subscribe("?channel=a&every=50ms")
+		g.publish("a", numbers(51, 100)...)
+		var last string
+		for last != "100" {
+			f := quick.next()
+			if f.name != "" {
+				t.Fatalf("skipping is no gap: %+v", f)
+			}
+			last = f.data
+		}
+		select {
+		case f := <-s.frames:
+			if f.name != "stream.ping" {
+				t.Errorf("within the interval comes %+v", f)
+			}
+		default:
+		}
+	})
+}
+
+// A cursor from one gateway works on every other one on the same Redis.
+func TestNodes_ResumeOnAnother(t *testing.T) {
+	t.Parallel()
+	one := startOnRedis(t)
+	two := startOn(t, one.redis)
+	for name, query := range map[string]string{"channel": "?channel=a", "glob": "?channel=[a]", "several": "?channel=a&stream=s"} {
+		t.Run(name, func(t *testing.T) {
+			keep := two.subscribe(query) // so that the other node follows it, too
+			s := one.subscribe(query)
+			// Places have names that all nodes know once a mark has come by.
+			var id string
+			resumes := func() bool {
+				one.publish("a", "x")
+				id = s.next().id
+				keep.next()
+				back := two.subscribe(query, "Last-Event-ID", id)
+				defer back.disconnect()
+				return back.opened.Resumed
+			}
+			eventually(t, "a cursor that both nodes know", resumes)
+			one.publish("a", numbers(1, 5)...)
+			back := two.subscribe(query, "Last-Event-ID", id)
+			if got := back.data(5); !slices.Equal(got, numbers(1, 5)) || !back.opened.Resumed {
+				t.Errorf("on the other node come %q, resumed is %v", got, back.opened.Resumed)
+			}
+			for _, s := range []*stream{s, keep, back} {
+				s.disconnect()
+			}
+		})
+	}
+}
+
+// Whoever sends a page of another kind of key gets an answer that says so.
+func TestStreams_KeyOfAnotherTypeIsRefused(t *testing.T) {
+	t.Parallel()
+	g := startOnRedis(t)
+	g.redis.Do("SET", "text", "x")
+	a := g.get("/events?stream=text", "Accept", "text/event-stream")
+	if a.status/100 != 4 {
+		t.Errorf("subscribing gives %d: %s", a.status, a.body)
+	}
+	a = g.do(http.MethodPost, "/events?stream="+url.QueryEscape("text"), strings.NewReader("x"))
+	if a.status/100 != 4 {
+		t.Errorf("publishing gives %d: %s", a.status, a.body)
+	}
+	// Others are not disturbed.
+	s := g.subscribe("?stream=good")
+	g.add("stream=good", "y")
+	if f := s.next(); f.data != "y" {
+		t.Errorf("the event is %+v", f)
+	}
+}

@@ -1,0 +1,511 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alecthomas/kong"
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"sluice/internal/config"
+	"sluice/internal/redistest"
+)
+
+func TestMain(m *testing.M) {
+	for _, setting := range os.Environ() {
+		if name, _, _ := strings.Cut(setting, "="); name == "REDIS_URL" || strings.HasPrefix(name, "SLUICE_") {
+			os.Unsetenv(name)
+		}
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		removeBinary()
+		os.Exit(code)
+	}))
+}
+
+// patience bounds what a test waits for: far more than it takes, on a busy machine.
+const patience = 30 * time.Second
+
+// parseFlags returns the configuration that flags give.
+func parseFlags(args ...string) (config.Config, error) {
+	var cfg config.Config
+	parser, err := kong.New(&cfg, kong.Name("server"), kong.Vars{"version": "test"})
+	if err != nil {
+		return cfg, err
+	}
+	_, err = parser.Parse(args)
+	return cfg, err
+}
+
+// gateway is a running server and what a test needs to talk to it.
+type gateway struct {
+	t      *testing.T
+	server *Server
+	url    string
+	admin  string
+	client *http.Client
+	redis  *redistest.Server // nil with the embedded broker
+	direct *redis.Client     // of redis
+	stop   func()            // shuts down, once
+}
+
+// start starts a gateway that anyone may use, with further flags.
+func start(t *testing.T, args ...string) *gateway {
+	t.Helper()
+	args = append([]string{
+		"--addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0", "--drain=0s",
+		"--allow-subscribe=channel:*,stream:*,key:*", "--allow-publish=channel:*,stream:*,key:*",
+	}, args...)
+	cfg, err := parseFlags(args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := new(lockedBuffer)
+	s, err := Start(cfg, slog.New(slog.NewTextHandler(log, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gateway{
+		t: t, server: s,
+		url:    "http://" + s.listener.Addr().String(),
+		client: &http.Client{Transport: new(http.Transport)},
+	}
+	g.admin = "http://" + regexp.MustCompile(`admin=(\S+)`).FindStringSubmatch(log.String())[1]
+	var once sync.Once
+	g.stop = func() {
+		once.Do(func() {
+			if err := s.Shutdown(); err != nil {
+				t.Errorf("Shutdown: %v", err)
+			}
+		})
+	}
+	t.Cleanup(func() {
+		g.client.CloseIdleConnections()
+		g.stop()
+		if t.Failed() {
+			t.Logf("log of the server:\n%s", log.String())
+		}
+	})
+	return g
+}
+
+// startOnRedis starts a gateway on a Redis of its own.
+func startOnRedis(t *testing.T, args ...string) *gateway {
+	t.Helper()
+	return startOn(t, redistest.Start(t), args...)
+}
+
+func startOn(t *testing.T, server *redistest.Server, args ...string) *gateway {
+	t.Helper()
+	g := start(t, append([]string{"--redis-url=" + server.URL()}, args...)...)
+	g.redis = server
+	g.direct = server.Client()
+	return g
+}
+
+// onBothBrokers runs a test with the embedded broker and with a Redis.
+func onBothBrokers(t *testing.T, test func(t *testing.T, start func(t *testing.T, args ...string) *gateway)) {
+	t.Helper()
+	t.Run("embedded", func(t *testing.T) {
+		t.Parallel()
+		test(t, start)
+	})
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		test(t, startOnRedis)
+	})
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
+
+// eventually waits until the condition holds, for what nothing announces.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !condition(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("not in %s: %s", patience, what)
+		}
+	}
+}
+
+// answer is a response with its body read.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// do sends a request and reads the whole answer.
+func (g *gateway) do(method, path string, body io.Reader, header ...string) answer {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	target := path
+	if !strings.HasPrefix(path, "http") {
+		target = g.url + path
+	}
+	req, err := http.NewRequestWithContext(ctx, method, target, body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	setHeader(req, header)
+	resp, err := g.client.Do(req)
+	if err != nil {
+		g.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		g.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return answer{resp.StatusCode, resp.Header, string(text)}
+}
+
+func setHeader(req *http.Request, pairs []string) {
+	for i := 0; i < len(pairs); i += 2 {
+		req.Header.Set(pairs[i], pairs[i+1])
+	}
+}
+
+func (g *gateway) get(path string, header ...string) answer {
+	g.t.Helper()
+	return g.do(http.MethodGet, path, nil, header...)
+}
+
+// publish publishes to a channel over HTTP.
+func (g *gateway) publish(channel string, data ...string) {
+	g.t.Helper()
+	for _, d := range data {
+		if a := g.do(http.MethodPost, "/events?channel="+url.QueryEscape(channel), strings.NewReader(d)); a.status != http.StatusOK {
+			g.t.Errorf("publishing gives %d: %s", a.status, a.body)
+		}
+	}
+}
+
+func (g *gateway) stats() map[string]any {
+	g.t.Helper()
+	var stats map[string]any
+	a := g.get("/stats")
+	if err := json.Unmarshal([]byte(a.body), &stats); err != nil {
+		g.t.Fatalf("/stats: %v in %q", err, a.body)
+	}
+	return stats
+}
+
+func (g *gateway) stat(name string) int {
+	g.t.Helper()
+	value, ok := g.stats()[name].(float64)
+	if !ok {
+		g.t.Fatalf("/stats has no number %s", name)
+	}
+	return int(value)
+}
+
+// frame is one block of an event stream.
+type frame struct {
+	id, name, data, retry string
+	hasID                 bool
+}
+
+func (f frame) decode(t *testing.T, into any) {
+	t.Helper()
+	if err := json.Unmarshal([]byte(f.data), into); err != nil {
+		t.Fatalf("%v in %q", err, f.data)
+	}
+}
+
+// topic returns the topic that the id names.
+func (f frame) topic() string {
+	name, _, ok := strings.Cut(f.id, "@")
+	if !ok {
+		return ""
+	}
+	name, _ = url.PathUnescape(name)
+	return name
+}
+
+// readFrames reads a stream strictly: blocks of known fields, each ended by an empty
+// line. It returns when the stream ends or take says so.
+func readFrames(r io.Reader, take func(frame) bool) error {
+	lines := bufio.NewReaderSize(r, 64<<10)
+	var f frame
+	var data []string
+	begun := false
+	for {
+		line, err := lines.ReadString('\n')
+		if err != nil {
+			if begun || line != "" {
+				return fmt.Errorf("the stream ends inside an event, at %.100q: %w", line, err)
+			}
+			return err
+		}
+		line = line[:len(line)-1]
+		if line == "" {
+			if !begun {
+				return errors.New("an empty block")
+			}
+			f.data = strings.Join(data, "\n")
+			if !take(f) {
+				return nil
+			}
+			f, data, begun = frame{}, nil, false
+			continue
+		}
+		begun = true
+		field, value, ok := strings.Cut(line, ": ")
+		switch {
+		case !ok:
+			return fmt.Errorf("a line %.100q", line)
+		case field == "id":
+			f.id, f.hasID = value, true
+		case field == "event":
+			f.name = value
+		case field == "retry":
+			f.retry = value
+		case field == "data":
+			data = append(data, value)
+		default:
+			return fmt.Errorf("a field %.100q", line)
+		}
+	}
+}
+
+// stream is one subscription over HTTP.
+type stream struct {
+	t      *testing.T
+	resp   *http.Response
+	frames chan frame // closed at the end
+	err    error      // why it ended, once frames is closed
+	cancel context.CancelFunc
+	opened openData
+	first  frame
+}
+
+type openData struct {
+	Topics  []string `json:"topics"`
+	Resumed bool     `json:"resumed"`
+	Node    string   `json:"node"`
+}
+
+type gapData struct {
+	Topic  string `json:"topic"`
+	Reason string `json:"reason"`
+	Lost   *int64 `json:"lost"`
+}
+
+// request opens a stream of which nothing is read.
+func (g *gateway) request(client *http.Client, query string, header ...string) (*http.Response, context.CancelFunc) {
+	g.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.url+"/events"+query, nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	setHeader(req, append([]string{"Accept", "text/event-stream"}, header...))
+	timeout := time.AfterFunc(patience, cancel)
+	resp, err := client.Do(req)
+	timeout.Stop()
+	if err != nil {
+		cancel()
+		g.t.Fatalf("GET /events%s: %v", query, err)
+	}
+	g.t.Cleanup(func() {
+		cancel()
+		resp.Body.Close()
+	})
+	if resp.StatusCode != http.StatusOK {
+		g.t.Fatalf("GET /events%s gives %d", query, resp.StatusCode)
+	}
+	return resp, cancel
+}
+
+// open opens a stream whatever its first event is.
+func (g *gateway) open(client *http.Client, query string, header ...string) *stream {
+	g.t.Helper()
+	resp, cancel := g.request(client, query, header...)
+	return g.read(resp, cancel)
+}
+
+func (g *gateway) read(resp *http.Response, cancel context.CancelFunc) *stream {
+	s := &stream{t: g.t, resp: resp, frames: make(chan frame, 256), cancel: cancel}
+	ended := make(chan struct{})
+	stopped := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer close(s.frames)
+		s.err = readFrames(resp.Body, func(f frame) bool {
+			select {
+			case s.frames <- f:
+				return true
+			case <-stopped:
+				return false
+			}
+		})
+	}()
+	g.t.Cleanup(func() {
+		close(stopped)
+		cancel()
+		<-ended
+	})
+	return s
+}
+
+// subscribe opens a stream and reads its stream.open.
+func (g *gateway) subscribe(query string, header ...string) *stream {
+	g.t.Helper()
+	return g.subscribeWith(g.client, query, header...)
+}
+
+func (g *gateway) subscribeWith(client *http.Client, query string, header ...string) *stream {
+	g.t.Helper()
+	s := g.open(client, query, header...)
+	s.readOpen()
+	return s
+}
+
+func (s *stream) readOpen() {
+	s.t.Helper()
+	s.first = s.next()
+	if s.first.name != "stream.open" {
+		s.t.Fatalf("the first event is %+v", s.first)
+	}
+	s.first.decode(s.t, &s.opened)
+}
+
+// next returns the next event that is no ping.
+func (s *stream) next() frame {
+	s.t.Helper()
+	for {
+		if f := s.nextOfAny(); f.name != "stream.ping" {
+			return f
+		}
+	}
+}
+
+func (s *stream) nextOfAny() frame {
+	s.t.Helper()
+	select {
+	case f, ok := <-s.frames:
+		if !ok {
+			s.t.Fatalf("the stream ended: %v", s.err)
+		}
+		return f
+	case <-time.After(patience):
+		s.t.Fatal("nothing comes")
+	}
+	panic("unreachable")
+}
+
+// data reads n data events and returns their data.
+func (s *stream) data(n int) []string {
+	s.t.Helper()
+	var out []string
+	for len(out) < n {
+		f := s.next()
+		if f.name != "" {
+			s.t.Fatalf("instead of data comes %+v", f)
+		}
+		out = append(out, f.data)
+	}
+	return out
+}
+
+// gap reads a gap.
+func (s *stream) gap() (gapData, frame) {
+	s.t.Helper()
+	f := s.next()
+	if f.name != "stream.gap" {
+		s.t.Fatalf("instead of a gap comes %+v", f)
+	}
+	var g gapData
+	f.decode(s.t, &g)
+	return g, f
+}
+
+// end reads to the end and returns what came.
+func (s *stream) end() []frame {
+	s.t.Helper()
+	var out []frame
+	deadline := time.After(patience)
+	for {
+		select {
+		case f, ok := <-s.frames:
+			if !ok {
+				return out
+			}
+			out = append(out, f)
+		case <-deadline:
+			s.t.Fatal("the stream does not end")
+		}
+	}
+}
+
+// disconnect ends the stream from the client's side.
+func (s *stream) disconnect() {
+	s.cancel()
+	s.end()
+}
+
+// newH2C returns a client that speaks HTTP/2 without TLS.
+func newH2C(t *testing.T) *http.Client {
+	t.Helper()
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: protocols}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// newSmallReader returns a client whose connections take in little that is not read.
+func newSmallReader(t *testing.T) *http.Client {
+	t.Helper()
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		if err == nil {
+			err = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+		}
+		return conn, err
+	}}
+	t.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// numbers returns the texts from first to last.
+func numbers(first, last int) []string {
+	var out []string
+	for n := first; n <= last; n++ {
+		out = append(out, fmt.Sprint(n))
+	}
+	return out
+}

@@ -1,0 +1,96 @@
+package main
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestPublish_AnswersWithTheTopic(t *testing.T) {
+	t.Parallel()
+	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
+		g := start(t)
+		for _, tt := range []struct{ query, topic string }{
+			{"channel=updates", "channel:updates"},
+			{"channel=updates&channel=updates", "channel:updates"},
+			{`channel=a%5C*b`, `channel:a\*b`},
+			{"channel=%C3%BC%20x", "channel:ü x"},
+			{"key=price:BTC", "key:price:BTC"},
+		} {
+			a := g.do(http.MethodPost, "/events?"+tt.query, strings.NewReader("x"))
+			var got map[string]any
+			if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK {
+				t.Errorf("%s gives %d: %s", tt.query, a.status, a.body)
+				continue
+			}
+			if len(got) != 1 || got["topic"] != tt.topic {
+				t.Errorf("%s gives %v, want only the topic %q", tt.query, got, tt.topic)
+			}
+		}
+	})
+}
+
+func TestPublish_RefusesWhatCannotBePublished(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	whole := strings.Repeat("x", 1<<20)
+	for _, tt := range []struct {
+		name, query, body string
+		status            int
+	}{
+		{"no topic", "", "x", 400},
+		{"two topics", "channel=a&channel=b", "x", 400},
+		{"a glob", "channel=a*", "x", 400},
+		{"empty name", "channel=", "x", 400},
+		{"type on a channel", "channel=a&event=x", "x", 400},
+		{"length on a channel", "channel=a&maxlen=5", "x", 400},
+		{"a name of the gateways", "channel=__sluice__:marks", "x", 400},
+		{"reserved type", "stream=a&event=stream.open", "x", 400},
+		{"reserved type of keys", "stream=a&event=key.deleted", "x", 400},
+		{"type open", "stream=a&event=open", "x", 400},
+		{"type error", "stream=a&event=error", "x", 400},
+		{"type with a line break", "stream=a&event=a%0Ab", "x", 400},
+		{"maxlen not a number", "stream=a&maxlen=x", "x", 400},
+		{"not UTF-8", "channel=a", "a\xffb", 400},
+		{"as large as can be", "channel=a", whole, 200},
+		{"a byte too much", "channel=a", whole + "x", 413},
+		{"much too large", "channel=a", whole + whole + whole, 413},
+		{"nothing", "channel=a", "", 200},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			a := g.do(http.MethodPost, "/events?"+tt.query, strings.NewReader(tt.body))
+			if tt.status != 200 {
+				checkProblem(t, tt.name, a, tt.status)
+			} else if a.status != 200 {
+				t.Errorf("gives %d: %s", a.status, a.body)
+			}
+			// Without a length that is known before.
+			if tt.status == 413 {
+				checkProblem(t, tt.name+", chunked", g.do(http.MethodPost, "/events?"+tt.query, struct{ *strings.Reader }{strings.NewReader(tt.body)}), tt.status)
+			}
+		})
+	}
+}
+
+func TestPublish_LinesAreEventsEach(t *testing.T) {
+	t.Parallel()
+	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
+		g := start(t)
+		s := g.subscribe("?channel=a")
+		a := g.do(http.MethodPost, "/events?channel=a", strings.NewReader("{\"n\":1}\n{\"n\":2}\r\n\n{\"n\":3}"), "Content-Type", "application/x-ndjson")
+		var got struct {
+			Topic     string
+			Published int
+		}
+		if err := json.Unmarshal([]byte(a.body), &got); err != nil || got.Topic != "channel:a" || got.Published != 3 {
+			t.Errorf("the answer is %d: %s", a.status, a.body)
+		}
+		for _, want := range []string{`{"n":1}`, `{"n":2}`, `{"n":3}`} {
+			if f := s.next(); f.data != want {
+				t.Errorf("the event is %+v, want %s", f, want)
+			}
+		}
+	})
+}

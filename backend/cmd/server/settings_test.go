@@ -1,0 +1,196 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// The program is built once, when a test needs it as a process.
+var binary struct {
+	once sync.Once
+	dir  string
+	err  error
+}
+
+func serverBinary(t *testing.T) string {
+	t.Helper()
+	binary.once.Do(func() { binary.dir, binary.err = buildServer() })
+	if binary.err != nil {
+		t.Fatal(binary.err)
+	}
+	return filepath.Join(binary.dir, "server")
+}
+
+// buildServer builds the program in a directory that outlives the test that asks first.
+func buildServer() (dir string, err error) {
+	if dir, err = os.MkdirTemp("", "sluice-test-"); err != nil {
+		return "", err
+	}
+	if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "server"), ".").CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return dir, nil
+}
+
+func removeBinary() {
+	if binary.dir != "" {
+		os.RemoveAll(binary.dir)
+	}
+}
+
+// command prepares a run of the program that does not see this process's settings.
+func command(t *testing.T, args ...string) (cmd *exec.Cmd, stdout, stderr *lockedBuffer) {
+	t.Helper()
+	program := serverBinary(t)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	t.Cleanup(cancel)
+	cmd = exec.CommandContext(ctx, program, args...)
+	stdout, stderr = new(lockedBuffer), new(lockedBuffer)
+	cmd.Stdout, cmd.Stderr = stdout, stderr
+	return cmd, stdout, stderr
+}
+
+func TestProgram_HelpListsAllSettings(t *testing.T) {
+	t.Parallel()
+	cmd, stdout, _ := command(t, "--help")
+	if err := cmd.Run(); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"--addr", "SLUICE_ADDR", ":4000", "--admin-addr", "SLUICE_ADMIN_ADDR", "127.0.0.1:4001", "--redis-url", "REDIS_URL",
+		"--web-dir", "SLUICE_WEB_DIR", "--demo", "SLUICE_DEMO", "--default-topics", "SLUICE_DEFAULT_TOPICS", "channel:updates",
+		"--allow-subscribe", "SLUICE_ALLOW_SUBSCRIBE", "--allow-publish", "SLUICE_ALLOW_PUBLISH", "--cors-origins", "SLUICE_CORS_ORIGINS",
+		"--tls-cert", "SLUICE_TLS_CERT", "--tls-key", "SLUICE_TLS_KEY", "--heartbeat", "SLUICE_HEARTBEAT", "15s", "--retry", "SLUICE_RETRY", "2s",
+		"--history-events", "SLUICE_HISTORY_EVENTS", "4096", "--history-bytes", "SLUICE_HISTORY_BYTES", "4MiB", "--linger", "SLUICE_LINGER", "2m",
+		"--write-timeout", "SLUICE_WRITE_TIMEOUT", "10s", "--drain", "SLUICE_DRAIN",
+	} {
+		if !strings.Contains(stdout.String(), want) {
+			t.Errorf("--help does not have %s", want)
+		}
+	}
+}
+
+func TestProgram_BadSettingStopsTheStartWithOneLine(t *testing.T) {
+	t.Parallel()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { taken.Close() })
+	free := []string{"--addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0"}
+	for _, tt := range []struct {
+		name, arg string
+		want      string // in the line
+		env       bool
+	}{
+		{"unknown flag", "--nonsense", "nonsense", false},
+		{"not a duration", "--heartbeat=soon", "heartbeat", false},
+		{"negative duration", "--linger=-1s", "linger", false},
+		{"heartbeat of nothing", "--heartbeat=0s", "heartbeat", false},
+		{"not a size", "--history-bytes=much", "history-bytes", false},
+		{"no history", "--history-events=0", "history-events", false},
+		{"not a topic", "--allow-subscribe=updates", "updates", false},
+		{"glob on a stream", "--default-topics=stream:a*", "stream", false},
+		{"no default topics", "--default-topics=", "default-topics", false},
+		{"not an origin", "--cors-origins=example.com/app", "cors-origins", false},
+		{"key without certificate", "--tls-key=key.pem", "tls-cert", false},
+		{"no such directory", "--web-dir=/nowhere", "web-dir", false},
+		{"not a Redis address", "--redis-url=http://:hunter2@localhost", "redis-url", false},
+		{"port that is no number", "--redis-url=redis://:hunter2@localhost:port", "redis-url", false},
+		{"address in use", "--addr=" + taken.Addr().String(), "addr", false},
+		{"admin address in use", "--admin-addr=" + taken.Addr().String(), "admin-addr", false},
+		{"variable", "SLUICE_HEARTBEAT=soon", "heartbeat", true},
+		{"variable of Redis", "REDIS_URL=ftp://:hunter2@localhost", "redis-url", true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			args := free
+			if !tt.env {
+				args = append(append([]string{}, free...), tt.arg)
+			}
+			cmd, stdout, stderr := command(t, args...)
+			if tt.env {
+				cmd.Env = append(os.Environ(), tt.arg)
+			}
+			if err := cmd.Run(); err == nil {
+				t.Fatal("it starts, and ends well")
+			}
+			line := strings.TrimSuffix(stderr.String(), "\n")
+			if line == "" || strings.Contains(line, "\n") || !strings.Contains(strings.ToLower(line), tt.want) {
+				t.Errorf("it says %q, want one line with %q", line, tt.want)
+			}
+			if strings.Contains(stdout.String()+line, "hunter2") {
+				t.Errorf("it tells the password: %q", line)
+			}
+		})
+	}
+}
+
+func TestProgram_SIGTERMDrainsAndEndsWell(t *testing.T) {
+	t.Parallel()
+	cmd, stdout, stderr := command(t, "--addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0", "--drain=200ms", "--demo")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	address := regexp.MustCompile(`http://\S+`)
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the program says:\n%s%s", stdout.String(), stderr.String())
+		}
+	})
+	eventually(t, "a URL", func() bool { return address.MatchString(stdout.String()) })
+	g := start(t) // only for its client
+	g.url = strings.Replace(address.FindString(stdout.String()), "localhost", "127.0.0.1", 1)
+	s := g.subscribe("")
+	if f := s.next(); f.name != "" || !strings.Contains(f.data, `"value":`) {
+		t.Errorf("the demo sends %+v", f)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	frames := s.end()
+	if last := frames[len(frames)-1]; last.name != "stream.close" {
+		t.Errorf("the stream ends with %+v", last)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("it ends with %v:\n%s", err, stderr.String())
+	}
+}
+
+func TestSettings_Defaults(t *testing.T) {
+	t.Parallel()
+	cfg, err := parseFlags()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Heartbeat != 15*time.Second || cfg.Retry != 2*time.Second || cfg.HistoryEvents != 4096 || cfg.HistoryBytes != 4<<20 ||
+		cfg.Linger != 2*time.Minute || cfg.WriteTimeout != 10*time.Second || cfg.Drain != 10*time.Second || cfg.Demo {
+		t.Errorf("defaults are %+v", cfg)
+	}
+}
+
+func TestServer_URLIsTheOneThatAnswers(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	if a := g.get("/healthz"); a.status != http.StatusOK { // it serves by now
+		t.Fatalf("/healthz gives %d", a.status)
+	}
+	address := g.server.URL()
+	if !strings.HasPrefix(address, "http://") {
+		t.Fatalf("the URL of a server without TLS is %s", address)
+	}
+	if a := g.get(address + "/healthz"); a.status != http.StatusOK {
+		t.Errorf("%s gives %d", address, a.status)
+	}
+}

@@ -1,0 +1,460 @@
+package delivery_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"sluice/internal/delivery"
+	"sluice/internal/journal"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+// counts is the metrics of a server.
+type counts struct {
+	mu          sync.Mutex
+	frames, cut int
+}
+
+func (c *counts) ConnectionOpened() int64 { return 0 }
+func (c *counts) ConnectionClosed() int64 { return 0 }
+
+func (c *counts) Delivered(frames, _ int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.frames += frames
+}
+
+func (c *counts) SlowClientCut() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cut++
+}
+
+func (c *counts) both() (frames, cut int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.frames, c.cut
+}
+
+// newServer returns a server. It waits for sockets, so that it must not be made inside
+// of a bubble of synctest.
+func newServer(t *testing.T, options delivery.Options) (*delivery.Server, *counts) {
+	t.Helper()
+	metrics := new(counts)
+	s := delivery.New(options, metrics)
+	t.Cleanup(s.Close)
+	return s, metrics
+}
+
+// fakeStream gives out what the test puts in.
+type fakeStream struct {
+	mu     sync.Mutex
+	queue  []journal.Batch
+	failed error
+	due    time.Time
+	waker  journal.Waker
+}
+
+func newFakeStream() *fakeStream {
+	f := new(fakeStream)
+	f.put("event: stream.open\ndata: {}\n\n")
+	return f
+}
+
+func (f *fakeStream) put(frames ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, text := range frames {
+		f.queue = append(f.queue, journal.Batch{Bytes: []byte(text), Frames: 1})
+	}
+	if f.waker != nil {
+		f.waker.Wake()
+	}
+}
+
+func (f *fakeStream) fail(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failed = err
+	f.waker.Wake()
+}
+
+// putAt makes a batch that comes at that time without waking anybody.
+func (f *fakeStream) putAt(at time.Time, text string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.due = at
+	f.queue = append(f.queue, journal.Batch{Bytes: []byte(text), Frames: 1})
+}
+
+func (f *fakeStream) Next(context.Context) (journal.Batch, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.failed != nil:
+		return journal.Batch{}, f.failed
+	case len(f.queue) == 0 || time.Now().Before(f.due):
+		return journal.Batch{}, nil
+	}
+	b := f.queue[0]
+	f.queue, f.due = f.queue[1:], time.Time{}
+	return b, nil
+}
+
+func (f *fakeStream) Due() time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.due
+}
+
+func (f *fakeStream) Live() (*journal.Journal, uint64, bool) { return nil, 0, false }
+func (f *fakeStream) FellBehind(uint64, []byte)              {}
+
+func (f *fakeStream) Watch(w journal.Waker) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.waker = w
+}
+
+func (f *fakeStream) Unwatch(journal.Waker) { f.Watch(nil) }
+
+// client takes an answer, and notes when each part of it came.
+type client struct {
+	mu     sync.Mutex
+	header http.Header
+	text   bytes.Buffer
+	sent   []arrival
+	err    error // what writing gives
+}
+
+type arrival struct {
+	at   time.Time
+	text string
+}
+
+func (c *client) Header() http.Header { return c.header }
+func (c *client) WriteHeader(int)     {}
+func (c *client) FlushError() error   { return c.failure() }
+
+func (c *client) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+func (c *client) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return 0, c.err
+	}
+	c.text.Write(p)
+	c.sent = append(c.sent, arrival{time.Now(), string(p)})
+	return len(p), nil
+}
+
+func (c *client) arrivals() []arrival {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Clone(c.sent)
+}
+
+// whole returns everything that was written.
+func (c *client) whole() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.text.String()
+}
+
+// connection is one call of Serve.
+type connection struct {
+	client *client
+	stream *fakeStream
+	cancel context.CancelFunc
+	ended  chan error // with room for more than there may be
+}
+
+func serve(t *testing.T, s *delivery.Server) *connection {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	c := &connection{&client{header: make(http.Header)}, newFakeStream(), cancel, make(chan error, 8)}
+	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/events", nil)
+	go s.Serve(c.client, r, c.stream, func(err error) { c.ended <- err })
+	return c
+}
+
+// leave ends the connection from the client's side.
+func (c *connection) leave(t *testing.T) {
+	t.Helper()
+	c.cancel()
+	if err := <-c.ended; !errors.Is(err, context.Canceled) {
+		t.Errorf("it ends by %v", err)
+	}
+}
+
+// at returns when texts came that contain a word, since start.
+func (c *connection) at(start time.Time, word string) []time.Duration {
+	var out []time.Duration
+	for _, a := range c.client.arrivals() {
+		if strings.Contains(a.text, word) {
+			out = append(out, a.at.Sub(start))
+		}
+	}
+	return out
+}
+
+var options = delivery.Options{Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second, Retry: 2 * time.Second}
+
+func TestServe_PingsAfterTheHeartbeatOfSilence(t *testing.T) {
+	t.Parallel()
+	s, _ := newServer(t, options)
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		c := serve(t, s)
+		time.Sleep(40 * time.Second)
+		c.stream.put("data: x\n\n") // at 40
+		time.Sleep(16 * time.Second)
+		for range 5 { // events from 56 to 96, never 15 seconds apart
+			c.stream.put("data: y\n\n")
+			time.Sleep(10 * time.Second)
+		}
+		c.leave(t)
+		want := []time.Duration{15 * time.Second, 30 * time.Second, 55 * time.Second}
+		if got := c.at(start, "stream.ping"); !slices.Equal(got, want) {
+			t.Errorf("pings come after %v, want %v", got, want)
+		}
+		if want := start.Add(15 * time.Second).UTC().Format(time.RFC3339Nano); !strings.Contains(c.client.whole(), want) {
+			t.Errorf("no ping has the time %s: %s", want, c.client.whole())
+		}
+	})
+}
+
+func TestServe_SendsWhatIsDueWithoutBeingWoken(t *testing.T) {
+	t.Parallel()
+	s, _ := newServer(t, options)
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		c := serve(t, s)
+		synctest.Wait()
+		c.stream.putAt(start.Add(20*time.Second), "data: due\n\n")
+		c.stream.waker.Wake()
+		time.Sleep(time.Minute)
+		c.leave(t)
+		if got := c.at(start, "due"); !slices.Equal(got, []time.Duration{20 * time.Second}) {
+			t.Errorf("it comes after %v", got)
+		}
+		want := []time.Duration{15 * time.Second, 35 * time.Second, 50 * time.Second}
+		if got := c.at(start, "stream.ping"); !slices.Equal(got, want) {
+			t.Errorf("pings come after %v, want %v", got, want)
+		}
+	})
+}
+
+func TestServe_RetryStandsInTheFirstBlock(t *testing.T) {
+	t.Parallel()
+	s, _ := newServer(t, options)
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t, s)
+		synctest.Wait()
+		c.leave(t)
+		var retry int
+		if _, err := fmt.Sscanf(c.client.whole(), "retry: %d\nevent: stream.open\n", &retry); err != nil || retry < 2000 || retry > 4000 {
+			t.Errorf("the stream begins with %q", c.client.whole())
+		}
+	})
+}
+
+func TestServe_EndsWithACloseWhenTheStreamFails(t *testing.T) {
+	t.Parallel()
+	s, _ := newServer(t, options)
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t, s)
+		synctest.Wait()
+		broken := errors.New("redis is away")
+		c.stream.fail(broken)
+		if err := <-c.ended; !errors.Is(err, broken) {
+			t.Errorf("it ends by %v", err)
+		}
+		if !strings.HasSuffix(c.client.whole(), "event: stream.close\ndata: {\"reason\":\"unavailable\"}\n\n") {
+			t.Errorf("the stream is %q", c.client.whole())
+		}
+	})
+}
+
+func TestServe_ClientThatIsGoneIsNoSlowClient(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		err error
+		cut int
+	}{
+		"gone":          {errors.New("broken pipe"), 0},
+		"takes nothing": {fmt.Errorf("write: %w", os.ErrDeadlineExceeded), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s, metrics := newServer(t, options)
+			synctest.Test(t, func(t *testing.T) {
+				c := serve(t, s)
+				synctest.Wait()
+				c.client.mu.Lock()
+				c.client.err = tt.err
+				c.client.mu.Unlock()
+				c.stream.put("data: x\n\n")
+				if err := <-c.ended; !errors.Is(err, tt.err) {
+					t.Errorf("it ends by %v", err)
+				}
+				synctest.Wait()
+				if len(c.ended) > 0 {
+					t.Error("done is called twice")
+				}
+			})
+			if _, cut := metrics.both(); cut != tt.cut {
+				t.Errorf("%d clients were cut off, want %d", cut, tt.cut)
+			}
+		})
+	}
+}
+
+func TestServe_CountsWhatItDelivers(t *testing.T) {
+	t.Parallel()
+	s, metrics := newServer(t, options)
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t, s)
+		c.stream.put("data: 1\n\n", "data: 2\n\n")
+		synctest.Wait()
+		c.leave(t)
+	})
+	if frames, _ := metrics.both(); frames != 3 {
+		t.Errorf("%d frames were delivered, want 3", frames)
+	}
+}
+
+func TestDrain_IsSpreadEvenly(t *testing.T) {
+	t.Parallel()
+	s, _ := newServer(t, options)
+	synctest.Test(t, func(t *testing.T) {
+		var all []*connection
+		for range 5 {
+			c := serve(t, s)
+			c.stream.put("data: x\n\n")
+			all = append(all, c)
+		}
+		synctest.Wait()
+		start := time.Now()
+		s.Drain(t.Context(), 10*time.Second)
+		if took := time.Since(start); took > 10*time.Second {
+			t.Errorf("it takes %s", took)
+		}
+		if !s.Draining() {
+			t.Error("Draining is false")
+		}
+		var closed []time.Duration
+		retries := make(map[string]bool)
+		for _, c := range all {
+			if err := <-c.ended; err == nil {
+				t.Error("it ends for no reason")
+			}
+			at := c.at(start, "stream.close")
+			if len(at) != 1 || !strings.HasSuffix(c.client.whole(), "event: stream.close\ndata: {\"reason\":\"draining\"}\n\n") {
+				t.Fatalf("the stream is %q", c.client.whole())
+			}
+			closed = append(closed, at...)
+			// The retry of the goodbye, behind that of the beginning.
+			_, rest, _ := strings.Cut(c.client.whole()[1:], "\nretry: ")
+			retry, _, _ := strings.Cut(rest, "\n")
+			if n, err := strconv.Atoi(retry); err != nil || n < 2000 || n > 4000 {
+				t.Errorf("retry is %q", retry)
+			}
+			retries[retry] = true
+		}
+		slices.Sort(closed)
+		want := []time.Duration{0, 2 * time.Second, 4 * time.Second, 6 * time.Second, 8 * time.Second}
+		if !slices.Equal(closed, want) {
+			t.Errorf("connections are closed after %v, want %v", closed, want)
+		}
+		if len(retries) == 1 {
+			t.Error("all come back at the same time")
+		}
+	})
+}
+
+func TestDrain_EndsAtOnceWithItsContext(t *testing.T) {
+	t.Parallel()
+	s, _ := newServer(t, options)
+	synctest.Test(t, func(t *testing.T) {
+		var all []*connection
+		for range 4 {
+			all = append(all, serve(t, s))
+		}
+		synctest.Wait()
+		start := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+		defer cancel()
+		s.Drain(ctx, time.Hour)
+		for _, c := range all {
+			if err := <-c.ended; err == nil {
+				t.Error("it ends for no reason")
+			}
+			if at := c.at(start, "stream.close"); len(at) != 1 || at[0] > 3*time.Second {
+				t.Errorf("a connection is closed after %v", at)
+			}
+		}
+	})
+}
+
+func TestDrain_RefusesNewConnections(t *testing.T) {
+	t.Parallel()
+	s, _ := newServer(t, options)
+	synctest.Test(t, func(t *testing.T) {
+		s.Drain(t.Context(), time.Second)
+		c := serve(t, s)
+		if err := <-c.ended; err == nil {
+			t.Error("it ends for no reason")
+		}
+		// What the client gets is a goodbye, if anything at all.
+		if text := c.client.whole(); text != "" && !strings.Contains(text, "stream.close") {
+			t.Errorf("the stream is %q", text)
+		}
+	})
+}
+
+func TestRetry_IsRandomInItsBounds(t *testing.T) {
+	t.Parallel()
+	s, _ := newServer(t, options)
+	for name, tt := range map[string]struct {
+		next       func() time.Duration
+		from, upTo time.Duration
+	}{
+		"usual":  {s.Retry, options.Retry, 2 * options.Retry},
+		"longer": {s.LongRetry, 2 * options.Retry, time.Minute},
+	} {
+		seen := make(map[time.Duration]bool)
+		for range 1000 {
+			d := tt.next()
+			if d < tt.from || d > tt.upTo {
+				t.Fatalf("%s: %s is not between %s and %s", name, d, tt.from, tt.upTo)
+			}
+			seen[d] = true
+		}
+		if len(seen) < 900 {
+			t.Errorf("%s: only %d different times in 1000", name, len(seen))
+		}
+	}
+}

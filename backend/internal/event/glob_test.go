@@ -1,0 +1,300 @@
+package event_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/event"
+	"sluice/internal/redistest"
+)
+
+var globTable = []struct {
+	pattern string
+	match   []string
+	refuse  []string
+}{
+	{"*", []string{"a", "ab", "*"}, nil},
+	{"a", []string{"a"}, []string{"b", "aa", "A"}},
+	{"a*", []string{"a", "ab", "a*b"}, []string{"ba"}},
+	{"*a", []string{"a", "ba", "aba"}, []string{"ab"}},
+	{"a*b*c", []string{"abc", "axxbyyc", "abbcc"}, []string{"ab", "acb"}},
+	{"**", []string{"a", "ab"}, nil},
+	{"?", []string{"a", "?"}, []string{"ab", "ü"}}, // a byte, not a character
+	{"??", []string{"ab", "ü"}, []string{"a", "abc"}},
+	{"a?*", []string{"ab", "abc"}, []string{"a"}},
+	{"a*?", []string{"ab", "abc"}, []string{"a"}},
+	{"[ab]c", []string{"ac", "bc"}, []string{"cc", "c", "abc"}},
+	{"[a-c]", []string{"a", "b", "c"}, []string{"d", "-"}},
+	{"[c-a]", []string{"a", "b", "c"}, []string{"d", "-"}},
+	{"[^a-c]", []string{"d", "^", "-"}, []string{"a", "b", "c", "dd"}},
+	{"[^]", []string{"a", "]"}, []string{"ab"}},
+	{"[]", nil, []string{"a", "]", "[]"}},
+	{"[]a]", nil, []string{"a", "]", "]a]"}},
+	{"[a", []string{"a"}, []string{"b", "[a"}},
+	{"[", nil, []string{"[", "a"}},
+	{"[^", []string{"a", "["}, []string{"ab"}},
+	{"[a-", []string{"a", "-"}, []string{"b"}},
+	{"[a-]", []string{"a", "]", "^"}, []string{"-", "b"}}, // a range from a down to ]
+	{"[-a]", []string{"-", "a"}, []string{"b"}},
+	{`[\]]`, []string{"]"}, []string{`\`, "a"}},
+	{`[\-a]`, []string{"-", "a"}, []string{"b", `\`}},
+	{`[a\`, []string{"a", `\`}, []string{"b"}},
+	{`[\a-c]`, []string{"a", "-", "c"}, []string{"b"}},
+	{`\*`, []string{"*"}, []string{"a", `\*`}},
+	{`a\?`, []string{"a?"}, []string{"ab"}},
+	{`a\`, []string{`a\`}, []string{"a"}},
+	{`a\\`, []string{`a\`}, []string{`a\\`}},
+	{`\a`, []string{"a"}, []string{`\a`}},
+	{"a^b", []string{"a^b"}, []string{"ab"}},
+	{"a-b", []string{"a-b"}, []string{"ab"}},
+}
+
+func TestGlob_MatchesAsTheTableSays(t *testing.T) {
+	t.Parallel()
+	for _, tt := range globTable {
+		t.Run(tt.pattern, func(t *testing.T) {
+			t.Parallel()
+			g := event.CompileGlob(tt.pattern)
+			for _, name := range tt.match {
+				if !g.Match(name) {
+					t.Errorf("does not match %q", name)
+				}
+			}
+			for _, name := range tt.refuse {
+				if g.Match(name) {
+					t.Errorf("matches %q", name)
+				}
+			}
+		})
+	}
+}
+
+// redisMatches returns which of the names each pattern matches, as Redis sees it.
+func redisMatches(t *testing.T, patterns, names []string) []map[string]bool {
+	t.Helper()
+	client := redistest.Start(t).Client()
+	ctx := context.Background()
+	pipe := client.Pipeline()
+	for _, name := range names {
+		pipe.Set(ctx, name, "", 0)
+	}
+	keys := make([]*redis.StringSliceCmd, len(patterns))
+	for i, p := range patterns {
+		keys[i] = pipe.Keys(ctx, p)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		t.Fatal(err)
+	}
+	matches := make([]map[string]bool, len(patterns))
+	for i, cmd := range keys {
+		matches[i] = make(map[string]bool)
+		for _, name := range cmd.Val() {
+			matches[i][name] = true
+		}
+	}
+	return matches
+}
+
+// globAlphabet has what patterns are made of, and little else, so that random ones
+// meet the corners of the syntax.
+const globAlphabet = `ab*?[]^-\`
+
+func randomText(rnd *rand.Rand, alphabet string, most int) string {
+	b := make([]byte, 1+rnd.IntN(most))
+	for i := range b {
+		b[i] = alphabet[rnd.IntN(len(alphabet))]
+	}
+	return string(b)
+}
+
+func randomTexts(rnd *rand.Rand, n int, alphabet string, most int) []string {
+	texts := make([]string, n)
+	for i := range texts {
+		texts[i] = randomText(rnd, alphabet, most)
+	}
+	return texts
+}
+
+// seeded returns a random source that a failure names.
+func seeded(t testing.TB) *rand.Rand {
+	t.Helper()
+	seed := rand.Uint64()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("random seed %d", seed)
+		}
+	})
+	return rand.New(rand.NewPCG(seed, 0))
+}
+
+func TestGlob_MatchesAsRedisDoes(t *testing.T) {
+	t.Parallel()
+	rnd := seeded(t)
+	var patterns, names []string
+	for _, tt := range globTable {
+		patterns = append(patterns, tt.pattern)
+		names = append(names, tt.match...)
+		names = append(names, tt.refuse...)
+	}
+	patterns = append(patterns, randomTexts(rnd, 4000, globAlphabet, 8)...)
+	names = append(names, randomTexts(rnd, 300, `aab]^-\*`, 5)...)
+	matched := 0
+	for i, want := range redisMatches(t, patterns, names) {
+		g := event.CompileGlob(patterns[i])
+		for _, name := range names {
+			if g.Match(name) != want[name] {
+				t.Errorf("pattern %q, name %q: Redis says %v", patterns[i], name, want[name])
+			}
+			if want[name] {
+				matched++
+			}
+		}
+	}
+	if matched < len(patterns) {
+		t.Errorf("only %d matches: the test compares too little", matched)
+	}
+}
+
+func TestTopic_CoversAsTheTableSays(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		a, b string
+		want bool
+	}{
+		{"channel:a.*", "channel:a.b.*", true},
+		{"channel:a.*", "channel:a.*", true},
+		{"channel:a.*", "channel:a.b", true},
+		{"channel:a.*", `channel:a.\*`, true},
+		{"channel:a.*", "channel:a.?", true},
+		{"channel:a.*", "channel:a.[bc]x*", true},
+		{"channel:*", "channel:*", true},
+		{"channel:*", "channel:x", true},
+		{"channel:a*b*", "channel:a*b", true},
+		{"channel:?*", "channel:*?", true},
+		{"channel:[a-z]", "channel:[b-d]", true},
+		{"channel:[^a]", "channel:[bc]", true},
+		{"channel:?", "channel:[^a]", true},
+		{"stream:orders:*", "stream:orders:7", true},
+		{"channel:updates", "channel:updates", true},
+
+		{"channel:updates", "channel:*", false},
+		{"channel:updates", "channel:update?", false},
+		{"channel:a.*", "channel:a*", false},
+		{"channel:a.*", "channel:*", false},
+		{"channel:a.*", "channel:a", false},
+		{"channel:a.?", "channel:a.*", false},
+		{"channel:[b-d]", "channel:[a-z]", false},
+		{"channel:[bc]", "channel:[^a]", false},
+		{"channel:[a-c]", "channel:?", false},
+		{`channel:a\*`, "channel:a*", false},
+		{`channel:a\*`, "channel:ab", false},
+		{"channel:*", "key:x", false},
+		{"key:*", "channel:x", false},
+		{"channel:*", "stream:x", false},
+		{"channel:user.4", "channel:user.42", false},
+		{"channel:user.42", "channel:user.4", false},
+	} {
+		t.Run(tt.a+" "+tt.b, func(t *testing.T) {
+			t.Parallel()
+			a, err := event.ParseGrantTopic(tt.a)
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := event.ParseGrantTopic(tt.b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if a.Covers(b) != tt.want {
+				t.Errorf("Covers is %v", !tt.want)
+			}
+		})
+	}
+}
+
+// A grant that covered too much would open topics that it does not name.
+func TestGlob_CoversNoNameThatItDoesNotMatch(t *testing.T) {
+	t.Parallel()
+	rnd := seeded(t)
+	names := randomTexts(rnd, 400, `aab]^-\*`, 5)
+	for _, r := range []byte(globAlphabet) {
+		names = append(names, string(r))
+	}
+	covered := 0
+	for range 30_000 {
+		pa, pb := randomText(rnd, globAlphabet, 5), randomText(rnd, globAlphabet, 5)
+		a, b := event.CompileGlob(pa), event.CompileGlob(pb)
+		if !a.Covers(b) {
+			continue
+		}
+		covered++
+		for _, name := range names {
+			if b.Match(name) && !a.Match(name) {
+				t.Fatalf("%q covers %q, but only the second matches %q", pa, pb, name)
+			}
+		}
+	}
+	if covered < 1000 {
+		t.Errorf("only %d pairs were covered: the test compares too little", covered)
+	}
+}
+
+func FuzzGlob_CoversIsSound(f *testing.F) {
+	f.Add("a.*", "a.b.*", "a.b.c")
+	f.Add("[a-c]*", "b?", "bx")
+	f.Add("*?*", "?", "x")
+	f.Add(`[\]`, `\]`, "]")
+	f.Fuzz(func(t *testing.T, a, b, name string) {
+		if len(a) > 64 || len(b) > 64 {
+			t.Skip()
+		}
+		ga, gb := event.CompileGlob(a), event.CompileGlob(b)
+		if gb.Match(name) && ga.Covers(gb) && !ga.Match(name) {
+			t.Errorf("%q covers %q, but only the second matches %q", a, b, name)
+		}
+	})
+}
+
+// These finish at once, or, where stars are tried by recursion, not in a lifetime.
+func TestGlob_ManyStarsStayCheap(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, pattern, text string }{
+		{"one letter", strings.Repeat("a*", 30) + "b", strings.Repeat("a", 4096)},
+		{"as long as names may be", strings.Repeat("*a", event.MaxNameBytes/2), strings.Repeat("a", event.MaxNameBytes/2-1)},
+		{"any letter", strings.Repeat("*?", event.MaxNameBytes/2) + "b", strings.Repeat("a", event.MaxNameBytes)},
+		{"sets", strings.Repeat("*[ab]", 200) + "c", strings.Repeat("ab", 2048)},
+		{"a megabyte", "*aaab*aaab*c", strings.Repeat("a", 1<<20)},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			if event.CompileGlob(tt.pattern).Match(tt.text) {
+				t.Error("it matches")
+			}
+		})
+	}
+	t.Run("covers", func(t *testing.T) {
+		t.Parallel()
+		a := event.CompileGlob(strings.Repeat("a*", 500) + "b")
+		b := event.CompileGlob(strings.Repeat("a*", 500) + "c")
+		if a.Covers(b) {
+			t.Error("it covers")
+		}
+	})
+}
+
+func BenchmarkGlob_Match(b *testing.B) {
+	for _, stars := range []int{1, 8} {
+		b.Run(fmt.Sprintf("stars=%d/bytes=64", stars), func(b *testing.B) {
+			g := event.CompileGlob(strings.Repeat("a*", stars) + "b")
+			name := strings.Repeat("a", 63) + "b"
+			b.ReportAllocs()
+			for b.Loop() {
+				g.Match(name)
+			}
+		})
+	}
+}

@@ -1,0 +1,62 @@
+package event_test
+
+import (
+	"testing"
+
+	"sluice/internal/event"
+)
+
+func TestQualifier_IsPrintableASCIIAndComesBack(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, topic, want string }{
+		{"plain", "channel:updates", "channel:updates@"},
+		{"glob", "channel:prices.*", "channel:prices.*@"},
+		{"at sign", "channel:a@b", "channel:a%40b@"},
+		{"percent", "channel:100%", "channel:100%25@"},
+		{"looks encoded", "channel:%40", "channel:%2540@"},
+		{"space", "key:a b", "key:a%20b@"},
+		{"not ASCII", "channel:ü🚀", "channel:%C3%BC%F0%9F%9A%80@"},
+		{"plus sign", "channel:a+b", "channel:a+b@"},
+		{"escaped star", `stream:a\*b`, `stream:a\*b@`},
+		{"comma and equals", "channel:a,b=c", "channel:a,b=c@"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			topic, err := event.ParseTopic(tt.topic)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := event.Qualifier(topic)
+			if got != tt.want {
+				t.Errorf("Qualifier is %q, want %q", got, tt.want)
+			}
+			back, cursor := event.SplitID(got + "tag=e-1,tag2=e-2")
+			if back != topic || cursor != "tag=e-1,tag2=e-2" {
+				t.Errorf("SplitID gives %q and %q", back, cursor)
+			}
+		})
+	}
+}
+
+func TestSplitID_KeepsTheCursorOfAnyText(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ name, id, cursor string }{
+		{"no topic", "1763820000000-0", "1763820000000-0"},
+		{"nothing", "", ""},
+		{"topic that cannot be read", "list:a@c-1", "c-1"},
+		{"bad encoding", "channel:%zz@c-1", "c-1"},
+		{"only a separator", "@", ""},
+		{"a second separator", "channel:a@b@c", "b@c"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			topic, cursor := event.SplitID(tt.id)
+			if cursor != tt.cursor {
+				t.Errorf("cursor is %q, want %q", cursor, tt.cursor)
+			}
+			if tt.id != "channel:a@b@c" && topic != (event.Topic{}) {
+				t.Errorf("topic is %q, want none", topic)
+			}
+		})
+	}
+}

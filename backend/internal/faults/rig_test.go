@@ -1,0 +1,332 @@
+package faults_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/url"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/audit"
+	"sluice/internal/event"
+	"sluice/internal/redistest"
+	"sluice/internal/source"
+	"sluice/internal/sseclient"
+)
+
+const (
+	rate = 200 // messages a second to each topic
+	size = 128 // bytes of a message
+
+	// someMessages flow to each topic before the fault and after it.
+	someMessages = 50
+
+	// patience bounds every wait; a fault that is not over then is a failure.
+	patience = 45 * time.Second
+	poll     = 5 * time.Millisecond
+
+	// lastMessageTime is how long subscribers have to get the last message before another
+	// one follows.
+	lastMessageTime = time.Second
+
+	restlessLife = 300 * time.Millisecond // mean
+	pauseAtMost  = 50 * time.Millisecond
+)
+
+// await waits until a condition holds.
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(poll) {
+		if time.Now().After(deadline) {
+			t.Fatalf("after %s still not: %s", patience, what)
+		}
+	}
+}
+
+// setup is what a [rig] is made of.
+type setup struct {
+	kinds   []event.Kind // of the topics; all if empty
+	redis   []string     // arguments of redis-server
+	gateway []string     // further arguments of the gateways
+	proxied bool         // the first gateway reaches Redis through a proxy
+}
+
+// rig is a Redis server with two gateways, publishers that go on whatever happens, and
+// subscribers that keep books.
+type rig struct {
+	t         *testing.T
+	redis     *redistest.Server
+	proxy     *proxy // nil if there is none
+	gateways  []*gateway
+	publisher *source.Publisher
+
+	publications []*audit.Publication
+	subscribers  []*subscriber
+	publishing   context.CancelFunc
+	running      sync.WaitGroup
+	quiet        sync.RWMutex // held for reading while something is published
+}
+
+// newRig starts everything and returns when all subscribers have got something.
+func newRig(t *testing.T, s setup) *rig {
+	t.Helper()
+	r := &rig{t: t, redis: redistest.Start(t, s.redis...)}
+	for i := range 2 {
+		addr := r.redis.Addr()
+		if s.proxied && i == 0 {
+			r.proxy = startProxy(t, addr)
+			addr = r.proxy.addr()
+		}
+		r.gateways = append(r.gateways, startGateway(t, addr, s.gateway...))
+	}
+	options, err := source.ParseRedisURL(r.redis.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.publisher = source.OpenPublisher(options)
+	kinds := s.kinds
+	if len(kinds) == 0 {
+		kinds = event.Kinds
+	}
+	for _, k := range kinds {
+		r.publications = append(r.publications, audit.NewPublication("test", event.Literal(k, "of "+k.String()+"s")))
+	}
+	// Those that come and go, and those that stay where they are while they can.
+	r.subscribe("restless, all topics", restless(r.gateways), r.publications...)
+	for _, p := range r.publications {
+		r.subscribe("restless, "+p.Topic().String(), restless(r.gateways), p)
+		for i := range r.gateways {
+			r.subscribe(fmt.Sprintf("at gateway %d, %s", i, p.Topic()), steady(r.gateways, i), p)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	r.publishing = cancel
+	for _, s := range r.subscribers {
+		s.start()
+	}
+	t.Cleanup(func() {
+		cancel()
+		for _, s := range r.subscribers {
+			s.leave()
+		}
+		r.running.Wait()
+		r.publisher.Close()
+	})
+	for _, p := range r.publications {
+		r.running.Go(func() { p.Steadily(ctx, rate, size, r.publish, nil) })
+	}
+	r.published(someMessages)
+	r.settle()
+	return r
+}
+
+func (r *rig) publish(ctx context.Context, topic event.Topic, data []byte) error {
+	r.quiet.RLock()
+	defer r.quiet.RUnlock()
+	_, err := r.publisher.Publish(ctx, topic, source.Message{Data: data, MaxLen: source.DefaultMaxLen})
+	return err
+}
+
+func (r *rig) publication(k event.Kind) *audit.Publication {
+	return r.publications[slices.IndexFunc(r.publications, func(p *audit.Publication) bool { return p.Topic().Kind == k })]
+}
+
+// name returns the name of the topic of a kind.
+func (r *rig) name(k event.Kind) string {
+	return r.publication(k).Topic().Name()
+}
+
+// published waits until n more messages of each topic were taken for sure.
+func (r *rig) published(n int64) {
+	r.t.Helper()
+	enough := make(map[*audit.Publication]int64)
+	for _, p := range r.publications {
+		enough[p] = p.Begun() + n
+	}
+	for p, n := range enough {
+		await(r.t, "publishing to "+p.Topic().String(), func() bool { return p.Confirmed() >= n })
+	}
+}
+
+// cut waits until publishing to every topic has failed once more.
+func (r *rig) cut() {
+	r.t.Helper()
+	before := make(map[*audit.Publication]int64)
+	for _, p := range r.publications {
+		before[p] = p.Doubtful()
+	}
+	for p, n := range before {
+		await(r.t, "publishing to "+p.Topic().String()+" fails", func() bool { return p.Doubtful() > n })
+	}
+}
+
+// settle waits until messages flow from end to end again: every subscriber has got all
+// that had been published at some later moment.
+func (r *rig) settle() {
+	r.t.Helper()
+	r.published(1)
+	for _, s := range r.subscribers {
+		await(r.t, s.name+" has the newest message", s.books.Complete)
+	}
+}
+
+// finish ends the publishing and waits until everybody has everything. It returns the
+// tallies of each kind of topic, and fails if any subscriber was served wrong.
+func (r *rig) finish() map[event.Kind]audit.Tally {
+	r.t.Helper()
+	r.settle()
+	r.published(someMessages)
+	r.publishing()
+	r.running.Wait()
+	r.conclude()
+	sums := make(map[event.Kind]audit.Tally)
+	for _, s := range r.subscribers {
+		for topic, tally := range s.books.Tallies() {
+			if tally.Broken() {
+				r.t.Errorf("%s: of %s %+v, after gaps %q", s.name, topic, tally, s.gaps())
+			}
+			sum := sums[topic.Kind]
+			sum.Add(tally)
+			sums[topic.Kind] = sum
+		}
+	}
+	for _, p := range r.publications {
+		r.t.Logf("%s: %d published, %d of them doubtful: %+v", p.Topic(), p.Confirmed(), p.Doubtful(), sums[p.Topic().Kind])
+	}
+	for _, s := range r.subscribers {
+		r.t.Logf("%s: gaps %q", s.name, s.gaps())
+	}
+	return sums
+}
+
+// conclude publishes a last message, and further ones while somebody lacks it: to one
+// who missed it, a channel tells only that something is missing.
+func (r *rig) conclude() {
+	r.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		for _, p := range r.publications {
+			if err := p.Conclude(ctx, size, r.publish); err != nil {
+				r.t.Fatal(err)
+			}
+		}
+		for deadline := time.Now().Add(lastMessageTime); time.Now().Before(deadline); time.Sleep(poll) {
+			if !slices.ContainsFunc(r.subscribers, func(s *subscriber) bool { return !s.books.Complete() }) {
+				return
+			}
+		}
+		if ctx.Err() != nil {
+			for _, s := range r.subscribers {
+				r.t.Errorf("%s lacks the last message of %v", s.name, s.books.Behind(nil))
+			}
+			return
+		}
+	}
+}
+
+// subscriber is a client with its books.
+type subscriber struct {
+	name   string
+	books  *audit.Books
+	client sseclient.Client
+	cancel context.CancelFunc
+	left   chan struct{} // closed when it has left
+
+	mu     sync.Mutex
+	gapped []string
+}
+
+// subscribe adds a subscriber; see [subscriber.start].
+func (r *rig) subscribe(name string, c sseclient.Client, publications ...*audit.Publication) *subscriber {
+	s := &subscriber{name: name, client: c, books: audit.NewBooks(publications...)}
+	query := make(url.Values)
+	for _, p := range publications {
+		query.Add(p.Topic().Kind.String(), p.Topic().Pattern)
+	}
+	target := c.Target
+	s.client.Target = func() string { return target() + "/events?" + query.Encode() }
+	s.client.HTTP = sseclient.NewHTTP(sseclient.Transport{})
+	s.client.Pause = func() time.Duration { return rand.N(pauseAtMost) }
+	s.client.MaxEvent = 1 << 20
+	r.subscribers = append(r.subscribers, s)
+	return s
+}
+
+// restless returns a client that often leaves, and comes back to any gateway.
+func restless(gateways []*gateway) sseclient.Client {
+	return sseclient.Client{
+		Target: func() string { return gateways[rand.IntN(len(gateways))].url },
+		Life:   func() time.Duration { return time.Duration(rand.ExpFloat64() * float64(restlessLife)) },
+	}
+}
+
+// steady returns a client that begins at one gateway and goes to the next whenever its
+// connection ends.
+func steady(gateways []*gateway, home int) sseclient.Client {
+	var turn atomic.Int64
+	turn.Store(int64(home))
+	return sseclient.Client{
+		Target: func() string { return gateways[int(turn.Add(1)-1)%len(gateways)].url },
+	}
+}
+
+// start has the subscriber follow its topics, from where it left off.
+func (s *subscriber) start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel, s.left = cancel, make(chan struct{})
+	go func() {
+		defer close(s.left)
+		if err := s.client.Run(ctx, s.take, nil); err != nil {
+			panic(err) // the topics are open to anyone
+		}
+	}()
+}
+
+// leave drops the connection and returns when that has taken effect.
+func (s *subscriber) leave() {
+	s.cancel()
+	<-s.left
+}
+
+func (s *subscriber) take(e sseclient.Event) {
+	s.books.Take(e.ID, e.Type, e.Data)
+	if e.Type == "stream.gap" {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.gapped = append(s.gapped, e.Data)
+	}
+}
+
+// gaps returns the gaps that were announced, as "reason lost".
+func (s *subscriber) gaps() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []string
+	for _, data := range s.gapped {
+		var g struct {
+			Reason string
+			Lost   any
+		}
+		_ = json.Unmarshal([]byte(data), &g)
+		out = append(out, fmt.Sprintf("%s %v", g.Reason, g.Lost))
+	}
+	return out
+}
+
+// do runs a command on a connection of its own.
+func (r *rig) do(args ...any) *redis.Cmd {
+	r.t.Helper()
+	cmd := r.redis.Client().Do(r.t.Context(), args...)
+	if err := cmd.Err(); err != nil {
+		r.t.Fatalf("%v: %v", args, err)
+	}
+	return cmd
+}

@@ -1,0 +1,479 @@
+package hub_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/event"
+	"sluice/internal/hub"
+	"sluice/internal/journal"
+	"sluice/internal/redistest"
+	"sluice/internal/source"
+)
+
+// Places in channels, on several nodes of one Redis. Payloads may all be the same, so
+// what an event is cannot be read off it: the checker knows it from the node's own count,
+// since the tests know at which message each node joined.
+//
+// Clocks are no part of a place, which is a mark and a count, so skewed ones cannot matter
+// and are not tested.
+
+// member is a node with what the checker knows of it.
+type member struct {
+	gateway
+	keep   *seat
+	joined int64 // messages published before it followed the topic
+}
+
+// index returns which of all messages comes next behind a cursor that the node gave.
+func (m *member) index(t testing.TB, id string) int64 {
+	t.Helper()
+	_, text := event.SplitID(id)
+	c, ok := journal.ParseCursor(text)
+	if !ok {
+		t.Fatalf("the id %q cannot be read", id)
+	}
+	return m.joined + int64(c.Pos) - journal.First
+}
+
+// join opens a node and follows a topic on it. Nothing may be published meanwhile.
+func join(t *testing.T, server *redistest.Server, topic string, published int64) *member {
+	t.Helper()
+	m := &member{gateway: redisGateway(t, server, history(1<<20)), joined: published}
+	m.keep = m.take(t, hub.Request{Topics: listOf(t, topic)})
+	t.Cleanup(m.keep.leave)
+	return m
+}
+
+// channelTraffic publishes to channels until it is told to stop. It can be held, so that
+// nodes join at a known message.
+type channelTraffic struct {
+	hold      sync.RWMutex
+	published atomic.Int64
+}
+
+func (c *channelTraffic) run(ctx context.Context, client *redis.Client, next func(n int64) (channel, payload string, counts bool)) {
+	for ctx.Err() == nil {
+		c.hold.RLock()
+		n := c.published.Load()
+		pipe := client.Pipeline()
+		for range rand.IntN(30) + 1 {
+			channel, payload, counts := next(n)
+			pipe.Publish(ctx, channel, payload)
+			if counts {
+				n++
+			}
+		}
+		// Not with ctx: what was sent must have been carried out when its count is known.
+		_, _ = pipe.Exec(context.Background())
+		c.published.Store(n)
+		c.hold.RUnlock()
+	}
+}
+
+func TestChannel_PlacesHoldOnEveryNodeWhateverThePayloads(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, topic string
+		next        func(n int64) (channel, payload string, counts bool)
+	}{
+		{"identical payloads", "channel:c", func(int64) (string, string, bool) { return "c", "x", true }},
+		{"a cycle of 40 payloads", "channel:c", func(n int64) (string, string, bool) { return "c", fmt.Sprint(n % 40), true }},
+		{"random payloads", "channel:c", func(int64) (string, string, bool) { return "c", fmt.Sprint(rand.Uint64()), true }},
+		{"a glob over identical payloads", "channel:c.*", func(n int64) (string, string, bool) {
+			if rand.IntN(3) == 0 {
+				return "d", "x", false // does not match
+			}
+			return fmt.Sprint("c.", n%3), "x", true
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			var traffic channelTraffic
+			ctx, cancel := context.WithCancel(context.Background())
+			var publishing, running sync.WaitGroup
+			defer publishing.Wait()
+			defer cancel()
+			members := []*member{join(t, server, tt.topic, 0)}
+			client := server.Client()
+			publishing.Go(func() { traffic.run(ctx, client, tt.next) })
+			// The others join later, one by one, at a message that is known.
+			for len(members) < 3 {
+				start := traffic.published.Load()
+				members[0].keep.until("traffic", func() bool {
+					members[0].keep.got = nil
+					return traffic.published.Load() > start+500
+				})
+				traffic.hold.Lock()
+				members[0].settle(t)
+				members = append(members, join(t, server, tt.topic, traffic.published.Load()))
+				traffic.hold.Unlock()
+			}
+			var early, late, gapsEarly, gapsLate atomic.Int64
+			rounds := func(moves, gaps *atomic.Int64) {
+				for range 6 {
+					running.Go(func() {
+						w := wanderer{t: t, members: members, topic: tt.topic}
+						for range 40 {
+							w.connect(moves, gaps)
+							if t.Failed() {
+								return
+							}
+						}
+					})
+				}
+				running.Wait()
+			}
+			rounds(&early, &gapsEarly)
+			for _, m := range members {
+				m.settle(t) // each makes a mark, which all see
+			}
+			rounds(&late, &gapsLate)
+			t.Logf("%d messages; right after joining %d gaps in %d moves, later %d in %d",
+				traffic.published.Load(), gapsEarly.Load(), early.Load(), gapsLate.Load(), late.Load())
+			if gapsLate.Load()*50 > late.Load() {
+				t.Errorf("%d of %d moves were gaps although all nodes had followed for a while", gapsLate.Load(), late.Load())
+			}
+		})
+	}
+}
+
+// wanderer is a client that loses its line at random and moves between nodes.
+type wanderer struct {
+	t       *testing.T
+	members []*member
+	topic   string
+	id      string
+	next    int64 // which of all messages it must get next
+}
+
+// connect is one connection. Nothing of the sequence may be missing or come twice but for
+// a gap.
+func (w *wanderer) connect(moves, gaps *atomic.Int64) {
+	t := w.t
+	m := w.members[rand.IntN(len(w.members))]
+	s := m.take(t, hub.Request{Topics: listOf(t, w.topic), Cursor: w.id})
+	defer s.leave()
+	fresh := w.id == ""
+	if !fresh {
+		moves.Add(1)
+	}
+	limit := rand.IntN(60) // of events before the line is lost
+	if rand.IntN(4) == 0 {
+		limit = 0 // right after stream.open
+	}
+	switch {
+	case fresh:
+		w.next = m.index(t, s.opened.id)
+	case s.resumed && m.index(t, s.opened.id) != w.next:
+		t.Errorf("with the id %s it is placed before message %d, and %d was next", w.id, m.index(t, s.opened.id), w.next)
+		return
+	case !s.resumed:
+		gaps.Add(1)
+		if len(s.got) == 0 {
+			s.until("a gap", func() bool { return len(s.got) > 0 })
+		}
+		if !s.got[0].isGap() {
+			t.Errorf("not resumed, and the first is %v", s.got[0])
+			return
+		}
+		at := m.index(t, s.got[0].id)
+		// A node that is behind may show again what the client has.
+		w.next, w.id = at, s.got[0].id
+		s.got = s.got[1:]
+	}
+	if s.resumed || fresh {
+		w.id = s.opened.id
+	}
+	s.until("events", func() bool { return len(s.got) >= limit })
+	for _, b := range s.got[:limit] {
+		if b.isGap() {
+			t.Errorf("a gap in the middle: %v", b)
+		}
+		w.next++
+		if got := m.index(t, b.id); got != w.next {
+			t.Errorf("message %d comes, want %d", got-1, w.next-1)
+			return
+		}
+		w.id = b.id
+	}
+}
+
+// With interruptions of single nodes, by numbered messages.
+func TestChannel_PlacesHoldWhenNodesLoseRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	gateways := []gateway{redisGateway(t, server, history(1<<20)), redisGateway(t, server, history(1<<20)), redisGateway(t, server, history(200))}
+	list := listOf(t, "channel:c")
+	for _, g := range gateways {
+		keep := g.take(t, hub.Request{Topics: list})
+		defer keep.leave()
+	}
+	var traffic channelTraffic
+	ctx, cancel := context.WithCancel(context.Background())
+	var publishing, running sync.WaitGroup
+	defer publishing.Wait()
+	defer cancel()
+	client := server.Client()
+	publishing.Go(func() {
+		traffic.run(ctx, client, func(n int64) (string, string, bool) { return "c", fmt.Sprint(n), true })
+	})
+	var moves, gaps atomic.Int64
+	for range 6 {
+		running.Go(func() {
+			// The next number, and whether it must be that one.
+			id, next, sure := "", 0, false
+			for range 50 {
+				s, err := gateways[rand.IntN(len(gateways))].tryTake(t, hub.Request{Topics: list, Cursor: id})
+				if errors.Is(err, source.ErrUnavailable) {
+					continue // it has lost its connection; perhaps another has not
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				limit := rand.IntN(300)
+				s.until("events", func() bool { return len(s.got) >= limit })
+				from := id
+				id = s.opened.id
+				for k, b := range s.got[:limit] {
+					id = b.id
+					if b.isGap() {
+						gaps.Add(1)
+						if g := b.gap(t); g.Lost == nil {
+							sure = false
+						} else {
+							next += int(*g.Lost)
+						}
+						continue
+					}
+					var n int
+					if _, err := fmt.Sscan(b.data, &n); err != nil {
+						t.Error(err)
+					}
+					if sure && n != next {
+						t.Errorf("message %d comes, and %d was next; %d %v\n%s\n%v", n, next, k, from, s.opened, s.got[max(0, k-3):k+1])
+					}
+					next, sure = n+1, true
+				}
+				moves.Add(1)
+				s.leave()
+				if t.Failed() {
+					return
+				}
+			}
+		})
+	}
+	done := make(chan struct{})
+	go func() { running.Wait(); close(done) }()
+	for killed := 0; ; {
+		select {
+		case <-done:
+			t.Logf("%d moves, %d gaps, %d interruptions", moves.Load(), gaps.Load(), killed)
+			return
+		default:
+		}
+		// One of the Pub/Sub connections, as they follow each other in the list.
+		text, _ := server.Do("CLIENT", "LIST", "TYPE", "pubsub").(string)
+		conns := strings.Split(strings.TrimSpace(text), "\n")
+		var id int
+		if _, err := fmt.Sscanf(conns[rand.IntN(len(conns))], "id=%d", &id); err == nil && killed < 8 {
+			start := traffic.published.Load()
+			server.Do("CLIENT", "KILL", "ID", id)
+			killed++
+			for range 2000 {
+				if traffic.published.Load() > start+2000 || ctx.Err() != nil {
+					break
+				}
+				server.Do("PING")
+			}
+		} else {
+			server.Do("PING")
+		}
+	}
+}
+
+func TestChannel_ClientThatSawOnlyTheOpeningResumesOnEveryNode(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one, other := redisGateway(t, server, history(100)), redisGateway(t, server, history(100))
+	list := listOf(t, "channel:c")
+	for _, g := range []gateway{one, other} {
+		keep := g.take(t, hub.Request{Topics: list})
+		defer keep.leave()
+	}
+	one.settle(t)
+	other.settle(t)
+	for round := range 20 {
+		one.settle(t)
+		s := one.take(t, hub.Request{Topics: list})
+		s.leave()
+		put(t, one.source, "channel:c", series(1, round)...)
+		back := other.take(t, hub.Request{Topics: list, Cursor: s.opened.id})
+		back.expectResumed("the client", true)
+		if round > 0 {
+			back.untilData(fmt.Sprint(round))
+		}
+		back.expect("the client", series(1, round), nil)
+		back.leave()
+	}
+}
+
+// A node that was not there, or that lost sight of the channel, must not guess, not even
+// where what it has looks the same.
+func TestChannel_NodeThatCannotKnowThePlaceSendsAGap(t *testing.T) {
+	t.Parallel()
+	list := []string{"channel:c"}
+	follow := func(t *testing.T, g gateway) {
+		t.Helper()
+		keep := g.take(t, hub.Request{Topics: listOf(t, list...)})
+		t.Cleanup(keep.leave)
+	}
+	for _, tt := range []struct {
+		name string
+		// early is done before the client's messages, late after them.
+		early func(t *testing.T, server *redistest.Server) gateway
+		late  func(t *testing.T, server *redistest.Server, g gateway) gateway
+	}{
+		{"it joined later", nil, func(t *testing.T, server *redistest.Server, _ gateway) gateway {
+			t.Helper()
+			g := redisGateway(t, server, history(100))
+			follow(t, g)
+			return g
+		}},
+		{"it followed the channel later", func(t *testing.T, server *redistest.Server) gateway {
+			t.Helper()
+			g := redisGateway(t, server, history(100))
+			g.take(t, hub.Request{Topics: listOf(t, "channel:other")}).leave()
+			return g
+		}, func(t *testing.T, _ *redistest.Server, g gateway) gateway {
+			t.Helper()
+			follow(t, g)
+			return g
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			one := redisGateway(t, server, history(100))
+			s := one.take(t, hub.Request{Topics: listOf(t, list...)})
+			var g gateway
+			if tt.early != nil {
+				g = tt.early(t, server)
+				g.settle(t)
+			}
+			one.settle(t)
+			put(t, one.source, "channel:c", "x", "x", "x")
+			s.until("three", func() bool { return len(s.got) == 3 })
+			id := s.got[1].id
+			s.leave()
+			g = tt.late(t, server, g)
+			put(t, one.source, "channel:c", "x", "x", "x")
+			g.settle(t)
+			back := g.take(t, hub.Request{Topics: listOf(t, list...), Cursor: id})
+			defer back.leave()
+			back.drain()
+			back.expect("the client", nil, []string{"channel:c unknown-cursor null"})
+			back.expectResumed("the client", false)
+			put(t, one.source, "channel:c", "live")
+			back.untilData("live")
+		})
+	}
+}
+
+// Messages that a node missed are not in its count.
+func TestChannel_NodeThatMissedMessagesDoesNotMatchOthersInstead(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	list := listOf(t, "channel:c")
+	one := redisGateway(t, server, history(100))
+	s := one.take(t, hub.Request{Topics: list})
+	defer s.leave()
+	known := server.Do("CLIENT", "LIST", "TYPE", "pubsub").(string)
+	other := redisGateway(t, server, history(100))
+	keep := other.take(t, hub.Request{Topics: list})
+	defer keep.leave()
+	both := server.Do("CLIENT", "LIST", "TYPE", "pubsub").(string)
+	var mine, its int
+	_, err1 := fmt.Sscanf(known, "id=%d", &mine)
+	for line := range strings.Lines(both) {
+		var id int
+		if _, err := fmt.Sscanf(line, "id=%d", &id); err == nil && id != mine {
+			its = id
+		}
+	}
+	if err1 != nil || its == 0 {
+		t.Fatalf("the connections are %q and %q", known, both)
+	}
+	one.settle(t)
+	other.settle(t)
+	put(t, one.source, "channel:c", "x", "x", "x")
+	keep.until("three", func() bool { return len(keep.got) == 3 })
+	_, err := server.Client().TxPipelined(t.Context(), func(tx redis.Pipeliner) error {
+		tx.Do(t.Context(), "CLIENT", "KILL", "ID", its)
+		tx.Publish(t.Context(), "c", "x")
+		tx.Publish(t.Context(), "c", "x")
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.until("five", func() bool { return len(s.got) == 5 })
+	keep.until("a gap", func() bool { return len(keep.got) == 4 })
+	put(t, one.source, "channel:c", "x", "x", "x")
+	other.settle(t)
+	for k := range 5 {
+		back := other.take(t, hub.Request{Topics: list, Cursor: s.got[k].id})
+		back.drain()
+		switch {
+		case len(back.gaps()) != 1:
+			t.Errorf("after message %d it is told %q", k+1, back.gaps())
+		case k < 3 && len(back.data()) != 2-k+3:
+			t.Errorf("after message %d, which it has, come %q", k+1, back.data())
+		case k >= 3 && back.resumed:
+			t.Errorf("message %d, which it missed, is found", k+1)
+		}
+		back.leave()
+	}
+}
+
+func TestChannel_OlderThanTheJournalOfAnotherNodeIsAnExactGap(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one, other := redisGateway(t, server, history(1000)), redisGateway(t, server, history(10))
+	list := listOf(t, "channel:c")
+	keep := other.take(t, hub.Request{Topics: list})
+	defer keep.leave()
+	s := one.take(t, hub.Request{Topics: list})
+	one.settle(t)
+	other.settle(t)
+	put(t, one.source, "channel:c", series(1, 100)...)
+	s.untilData("100")
+	s.leave()
+	other.settle(t)
+	for _, k := range []int{0, 5, 50, 88} {
+		back := other.take(t, hub.Request{Topics: list, Cursor: s.got[k].id})
+		back.drain()
+		back.expect(fmt.Sprint("after message ", k+1), series(91, 100), []string{fmt.Sprint("channel:c history-expired ", 89-k)})
+		again := other.take(t, hub.Request{Topics: list, Cursor: back.got[0].id})
+		again.drain()
+		again.expect("back with the id of the gap", series(91, 100), nil)
+		again.leave()
+		back.leave()
+	}
+	for _, k := range []int{89, 95, 99} {
+		back := other.take(t, hub.Request{Topics: list, Cursor: s.got[k].id})
+		back.drain()
+		back.expect(fmt.Sprint("after message ", k+1), series(k+2, 100), nil)
+		back.leave()
+	}
+}

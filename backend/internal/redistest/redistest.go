@@ -1,0 +1,263 @@
+// Package redistest starts real redis-server processes for tests, and does to them
+// what happens to servers: they are stopped, killed, frozen, and come back. It knows
+// nothing of Sluice.
+package redistest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// startTimeout bounds how long a server may take to answer its first PING, on a
+// machine that does much else.
+const startTimeout = 20 * time.Second
+
+// Server is a redis-server process on a loopback port of its own. Its methods are for
+// one goroutine at a time.
+type Server struct {
+	t    testing.TB
+	dir  string
+	port int
+	args []string
+
+	process *exec.Cmd
+	exited  chan struct{} // closed when process has ended
+	log     lockedBuffer
+}
+
+// Start starts a server that keeps nothing on disk; args are further arguments for
+// redis-server, for instance "--requirepass", "secret". It returns when the server
+// answers. The end of the test kills it.
+func Start(t testing.TB, args ...string) *Server {
+	t.Helper()
+	s := Reserve(t, args...)
+	s.Restart()
+	return s
+}
+
+// Reserve returns a server that has not been started: its address refuses connections
+// until Restart.
+func Reserve(t testing.TB, args ...string) *Server {
+	t.Helper()
+	if _, err := exec.LookPath("redis-server"); err != nil {
+		t.Fatal("this test needs redis-server in PATH: install the Debian package redis-server, or the like")
+	}
+	s := &Server{t: t, dir: t.TempDir(), port: freePort(t), args: args}
+	t.Cleanup(func() {
+		s.Kill()
+		if t.Failed() {
+			t.Logf("log of redis-server on port %d:\n%s", s.port, s.log.String())
+		}
+	})
+	return s
+}
+
+// freePort returns a port that nobody listens on now.
+func freePort(t testing.TB) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// Addr returns host:port.
+func (s *Server) Addr() string {
+	return fmt.Sprintf("127.0.0.1:%d", s.port)
+}
+
+// URL returns the address as redis://host:port.
+func (s *Server) URL() string {
+	return "redis://" + s.Addr()
+}
+
+// Client returns a client that the end of the test closes. It does not repeat
+// commands.
+func (s *Server) Client() *redis.Client {
+	s.t.Helper()
+	options, err := redis.ParseURL(s.URL())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	options.MaxRetries = -1
+	options.Password = s.password()
+	client := redis.NewClient(options)
+	s.t.Cleanup(func() { client.Close() })
+	return client
+}
+
+func (s *Server) password() string {
+	for i, arg := range s.args {
+		if arg == "--requirepass" && i+1 < len(s.args) {
+			return s.args[i+1]
+		}
+	}
+	return ""
+}
+
+// Restart starts the server again on the same port, empty, after Stop, Kill or
+// Reserve, and returns when it answers.
+func (s *Server) Restart() {
+	s.t.Helper()
+	if s.process != nil {
+		s.t.Fatal("redistest: Restart of a server that runs")
+	}
+	deadline := time.Now().Add(startTimeout)
+	for {
+		s.launch()
+		err := s.awaitAnswer(deadline)
+		if err == nil {
+			return
+		}
+		s.Kill()
+		// Another process may have taken the port for a moment.
+		if errors.Is(err, errExited) && time.Now().Before(deadline) {
+			time.Sleep(50 * time.Millisecond)
+			continue
+		}
+		s.t.Fatalf("redis-server on port %d: %v\n%s", s.port, err, s.log.String())
+	}
+}
+
+func (s *Server) launch() {
+	s.t.Helper()
+	args := []string{
+		"--port", fmt.Sprint(s.port), "--bind", "127.0.0.1", "--dir", s.dir,
+		"--save", "", "--appendonly", "no", "--daemonize", "no",
+	}
+	cmd := exec.Command("redis-server", append(args, s.args...)...)
+	cmd.Stdout, cmd.Stderr = &s.log, &s.log
+	// A test binary that is killed must not leave servers behind.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Start(); err != nil {
+		s.t.Fatalf("starting redis-server: %v", err)
+	}
+	exited := make(chan struct{})
+	go func() {
+		defer close(exited)
+		_ = cmd.Wait() // it is killed, so it always fails
+	}()
+	s.process, s.exited = cmd, exited
+}
+
+var errExited = errors.New("it ended at once")
+
+// awaitAnswer waits until the server answers PING, be it that it wants a password.
+func (s *Server) awaitAnswer(deadline time.Time) error {
+	err := errors.New("no answer")
+	for time.Now().Before(deadline) {
+		select {
+		case <-s.exited:
+			return errExited
+		default:
+		}
+		if err = ping(s.Addr()); err == nil {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return err
+}
+
+func ping(addr string) error {
+	conn, err := net.DialTimeout("tcp", addr, time.Second)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(2 * time.Second))
+	if _, err := conn.Write([]byte("PING\r\n")); err != nil {
+		return err
+	}
+	answer := make([]byte, 64)
+	n, err := conn.Read(answer)
+	if err != nil {
+		return err
+	}
+	if text := string(answer[:n]); !strings.HasPrefix(text, "+PONG") && !strings.HasPrefix(text, "-NOAUTH") {
+		return fmt.Errorf("PING was answered with %q", text)
+	}
+	return nil
+}
+
+// Stop ends the server as an operator would, with SIGTERM. It returns when the process
+// is gone.
+func (s *Server) Stop() {
+	s.end(syscall.SIGTERM)
+}
+
+// Kill ends the server as a crash would, with SIGKILL. It returns when the process is
+// gone.
+func (s *Server) Kill() {
+	s.end(syscall.SIGKILL)
+}
+
+func (s *Server) end(signal syscall.Signal) {
+	if s.process == nil {
+		return
+	}
+	_ = s.process.Process.Signal(signal) // it may have ended already
+	<-s.exited
+	s.process = nil
+}
+
+// Pause freezes the server with SIGSTOP: its connections stay open, and nothing
+// answers.
+func (s *Server) Pause() {
+	s.signal(syscall.SIGSTOP)
+}
+
+// Continue ends Pause.
+func (s *Server) Continue() {
+	s.signal(syscall.SIGCONT)
+}
+
+func (s *Server) signal(signal syscall.Signal) {
+	s.t.Helper()
+	if err := s.process.Process.Signal(signal); err != nil {
+		s.t.Fatalf("signalling redis-server: %v", err)
+	}
+}
+
+// Do runs one command and returns its reply, or fails the test.
+func (s *Server) Do(args ...any) any {
+	s.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	reply, err := s.Client().Do(ctx, args...).Result()
+	if err != nil && !errors.Is(err, redis.Nil) {
+		s.t.Fatalf("%v: %v", args, err)
+	}
+	return reply
+}
+
+// lockedBuffer takes the output of a process while a test reads it.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}
