@@ -275,13 +275,14 @@ func (k *keys) show(ctx context.Context, f *keyFollowing, w *keyWork) error {
 	k.mu.Lock()
 	round := f.round
 	k.mu.Unlock()
+	var tooMany error
 	if w.all {
 		err := k.addAll(ctx, f, w)
-		if errors.Is(err, ErrTooManyKeys) {
-			k.finish(f, round, err)
-			return nil
-		}
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrTooManyKeys):
+			tooMany = err
+			f.keepKnown(w)
+		case err != nil:
 			return err
 		}
 	}
@@ -299,9 +300,21 @@ func (k *keys) show(ctx context.Context, f *keyFollowing, w *keyWork) error {
 		return err
 	}
 	if w.all {
-		k.finish(f, round, nil)
+		k.finish(f, round, tooMany)
 	}
 	return nil
+}
+
+// keepKnown reduces the work on a glob that matches too many keys to those that were
+// delivered before it did. Whoever follows it since then is told that others are missing.
+func (f *keyFollowing) keepKnown(w *keyWork) {
+	clear(w.names)
+	for name := range f.values {
+		w.names[name] = struct{}{}
+	}
+	if len(w.names) > 0 {
+		f.sink.Gap(Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown})
+	}
 }
 
 // finish notes that the state of a round was delivered, or that it cannot be.

@@ -554,3 +554,25 @@ func TestRedisKey_WithoutConfigTheStartSaysInOneLineWhatToSet(t *testing.T) {
 	set.Do("SET", "k", "x")
 	w.last(t, "x")
 }
+
+// The bound holds for a glob that is followed already, too: past it, its subscribers must
+// not be left with values that are silently old.
+func TestRedisKey_GlobThatGrowsTooLargeWhileItIsFollowed(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	server.Do("SET", "g:0", "before")
+	w, f := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "g:*"})
+	transaction(t, server.Client(), func(tx redis.Pipeliner) {
+		tx.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub")
+		tx.Do(t.Context(), "EVAL", fmt.Sprintf("for i = 1, %d do redis.call('SET', 'g:' .. i, i) end return redis.call('SET', 'g:0', 'changed')", source.MaxKeys), 0)
+	})
+	soon(t, "the bound", func() bool { return errors.Is(f.Live(t.Context()), source.ErrTooManyKeys) })
+	server.Do("DEL", "g:1")
+	notes := w.until(t, "the changed value, or a gap", func(notes []note) bool {
+		return slices.ContainsFunc(notes, func(n note) bool { return n.gap != nil || n.value == "changed" })
+	})
+	if len(notes) == 0 {
+		t.Error("nothing was told")
+	}
+}
