@@ -114,8 +114,7 @@ func (s *shard) advance(c *conn, b *journal.Batch) {
 
 // write writes what the socket takes, and reports false if the connection has ended.
 func (s *shard) write(c *conn, b []byte) (n int, ok bool) {
-	// send(2) rather than write(2): it takes the shorter way through the kernel.
-	n, err := unix.SendmsgN(int(c.fd), b, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
+	n, err := send(c.fd, b)
 	switch err {
 	case nil:
 		c.sent = s.now
