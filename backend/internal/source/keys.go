@@ -127,7 +127,7 @@ func (r keyReceiver) confirmed(again bool) {
 		f.ready = make(chan struct{})
 	}
 	f.round++
-	k.todo(f).all = true
+	k.workFor(f).all = true
 }
 
 // message implements [receiver].
@@ -139,11 +139,11 @@ func (r keyReceiver) message(channel, _ string) {
 	k := r.f.owner
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.todo(r.f).names[name] = struct{}{}
+	k.workFor(r.f).names[name] = struct{}{}
 }
 
-// todo returns the work list of a topic, and has it done. It needs k.mu.
-func (k *keys) todo(f *keyFollowing) *keyWork {
+// workFor returns the work list of a topic, and has it done. It needs k.mu.
+func (k *keys) workFor(f *keyFollowing) *keyWork {
 	w := k.dirty[f]
 	if w == nil {
 		w = &keyWork{names: make(map[string]struct{})}
@@ -196,7 +196,7 @@ func (k *keys) sync(ctx context.Context, topic event.Topic) error {
 	k.mu.Lock()
 	for f := range k.following {
 		if f.topic == topic {
-			w := k.todo(f)
+			w := k.workFor(f)
 			w.names[topic.Name()] = struct{}{}
 			w.done = append(w.done, done)
 			k.mu.Unlock()
@@ -261,7 +261,7 @@ func (k *keys) putBack(f *keyFollowing, w *keyWork) {
 	if _, ok := k.following[f]; !ok {
 		return
 	}
-	again := k.todo(f)
+	again := k.workFor(f)
 	again.all = again.all || w.all
 	again.done = append(again.done, w.done...)
 	for name := range w.names {
