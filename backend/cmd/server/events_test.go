@@ -255,9 +255,10 @@ func TestEvents_CursorThatIsTooOldOrUnknownIsAGap(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--history-events=3")
 	s := g.subscribe("?channel=a")
-	g.publish("a", numbers(1, 10)...)
+	g.publish("a", "1")
 	first := s.next().id
 	s.disconnect()
+	g.publish("a", numbers(2, 10)...)
 
 	old := g.subscribe("?channel=a", "Last-Event-ID", first)
 	gap, f := old.gap()

@@ -114,16 +114,17 @@ func (s *shard) advance(c *conn, b *journal.Batch) {
 
 // write writes what the socket takes, and reports false if the connection has ended.
 func (s *shard) write(c *conn, b []byte) (n int, ok bool) {
-	n, err := send(c.fd, b)
-	switch err {
-	case nil:
+	n, errno := send(c.fd, b)
+	switch errno {
+	case 0:
 		c.sent = s.now
 		return n, true
 	case unix.EAGAIN, unix.EINTR:
 		return 0, true
+	default:
+		s.end(c, errGone)
+		return 0, false
 	}
-	s.end(c, errGone)
-	return 0, false
 }
 
 // park leaves a full connection alone until it is writable.
