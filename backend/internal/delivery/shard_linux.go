@@ -125,23 +125,27 @@ func (s *Server) handOver(c net.Conn, stream Stream, ended func(error)) error {
 	}
 	sh := s.shards[fd%len(s.shards)]
 	live := &conn{shard: sh, fd: int32(fd), stream: stream, ended: ended, sent: time.Now()}
-	if err := s.add(live); err != nil {
+	if err := sh.take(live); err != nil {
 		_ = unix.Close(fd)
 		return err
 	}
-	sh.mail.mu.Lock()
-	stopped := sh.mail.stopped
-	if !stopped {
-		sh.mail.joining = append(sh.mail.joining, live)
-	}
-	sh.mail.mu.Unlock()
-	if stopped {
-		s.remove(live)
-		_ = unix.Close(fd)
-		return ErrDraining
-	}
 	_ = c.Close() // the duplicate keeps the socket
 	sh.poke()
+	return nil
+}
+
+// take has a connection join, known to Drain only once it does, so that a word to close
+// never comes before.
+func (s *shard) take(c *conn) error {
+	s.mail.mu.Lock()
+	defer s.mail.mu.Unlock()
+	if s.mail.stopped {
+		return ErrDraining
+	}
+	if err := s.server.add(c); err != nil {
+		return err
+	}
+	s.mail.joining = append(s.mail.joining, c)
 	return nil
 }
 
