@@ -192,6 +192,33 @@ func TestFaults_SlowClientIsToldExactlyWhatItLost(t *testing.T) {
 	}
 }
 
+// The same with an interval, where the server has to look at every event of a glob.
+func TestFaults_SlowClientWithAnIntervalIsToldThatItLost(t *testing.T) {
+	t.Parallel()
+	g := start(t, "--history-events=16", "--write-timeout=1m")
+	transport := new(http.Transport)
+	defer transport.CloseIdleConnections()
+	resp, cancel := g.request(&http.Client{Transport: transport}, "?channel=a*&every=10ms")
+	const n = 240 // more than the sockets hold
+	payload := strings.Repeat("x", 100<<10)
+	for i := range n {
+		g.publish(fmt.Sprint("a", i), fmt.Sprint(i, " ", payload))
+	}
+	s := g.read(resp, cancel)
+	s.readOpen()
+	gaps, last := 0, ""
+	for !strings.HasPrefix(last, fmt.Sprint(n-1, " ")) {
+		f := s.next()
+		if f.name == "stream.gap" {
+			gaps++
+		}
+		last = f.data
+	}
+	if gaps == 0 {
+		t.Error("it lost events, and there was no gap")
+	}
+}
+
 func TestShutdown_SaysGoodbyeBetweenEvents(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {

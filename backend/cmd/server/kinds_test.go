@@ -315,33 +315,65 @@ func TestEvery_LetsThroughTheNewest(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
-		s := g.subscribe("?channel=a&channel=b&every=1m")
+		h2c := newH2C(t)
 		all := g.subscribe("?channel=a&channel=b")
-		g.publish("a", numbers(1, 50)...)
-		g.publish("b", numbers(1, 50)...)
+		long := []*stream{g.subscribe("?channel=a&channel=b&every=1m"), g.subscribeWith(h2c, "?channel=a&channel=b&every=1m")}
+		g.publish("a", "1")
+		g.publish("b", "1")
+		for _, s := range long {
+			got := []string{s.next().data, s.next().data} // the first of each at once
+			if !slices.Equal(got, []string{"1", "1"}) {
+				t.Errorf("over %s, the first events are %q", s.resp.Proto, got)
+			}
+		}
+		g.publish("a", numbers(2, 50)...)
+		g.publish("b", numbers(2, 50)...)
 		all.data(100)
-		got := []string{s.next().data, s.next().data} // the first of each at once
-		if !slices.Equal(got, []string{"1", "1"}) {
-			t.Errorf("the first events are %q", got)
+		short := []*stream{
+			g.subscribe("?channel=a&every=50ms"),
+			g.subscribe("?channel=a&channel=b&every=50ms"),
+			g.subscribeWith(h2c, "?channel=a&every=50ms"),
 		}
-		quick := g.subscribe("?channel=a&every=50ms")
 		g.publish("a", numbers(51, 100)...)
-		var last string
-		for last != "100" {
-			f := quick.next()
-			if f.name != "" {
-				t.Fatalf("skipping is no gap: %+v", f)
+		for _, s := range short {
+			for last := ""; last != "100"; {
+				f := s.next()
+				if f.name != "" {
+					t.Fatalf("over %s, skipping is no gap: %+v", s.resp.Proto, f)
+				}
+				last = f.data
 			}
-			last = f.data
 		}
-		select {
-		case f := <-s.frames:
-			if f.name != "stream.ping" {
-				t.Errorf("within the interval comes %+v", f)
+		for _, s := range long {
+			select {
+			case f := <-s.frames:
+				if f.name != "stream.ping" {
+					t.Errorf("over %s, within the interval comes %+v", s.resp.Proto, f)
+				}
+			default:
 			}
-		default:
 		}
 	})
+}
+
+// Who asks for one event now and then gets the newest, and no gap for those that the
+// journal gave up meanwhile.
+func TestEvery_NewestOfATopicOutlivesTheJournal(t *testing.T) {
+	t.Parallel()
+	g := start(t, "--history-events=4")
+	all := g.subscribe("?channel=a")
+	s := g.subscribe("?channel=a&every=1s")
+	for _, n := range numbers(1, 50) { // one by one, so that the other reader does not fall behind
+		g.publish("a", n)
+		all.next()
+	}
+	for last := ""; last != "50"; {
+		f := s.next()
+		if f.name != "" {
+			t.Fatalf("instead of the newest comes %+v", f)
+		}
+		last = f.data
+	}
 }
 
 // A cursor from one gateway works on every other one on the same Redis.

@@ -34,15 +34,22 @@ type Stream interface {
 	// its time. On an error the connection is closed: the client can do better elsewhere
 	// or later.
 	Next(ctx context.Context) (journal.Batch, error)
-	// Due returns when Next may have something although no waker was woken, the zero time
-	// if it will not.
-	Due() time.Time
-	// Live returns the journal and the position from which everything else can be read
-	// without Next, and whether that is so already. There is no journal if it never will be.
+	// Live returns the journal and the position from which everything else comes, and
+	// whether that is so already.
 	Live() (*journal.Journal, uint64, bool)
-	// FellBehind says that a client that was served without Next has come to a position,
-	// with its cursor, that the journal does not hold any more. Next goes on from there.
+	// Paced reports whether the client gets less than its journal holds. If so, a stream that
+	// is live is read with Take, else straight from the journal.
+	Paced() bool
+	// Take is Next for a stream that is live and paced. It does not block, and reports
+	// false where the client fell behind.
+	Take() (journal.Batch, bool)
+	// FellBehind says that the journal does not hold the client's place any more: the
+	// position to which it has come, with its cursor, where it was served without Take. Next
+	// goes on from there.
 	FellBehind(pos uint64, cursor []byte)
+	// Due returns when Next or Take may have something although no waker was woken, the zero
+	// time if they will not.
+	Due() time.Time
 	// Watch has w woken whenever Next may have something, until Unwatch.
 	Watch(w journal.Waker)
 	Unwatch(w journal.Waker)
@@ -122,7 +129,7 @@ func jittered(d time.Duration) time.Duration {
 // write timeout, or Drain reaches the connection. The header is w's. Serve may return
 // before that; done is called once in the end, with the reason.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request, stream Stream, done func(error)) {
-	if journal, _, _ := stream.Live(); journal != nil && s.takeable(r) {
+	if s.takeable(r) {
 		head := responseHead(w.Header())
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err == nil {

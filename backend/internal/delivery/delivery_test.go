@@ -125,6 +125,8 @@ func (f *fakeStream) Due() time.Time {
 }
 
 func (f *fakeStream) Live() (*journal.Journal, uint64, bool) { return nil, 0, false }
+func (f *fakeStream) Paced() bool                            { return false }
+func (f *fakeStream) Take() (journal.Batch, bool)            { return journal.Batch{}, false }
 func (f *fakeStream) FellBehind(uint64, []byte)              {}
 
 func (f *fakeStream) Watch(w journal.Waker) {

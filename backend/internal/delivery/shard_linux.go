@@ -33,6 +33,7 @@ type shard struct {
 	byFD   map[int32]*conn
 	groups map[*journal.Journal]*group
 	serial int32     // of the connection that was added last
+	alarms alarms
 	now    time.Time // when the present round began
 	read   []readBatch
 
@@ -69,6 +70,8 @@ type conn struct {
 	rest   []byte    // of a frame of which the socket took only a part
 	leaves error     // why it ends when rest has gone out, or nil
 	sent   time.Time // when something was taken last
+	due    time.Time // when the stream is to be asked again, or none
+	paced  bool      // the stream says what of the journal goes out
 	stream Stream
 	ended  func(error)
 }
@@ -124,7 +127,7 @@ func (s *Server) handOver(c net.Conn, stream Stream, ended func(error)) error {
 		return err
 	}
 	sh := s.shards[fd%len(s.shards)]
-	live := &conn{shard: sh, fd: int32(fd), stream: stream, ended: ended, sent: time.Now()}
+	live := &conn{shard: sh, fd: int32(fd), paced: stream.Paced(), stream: stream, ended: ended, sent: time.Now()}
 	if err := sh.take(live); err != nil {
 		_ = unix.Close(fd)
 		return err
@@ -216,6 +219,7 @@ func (s *shard) poke() {
 func (s *shard) run() {
 	look := time.NewTicker(s.lookInterval())
 	defer look.Stop()
+	defer s.alarms.stop()
 	for {
 		select {
 		case <-s.wake:
@@ -223,6 +227,8 @@ func (s *shard) run() {
 			if s.round() {
 				return
 			}
+		case s.now = <-s.alarms.next():
+			s.flushDue()
 		case s.now = <-look.C:
 			s.lookAfter()
 		}

@@ -8,10 +8,15 @@ import (
 	"sluice/internal/journal"
 )
 
-// sweep writes what a journal has to all connections that read it.
+// sweep writes what a journal has to all connections that read it. What comes meanwhile
+// goes to the rest of them at once, and to those before in the next round: so nobody
+// waits longer than one sweep takes.
 func (s *shard) sweep(g *group) {
 	s.read = s.read[:0]
 	for i := 0; i < len(g.conns); {
+		if g.grown.Load() {
+			s.read = s.read[:0]
+		}
 		c := g.conns[i]
 		if !c.full {
 			s.flush(c)
@@ -62,6 +67,12 @@ func (s *shard) flush(c *conn) {
 			s.end(c, c.leaves)
 			return
 		}
+		if c.paced {
+			if !s.takePaced(c) {
+				return
+			}
+			continue
+		}
 		b, ok := s.batch(c)
 		if !ok {
 			s.fellBehind(c)
@@ -86,6 +97,33 @@ func (s *shard) flush(c *conn) {
 		}
 		s.advance(c, &b.Batch)
 		more = !b.AtHead // what has come since is another round
+	}
+}
+
+// takePaced puts what a paced stream gives out now where it is written from, and reports
+// false if that is nothing.
+func (s *shard) takePaced(c *conn) bool {
+	b, ok := c.stream.Take()
+	switch {
+	case !ok:
+		s.fellBehind(c)
+		return false
+	case len(b.Bytes) == 0:
+		s.alarms.set(c, c.stream.Due())
+		return false
+	}
+	c.rest = b.Bytes
+	s.frames += b.Frames
+	s.bytes += len(b.Bytes)
+	return true
+}
+
+// flushDue writes to the connections whose time has come.
+func (s *shard) flushDue() {
+	for c := s.alarms.due(s.now); c != nil; c = s.alarms.due(s.now) {
+		if c.group != nil && !c.full {
+			s.flushAlone(c)
+		}
 	}
 }
 

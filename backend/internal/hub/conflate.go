@@ -105,3 +105,14 @@ func (c *conflation) due() time.Time {
 	}
 	return first
 }
+
+// rests returns until when no topic may send that has sent, the zero time if all may.
+func (c *conflation) rests() time.Time {
+	var last time.Time
+	for _, at := range c.sent {
+		if end := at.Add(c.every); end.After(last) {
+			last = end
+		}
+	}
+	return last
+}

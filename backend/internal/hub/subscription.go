@@ -138,7 +138,7 @@ func (s *Subscription) cursor() string {
 
 // qualifier returns what stands before the cursor in the ids of a topic.
 func (s *Subscription) qualifier(t event.Topic) string {
-	if s.bundle == nil && !s.topics[0].IsGlob() {
+	if s.single() {
 		return ""
 	}
 	return event.Qualifier(t)
@@ -169,14 +169,12 @@ func (s *Subscription) Next(ctx context.Context) (journal.Batch, error) {
 				return b, nil
 			}
 		case s.conflated != nil:
-			frames, ok := s.journal().Frames(s.pos, s.head(), pageFrames)
+			b, ok := s.Take()
 			if !ok {
 				s.fellBehind()
 				continue
 			}
-			if b := s.encode(frames); b.Frames > 0 || len(frames) == 0 {
-				return b, nil
-			}
+			return b, nil
 		default:
 			b, ok := s.journal().Read(s.pos)
 			if !ok {
@@ -192,21 +190,60 @@ func (s *Subscription) Next(ctx context.Context) (journal.Batch, error) {
 	}
 }
 
-// Live returns the journal and the position from which the rest can be read straight from
-// it, and whether there is nothing else to give out first. There is no journal if Next is
-// always needed.
+// Live returns the journal and the position from which the rest comes, and whether there
+// is nothing else to give out first.
 func (s *Subscription) Live() (*journal.Journal, uint64, bool) {
-	if s.conflated != nil {
-		return nil, 0, false
-	}
 	return s.journal(), s.pos, len(s.pending) == 0 && len(s.replays) == 0
 }
 
-// FellBehind says that the client has come to a position, with its cursor, that the
-// journal does not hold any more. Next gives out what follows.
+// Paced reports whether the subscription has an interval, so that what goes out of the
+// journal is what Take returns.
+func (s *Subscription) Paced() bool {
+	return s.conflated != nil
+}
+
+// Take is Next for a subscription that is live and paced. It reports false where the
+// journal does not hold the place any more, so that only Next can go on.
+func (s *Subscription) Take() (journal.Batch, bool) {
+	for {
+		frames, ok := s.unread()
+		if !ok {
+			return journal.Batch{}, false
+		}
+		if b := s.encode(frames); b.Frames > 0 || len(frames) == 0 {
+			return b, true
+		}
+	}
+}
+
+// unread returns what the journal has for conflation to look at, a page at a time. Of a
+// single topic that is its newest event and nothing else, and nothing while it may not
+// send: a subscriber that asks for one event a second costs no more when there are
+// thousands.
+func (s *Subscription) unread() ([]journal.Frame, bool) {
+	log := s.journal()
+	if !s.single() || log.GapBehind(s.pos) {
+		return log.Frames(s.pos, s.head(), pageFrames)
+	}
+	if time.Now().Before(s.conflated.rests()) {
+		return nil, true
+	}
+	return log.Newest(s.pos), true
+}
+
+// single reports whether all events are of one topic.
+func (s *Subscription) single() bool {
+	return s.bundle == nil && !s.topics[0].IsGlob()
+}
+
+// FellBehind says that the journal does not hold the client's place any more: the position
+// to which it has come, with its cursor, where it read the journal without Take. Next gives
+// out what follows.
 func (s *Subscription) FellBehind(pos uint64, cursor []byte) {
-	s.pos = pos
-	s.last = append(s.last[:0], cursor...)
+	if !s.Paced() {
+		s.pos = pos
+		s.last = append(s.last[:0], cursor...)
+	}
 	s.fellBehind()
 }
 
@@ -257,13 +294,17 @@ func appendFrames(dst []byte, frames []journal.Frame) []byte {
 	return dst
 }
 
-// Due returns when Next may have something although no Waker was woken, the zero time
-// if it will not.
+// Due returns when Next or Take may have something although no Waker was woken, the zero
+// time if they will not.
 func (s *Subscription) Due() time.Time {
-	if s.conflated == nil {
+	switch {
+	case s.conflated == nil:
 		return time.Time{}
+	case s.single() && s.pos < s.head():
+		return s.conflated.rests()
+	default:
+		return s.conflated.due()
 	}
-	return s.conflated.due()
 }
 
 func (s *Subscription) journal() *journal.Journal {
