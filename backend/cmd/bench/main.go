@@ -47,6 +47,7 @@ type flags struct {
 
 	Churn    time.Duration `help:"Mean time after which a subscriber drops its line and comes back at a random target; 0 for never."`
 	Slow     int           `help:"How many of the subscribers read slowly."`
+	HTTP2    bool          `name:"http2" help:"Subscribe over HTTP/2, with or without TLS, instead of HTTP/1.1."`
 	Storm    time.Duration `help:"Halfway, all leave at once, stay away at least this long and until the targets are ready, and come back at once; 0 for never."`
 	Patience time.Duration `default:"30s" help:"How long nothing may move before bench gives up waiting."`
 

@@ -51,8 +51,10 @@ type subscriber struct {
 
 func (b *bench) newSubscribers() []*subscriber {
 	turn := make(chan struct{}, connecting)
-	usual := sseclient.NewHTTP(sseclient.Transport{Source: sourceAddresses(b.flags)})
-	slow := sseclient.NewHTTP(sseclient.Transport{Source: sourceAddresses(b.flags), ReadBuffer: slowBuffer})
+	transport := sseclient.Transport{Source: sourceAddresses(b.flags), HTTP2: b.flags.HTTP2}
+	usual := sseclient.NewHTTP(transport)
+	transport.ReadBuffer = slowBuffer
+	slow := sseclient.NewHTTP(transport)
 	all := make([]*subscriber, b.flags.Subscribers)
 	for i := range all {
 		followed := b.publications

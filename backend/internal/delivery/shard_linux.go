@@ -32,7 +32,7 @@ type shard struct {
 	conns  []*conn // all of this shard
 	byFD   map[int32]*conn
 	groups map[*journal.Journal]*group
-	serial int32     // of the connection that was added last
+	serial int32 // of the connection that was added last
 	alarms alarms
 	now    time.Time // when the present round began
 	read   []readBatch

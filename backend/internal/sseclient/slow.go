@@ -29,9 +29,13 @@ type slowReader struct {
 func (s *slowReader) Read(p []byte) (int, error) {
 	select {
 	case <-s.hurry:
-		return s.r.Read(p)
 	case <-time.After(s.pause):
 	case <-s.ctx.Done():
 	}
-	return s.r.Read(p[:min(len(p), slowPiece)])
+	select {
+	case <-s.hurry: // it may have come together with the others
+		return s.r.Read(p)
+	default:
+		return s.r.Read(p[:min(len(p), slowPiece)])
+	}
 }

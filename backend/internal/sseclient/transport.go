@@ -2,7 +2,6 @@ package sseclient
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"net/http"
 	"time"
@@ -18,17 +17,23 @@ type Transport struct {
 	// ReadBuffer is the size of the sockets' receive buffers, 0 for the system's own. A
 	// small one lets a slow reader hold up the server soon.
 	ReadBuffer int
+	// HTTP2 has connections speak HTTP/2, also without TLS, instead of HTTP/1.1.
+	HTTP2 bool
 }
 
-// NewHTTP returns an HTTP client that opens a connection of its own for each request,
-// with HTTP/1.1, and has small buffers, so that there can be thousands.
+// NewHTTP returns an HTTP client that opens a connection of its own for each request, and
+// has small buffers, so that there can be thousands.
 func NewHTTP(t Transport) *http.Client {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(!t.HTTP2)
+	protocols.SetHTTP2(t.HTTP2)
+	protocols.SetUnencryptedHTTP2(t.HTTP2)
 	return &http.Client{Transport: &http.Transport{
 		Proxy:             http.ProxyFromEnvironment,
 		DialContext:       t.dial,
 		DisableKeepAlives: true,
 		WriteBufferSize:   1 << 10,
-		TLSNextProto:      map[string]func(string, *tls.Conn) http.RoundTripper{},
+		Protocols:         protocols,
 	}}
 }
 

@@ -1,0 +1,38 @@
+package delivery
+
+import (
+	"testing"
+	"time"
+)
+
+func TestAlarms_ComeUpOnceInTheOrderOfTheirTimes(t *testing.T) {
+	t.Parallel()
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	at := func(n int) time.Time { return start.Add(time.Duration(n) * time.Second) }
+	a, b, c := new(conn), new(conn), new(conn)
+	var all alarms
+	all.set(a, at(3))
+	all.set(b, at(2))
+	all.set(c, time.Time{}) // never
+	all.set(b, at(9))       // no later than it was
+	all.set(a, at(1))       // but sooner
+	for _, step := range []struct {
+		now  int
+		want []*conn
+	}{{0, nil}, {1, []*conn{a}}, {2, []*conn{b}}, {9, nil}} {
+		var got []*conn
+		for c := all.due(at(step.now)); c != nil; c = all.due(at(step.now)) {
+			got = append(got, c)
+		}
+		if len(got) != len(step.want) || len(got) > 0 && got[0] != step.want[0] {
+			t.Errorf("after %d s come up %v, want %v", step.now, got, step.want)
+		}
+	}
+	if all.next() != nil {
+		t.Error("something is due after all have come up")
+	}
+	all.set(a, at(10))
+	if all.due(at(10)) != a {
+		t.Error("one that has come up does not come up again")
+	}
+}
