@@ -120,7 +120,7 @@ func (t Topic) String() string {
 
 // IsGlob reports whether the topic stands for more than one name.
 func (t Topic) IsGlob() bool {
-	return CompileGlob(t.Pattern).isGlob()
+	return strings.ContainsAny(t.Pattern, globMeta) && CompileGlob(t.Pattern).isGlob()
 }
 
 // Name returns the name that a literal topic stands for, escapes removed.

@@ -57,14 +57,14 @@ func (c *channelPlaces) begin(source.ID) {
 	c.broken = c.began
 }
 
-func (c *channelPlaces) event(e event.Event, number uint64) string {
+func (c *channelPlaces) event(dst []byte, e event.Event, number uint64) []byte {
 	c.noteMark(number)
 	c.count++
 	cursor := journal.Cursor{Epoch: c.epoch, Pos: number + 1}
 	if ordinalOf(c.mark) > c.broken {
 		cursor.Mark, cursor.Count, cursor.Check = c.mark.Token, c.count, journal.Check(e.Type, e.Data)
 	}
-	return cursor.String()
+	return cursor.AppendTo(dst)
 }
 
 func (c *channelPlaces) gap(_ source.Gap, number, next uint64) string {
@@ -113,7 +113,7 @@ func (c *channelPlaces) resume(text string) place {
 		return c.feed.unknown()
 	}
 	p := c.feed.atNumber(pos, text)
-	if head, _ := c.feed.log.Head(); p.gap == nil && pos < head && cursor.Mark != "" {
+	if p.gap == nil && pos < c.feed.log.Next() && cursor.Mark != "" {
 		// The mark may be one that this journal's own cursor of the place does not have.
 		cursor.Epoch, cursor.Pos = c.epoch, pos
 		p.cursor, p.before = cursor.String(), cursor.String()
@@ -123,7 +123,7 @@ func (c *channelPlaces) resume(text string) place {
 
 // find returns the number of the event behind a cursor.
 func (c *channelPlaces) find(cursor journal.Cursor) (pos uint64, ok bool) {
-	head, _ := c.feed.log.Head()
+	head := c.feed.log.Next()
 	if cursor.Epoch == c.epoch {
 		return cursor.Pos, cursor.Pos <= head
 	}
@@ -147,8 +147,7 @@ func (c *channelPlaces) findMark(token string) (pos uint64, ok bool) {
 	if i < len(c.index) {
 		return c.index[i].pos, true
 	}
-	head, _ := c.feed.log.Head()
-	return head, true
+	return c.feed.log.Next(), true
 }
 
 // checks reports whether the event before a position is the one that a cursor saw
@@ -171,6 +170,5 @@ func (c *channelPlaces) behind(text string) bool {
 		return true
 	}
 	start, ok := c.findMark(cursor.Mark)
-	head, _ := c.feed.log.Head()
-	return ok && start+cursor.Count > head
+	return ok && start+cursor.Count > c.feed.log.Next()
 }

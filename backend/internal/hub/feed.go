@@ -25,7 +25,8 @@ type feed struct {
 	mu      sync.Mutex
 	places  places
 	bundles []*bundle
-	body    []byte // scratch
+	body    []byte // scratch, like cursor
+	cursor  []byte
 }
 
 // places is what differs between the kinds of topics: how a place among the events is
@@ -33,8 +34,8 @@ type feed struct {
 type places interface {
 	// begin takes up the topic.
 	begin(after source.ID)
-	// event returns the cursor behind an event that will have that number.
-	event(e event.Event, number uint64) string
+	// event appends the cursor behind an event that will have that number.
+	event(dst []byte, e event.Event, number uint64) []byte
 	// gap returns the cursor behind a gap that will have that number, and the next.
 	gap(g source.Gap, number, next uint64) string
 	// head returns the cursor of the present head.
@@ -88,8 +89,8 @@ func (f *feed) Event(e event.Event) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.body = event.AppendBody(f.body[:0], e.Type, e.Data)
-	number, _ := f.log.Head()
-	f.append(e.Topic, journal.Frame{Cursor: []byte(f.places.event(e, number)), Body: f.body})
+	f.cursor = f.places.event(f.cursor[:0], e, f.log.Next())
+	f.append(e.Topic, journal.Frame{Cursor: f.cursor, Body: f.body})
 	if cap(f.body) > keepScratch {
 		f.body = nil
 	}
@@ -102,7 +103,7 @@ func (f *feed) Gap(g source.Gap) {
 	defer f.mu.Unlock()
 	frame := journal.Frame{Lost: g.Lost}
 	frame.Body = event.AppendGapBody(nil, event.Gap{Topic: f.topic, Reason: g.Reason, Lost: g.Lost})
-	number, _ := f.log.Head()
+	number := f.log.Next()
 	frame.Cursor = []byte(f.places.gap(g, number, number+frame.Span()))
 	f.append(f.topic, frame)
 }
@@ -125,7 +126,7 @@ func (f *feed) append(origin event.Topic, frame journal.Frame) {
 // unknown returns the place of a client whose cursor says nothing: a gap, and then what
 // comes from now on.
 func (f *feed) unknown() place {
-	pos, _ := f.log.Head()
+	pos := f.log.Next()
 	gap := event.Gap{Topic: f.topic, Reason: event.UnknownCursor, Lost: event.LostUnknown}
 	return place{pos: pos, cursor: f.places.head(), before: lostCursor, gap: &gap}
 }
@@ -138,7 +139,7 @@ func (f *feed) atNumber(pos uint64, cursor string) place {
 		gap := event.Gap{Topic: f.topic, Reason: event.HistoryExpired, Lost: lost}
 		return place{pos: tail, cursor: tailCursor, before: cursor, gap: &gap}
 	}
-	if head, _ := f.log.Head(); pos == head {
+	if pos == f.log.Next() {
 		cursor = f.places.head()
 	} else {
 		cursor = f.log.CursorAt(pos)

@@ -44,7 +44,7 @@ func newKeyPlaces(f *feed) *keyPlaces {
 
 func (k *keyPlaces) begin(source.ID) {}
 
-func (k *keyPlaces) event(e event.Event, number uint64) string {
+func (k *keyPlaces) event(dst []byte, e event.Event, number uint64) []byte {
 	name := e.Topic.Pattern
 	cursor := k.numbered(number + 1)
 	if !k.feed.topic.IsGlob() {
@@ -65,7 +65,7 @@ func (k *keyPlaces) event(e event.Event, number uint64) string {
 	if k.deleted > maxDeleted {
 		k.forgetDeletions(number + 1)
 	}
-	return cursor
+	return append(dst, cursor...)
 }
 
 // forgetDeletions drops all deletions, whose numbers are below the given one.
@@ -90,8 +90,7 @@ func (k *keyPlaces) head() string {
 	if !k.feed.topic.IsGlob() {
 		return k.values[k.feed.topic.Pattern].cursor
 	}
-	pos, _ := k.feed.log.Head()
-	return k.numbered(pos)
+	return k.numbered(k.feed.log.Next())
 }
 
 func (k *keyPlaces) fresh(int) place {
@@ -106,7 +105,7 @@ func (k *keyPlaces) resume(cursor string) place {
 		return k.resumeValue(cursor)
 	}
 	c, ok := journal.ParseCursor(cursor)
-	pos, _ := k.feed.log.Head()
+	pos := k.feed.log.Next()
 	if ok && c.Epoch == k.epoch && c.Pos <= pos && (c.Pos == 0 || c.Pos >= k.forgotten) {
 		return k.changedSince(c.Pos, k.numbered(c.Pos))
 	}
@@ -125,7 +124,7 @@ func (k *keyPlaces) afterGap(cursor string) place {
 func (k *keyPlaces) resumeValue(cursor string) place {
 	switch {
 	case cursor == k.head():
-		pos, _ := k.feed.log.Head()
+		pos := k.feed.log.Next()
 		return place{pos: pos, cursor: cursor, before: cursor}
 	case cursor == nothing, journal.IsSumCursor(cursor):
 		return k.changedSince(0, cursor)
@@ -142,7 +141,7 @@ func (k *keyPlaces) changed(cursor string) bool {
 // changedSince returns the place at the head, with what changed from a number on as a
 // replay.
 func (k *keyPlaces) changedSince(number uint64, cursor string) place {
-	head, _ := k.feed.log.Head()
+	head := k.feed.log.Next()
 	p := place{pos: head, cursor: cursor, before: cursor}
 	var names []string
 	for name, v := range k.values {

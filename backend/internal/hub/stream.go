@@ -27,9 +27,9 @@ func (s *streamPlaces) begin(after source.ID) {
 	s.feed.log.Rebase(after.String())
 }
 
-func (s *streamPlaces) event(e event.Event, _ uint64) string {
+func (s *streamPlaces) event(dst []byte, e event.Event, _ uint64) []byte {
 	s.last, _ = source.ParseID(e.ID)
-	return e.ID
+	return append(dst, e.ID...)
 }
 
 func (s *streamPlaces) gap(g source.Gap, number, _ uint64) string {
@@ -60,7 +60,7 @@ func (s *streamPlaces) tail() (pos uint64, after source.ID) {
 
 func (s *streamPlaces) fresh(last int) place {
 	pos, cursor := s.feed.log.Back(last)
-	if head, _ := s.feed.log.Head(); pos == head {
+	if pos == s.feed.log.Next() {
 		cursor = s.head()
 	}
 	return place{pos: pos, cursor: cursor, before: cursor}
@@ -89,7 +89,7 @@ func (s *streamPlaces) resume(cursor string) place {
 // find returns the position behind the frame that has exactly that id. Those of the
 // newest era come first: an id of an earlier one may be in it once more.
 func (s *streamPlaces) find(id source.ID) (pos uint64, ok bool) {
-	head, _ := s.feed.log.Head()
+	head := s.feed.log.Next()
 	tail, tailCursor := s.feed.log.Tail()
 	cursor := id.String()
 	if pos = s.search(id); pos > max(tail, s.era) && s.feed.log.CursorAt(pos) == cursor {

@@ -119,9 +119,9 @@ func (s *Subscription) seek(locate func(*feed) place) (before, gaps []byte) {
 		s.pos = places[0].pos
 		return before, gaps
 	}
-	s.pos, _ = s.bundle.log.Head()
+	s.pos = s.bundle.log.Next()
 	for i, f := range s.feeds {
-		if head, _ := f.log.Head(); places[i].pos < head {
+		if head := f.log.Next(); places[i].pos < head {
 			s.replays = append(s.replays, feedReplay{i, &journalReplay{f, places[i].pos, head}})
 		}
 	}
@@ -223,7 +223,7 @@ func (s *Subscription) Take() (journal.Batch, bool) {
 func (s *Subscription) unread() ([]journal.Frame, bool) {
 	log := s.journal()
 	if !s.single() || log.GapBehind(s.pos) {
-		return log.Frames(s.pos, s.head(), pageFrames)
+		return log.Frames(s.pos, log.Next(), pageFrames)
 	}
 	if time.Now().Before(s.conflated.rests()) {
 		return nil, true
@@ -300,7 +300,7 @@ func (s *Subscription) Due() time.Time {
 	switch {
 	case s.conflated == nil:
 		return time.Time{}
-	case s.single() && s.pos < s.head():
+	case s.single() && s.pos < s.journal().Next():
 		return s.conflated.rests()
 	default:
 		return s.conflated.due()
@@ -312,11 +312,6 @@ func (s *Subscription) journal() *journal.Journal {
 		return s.bundle.log
 	}
 	return s.feeds[0].log
-}
-
-func (s *Subscription) head() uint64 {
-	head, _ := s.journal().Head()
-	return head
 }
 
 // Watch has w woken whenever Next may have something, until Unwatch.

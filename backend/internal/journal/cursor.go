@@ -35,20 +35,31 @@ type Cursor struct {
 // they are empty.
 const separator = "."
 
-// String returns the cursor's text: printable ASCII without @, "," or "=".
-func (c Cursor) String() string {
-	text := encode(uint64(c.Epoch)) + separator + strconv.FormatUint(c.Pos, 36)
+// AppendTo appends the cursor's text: printable ASCII without @, "," or "=".
+func (c Cursor) AppendTo(dst []byte) []byte {
+	dst = appendNumber(dst, uint64(c.Epoch))
+	dst = append(dst, separator...)
+	dst = strconv.AppendUint(dst, c.Pos, 36)
 	if c.Mark == "" {
-		return text
+		return dst
 	}
-	text += separator + c.Mark + separator + strconv.FormatUint(c.Count, 36)
+	dst = append(dst, separator...)
+	dst = append(dst, c.Mark...)
+	dst = append(dst, separator...)
+	dst = strconv.AppendUint(dst, c.Count, 36)
 	if c.Count > 0 {
-		text += separator + c.Check
+		dst = append(dst, separator...)
+		dst = append(dst, c.Check...)
 	}
-	return text
+	return dst
 }
 
-// ParseCursor reads what String wrote.
+// String returns what AppendTo appends.
+func (c Cursor) String() string {
+	return string(c.AppendTo(nil))
+}
+
+// ParseCursor reads what AppendTo wrote.
 func ParseCursor(s string) (c Cursor, ok bool) {
 	if strings.ContainsFunc(s, notInCursor) {
 		return Cursor{}, false
@@ -57,7 +68,7 @@ func ParseCursor(s string) (c Cursor, ok bool) {
 	if len(parts) < 2 || len(parts) == 3 || len(parts) > 5 {
 		return Cursor{}, false
 	}
-	epoch, ok := decode(parts[0])
+	epoch, ok := parseNumber(parts[0])
 	if !ok {
 		return Cursor{}, false
 	}
@@ -107,13 +118,13 @@ func Sum(eventType string, data []byte) uint64 {
 	return d.Sum64()
 }
 
-func encode(n uint64) string {
+func appendNumber(dst []byte, n uint64) []byte {
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], n)
-	return base64.RawURLEncoding.EncodeToString(b[:])
+	return base64.RawURLEncoding.AppendEncode(dst, b[:])
 }
 
-func decode(s string) (uint64, bool) {
+func parseNumber(s string) (uint64, bool) {
 	if strings.ContainsFunc(s, notInCursor) { // the decoder would pass over line breaks
 		return 0, false
 	}
@@ -127,11 +138,11 @@ func decode(s string) (uint64, bool) {
 // SumCursor returns the cursor of a value, for topics that have no history: the place of
 // a client that has that value.
 func SumCursor(eventType string, data []byte) string {
-	return encode(Sum(eventType, data))
+	return string(appendNumber(nil, Sum(eventType, data)))
 }
 
 // IsSumCursor reports whether a text is a cursor that SumCursor may have made.
 func IsSumCursor(s string) bool {
-	_, ok := decode(s)
+	_, ok := parseNumber(s)
 	return ok
 }

@@ -82,6 +82,13 @@ func (j *Journal) Head() (uint64, string) {
 	return j.head, j.cursorAt(j.head)
 }
 
+// Next returns the number of the next event, which is the position of the head.
+func (j *Journal) Next() uint64 {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return j.head
+}
+
 // Tail returns the position of the oldest event held, and its cursor.
 func (j *Journal) Tail() (uint64, string) {
 	j.mu.RLock()
