@@ -10,6 +10,11 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 NODE_MODULES := frontend/node_modules/.package-lock.json
 WEB := frontend/dist/index.html
 
+TUTORIAL := backend/cmd/bench/testdata/tutorial
+BENCH_COUNT ?= 1
+BENCH_TIME ?= 200ms
+BENCH_FLAGS ?= --rounds 1
+
 .PHONY: help
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' Makefile
@@ -54,6 +59,7 @@ test: test-backend test-frontend test-browser test-compose ## Run all tests
 .PHONY: test-backend
 test-backend: test-programs ## Run the Go tests
 	cd backend && go test -race -shuffle=on ./...
+	cd backend && go test -run '^TestBudget_' ./internal/delivery ./internal/event ./internal/hub ./internal/journal
 
 .PHONY: test-frontend
 test-frontend: $(NODE_MODULES) ## Run the tests of the app's parts
@@ -80,9 +86,19 @@ test-programs:
 	fi; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
 
-.PHONY: bench
-bench: ## Run the Go benchmarks
-	cd backend && go test -run '^$$' -bench . -benchmem ./...
+# The output of the first is what benchstat reads. More and longer measurements:
+#   make bench BENCH_COUNT=10 BENCH_FLAGS=--full
+.PHONY: bench bench-go bench-compare
+bench: bench-go bench-compare ## Run the Go benchmarks, and compare the server with others
+bench-go:
+	cd backend && go test -run '^$$' -bench . -benchmem -benchtime $(BENCH_TIME) -count $(BENCH_COUNT) ./internal/...
+bench-compare: server $(TUTORIAL)/node_modules/.package-lock.json
+	@cd backend && go build -o bin/baselines/gin ./cmd/bench/testdata/gin
+	@backend/bin/bench compare $(BENCH_FLAGS) sluice=backend/bin/server gin=backend/bin/baselines/gin 'tutorial=node $(TUTORIAL)/server.js'
+
+$(TUTORIAL)/node_modules/.package-lock.json: $(TUTORIAL)/package-lock.json
+	cd $(TUTORIAL) && npm ci --no-audit --no-fund
+	@touch $@
 
 .PHONY: lint
 lint: $(NODE_MODULES) ## Check style, types and the arrows between packages

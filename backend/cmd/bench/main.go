@@ -1,6 +1,7 @@
 // Command bench measures a deployment of Sluice and audits it: it opens subscribers,
 // publishes numbered messages, and checks that each subscriber got each of them once
-// and in order, except where a gap was announced.
+// and in order, except where a gap was announced. Further commands start servers
+// themselves, and measure what they need.
 package main
 
 import (
@@ -16,6 +17,8 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"sluice/cmd/bench/internal/compare"
+	"sluice/cmd/bench/internal/crowd"
 	"sluice/internal/config"
 	"sluice/internal/event"
 )
@@ -33,6 +36,16 @@ const (
 	maxSize    = 1 << 20 // of a message; a publish over HTTP takes no more
 )
 
+// cli is the command line.
+type cli struct {
+	Audit   flags           `cmd:"" default:"withargs" help:"Load a deployment and audit what its subscribers get (the default)."`
+	Compare compare.Command `cmd:"" help:"Compare what servers need for the same load."`
+	Topics  compare.Topics  `cmd:"" help:"Compare one topic for all subscribers with a topic for each."`
+	Crowd   crowd.Command   `cmd:"" help:"Measure what very many idle subscribers need."`
+	Members crowd.Members   `cmd:"" hidden:"" help:"The subscribers of one process of a crowd."`
+}
+
+// flags are those of the audit.
 type flags struct {
 	Targets     []string `name:"target" default:"http://localhost:4000" placeholder:"URL" help:"Gateway to subscribe at; may be repeated."`
 	RedisURL    string   `default:"redis://127.0.0.1:6379" env:"REDIS_URL" placeholder:"URL" help:"Redis to publish to."`
@@ -103,36 +116,57 @@ func main() {
 }
 
 // run is the whole program; it returns the exit status. A first SIGINT or SIGTERM ends
-// the publishing early, a second one the program.
+// the publishing of an audit early, and everything else; a second one the program.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	var f flags
-	parser := kong.Must(&f,
+	var c cli
+	parser := kong.Must(&c,
 		kong.Name(progName),
-		kong.Description("Measures a deployment of Sluice and audits what its subscribers get. The exit status is 1 if the promise was broken."),
+		kong.Description("Measures a deployment of Sluice and audits what its subscribers get. The exit status of an audit is 1 if the promise was broken."),
 		kong.Writers(stdout, stderr),
 	)
-	if _, err := parser.Parse(args); err != nil {
+	command, err := parser.Parse(args)
+	if err != nil {
 		fmt.Fprintf(stderr, "%s: error: %v\n", progName, err)
 		return couldNot
 	}
 	early, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(early, stop)()
-	result, err := measure(ctx, early, f, stderr)
+	status := kept
+	switch command.Selected().Name {
+	case "compare":
+		err = c.Compare.Run(early, stdout, stderr)
+	case "topics":
+		err = c.Topics.Run(early, stdout, stderr)
+	case "crowd":
+		err = c.Crowd.Run(early, stdout, stderr)
+	case "members":
+		err = c.Members.Run(early, os.Stdin, stdout)
+	default:
+		status, err = runAudit(ctx, early, c.Audit, stdout, stderr)
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: error: %v\n", progName, err)
 		return couldNot
+	}
+	return status
+}
+
+// runAudit measures and prints the result; early ends the publishing.
+func runAudit(ctx, early context.Context, f flags, stdout, stderr io.Writer) (status int, err error) {
+	result, err := measure(ctx, early, f, stderr)
+	if err != nil {
+		return couldNot, err
 	}
 	show := result.printTable
 	if f.JSON {
 		show = result.printJSON
 	}
 	if err := show(stdout); err != nil {
-		fmt.Fprintf(stderr, "%s: error: %v\n", progName, err)
-		return couldNot
+		return couldNot, err
 	}
 	if !result.Kept {
-		return broken
+		return broken, nil
 	}
-	return kept
+	return kept, nil
 }

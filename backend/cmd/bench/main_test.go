@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -22,6 +23,9 @@ import (
 var serverPath string
 
 func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "members" { // a crowd starts this program again
+		os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
+	}
 	os.Exit(testMain(m))
 }
 

@@ -161,14 +161,6 @@ func TestAppendBody_LeavesThePayloadAsItIs(t *testing.T) {
 	}
 }
 
-func TestAppendBody_AllocatesNothingForPlainText(t *testing.T) {
-	payload := []byte(`{"time":"2026-03-01T12:00:00.000Z","value":7}` + "\nsecond line")
-	buf := make([]byte, 0, 1024)
-	if n := testing.AllocsPerRun(100, func() { buf = event.AppendBody(buf[:0], "tick", payload) }); n > 0 {
-		t.Errorf("%v allocations", n)
-	}
-}
-
 func FuzzAppendBody_ArrivesAsSent(f *testing.F) {
 	for _, seed := range []string{"", "x", "a\nb", "a\r\nb\r", "id: 1\n\nevent: x", " leading", "\ufeff", "\x00", "\xff\xfe", "\n", "\u2028", ":", "data", "data:"} {
 		f.Add("", []byte(seed), "c-1")

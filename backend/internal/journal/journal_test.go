@@ -509,35 +509,6 @@ func TestJournal_PositionsAgreeWhileItGrows(t *testing.T) {
 	running.Wait()
 }
 
-func TestJournal_ReadAllocatesNothing(t *testing.T) {
-	j := newFilled(roomy, 1000)
-	if n := testing.AllocsPerRun(100, func() {
-		for pos := uint64(journal.First); ; {
-			b, _ := j.Read(pos)
-			if b.Frames == 0 {
-				return
-			}
-			pos = b.Next
-		}
-	}); n > 0 {
-		t.Errorf("%v allocations to read 1000 events", n)
-	}
-}
-
-func TestJournal_AppendAllocatesOnlyForSegments(t *testing.T) {
-	j := newFilled(journal.Limits{Events: 4096, Bytes: 4 << 20}, 10_000)
-	f := frame(1, strings.Repeat("x", 100))
-	const perRun = 1000
-	n := testing.AllocsPerRun(20, func() {
-		for range perRun {
-			j.Append(f)
-		}
-	})
-	if n > perRun/10 {
-		t.Errorf("%v allocations to append %d events", n, perRun)
-	}
-}
-
 func BenchmarkJournal_Append(b *testing.B) {
 	for _, watchers := range []int{0, 1, 1000} {
 		for _, size := range []int{64, 1024} {

@@ -1,0 +1,28 @@
+//go:build !linux
+
+package load
+
+import "errors"
+
+// Readers exists on Linux only.
+type Readers struct{}
+
+// NewReaders returns an error.
+func NewReaders() (*Readers, error) {
+	return nil, errors.New("loads are made on Linux only")
+}
+
+// Close does nothing.
+func (*Readers) Close() {}
+
+// Reset returns nothing.
+func (*Readers) Reset() Tally { return Tally{} }
+
+// Messages returns 0.
+func (*Readers) Messages() int64 { return 0 }
+
+// Count returns 0.
+func (*Readers) Count() int { return 0 }
+
+func (*Readers) opened() (int, error) { return 0, errors.ErrUnsupported }
+func (*Readers) dial(Target) error    { return errors.ErrUnsupported }

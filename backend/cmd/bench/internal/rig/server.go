@@ -1,0 +1,74 @@
+package rig
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// Server is a running server of event streams.
+type Server struct {
+	*Process
+	events string // its address of events
+}
+
+// Channel is the Redis channel that every server follows.
+const Channel = "updates"
+
+// StartServer starts a program that serves the events of [Channel], and returns when it
+// does. It gets the port and the Redis in the variables PORT and REDIS_URL; those of
+// Sluice are set too.
+func StartServer(ctx context.Context, name, line, redisURL string, env ...string) (*Server, error) {
+	port, err := FreePort()
+	if err != nil {
+		return nil, err
+	}
+	addr := fmt.Sprintf("127.0.0.1:%d", port)
+	process, err := Start(ctx, name, line, append([]string{
+		fmt.Sprintf("PORT=%d", port), "REDIS_URL=" + redisURL,
+		"SLUICE_ADDR=" + addr, "SLUICE_ADMIN_ADDR=127.0.0.1:0", "SLUICE_ALLOW_SUBSCRIBE=channel:*",
+		"GIN_MODE=release", "NODE_ENV=production",
+	}, env...)...)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{process, "http://" + addr + "/events"}
+	if err := process.Await(ctx, s.serves); err != nil {
+		process.Stop()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Events returns the address of the events of a channel, or of those that the server
+// gives to who names none.
+func (s *Server) Events(channel string) string {
+	if channel == Channel {
+		return s.events
+	}
+	return s.events + "?channel=" + channel
+}
+
+// answerWithin bounds one try to get an answer.
+const answerWithin = 2 * time.Second
+
+func (s *Server) serves(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.events, nil)
+	if err != nil {
+		return err
+	}
+	request.Header.Set("Accept", "text/plain") // so that one that is not ready says so
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return errors.New(response.Status)
+	}
+	return nil
+}

@@ -1,0 +1,142 @@
+package delivery_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sluice/internal/delivery"
+	"sluice/internal/journal"
+)
+
+// loopback is a server that delivers one journal to clients over real sockets.
+type loopback struct {
+	journal *journal.Journal
+	clients []*bufio.Reader
+	frame   journal.Frame
+	event   []byte // room for one, as it goes over the wire
+}
+
+// newLoopback returns a server whose clients are all live.
+func newLoopback(tb testing.TB, clients int) *loopback {
+	tb.Helper()
+	const cursor = "00000001"
+	l := &loopback{
+		journal: journal.New(journal.Limits{Events: 4096, Bytes: 4 << 20}, cursor),
+		frame:   journal.Frame{Cursor: []byte(cursor), Body: []byte("data: " + strings.Repeat("x", 200) + "\n\n")},
+	}
+	l.event = make([]byte, len("id: ")+len(cursor)+len("\n")+len(l.frame.Body))
+	server := delivery.New(delivery.Options{Heartbeat: time.Hour, WriteTimeout: time.Minute, Retry: time.Second}, new(counts))
+	tb.Cleanup(server.Close)
+
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var ended sync.WaitGroup
+	ended.Add(clients)
+	public := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		server.Serve(w, r, &liveStream{journal: l.journal}, func(error) { ended.Done() })
+	})}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = public.Serve(&delivery.Listener{Listener: inner, WriteTimeout: time.Minute}) // until it is closed
+	}()
+	tb.Cleanup(func() {
+		public.Close()
+		<-served
+		server.Close()
+		ended.Wait()
+	})
+	for range clients {
+		conn, err := net.Dial("tcp", inner.Addr().String())
+		if err != nil {
+			tb.Fatal(err)
+		}
+		tb.Cleanup(func() { conn.Close() })
+		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+			tb.Fatal(err)
+		}
+		l.clients = append(l.clients, bufio.NewReaderSize(conn, 16<<10))
+	}
+	l.journal.Append(l.frame) // those that join later read it too
+	for _, client := range l.clients {
+		readUntil(tb, client, l.frame.Body)
+	}
+	return l
+}
+
+// readUntil reads up to the end of a text.
+func readUntil(tb testing.TB, r *bufio.Reader, end []byte) {
+	tb.Helper()
+	for read := []byte(nil); !bytes.HasSuffix(read, end); {
+		c, err := r.ReadByte()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		read = append(read, c)
+	}
+}
+
+// deliver appends events and returns when every client has them.
+func (l *loopback) deliver(tb testing.TB, events int) {
+	for range events {
+		l.journal.Append(l.frame)
+	}
+	for _, client := range l.clients {
+		for range events {
+			if _, err := io.ReadFull(client, l.event); err != nil {
+				tb.Fatal(err)
+			}
+		}
+	}
+}
+
+// liveStream has a greeting to give out, and then nothing but a journal.
+type liveStream struct {
+	journal *journal.Journal
+	greeted bool
+}
+
+func (s *liveStream) Next(context.Context) (journal.Batch, error) {
+	if s.greeted {
+		return journal.Batch{}, nil
+	}
+	s.greeted = true
+	return journal.Batch{Bytes: []byte("event: stream.open\ndata: {}\n\n")}, nil
+}
+
+func (s *liveStream) Live() (*journal.Journal, uint64, bool) {
+	return s.journal, journal.First, s.greeted
+}
+
+func (s *liveStream) Paced() bool                 { return false }
+func (s *liveStream) Take() (journal.Batch, bool) { return journal.Batch{}, true }
+func (s *liveStream) FellBehind(uint64, []byte)   {}
+func (s *liveStream) Due() time.Time              { return time.Time{} }
+func (s *liveStream) Watch(journal.Waker)         {}
+func (s *liveStream) Unwatch(journal.Waker)       {}
+
+func BenchmarkDelivery_Sweep(b *testing.B) {
+	for _, subs := range []int{1, 100, 1000} {
+		for _, events := range []int{1, 10} {
+			b.Run(fmt.Sprintf("subs=%d/events=%d", subs, events), func(b *testing.B) {
+				l := newLoopback(b, subs)
+				b.SetBytes(int64(subs * events * len(l.event)))
+				b.ReportAllocs()
+				for b.Loop() {
+					l.deliver(b, events)
+				}
+			})
+		}
+	}
+}

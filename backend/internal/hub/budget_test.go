@@ -1,0 +1,59 @@
+//go:build !race
+
+package hub_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"sluice/internal/event"
+	"sluice/internal/hub"
+	"sluice/internal/journal"
+	"sluice/internal/source"
+)
+
+// marked is a source that has seen a mark, as every one has that follows Redis, so that
+// cursors have all their parts.
+type marked struct {
+	*fakeSource
+	mark source.Mark
+}
+
+func (m *marked) Mark() *source.Mark { return &m.mark }
+
+// What an event allocates on its way into the journal is for its cursor, and a share of a
+// segment; nothing of it is for the sake of a subscriber.
+func TestBudget_AnEventAllocatesForItsCursorAndNotForSubscribers(t *testing.T) {
+	const events, most = 1000, 1.1 // allocations an event
+	for _, subscribers := range []int{1, 1000} {
+		t.Run(fmt.Sprintf("subs=%d", subscribers), func(t *testing.T) {
+			src := &marked{newFakeSource(), source.Mark{}}
+			h := hub.New(src, hub.Options{Node: "n1", History: journal.Limits{Events: 4096, Bytes: 4 << 20}, Linger: time.Hour}, new(counts))
+			defer h.Close()
+			a := event.Literal(event.Channel, "a")
+			for range subscribers {
+				sub, err := h.Subscribe(t.Context(), hub.Request{Topics: []event.Topic{a}})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer sub.Close()
+				sub.Watch(make(wake, 1))
+			}
+			src.mark = source.Mark{Ordinal: 1, Token: "abcdefgh"}
+			sink := src.sink(t, "channel:a")
+			e := event.Event{Topic: a, Data: []byte(`{"time":"2026-03-01T12:00:00.000Z","value":7}`)}
+			for range 2 * events { // until segments have their full size
+				sink.Event(e)
+			}
+			n := testing.AllocsPerRun(20, func() {
+				for range events {
+					sink.Event(e)
+				}
+			})
+			if n > events*most {
+				t.Errorf("%.2f allocations an event, and at most %v are allowed", n/events, most)
+			}
+		})
+	}
+}
