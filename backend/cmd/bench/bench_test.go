@@ -27,7 +27,7 @@ func TestBench_AnHonestServerKeepsThePromise(t *testing.T) {
 		want func(result) bool
 	}{
 		{"two gateways", slices.Concat(two, usual, topicsNamed("a")), func(r result) bool {
-			return len(r.Audit) == 3 && r.Deliveries > 0 && r.Reconnects == 0 && r.Latency.P50 > 0 && r.Latency.Max >= r.Latency.P99
+			return len(r.Audit) == 3 && r.Deliveries > 0 && r.Latency.P50 > 0 && r.Latency.Max >= r.Latency.P99
 		}},
 		{"two gateways, and subscribers that move", slices.Concat(two, usual, topicsNamed("b"), []string{"--churn", "100ms", "--mixed"}), func(r result) bool {
 			return r.Reconnects > 0 && r.Audit["stream"].Gaps == 0

@@ -8,13 +8,17 @@ import (
 	"sluice/internal/journal"
 )
 
+// lookAgain is after how many connections a sweep looks whether the journal has grown: a
+// few milliseconds' worth, and often enough that reading is shared.
+const lookAgain = 256
+
 // sweep writes what a journal has to all connections that read it. What comes meanwhile
-// goes to the rest of them at once, and to those before in the next round: so nobody
-// waits longer than one sweep takes.
+// goes to the rest of them, and to those before in the next round: so nobody waits longer
+// than one sweep takes.
 func (s *shard) sweep(g *group) {
 	s.read = s.read[:0]
 	for i := 0; i < len(g.conns); {
-		if g.grown.Load() {
+		if i%lookAgain == 0 && g.grown.Load() {
 			s.read = s.read[:0]
 		}
 		c := g.conns[i]

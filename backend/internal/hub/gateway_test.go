@@ -65,13 +65,16 @@ func redisSource(t testing.TB, server *redistest.Server, limits journal.Limits) 
 	return source.OpenRedis(options, fmt.Sprintf("node%d", rand.Uint32()), fill, slog.New(slog.DiscardHandler))
 }
 
-// settle waits until everything that was published to channels so far has arrived.
-func (g gateway) settle(t testing.TB) {
+// settle waits until everything that was published to channels so far, and to the other
+// topics that are named, has arrived.
+func (g gateway) settle(t testing.TB, others ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	defer cancel()
-	if err := g.source.Sync(ctx, event.Literal(event.Channel, "any")); err != nil {
-		t.Fatal(err)
+	for _, topic := range listOf(t, append(others, "channel:any")...) {
+		if err := g.source.Sync(ctx, topic); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 

@@ -181,7 +181,7 @@ func TestMixed_TopicsThatChangeBetweenConnections(t *testing.T) {
 					put(t, one.source, topic, data)
 				}
 				one.settle(t)
-				other.settle(t)
+				other.settle(t, "key:k", "key:m:*")
 			}
 			s := one.take(t, hub.Request{Topics: listOf(t, tt.before...)})
 			step("1")
@@ -203,7 +203,7 @@ func TestMixed_TopicsThatChangeBetweenConnections(t *testing.T) {
 				})
 				return
 			}
-			// Streams and keys are read on other connections than channels.
+			// Streams are read on other connections than channels.
 			back.until("what is missing", func() bool { return len(back.data()) >= len(tt.want) })
 			var got []string
 			for _, b := range back.got {
