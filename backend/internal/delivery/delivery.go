@@ -44,8 +44,8 @@ type Stream interface {
 	// false where the client fell behind.
 	Take() (journal.Batch, bool)
 	// FellBehind says that the journal does not hold the client's place any more: the
-	// position to which it has come, with its cursor, where it was served without Take. Next
-	// goes on from there.
+	// position to which it has come, with its cursor, where it was served without Take; no
+	// cursor if it has not come any further. Next goes on from there.
 	FellBehind(pos uint64, cursor []byte)
 	// Due returns when Next or Take may have something although no waker was woken, the zero
 	// time if they will not.

@@ -467,6 +467,30 @@ func TestSlowConsumer_OfSeveralTopicsLosesNothingThatTheTopicsHold(t *testing.T)
 	c.sub.Close()
 }
 
+// A client that is served straight from the journal, and falls behind before it has taken
+// anything, has come as far as Next brought it.
+func TestSlowConsumer_BeforeItTookAnythingOfTheJournal(t *testing.T) {
+	t.Parallel()
+	for name, list := range map[string][]event.Topic{"one topic": listOf(t, "channel:a"), "several": listOf(t, "channel:a", "channel:b")} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h, broker := newHub(t, history(2000))
+			c := subscribe(t, h, hub.Request{Topics: list})
+			defer c.sub.Close()
+			publish(t, broker, "a", "1")
+			c.read()
+			_, pos, live := c.sub.Live()
+			if !live {
+				t.Fatal("it is not live")
+			}
+			publish(t, broker, "a", numbers(2, 1500)...) // more than the journal of several holds
+			c.sub.FellBehind(pos, nil)
+			c.read()
+			c.check("the client", numbers(1, 1500), nil)
+		})
+	}
+}
+
 func TestSlowConsumer_InTheMiddleOfItsReplay(t *testing.T) {
 	t.Parallel()
 	h, broker := newHub(t, events(500))

@@ -237,10 +237,10 @@ func (s *Subscription) single() bool {
 }
 
 // FellBehind says that the journal does not hold the client's place any more: the position
-// to which it has come, with its cursor, where it read the journal without Take. Next gives
-// out what follows.
+// to which it has come, with its cursor, where it read the journal without Take; no cursor
+// if it has not come any further. Next gives out what follows.
 func (s *Subscription) FellBehind(pos uint64, cursor []byte) {
-	if !s.Paced() {
+	if len(cursor) > 0 {
 		s.pos = pos
 		s.last = append(s.last[:0], cursor...)
 	}
