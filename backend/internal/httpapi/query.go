@@ -57,7 +57,7 @@ func (a *api) subscriptionOf(r *http.Request) (hub.Request, error) {
 	if len(topics) == 0 {
 		topics = a.DefaultTopics
 	}
-	req := hub.Request{Topics: topics, Cursor: cursorOf(r, query)}
+	req := hub.Request{Topics: topics, IDs: idsOf(r, query)}
 	if query.Has("last") {
 		req.Last, err = strconv.Atoi(query.Get("last"))
 		if err != nil || req.Last < 0 || req.Last > maxLast {
@@ -73,13 +73,14 @@ func (a *api) subscriptionOf(r *http.Request) (hub.Request, error) {
 	return req, nil
 }
 
-// cursorOf returns the id that the client saw last. The header wins: a browser that
-// reconnects by itself sends its newest id there, and the old one in the query.
-func cursorOf(r *http.Request, query url.Values) string {
+// idsOf returns the ids that the client saw last, of all or of some of its topics. The
+// header wins: a browser that reconnects by itself sends its newest id there, and the old
+// ones in the query.
+func idsOf(r *http.Request, query url.Values) []string {
 	if id := r.Header.Get("Last-Event-ID"); id != "" {
-		return id
+		return []string{id}
 	}
-	return query.Get("lastEventId")
+	return query["lastEventId"]
 }
 
 // literalOf returns the one literal topic that the query of a publish names.

@@ -195,7 +195,7 @@ func (a *auditor) run(ready func()) {
 // connection is one connection, which may end anywhere. It reports whether all was
 // read.
 func (a *auditor) connection(ready func()) bool {
-	sub, err := a.h.Subscribe(context.Background(), hub.Request{Topics: a.list, Cursor: a.id})
+	sub, err := a.h.Subscribe(context.Background(), hub.Request{Topics: a.list, IDs: []string{a.id}})
 	if err != nil {
 		a.t.Errorf("Subscribe: %v", err)
 		return true

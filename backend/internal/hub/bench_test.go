@@ -27,7 +27,7 @@ func BenchmarkHub_Resume(b *testing.B) {
 				defer stay.Close()
 				publish(b, broker, "a", numbers(1, held-missed)...)
 				seen := frames(b, drain(b, stay))
-				request.Cursor = seen[len(seen)-1].id
+				request.IDs = []string{seen[len(seen)-1].id}
 				publish(b, broker, "a", numbers(1, missed)...)
 				b.ReportAllocs()
 				for b.Loop() {

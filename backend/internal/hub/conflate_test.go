@@ -279,7 +279,7 @@ func subscribeEvery(t *testing.T, h *Hub, every time.Duration, cursor string, to
 	for _, topic := range topics {
 		list = append(list, topicNamed(t, topic))
 	}
-	s, err := h.Subscribe(context.Background(), Request{Topics: list, Cursor: cursor, Every: every})
+	s, err := h.Subscribe(context.Background(), Request{Topics: list, IDs: []string{cursor}, Every: every})
 	if err != nil {
 		t.Fatal(err)
 	}

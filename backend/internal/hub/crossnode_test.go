@@ -161,7 +161,7 @@ type wanderer struct {
 func (w *wanderer) connect(moves, gaps *atomic.Int64) {
 	t := w.t
 	m := w.members[rand.IntN(len(w.members))]
-	s := m.take(t, hub.Request{Topics: listOf(t, w.topic), Cursor: w.id})
+	s := m.take(t, hub.Request{Topics: listOf(t, w.topic), IDs: []string{w.id}})
 	defer s.leave()
 	fresh := w.id == ""
 	if !fresh {
@@ -233,7 +233,7 @@ func TestChannel_PlacesHoldWhenNodesLoseRedis(t *testing.T) {
 			// The next number, and whether it must be that one.
 			id, next, sure := "", 0, false
 			for range 50 {
-				s, err := gateways[rand.IntN(len(gateways))].tryTake(t, hub.Request{Topics: list, Cursor: id})
+				s, err := gateways[rand.IntN(len(gateways))].tryTake(t, hub.Request{Topics: list, IDs: []string{id}})
 				if errors.Is(err, source.ErrUnavailable) {
 					continue // it has lost its connection; perhaps another has not
 				}
@@ -318,7 +318,7 @@ func TestChannel_ClientThatSawOnlyTheOpeningResumesOnEveryNode(t *testing.T) {
 		s := one.take(t, hub.Request{Topics: list})
 		s.leave()
 		put(t, one.source, "channel:c", series(1, round)...)
-		back := other.take(t, hub.Request{Topics: list, Cursor: s.opened.id})
+		back := other.take(t, hub.Request{Topics: list, IDs: []string{s.opened.id}})
 		back.expectResumed("the client", true)
 		if round > 0 {
 			back.untilData(fmt.Sprint(round))
@@ -379,7 +379,7 @@ func TestChannel_NodeThatCannotKnowThePlaceSendsAGap(t *testing.T) {
 			g = tt.late(t, server, g)
 			put(t, one.source, "channel:c", "x", "x", "x")
 			g.settle(t)
-			back := g.take(t, hub.Request{Topics: listOf(t, list...), Cursor: id})
+			back := g.take(t, hub.Request{Topics: listOf(t, list...), IDs: []string{id}})
 			defer back.leave()
 			back.drain()
 			back.expect("the client", nil, []string{"channel:c unknown-cursor null"})
@@ -432,7 +432,7 @@ func TestChannel_NodeThatMissedMessagesDoesNotMatchOthersInstead(t *testing.T) {
 	put(t, one.source, "channel:c", "x", "x", "x")
 	other.settle(t)
 	for k := range 5 {
-		back := other.take(t, hub.Request{Topics: list, Cursor: s.got[k].id})
+		back := other.take(t, hub.Request{Topics: list, IDs: []string{s.got[k].id}})
 		back.drain()
 		switch {
 		case len(back.gaps()) != 1:
@@ -461,17 +461,17 @@ func TestChannel_OlderThanTheJournalOfAnotherNodeIsAnExactGap(t *testing.T) {
 	s.leave()
 	other.settle(t)
 	for _, k := range []int{0, 5, 50, 88} {
-		back := other.take(t, hub.Request{Topics: list, Cursor: s.got[k].id})
+		back := other.take(t, hub.Request{Topics: list, IDs: []string{s.got[k].id}})
 		back.drain()
 		back.expect(fmt.Sprint("after message ", k+1), series(91, 100), []string{fmt.Sprint("channel:c history-expired ", 89-k)})
-		again := other.take(t, hub.Request{Topics: list, Cursor: back.got[0].id})
+		again := other.take(t, hub.Request{Topics: list, IDs: []string{back.got[0].id}})
 		again.drain()
 		again.expect("back with the id of the gap", series(91, 100), nil)
 		again.leave()
 		back.leave()
 	}
 	for _, k := range []int{89, 95, 99} {
-		back := other.take(t, hub.Request{Topics: list, Cursor: s.got[k].id})
+		back := other.take(t, hub.Request{Topics: list, IDs: []string{s.got[k].id}})
 		back.drain()
 		back.expect(fmt.Sprint("after message ", k+1), series(k+2, 100), nil)
 		back.leave()

@@ -74,8 +74,8 @@ func (h *Hub) Follow(topics []event.Topic) error {
 // Request is what a subscriber asks for.
 type Request struct {
 	Topics []event.Topic // at least one
-	Cursor string        // where it left off: the id of the last event that it has; empty for a fresh start
-	Last   int           // how many recent events of each topic a fresh subscriber gets
+	IDs    []string      // where it left off: the ids of the last events that it has, empty ones aside; none for a fresh start
+	Last   int           // how many recent events come first of each topic that the ids do not cover
 	Every  time.Duration // at most one event of a topic in this time, the newest; 0 for all
 }
 

@@ -129,7 +129,7 @@ func TestSubscribe_LastCountsForFreshClientsOnly(t *testing.T) {
 	publish(t, broker, "a", numbers(1, 20)...)
 	c.read()
 	c.sub.Close()
-	back := subscribe(t, h, hub.Request{Topics: list, Cursor: c.all[17].id, Last: 10})
+	back := subscribe(t, h, hub.Request{Topics: list, IDs: []string{c.all[17].id}, Last: 10})
 	defer back.sub.Close()
 	back.check("the client", numbers(19, 20), nil)
 }
@@ -223,7 +223,7 @@ func TestResume_CursorThatCannotBePlacedIsAGap(t *testing.T) {
 			keep := subscribe(t, h, hub.Request{Topics: several})
 			defer keep.sub.Close()
 			publish(t, broker, "a", "1", "2")
-			c := subscribe(t, h, hub.Request{Topics: list, Cursor: cursor})
+			c := subscribe(t, h, hub.Request{Topics: list, IDs: []string{cursor}})
 			// A text that looks like a cursor over other topics is no cursor of this one; then
 			// the client is new here, which is not a gap.
 			if strings.Contains(cursor, "=") {
@@ -279,7 +279,7 @@ func TestResume_OneCursorCoversAllTopics(t *testing.T) {
 	}
 	c.read()
 	for i := range c.all {
-		back := subscribe(t, h, hub.Request{Topics: list, Cursor: c.all[i].id})
+		back := subscribe(t, h, hub.Request{Topics: list, IDs: []string{c.all[i].id}})
 		back.checkGaps("the client")
 		back.checkResumed("the client", true)
 		for _, name := range names {
@@ -602,7 +602,7 @@ func TestLinger_TopicIsFollowedForAWhileAfterItsLastSubscriber(t *testing.T) {
 
 		time.Sleep(linger - time.Second)
 		src.event(t, "channel:a", "a", "2")
-		back := subscribe(t, h, hub.Request{Topics: list, Cursor: c.lastID()})
+		back := subscribe(t, h, hub.Request{Topics: list, IDs: []string{c.lastID()}})
 		back.check("back in time", []string{"2"}, nil)
 		back.checkResumed("back in time", true)
 		time.Sleep(2 * linger)
@@ -622,7 +622,7 @@ func TestLinger_TopicIsFollowedForAWhileAfterItsLastSubscriber(t *testing.T) {
 			t.Errorf("%d topics are followed behind the end, want the one with a subscriber", n)
 		}
 
-		late := subscribe(t, h, hub.Request{Topics: list, Cursor: back.lastID()})
+		late := subscribe(t, h, hub.Request{Topics: list, IDs: []string{back.lastID()}})
 		late.checkGaps("back too late", "channel:a unknown-cursor null")
 		late.sub.Close()
 		other.sub.Close()

@@ -187,7 +187,7 @@ func subscribe(t *testing.T, h *hub.Hub, req hub.Request) *client {
 func (c *client) resume(t *testing.T, h *hub.Hub, id string, list []event.Topic) *client {
 	t.Helper()
 	c.sub.Close()
-	return subscribe(t, h, hub.Request{Topics: list, Cursor: id})
+	return subscribe(t, h, hub.Request{Topics: list, IDs: []string{id}})
 }
 
 func next(t testing.TB, sub *hub.Subscription) journal.Batch {

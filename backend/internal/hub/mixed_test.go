@@ -74,7 +74,7 @@ type collector struct {
 
 func (c *collector) run(last int, ready chan struct{}) {
 	for done := false; !done && !c.t.Failed(); {
-		s := c.gateways[rand.IntN(len(c.gateways))].take(c.t, hub.Request{Topics: c.list, Cursor: c.id})
+		s := c.gateways[rand.IntN(len(c.gateways))].take(c.t, hub.Request{Topics: c.list, IDs: []string{c.id}})
 		if c.id == "" {
 			close(ready)
 		} else {
@@ -163,7 +163,7 @@ func TestMixed_TopicsThatChangeBetweenConnections(t *testing.T) {
 		{"from several to one key", []string{"key:k", "channel:c"}, []string{"key:k"}, []string{"key:k 2"}, nil},
 		{"from several to one that is new", []string{"stream:s", "channel:c"}, []string{"stream:t"}, nil, nil},
 		{"others altogether", []string{"stream:s", "channel:c"}, []string{"stream:t", "channel:d"}, nil, nil},
-		{"from a literal to several with it", []string{"stream:s"}, []string{"stream:s", "stream:t"}, []string{"stream:s 2"}, nil},
+		{"from a literal to several with it, whose id does not name it", []string{"stream:s"}, []string{"stream:s", "stream:t"}, []string{"stream:s 2"}, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -194,9 +194,9 @@ func TestMixed_TopicsThatChangeBetweenConnections(t *testing.T) {
 			s.drain()
 			s.leave()
 			step("2")
-			back := other.take(t, hub.Request{Topics: listOf(t, tt.after...), Cursor: s.lastID()})
+			back := other.take(t, hub.Request{Topics: listOf(t, tt.after...), IDs: []string{s.lastID()}})
 			defer back.leave()
-			if tt.name == "from a literal to several with it" {
+			if strings.HasPrefix(tt.name, "from a literal to several") {
 				// Whose cursor that was cannot be read off it: the others may show more, or a gap.
 				back.until("what is missing", func() bool {
 					return slices.ContainsFunc(back.got, func(b block) bool { return b.origin() == "stream:s" && b.data == "2" })
@@ -255,7 +255,7 @@ func TestMixed_CursorOfOneTopicForSeveral(t *testing.T) {
 					return n == 3
 				})
 			}
-			back := g.take(t, hub.Request{Topics: listOf(t, all...), Cursor: id})
+			back := g.take(t, hub.Request{Topics: listOf(t, all...), IDs: []string{id}})
 			back.drain()
 			if !slices.ContainsFunc(back.got, func(b block) bool { return b.origin() == topic && b.data == "2 "+topic }) {
 				t.Errorf("with the cursor of %s, it gets %v of all", topic, back.got)
@@ -270,7 +270,7 @@ func TestMixed_LostCursorIsAGapAgain(t *testing.T) {
 	bothBrokers(t, history(100), func(t *testing.T, g gateway) {
 		put(t, g.source, "stream:s", "1")
 		for _, list := range [][]string{{"channel:c"}, {"channel:c*"}, {"stream:s"}, {"key:m:*"}, {"channel:c", "stream:s", "key:m:*"}} {
-			s := g.take(t, hub.Request{Topics: listOf(t, list...), Cursor: "channel:x@garbage!"})
+			s := g.take(t, hub.Request{Topics: listOf(t, list...), IDs: []string{"channel:x@garbage!"}})
 			s.drain()
 			if len(s.gaps()) != len(list) || s.resumed {
 				t.Errorf("%v: the gaps are %q, resumed %v", list, s.gaps(), s.resumed)
@@ -279,7 +279,7 @@ func TestMixed_LostCursorIsAGapAgain(t *testing.T) {
 			// It lost its line before it read the gap, or after it read the first of several.
 			ids := []string{s.opened.id, s.got[0].id}
 			for i, id := range ids {
-				back := g.take(t, hub.Request{Topics: listOf(t, list...), Cursor: id})
+				back := g.take(t, hub.Request{Topics: listOf(t, list...), IDs: []string{id}})
 				back.drain()
 				if want := len(list) - i; len(back.gaps()) != want || back.resumed != (want == 0) {
 					t.Errorf("%v: back with %q the gaps are %q, resumed %v; want %d", list, id, back.gaps(), back.resumed, want)
@@ -308,7 +308,7 @@ func checkHostile(t testing.TB, g gateway, list []event.Topic, cursor string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), longest)
 	defer cancel()
-	sub, err := g.Subscribe(ctx, hub.Request{Topics: list, Cursor: cursor})
+	sub, err := g.Subscribe(ctx, hub.Request{Topics: list, IDs: []string{cursor}})
 	if err != nil {
 		t.Errorf("the cursor %.100q gives %v", cursor, err)
 		return
@@ -446,4 +446,57 @@ func TestMixed_CursorIsShort(t *testing.T) {
 	if len(cursor) > 60 {
 		t.Errorf("the cursor has %d bytes: %s", len(cursor), cursor)
 	}
+}
+
+func TestMixed_EachTopicGoesOnFromItsOwnID(t *testing.T) {
+	t.Parallel()
+	bothBrokers(t, history(100), func(t *testing.T, g gateway) {
+		all := []string{"channel:c", "stream:s", "stream:t"}
+		keep := g.take(t, hub.Request{Topics: listOf(t, all...)})
+		defer keep.leave()
+		lastOf := make(map[string]string)
+		for _, name := range all {
+			one := g.take(t, hub.Request{Topics: listOf(t, name)})
+			put(t, g.source, name, "1")
+			one.untilData("1")
+			lastOf[name] = name + "@" + one.lastID()
+			one.leave()
+			put(t, g.source, name, "2", "3")
+		}
+		keep.until("everything", func() bool { return len(keep.data()) == 9 })
+		vector := keep.got[0].id // behind the first event of the channel
+
+		for _, tt := range []struct {
+			name string
+			ids  []string
+			last int
+			want []string
+		}{
+			{"one topic's id leaves the others fresh", []string{lastOf["stream:s"]}, 0, []string{"stream:s 2", "stream:s 3"}},
+			{"an id for each", []string{lastOf["stream:s"], lastOf["channel:c"], lastOf["stream:t"]}, 1,
+				[]string{"channel:c 2", "channel:c 3", "stream:s 2", "stream:s 3", "stream:t 2", "stream:t 3"}},
+			{"recent events of those without one", []string{lastOf["stream:s"]}, 1,
+				[]string{"channel:c 3", "stream:s 2", "stream:s 3", "stream:t 3"}},
+			{"the later one counts", []string{vector, lastOf["stream:s"], lastOf["stream:t"]}, 1,
+				[]string{"channel:c 2", "channel:c 3", "stream:s 2", "stream:s 3", "stream:t 2", "stream:t 3"}},
+			{"the later one counts, the other way round", []string{lastOf["stream:s"], vector}, 0,
+				[]string{"channel:c 2", "channel:c 3", "stream:s 1", "stream:s 2", "stream:s 3", "stream:t 1", "stream:t 2", "stream:t 3"}},
+		} {
+			t.Run(tt.name, func(t *testing.T) {
+				back := g.take(t, hub.Request{Topics: listOf(t, all...), IDs: tt.ids, Last: tt.last})
+				defer back.leave()
+				back.until("what is missing", func() bool { return len(back.data()) >= len(tt.want) })
+				back.drain()
+				var got []string
+				for _, b := range back.got {
+					got = append(got, b.origin()+" "+b.data)
+				}
+				slices.Sort(got)
+				if !slices.Equal(got, tt.want) {
+					t.Errorf("got %q, want %q", got, tt.want)
+				}
+				back.expectResumed("back", true)
+			})
+		}
+	})
 }

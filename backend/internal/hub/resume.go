@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"sluice/internal/event"
@@ -11,35 +12,59 @@ import (
 // the one that it was connected to before.
 const catchUp = 2 * time.Second
 
-// lastID is the id of the last event that a client has, taken apart.
+// lastID is what a client has, from its ids taken apart.
 type lastID struct {
-	cursor  string
-	several bool // the cursor is a vector
 	cursors vector
+	whole   string // a cursor that names no topic: of all that the others do not cover
+	any     bool   // there is such a one
+	fresh   func(*feed) place
 	gaps    map[*feed]*event.Gap // what Redis says is missing, by feed
 	instead map[*feed]string     // the cursors behind these gaps
 }
 
-func parseID(id string) lastID {
-	_, cursor := event.SplitID(id)
-	v, several := parseVector(cursor)
-	return lastID{cursor, several, v, make(map[*feed]*event.Gap), make(map[*feed]string)}
+// parseIDs takes ids apart; of several that cover a topic the last one counts. A cursor of
+// one topic that comes with one of those asked for is that topic's only: another topic
+// would read it as a place of its own.
+func parseIDs(ids []string, topics []event.Topic) lastID {
+	last := lastID{
+		fresh:   func(f *feed) place { return f.places.fresh(0) },
+		gaps:    make(map[*feed]*event.Gap),
+		instead: make(map[*feed]string),
+	}
+	for _, id := range ids {
+		topic, cursor := event.SplitID(id)
+		v, several := parseVector(cursor)
+		switch {
+		case id == "":
+		case several:
+			last.cursors = append(v, last.cursors...)
+		case slices.Contains(topics, topic):
+			last.cursors = append(vector{{tag(topic), cursor}}, last.cursors...)
+		default:
+			last.whole, last.any = cursor, true
+		}
+	}
+	return last
+}
+
+func (id lastID) empty() bool {
+	return !id.any && len(id.cursors) == 0
 }
 
 // of returns the part of the cursor that is a topic's; none if the client did not follow
 // it before.
 func (id lastID) of(f *feed) (cursor string, known bool) {
-	if !id.several {
-		return id.cursor, true
+	if cursor, known = id.cursors.of(f.topic); known {
+		return cursor, true
 	}
-	return id.cursors.of(f.topic)
+	return id.whole, id.any
 }
 
 // locate returns the client's place in a feed.
 func (id lastID) locate(f *feed) place {
 	cursor, known := id.of(f)
 	if !known {
-		return f.places.fresh(0)
+		return id.fresh(f)
 	}
 	gap := id.gaps[f]
 	if gap == nil {
@@ -73,12 +98,15 @@ func (h *Hub) fresh(ctx context.Context, feeds []*feed, last int) (func(*feed) p
 
 // resume returns how to place a client that comes back. It does before what needs time:
 // it waits where this node is behind the one that the client came from, and asks Redis
-// about entries of streams that the journals do not hold.
-func (h *Hub) resume(ctx context.Context, feeds []*feed, id lastID) (func(*feed) place, error) {
+// about entries of streams that the journals do not hold. Topics that the client did not
+// follow before begin as fresh ones.
+func (h *Hub) resume(ctx context.Context, feeds []*feed, id lastID, last int) (func(*feed) place, error) {
+	var added []*feed
 	synced := false
 	for _, f := range feeds {
 		cursor, known := id.of(f)
 		if !known {
+			added = append(added, f)
 			continue
 		}
 		switch places := f.places.(type) {
@@ -106,6 +134,10 @@ func (h *Hub) resume(ctx context.Context, feeds []*feed, id lastID) (func(*feed)
 				id.gaps[f], id.instead[f] = gap, instead
 			}
 		}
+	}
+	var err error
+	if id.fresh, err = h.fresh(ctx, added, last); err != nil {
+		return nil, err
 	}
 	return id.locate, nil
 }

@@ -45,7 +45,7 @@ func TestStream_ResumesFromEveryRetainedID(t *testing.T) {
 			if i >= 0 {
 				cursor = ids[i]
 			}
-			s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Cursor: cursor})
+			s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{cursor}})
 			s.drain()
 			s.expect(fmt.Sprint("resumed after entry ", i+1), series(i+2, n), nil)
 			s.expectResumed(cursor, true)
@@ -64,7 +64,7 @@ func TestStream_ResumedReplayGoesOnLive(t *testing.T) {
 	const n = 500
 	bothBrokers(t, history(20), func(t *testing.T, g gateway) {
 		put(t, g.source, "stream:s", series(1, n)...)
-		s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Cursor: "0-1"})
+		s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{"0-1"}})
 		defer s.leave()
 		for i := range 200 { // while the pages are read
 			s.next()
@@ -85,7 +85,7 @@ func TestStream_WithoutEntriesAtTheOpeningLosesNothing(t *testing.T) {
 		s := g.take(t, hub.Request{Topics: listOf(t, "stream:s")})
 		s.leave()
 		put(t, g.source, "stream:s", series(1, 100)...)
-		back := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Cursor: s.lastID()})
+		back := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{s.lastID()}})
 		defer back.leave()
 		back.untilData("100")
 		back.expect("the client", series(1, 100), nil)
@@ -101,7 +101,7 @@ func TestStream_WithoutEntriesAtTheOpeningLosesNothingOnANodeThatJoinedLater(t *
 	s.leave()
 	put(t, one.source, "stream:s", series(1, 200)...)
 	other := redisGateway(t, server, history(20))
-	back := other.take(t, hub.Request{Topics: listOf(t, "stream:s"), Cursor: s.lastID()})
+	back := other.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{s.lastID()}})
 	defer back.leave()
 	back.untilData("200")
 	back.expect("the client", series(1, 200), nil)
@@ -139,7 +139,7 @@ func TestStream_OlderThanTheOldestIsAGap(t *testing.T) {
 				if follow == "after" {
 					keep()
 				}
-				s := g.take(t, hub.Request{Topics: listOf(t, "stream:"+name), Cursor: tt.cursor})
+				s := g.take(t, hub.Request{Topics: listOf(t, "stream:"+name), IDs: []string{tt.cursor}})
 				defer s.leave()
 				s.untilData("100")
 				s.expect("the client", series(61, 100), []string{"stream:" + name + " " + tt.want})
@@ -148,13 +148,13 @@ func TestStream_OlderThanTheOldestIsAGap(t *testing.T) {
 					t.Errorf("the gap does not come first: %v", s.got[0])
 				}
 				// Its id is where continuity starts again.
-				again := g.take(t, hub.Request{Topics: listOf(t, "stream:"+name), Cursor: s.got[0].id})
+				again := g.take(t, hub.Request{Topics: listOf(t, "stream:"+name), IDs: []string{s.got[0].id}})
 				defer again.leave()
 				again.untilData("100")
 				again.expect("back with the id of the gap", series(61, 100), nil)
 				again.expectResumed("back with the id of the gap", true)
 				// Whoever lost its line before it saw the gap is told of it again.
-				before := g.take(t, hub.Request{Topics: listOf(t, "stream:"+name), Cursor: s.opened.id})
+				before := g.take(t, hub.Request{Topics: listOf(t, "stream:"+name), IDs: []string{s.opened.id}})
 				defer before.leave()
 				if before.resumed {
 					t.Errorf("the id of stream.open, %q, hides the gap", s.opened.id)
@@ -170,13 +170,13 @@ func TestStream_NewerThanRedisEverGaveIsUnknown(t *testing.T) {
 		put(t, g.source, "stream:s", series(1, 5)...)
 		for _, cursor := range []string{"9999999999999-0", "18446744073709551615-18446744073709551615"} {
 			for _, name := range []string{"stream:s", "stream:absent"} {
-				s := g.take(t, hub.Request{Topics: listOf(t, name), Cursor: cursor})
+				s := g.take(t, hub.Request{Topics: listOf(t, name), IDs: []string{cursor}})
 				s.expect(name+" after "+cursor, nil, []string{name + " unknown-cursor null"})
 				s.expectResumed(cursor, false)
 				s.leave()
 			}
 		}
-		s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Cursor: "9999999999999-0"})
+		s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{"9999999999999-0"}})
 		defer s.leave()
 		put(t, g.source, "stream:s", "live")
 		s.untilData("live")
@@ -194,7 +194,7 @@ func TestStream_NodeThatIsBehindCatchesUpFirst(t *testing.T) {
 	for n := range 100 {
 		// In one script, as many entries as take the reader some time.
 		ids, _ := server.Do("EVAL", "local ids = {} for i = 1, 50 do ids[i] = redis.call('XADD', 's', '*', 'data', i) end return ids", 0).([]any)
-		s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Cursor: fmt.Sprint(ids[44])})
+		s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{fmt.Sprint(ids[44])}})
 		s.untilData("50")
 		s.expect(fmt.Sprint("round ", n), series(46, 50), nil)
 		s.expectResumed("the client", true)
@@ -221,7 +221,7 @@ func TestStream_LastGivesTheNewestEntries(t *testing.T) {
 		if s.lastID() != few[1] {
 			t.Errorf("the id is %q", s.lastID())
 		}
-		back := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Cursor: s.opened.id, Last: 10})
+		back := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{s.opened.id}, Last: 10})
 		defer back.leave()
 		back.drain()
 		if len(back.data()) != n && len(back.gaps()) == 0 {
@@ -253,7 +253,7 @@ func TestStream_ReplaysReadInBoundedPages(t *testing.T) {
 	}
 	put(t, watched, "stream:small", series(1, 2000)...)
 	g.take(t, hub.Request{Topics: listOf(t, "stream:s", "stream:small")}).leave()
-	s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Cursor: "1-0"})
+	s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{"1-0"}})
 	defer s.leave()
 	s.drain()
 	if len(s.data()) != n {
@@ -270,7 +270,7 @@ func TestStream_ReplaysReadInBoundedPages(t *testing.T) {
 	if slices.Max(sizes) > 8 {
 		t.Errorf("pages of entries of 20 KiB have %v entries", sizes)
 	}
-	small := g.take(t, hub.Request{Topics: listOf(t, "stream:small"), Cursor: "1-0"})
+	small := g.take(t, hub.Request{Topics: listOf(t, "stream:small"), IDs: []string{"1-0"}})
 	defer small.leave()
 	small.drain()
 	if len(small.data()) != 2000 {
@@ -299,7 +299,7 @@ func TestStream_ReplaysAtOnceAreBounded(t *testing.T) {
 	var running sync.WaitGroup
 	for range clients {
 		running.Go(func() {
-			sub, err := g.Subscribe(context.Background(), hub.Request{Topics: []event.Topic{{Kind: event.Stream, Pattern: "s"}}, Cursor: "1-0"})
+			sub, err := g.Subscribe(context.Background(), hub.Request{Topics: []event.Topic{{Kind: event.Stream, Pattern: "s"}}, IDs: []string{"1-0"}})
 			if err != nil {
 				t.Error(err)
 				return
@@ -339,7 +339,7 @@ func TestStream_ResumesWithinTheJournalCostRedisNothing(t *testing.T) {
 	before := reads(t, server, "xrange", "xrevrange")
 	for i := range 1000 {
 		k := i % 400
-		s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Cursor: ids[k]})
+		s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{ids[k]}})
 		s.drain()
 		if len(s.data()) != 399-k || len(s.gaps()) > 0 {
 			t.Fatalf("after entry %d come %d, %v", k+1, len(s.data()), s.gaps())
@@ -366,7 +366,7 @@ func TestStream_TrimmedWhileItIsReplayedIsAGapInItsPlace(t *testing.T) {
 		server.Do("XADD", "s", fmt.Sprint(n, "-0"), "data", n)
 	}
 	g.take(t, hub.Request{Topics: listOf(t, "stream:s")}).leave()
-	s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Cursor: "1-0"})
+	s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{"1-0"}})
 	defer s.leave()
 	for len(s.data()) == 0 {
 		s.next()
@@ -378,7 +378,7 @@ func TestStream_TrimmedWhileItIsReplayedIsAGapInItsPlace(t *testing.T) {
 	if !s.got[read].isGap() {
 		t.Errorf("the gap is not in its place: %v", s.got[read])
 	}
-	again := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Cursor: s.got[read].id})
+	again := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{s.got[read].id}})
 	defer again.leave()
 	again.untilData("500")
 	again.expect("back with the id of the gap", series(401, 500), nil)
@@ -394,13 +394,13 @@ func TestStream_EntryDeletedWhileTheClientWasAwayIsAGap(t *testing.T) {
 	}
 	server.Do("XDEL", "s", "20-0")
 	g.take(t, hub.Request{Topics: listOf(t, "stream:s")}).leave()
-	s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Cursor: "10-0"})
+	s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{"10-0"}})
 	defer s.leave()
 	s.untilData("50")
 	if len(s.gaps()) != 1 {
 		t.Errorf("entry 20 is missing, and the gaps are %q", s.gaps())
 	}
-	later := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Cursor: "30-0"})
+	later := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{"30-0"}})
 	defer later.leave()
 	later.untilData("50")
 	later.expect("a client that was further", series(31, 50), nil)
@@ -451,7 +451,7 @@ func TestStream_MadeAnewWhileTheClientWasAwayIsAGap(t *testing.T) {
 			if len(live.gaps()) != 1 {
 				t.Errorf("whoever was there is told %q", live.gaps())
 			}
-			s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Cursor: tt.cursor})
+			s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{tt.cursor}})
 			defer s.leave()
 			s.drain()
 			if len(s.gaps()) == 0 {
@@ -463,7 +463,7 @@ func TestStream_MadeAnewWhileTheClientWasAwayIsAGap(t *testing.T) {
 				}
 			}
 			// What was delivered in the new stream is a place in it.
-			again := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Cursor: fmt.Sprint(tt.ids[0], "-0")})
+			again := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{fmt.Sprint(tt.ids[0], "-0")}})
 			defer again.leave()
 			again.drain()
 			again.expect("from the first of the new one", []string{fmt.Sprint(tt.ids[1]), fmt.Sprint(tt.ids[2])}, nil)
@@ -502,7 +502,7 @@ func TestStream_FailoverThatLostEntriesIsAGapForWhoeverComesBack(t *testing.T) {
 			{"one that was further back", "3-0", true},
 			{"one that saw the gap", gapID, false},
 		} {
-			s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Cursor: tt.cursor})
+			s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{tt.cursor}})
 			s.drain()
 			if tt.gap && len(s.gaps()) == 0 {
 				t.Errorf("%s: %s, with the cursor %s, gets %q and no gap", when, tt.name, tt.cursor, s.data())
@@ -540,7 +540,7 @@ func TestStream_LastIDSetForwardIsNoDeadEnd(t *testing.T) {
 	s.leave()
 	ctx, cancel := context.WithTimeout(t.Context(), longest/6)
 	defer cancel()
-	sub, err := one.Subscribe(ctx, hub.Request{Topics: listOf(t, "stream:s"), Cursor: s.lastID()})
+	sub, err := one.Subscribe(ctx, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{s.lastID()}})
 	if err != nil {
 		t.Fatalf("with the cursor %s, which another node has just given: %v", s.lastID(), err)
 	}
@@ -613,7 +613,7 @@ func TestKey_ResumeSendsTheValueOnlyIfItChanged(t *testing.T) {
 					keep.untilData(tt.want[0])
 				}
 				for _, cursor := range []string{s.lastID(), s.got[0].id} {
-					back := other.take(t, hub.Request{Topics: listOf(t, "key:"+name), Cursor: cursor})
+					back := other.take(t, hub.Request{Topics: listOf(t, "key:"+name), IDs: []string{cursor}})
 					back.drain()
 					back.expect("the client", tt.want, nil)
 					back.expectResumed("the client", true)
@@ -622,7 +622,7 @@ func TestKey_ResumeSendsTheValueOnlyIfItChanged(t *testing.T) {
 					}
 					back.leave()
 				}
-				opened := other.take(t, hub.Request{Topics: listOf(t, "key:"+name), Cursor: s.opened.id})
+				opened := other.take(t, hub.Request{Topics: listOf(t, "key:"+name), IDs: []string{s.opened.id}})
 				defer opened.leave()
 				opened.drain()
 				if n := len(opened.data()); n > 1 || n == 0 && tt.want != nil || !opened.resumed {
@@ -640,7 +640,7 @@ func TestKey_AbsentFromTheStartIsToldOnce(t *testing.T) {
 		s.drain()
 		s.expect("the fresh client", []string{"null"}, nil)
 		s.leave()
-		back := g.take(t, hub.Request{Topics: listOf(t, "key:k"), Cursor: s.lastID()})
+		back := g.take(t, hub.Request{Topics: listOf(t, "key:k"), IDs: []string{s.lastID()}})
 		defer back.leave()
 		back.drain()
 		back.expect("the one that came back", nil, nil)
@@ -671,7 +671,7 @@ func TestKeyGlob_ResumeOnTheSameNodeSendsWhatChanged(t *testing.T) {
 	server.Do("EVAL", "redis.call('SET', 'g:brief', 'x') redis.call('DEL', 'g:brief')", 0)
 	server.Do("SET", "g:last", "last")
 	keep.untilData("last")
-	back := g.take(t, hub.Request{Topics: listOf(t, "key:g:*"), Cursor: s.lastID()})
+	back := g.take(t, hub.Request{Topics: listOf(t, "key:g:*"), IDs: []string{s.lastID()}})
 	defer back.leave()
 	back.drain()
 	want := []string{"key:g:1 changed", "key:g:2 null", "key:g:last last", "key:g:new created"}
@@ -685,7 +685,7 @@ func TestKeyGlob_ResumeOnTheSameNodeSendsWhatChanged(t *testing.T) {
 	}
 	// In the middle of a snapshot it has no place: all that it misses comes, and what it
 	// has may come again.
-	half := g.take(t, hub.Request{Topics: listOf(t, "key:g:*"), Cursor: middle})
+	half := g.take(t, hub.Request{Topics: listOf(t, "key:g:*"), IDs: []string{middle}})
 	defer half.leave()
 	half.drain()
 	values := make(map[string]string)
@@ -727,19 +727,19 @@ func TestKeyGlob_ResumeOnAnotherNodeIsAGapAndAllValues(t *testing.T) {
 		server.Do("SET", fmt.Sprint("g:", i), "y")
 	}
 	keep.until("the changes", func() bool { return len(keep.data()) == 121 })
-	back := other.take(t, hub.Request{Topics: listOf(t, "key:g:*"), Cursor: s.lastID()})
+	back := other.take(t, hub.Request{Topics: listOf(t, "key:g:*"), IDs: []string{s.lastID()}})
 	defer back.leave()
 	back.drain()
 	if len(back.data()) != 99 || !slices.Equal(back.gaps(), []string{"key:g:* unknown-cursor null"}) || !back.got[0].isGap() || back.resumed {
 		t.Errorf("it gets %d values and the gaps %q, resumed %v", len(back.data()), back.gaps(), back.resumed)
 	}
-	again := other.take(t, hub.Request{Topics: listOf(t, "key:g:*"), Cursor: back.lastID()})
+	again := other.take(t, hub.Request{Topics: listOf(t, "key:g:*"), IDs: []string{back.lastID()}})
 	defer again.leave()
 	again.drain()
 	again.expect("back once more", nil, nil)
 	again.expectResumed("back once more", true)
 	// The gap's id does not stand for values that have not been sent yet.
-	gap := other.take(t, hub.Request{Topics: listOf(t, "key:g:*"), Cursor: back.got[0].id})
+	gap := other.take(t, hub.Request{Topics: listOf(t, "key:g:*"), IDs: []string{back.got[0].id}})
 	defer gap.leave()
 	gap.drain()
 	if len(gap.data()) != 99 {

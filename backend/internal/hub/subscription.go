@@ -52,18 +52,13 @@ func newSubscription(h *Hub, topics []event.Topic, feeds []*feed, every time.Dur
 // begin finds the first position, and prepares what the client is told before its
 // first event.
 func (s *Subscription) begin(ctx context.Context, req Request) error {
-	var locate func(*feed) place
-	var err error
-	if req.Cursor == "" {
-		locate, err = s.hub.fresh(ctx, s.feeds, req.Last)
-	} else {
-		locate, err = s.hub.resume(ctx, s.feeds, parseID(req.Cursor))
-	}
+	id := parseIDs(req.IDs, s.topics)
+	locate, err := s.hub.resume(ctx, s.feeds, id, req.Last)
 	if err != nil {
 		return err
 	}
 	before, gaps := s.seek(locate)
-	resumed := req.Cursor != "" && len(gaps) == 0 && !s.gapAhead
+	resumed := !id.empty() && len(gaps) == 0 && !s.gapAhead
 	s.pending = event.AppendID(nil, s.qualifier(s.topics[0]), before)
 	s.pending = event.AppendOpenBody(s.pending, s.topics, resumed, s.hub.options.Node)
 	s.pending = append(s.pending, gaps...)
@@ -77,7 +72,7 @@ func (s *Subscription) fellBehind() {
 	if s.conflated != nil { // what waits goes out before a gap
 		held = appendFrames(nil, s.conflated.release(time.Now(), true))
 	}
-	id := parseID(string(s.last))
+	id := parseIDs([]string{string(s.last)}, nil)
 	_, gaps := s.seek(func(f *feed) place {
 		p := id.locate(f)
 		if p.gap != nil {
