@@ -73,6 +73,12 @@ test-browser: test-programs build ## Drive the app in a browser against the serv
 test-compose: ## Check docker-compose.yml
 	cd .ci/tools && go test ./...
 
+.PHONY: screenshots
+screenshots: test-programs build ## Draw every screen into frontend/test-results, and those of README.md
+	cd frontend && SLUICE_SERVER="$(CURDIR)/backend/bin/server" npm run screenshots
+	cp frontend/test-results/screenshots/analytics-desktop-dark.png .github/analytics.png
+	cp frontend/test-results/screenshots/logs-desktop-light.png .github/logs.png
+
 # The race detector needs a C compiler, the tests a real Redis and a real browser.
 .PHONY: test-programs
 test-programs:

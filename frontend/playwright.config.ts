@@ -3,6 +3,12 @@ import { defineConfig } from '@playwright/test';
 export default defineConfig({
   testDir: 'e2e',
   globalSetup: './e2e/global-setup.ts',
+  // Only the first are tests; the others are for people to look at what they print or draw.
+  projects: [
+    { name: 'e2e', testMatch: '*.spec.ts' },
+    { name: 'bench', testMatch: '*.bench.ts', workers: 1 },
+    { name: 'screenshots', testMatch: '*.shots.ts' },
+  ],
   fullyParallel: true,
   workers: 2,
   forbidOnly: !!process.env.CI,

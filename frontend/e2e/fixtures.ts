@@ -59,7 +59,7 @@ export class LivePage {
   }
 
   async expectLive(): Promise<void> {
-    await expect(this.page.getByText('Live', { exact: true })).toBeVisible();
+    await expect(this.page.getByRole('button', { name: /^Connection: Live/ })).toBeVisible();
   }
 
   button(name: string | RegExp): Locator {

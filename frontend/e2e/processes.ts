@@ -24,23 +24,35 @@ export interface Gateway extends Service {
   readonly url: string;
   /** Publishes over HTTP. */
   publish: (channel: string, data: string) => Promise<void>;
+  /** Publishes many events with one request. */
+  publishAll: (channel: string, data: readonly string[]) => Promise<void>;
+  /** How many subscriptions are open. */
+  connections: () => Promise<number>;
 }
 
 /** A Redis of the test's own. */
 export interface Redis extends Service {
   /** Publishes as a user would, with redis-cli. */
   publish: (channel: string, data: string) => Promise<void>;
+  /** Runs one command with redis-cli; returns what that prints. */
+  command: (...words: string[]) => Promise<string>;
+  /** Runs many commands at once, as fast as Redis takes them. */
+  pipe: (commands: Iterable<readonly string[]>) => Promise<void>;
 }
 
 /** Starts real processes for a test, on free loopback ports. */
 export class Processes {
   readonly #cleanups: (() => Promise<void>)[] = [];
 
-  /** Starts the gateway with the built app; on its embedded broker unless a Redis is given. */
+  /**
+   * Starts the gateway with the built app; on its embedded broker unless a Redis is given, and with the
+   * topics open that every screen asks for.
+   */
   async startGateway({
     redis,
+    open = ['channel:updates', 'stream:notifications'],
     flags = [],
-  }: { redis?: Redis; flags?: string[] } = {}): Promise<Gateway> {
+  }: { redis?: Redis; open?: string[]; flags?: string[] } = {}): Promise<Gateway> {
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
     const service = await this.#start(port, {
@@ -50,12 +62,22 @@ export class Processes {
         ...['--admin-addr', '127.0.0.1:0'],
         ...['--redis-url', redis ? `redis://127.0.0.1:${redis.port}` : ''],
         ...['--web-dir', join(frontend, 'dist')],
+        ...['--allow-subscribe', open.join(',')],
         ...['--allow-publish', 'channel:*'],
         ...flags,
       ],
       isReady: () => answers(`${url}/${redis ? 'readyz' : 'healthz'}`),
     });
-    return { ...service, url, publish: (channel, data) => post(url, channel, data) };
+    return {
+      ...service,
+      url,
+      publish: (channel, data) => post(url, channel, data),
+      publishAll: (channel, data) => post(url, channel, data.join('\n'), 'application/x-ndjson'),
+      connections: async () => {
+        const response = await fetch(`${url}/stats`);
+        return ((await response.json()) as { connections: number }).connections;
+      },
+    };
   }
 
   async startRedis(): Promise<Redis> {
@@ -86,6 +108,14 @@ export class Processes {
         const publishing = cli('-x', 'PUBLISH', channel);
         publishing.child.stdin?.end(data);
         await publishing;
+      },
+      command: async (...words) => (await cli(...words)).stdout.trim(),
+      pipe: async (commands) => {
+        const piping = cli('--pipe');
+        for (const words of commands) piping.child.stdin?.write(encodeCommand(words));
+        piping.child.stdin?.end();
+        const { stdout } = await piping;
+        if (!stdout.includes('errors: 0')) throw new Error(`redis-cli --pipe: ${stdout}`);
       },
     };
   }
@@ -163,13 +193,25 @@ function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
   return exitCode !== null || signalCode !== null;
 }
 
+/** A command as Redis reads it (RESP): its words, each with its length in bytes. */
+export function encodeCommand(words: readonly string[]): string {
+  const bulk = words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`);
+  return `*${words.length}\r\n${bulk.join('')}`;
+}
+
 async function answers(url: string): Promise<boolean> {
   return (await fetch(url)).ok;
 }
 
-async function post(url: string, channel: string, data: string): Promise<void> {
+async function post(
+  url: string,
+  channel: string,
+  body: string,
+  type = 'text/plain',
+): Promise<void> {
   const query = new URLSearchParams({ channel }).toString();
-  const response = await fetch(`${url}/events?${query}`, { method: 'POST', body: data });
+  const headers = { 'Content-Type': type };
+  const response = await fetch(`${url}/events?${query}`, { method: 'POST', headers, body });
   if (!response.ok) throw new Error(`publish: ${response.status} ${await response.text()}`);
 }
 

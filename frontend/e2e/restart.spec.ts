@@ -13,7 +13,7 @@ test('the gateway is killed and comes back: the page recovers by itself', async 
   await expect(live.rows.first()).toContainText('before');
 
   await gateway.kill();
-  await expect(page.getByText(/^Retrying in \d+ s$/)).toBeVisible();
+  await expect(live.button(/^Connection: Retrying in \d+ s$/)).toBeVisible();
   await expect(page.getByText(`Cannot reach ${gateway.url}`)).toBeVisible();
 
   await gateway.restart();

@@ -1,13 +1,156 @@
-import { render, screen } from '@testing-library/react';
-import { expect, it, vi } from 'vitest';
+import { act, fireEvent, render, screen, within } from '@testing-library/react';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FakeEventSource } from '../test/fake-event-source';
+import { fakeClient } from '../test/tab';
 import { App } from './App';
+import { navigate } from './shell/location';
 
-it('has the tutorial’s heading, and follows the address that it was given', () => {
-  vi.stubGlobal('EventSource', FakeEventSource);
-  render(<App eventsURL="/events?channel=a" />);
-  const heading = screen.getByRole('heading', { level: 1 });
-  expect(heading).toHaveTextContent('🚀 Real-Time Data Stream (SSE + React)');
-  expect(screen.getByRole('main')).toContainElement(screen.getByRole('region'));
-  expect(FakeEventSource.current.url).toBe('/events?channel=a');
+const line = () => FakeEventSource.current;
+const pill = () => screen.getByRole('button', { name: /^Connection:/ });
+const pass = (time = 20) => act(() => vi.advanceTimersByTimeAsync(time));
+
+async function show(address = '/') {
+  window.history.replaceState(undefined, '', address);
+  localStorage.clear();
+  render(<App client={fakeClient()} />);
+  await vi.dynamicImportSettled();
+  await pass();
+}
+
+/** The screen's topics come after the notifications, which want more of the past. */
+async function showLive(address?: string) {
+  await show(address);
+  line().open({ id: '0' });
+  await pass();
+  line().open({ id: 'stream:notifications@p=0,q=0' });
+  await pass();
+}
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  vi.spyOn(Math, 'random').mockReturnValue(0);
+  vi.stubGlobal('fetch', vi.fn().mockRejectedValue(new TypeError('no network in this test')));
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+  vi.unstubAllGlobals();
+});
+
+describe('the app', () => {
+  it('begins with the tutorial’s page', async () => {
+    await showLive('/?channel=a');
+    expect(
+      screen.getByRole('heading', { level: 1, name: '🚀 Real-Time Data Stream (SSE + React)' }),
+    ).toBeInTheDocument();
+    expect(
+      screen.getByRole('heading', { level: 2, name: '📡 Live Server-Sent Events' }),
+    ).toBeInTheDocument();
+    expect(line().url).toContain('stream=notifications&channel=a');
+  });
+
+  it('leads to the other screens, and back', async () => {
+    await show('/?channel=a');
+    fireEvent.click(screen.getByRole('link', { name: 'Notifications' }));
+    await vi.dynamicImportSettled();
+    await pass();
+    expect(window.location.pathname).toBe('/notifications');
+    expect(screen.getByRole('heading', { level: 1, name: 'Notifications' })).toBeInTheDocument();
+    expect(screen.getByRole('link', { name: 'Notifications' })).toHaveAttribute(
+      'aria-current',
+      'page',
+    );
+    expect(document.title).toBe('Notifications – Sluice');
+  });
+
+  it('says so where there is no such screen', async () => {
+    await show('/nowhere');
+    expect(screen.getByText('There is no such screen')).toBeInTheDocument();
+    act(() => navigate('/?channel=a'));
+    await pass();
+    expect(screen.queryByText('There is no such screen')).toBeNull();
+  });
+
+  it('says how the connection is, and counts down to the next try', async () => {
+    await show('/?channel=a');
+    expect(pill()).toHaveTextContent('Connecting…');
+    line().open();
+    await pass();
+    expect(pill()).toHaveTextContent('Live');
+    line().break();
+    await pass();
+    expect(pill()).toHaveTextContent('Retrying in 1 s');
+    expect(screen.getByText(/The connection was lost/)).toBeInTheDocument();
+  });
+
+  it('tries at once on request, and says that nothing was missed', async () => {
+    await showLive('/?channel=a');
+    line().break();
+    await pass();
+    const before = FakeEventSource.opened.length;
+    fireEvent.click(screen.getByRole('button', { name: 'Retry now' }));
+    await pass();
+    expect(FakeEventSource.opened).toHaveLength(before + 1);
+    line().open({ resumed: true });
+    await pass();
+    expect(screen.queryByRole('button', { name: 'Retry now' })).toBeNull();
+    expect(screen.getByText('Connected again, nothing was missed')).toBeInTheDocument();
+  });
+
+  it('says how much was missed', async () => {
+    await showLive('/?channel=a');
+    line().emit('stream.gap', '{"topic":"stream:notifications","lost":12}', '9');
+    await pass();
+    expect(pill()).toHaveTextContent('Live · 12 missed');
+  });
+
+  it('says how to start a local server that cannot be reached', async () => {
+    await show('/?channel=a');
+    line().break();
+    await pass();
+    const notice = screen.getByText(/Cannot reach http:\/\/localhost:4000/);
+    expect(notice).toHaveTextContent('Start it with make run.');
+  });
+
+  it.each([
+    ['unavailable', /cannot reach Redis/],
+    ['overloaded', /no room/],
+    ['draining', /going away for a moment/],
+  ])('puts the reason %s into words', async (reason, words) => {
+    await showLive('/?channel=a');
+    line().emit('stream.close', JSON.stringify({ reason }));
+    await pass();
+    expect(screen.getByText(words)).toBeInTheDocument();
+  });
+
+  it('shows new notifications on every screen, and counts what is unread', async () => {
+    await showLive('/?channel=a');
+    await pass(3_000);
+    const time = new Date().toISOString();
+    const data = JSON.stringify({
+      time,
+      title: 'Disk full',
+      body: 'Of logs.',
+      severity: 'warning',
+    });
+    line().message(data, 'stream:notifications@p=1,q=2');
+    await pass();
+    const toasts = screen.getByRole('region', { name: 'New notifications' });
+    expect(within(toasts).getByText('Disk full')).toBeInTheDocument();
+    expect(document.title).toBe('(1) Live – Sluice');
+    fireEvent.click(screen.getByRole('button', { name: 'Dismiss: Disk full' }));
+    expect(within(toasts).queryByText('Disk full')).toBeNull();
+  });
+
+  it('does not call old notifications new', async () => {
+    await showLive('/?channel=a');
+    line().message(
+      '{"title":"Long ago","time":"2020-01-01T00:00:00Z"}',
+      'stream:notifications@p=1',
+    );
+    await pass();
+    expect(screen.queryByText('Long ago')).toBeNull();
+    expect(document.title).toBe('Live – Sluice');
+  });
 });

@@ -1,30 +1,78 @@
-import { Logo } from './components/Logo';
-import { SSEStream } from './components/SSEStream';
+import { Suspense, useMemo, useState } from 'react';
+import { topicsOf } from './address';
+import { Loading, ScreenState } from './components/ScreenState';
+import { noticedTopics } from './features/notifications/noticed';
+import { Toasts } from './features/notifications/Toasts';
+import { useUnreadBadge } from './features/notifications/use-unread-badge';
+import { ConnectionAnnouncement } from './shell/ConnectionAnnouncement';
+import { ConnectionNotice } from './shell/ConnectionNotice';
+import { Dialogs } from './shell/Dialogs';
+import { Link } from './shell/Link';
+import { replaceQuery, useLocation } from './shell/location';
+import { Menu } from './shell/Menu';
+import { ScreenBoundary } from './shell/ScreenBoundary';
+import { type ScreenEntry, screens } from './shell/screens';
+import type { StreamClient } from './stream/client';
+import { StreamProvider } from './stream/use-client';
 
-/** The page around the screens. */
-export function App({ eventsURL }: { eventsURL: string }) {
+/** The frame around the screens. */
+export function App({ client }: { client: StreamClient }) {
   return (
-    <div className="mx-auto flex h-dvh min-h-128 max-w-5xl flex-col px-4 sm:px-8">
-      <header className="flex items-center gap-3 py-4 sm:gap-4 sm:py-6">
-        <Logo className="size-9 shrink-0 sm:size-11" />
-        <div className="min-w-0">
-          <h1 className="text-lg/6 font-semibold tracking-tight text-balance sm:text-2xl/8">
-            🚀 Real-Time Data Stream (SSE + React)
-          </h1>
-          <p className="text-sm text-muted max-sm:hidden">
-            What is published in Redis shows up here the moment it happens.
-          </p>
+    <StreamProvider client={client}>
+      <Frame />
+    </StreamProvider>
+  );
+}
+
+function Frame() {
+  const { path, query } = useLocation();
+  const [noticed] = useState(noticedTopics);
+  const screen = screens.find((candidate) => candidate.path === path);
+  const unread = useUnreadBadge(noticed, `${screen?.name ?? 'Not found'} – Sluice`);
+  return (
+    <Dialogs>
+      <a href="#content" className="skip-link">
+        Skip to the content
+      </a>
+      <div className="flex h-dvh max-md:flex-col max-md:pb-[calc(3.25rem+env(safe-area-inset-bottom))]">
+        <Menu path={path} unread={unread} />
+        <div className="flex min-h-0 min-w-0 flex-1 flex-col">
+          <ConnectionNotice />
+          <main id="content" tabIndex={-1} className="min-h-0 flex-1 overflow-y-auto outline-none">
+            {screen ? <Shown key={path} screen={screen} query={query} /> : <NotFound />}
+          </main>
         </div>
-      </header>
-      <main className="flex min-h-0 flex-1 flex-col">
-        <SSEStream url={eventsURL} />
-      </main>
-      <footer className="py-3 text-xs text-muted sm:py-4">
-        Follow your own topics by changing the address:{' '}
-        <code className="inline-block font-mono text-ink">
-          ?channel=orders&amp;channel=prices.*
-        </code>
-      </footer>
+      </div>
+      <ConnectionAnnouncement />
+      <Toasts topics={noticed} />
+    </Dialogs>
+  );
+}
+
+function Shown({ screen, query }: { screen: ScreenEntry; query: URLSearchParams }) {
+  const { Component, topics: fallback } = screen;
+  const text = query.toString();
+  const props = useMemo(() => {
+    const query = new URLSearchParams(text);
+    return { query, topics: topicsOf(query, fallback) };
+  }, [text, fallback]);
+  return (
+    <ScreenBoundary>
+      <Suspense fallback={<Loading what="the screen" />}>
+        <Component {...props} setQuery={replaceQuery} />
+      </Suspense>
+    </ScreenBoundary>
+  );
+}
+
+function NotFound() {
+  return (
+    <div className="flex h-full p-6">
+      <ScreenState title="There is no such screen">
+        <Link href="/" className="link-button">
+          To the live events
+        </Link>
+      </ScreenState>
     </div>
   );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { gatewayURL, subscriptionURL } from './address';
+import { addressOf, gatewayURL, topicsOf } from './address';
 
 const env = { BASE_URL: '/', MODE: 'test', DEV: false, PROD: true, SSR: false };
 
@@ -14,21 +14,28 @@ describe('gatewayURL', () => {
     const dev = { ...env, DEV: true, PROD: false };
     expect(gatewayURL(dev)).toBe('http://localhost:4000');
     expect(gatewayURL({ ...dev, VITE_API_URL: '' })).toBe('http://localhost:4000');
-    expect(gatewayURL(env)).toBe('');
+    expect(gatewayURL(env)).toBe('/');
   });
 });
 
-describe('subscriptionURL', () => {
+describe('topicsOf', () => {
   it.each([
-    ['', '/events'],
-    ['?', '/events'],
-    ['?utm_source=mail', '/events'],
-    ['?channel=a&channel=b.*&stream=s&key=k:*', '/events?channel=a&channel=b.*&stream=s&key=k%3A*'],
-    ['?channel=a&last=10&every=1s', '/events?channel=a&last=10&every=1s'],
-    ['?channel=a&lastEventId=7&access_token=secret', '/events?channel=a'],
-    ['?channel=a%26b', '/events?channel=a%26b'],
-  ])('of the page %j is %s', (search, url) => {
-    expect(subscriptionURL('', search)).toBe(url);
-    expect(subscriptionURL('http://localhost:4000', search)).toBe(`http://localhost:4000${url}`);
+    ['', ['stream:own']],
+    ['?utm_source=mail', ['stream:own']],
+    ['?channel=', ['stream:own']],
+    [
+      '?key=k:*&stream=s&channel=a&channel=b.*',
+      ['channel:a', 'channel:b.*', 'stream:s', 'key:k:*'],
+    ],
+    ['?channel=a&channel=a', ['channel:a']],
+    ['?channel=a%26b&last=10', ['channel:a&b']],
+  ])('of the query %j are %j', (search, topics) => {
+    expect(topicsOf(new URLSearchParams(search), ['stream:own'])).toEqual(topics);
   });
+});
+
+it('makes the address of a screen that follows a topic', () => {
+  const address = addressOf('/explorer', 'channel:a&b:c');
+  expect(address).toBe('/explorer?channel=a%26b%3Ac');
+  expect(topicsOf(new URLSearchParams(address.split('?')[1]), [])).toEqual(['channel:a&b:c']);
 });

@@ -1,5 +1,4 @@
-/** What the page's own address may say about the subscription. */
-const passedOn = new Set(['channel', 'stream', 'key', 'last', 'every']);
+const kinds = ['channel', 'stream', 'key'] as const;
 
 /**
  * The gateway that the page belongs to: `VITE_API_URL`; without it the usual local one in development,
@@ -8,15 +7,21 @@ const passedOn = new Set(['channel', 'stream', 'key', 'last', 'every']);
 export function gatewayURL({ VITE_API_URL, DEV }: ImportMetaEnv): string {
   const url = VITE_API_URL?.replace(/\/+$/, '');
   if (url) return url;
-  return DEV ? 'http://localhost:4000' : '';
+  return DEV ? 'http://localhost:4000' : '/';
 }
 
 /**
- * The subscription for a page opened as `…/?channel=orders&channel=prices.*`, so that people follow their
- * own topics by changing the address. An address that says nothing leaves the choice to the gateway.
+ * The topics of a screen that is opened as `…/logs?stream=mine&channel=prices.*`, so that people follow
+ * their own topics by changing the address; the screen's own ones where the address names none.
  */
-export function subscriptionURL(gateway: string, pageSearch: string): string {
-  const asked = [...new URLSearchParams(pageSearch)].filter(([name]) => passedOn.has(name));
-  const query = new URLSearchParams(asked).toString();
-  return query === '' ? `${gateway}/events` : `${gateway}/events?${query}`;
+export function topicsOf(query: URLSearchParams, fallback: readonly string[]): readonly string[] {
+  const named = kinds.flatMap((kind) => query.getAll(kind).map((name) => `${kind}:${name}`));
+  const topics = [...new Set(named.filter((topic) => !topic.endsWith(':')))];
+  return topics.length > 0 ? topics : fallback;
+}
+
+/** The address of a screen that follows a topic. */
+export function addressOf(path: string, topic: string): string {
+  const kind = topic.slice(0, topic.indexOf(':'));
+  return `${path}?${new URLSearchParams({ [kind]: topic.slice(kind.length + 1) }).toString()}`;
 }

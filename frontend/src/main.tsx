@@ -1,16 +1,20 @@
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { gatewayURL, subscriptionURL } from './address';
+import { gatewayURL } from './address';
 import { App } from './App';
 import './index.css';
+import { startTheme } from './shell/theme';
+import { token } from './shell/token';
+import { createStreamClient } from './stream/client';
 
 const root = document.getElementById('root');
 if (!root) throw new Error('index.html has no element #root');
 
-const eventsURL = subscriptionURL(gatewayURL(import.meta.env), window.location.search);
+startTheme();
+const client = createStreamClient(gatewayURL(import.meta.env), { token });
 
 createRoot(root).render(
   <StrictMode>
-    <App eventsURL={eventsURL} />
+    <App client={client} />
   </StrictMode>,
 );

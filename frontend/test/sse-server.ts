@@ -75,7 +75,8 @@ function describeVisit(...[request, response]: Parameters<RequestListener>): Vis
 
 function answer(visit: Visit, failedOnce: Set<string>) {
   const { url, response } = visit;
-  switch (url.pathname) {
+  // A gateway at `/three` has its events at `/three/events`.
+  switch (url.pathname.replace(/(.)\/events$/, '$1')) {
     case '/events':
       open(visit);
       return;
@@ -128,7 +129,7 @@ function open({ url, response }: Visit) {
 /** Sends the three events after the cursor, then ends the connection. */
 function writeThree(visit: Visit) {
   open(visit);
-  const after = Number(visit.url.searchParams.get('lastEventId') ?? 0);
+  const after = Number(visit.url.searchParams.get('lastEventId')?.split('@').at(-1) ?? 0);
   for (let n = after + 1; n <= after + 3; n++) {
     visit.response.write(encode({ id: String(n), data: `event ${n}` }));
   }

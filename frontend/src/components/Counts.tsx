@@ -1,8 +1,8 @@
-import type { StreamSnapshot } from '../stream/stream';
+import type { Entries } from '../stream/entries';
 import { count } from './text';
 
 /** How much has come, and how much of it is still in the list. */
-export function Counts({ snapshot }: { snapshot: StreamSnapshot }) {
+export function Counts({ snapshot }: { snapshot: Entries<unknown> }) {
   const { received, missed, dropped, entries } = snapshot;
   return (
     <p className="flex flex-wrap gap-x-4 text-sm text-muted tabular-nums">

@@ -1,12 +1,12 @@
 import { type UIEvent, useRef } from 'react';
-import type { StreamSnapshot } from '../stream/stream';
+import type { Entries } from '../stream/entries';
 import { Counts } from './Counts';
 import { EventList } from './EventList';
 import { NewEvents } from './NewEvents';
 import { useHold } from './use-hold';
 
 interface Props {
-  snapshot: StreamSnapshot;
+  snapshot: Entries<unknown>;
   showTopics: boolean;
   labelledBy: string;
 }

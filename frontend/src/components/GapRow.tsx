@@ -1,5 +1,5 @@
 import { memo } from 'react';
-import type { GapEntry } from '../stream/stream';
+import type { GapEntry } from '../stream/entry';
 import { ArrivalTime } from './ArrivalTime';
 import { gapText } from './text';
 

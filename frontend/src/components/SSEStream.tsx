@@ -1,29 +1,33 @@
-import { useId, useMemo } from 'react';
-import { soleTopic } from '../stream/protocol';
-import { createStream } from '../stream/stream';
+import { useId } from 'react';
+import { isGlob } from '../stream/topic';
 import { useStream } from '../stream/use-stream';
+import { useStreamClient } from '../stream/use-client';
 import { Announcements } from './Announcements';
-import { ConnectionNotice } from './ConnectionNotice';
 import { EmptyState } from './EmptyState';
 import { EventFeed } from './EventFeed';
-import { StatusPill } from './StatusPill';
+import { Refused } from './ScreenState';
 import { TopicList } from './TopicList';
 
 interface Props {
-  /** The gateway's `/events`, absolute or relative to the page, with the topics in its query. */
-  url: string;
+  /** What to follow; nothing are the gateway's default topics. */
+  topics: readonly string[];
+  /** With how many recent events to begin. Default 0. */
+  last?: number;
+  /** At most one event per topic in each interval, such as `1s`. Default: all events. */
+  every?: string;
+  /** Types that publishers give to their events. */
+  events?: readonly string[];
   /** How many entries to keep. Default 200. */
   limit?: number;
 }
 
-/** Follows a stream, and shows each event as it arrives. */
-export function SSEStream({ url, limit = 200 }: Props) {
-  const stream = useMemo(() => createStream(url, { limit }), [url, limit]);
-  const snapshot = useStream(stream);
-  const { status, entries, opened } = snapshot;
-  const topics = opened?.topics ?? [];
-  const eventsURL = new URL(url, document.baseURI);
+/** Follows topics, and shows each event as it arrives. */
+export function SSEStream({ topics: asked, last = 0, every = '', events, limit = 200 }: Props) {
+  const stream = useStream(asked, { last, every, events, limit });
+  const { status, entries, topics, refused } = stream;
+  const client = useStreamClient();
   const headingId = useId();
+  const isRefused = topics.length > 0 && refused.size === topics.length;
 
   return (
     <section
@@ -34,21 +38,27 @@ export function SSEStream({ url, limit = 200 }: Props) {
         <h2 id={headingId} className="text-[0.9375rem] font-semibold tracking-tight sm:text-lg">
           📡 Live Server-Sent Events
         </h2>
-        <StatusPill status={status} />
         <TopicList topics={topics} />
       </div>
       <div
         className="flow-line motion-safe:data-[phase=live]:animate-flow"
         data-phase={status.phase}
       />
-      <ConnectionNotice status={status} server={eventsURL.origin} onRetry={stream.retryNow} />
-      <Announcements snapshot={snapshot} />
-      {entries.length === 0 ? (
-        <EmptyState topics={topics} isLive={status.phase === 'live'} eventsURL={eventsURL.href} />
-      ) : (
+      <Announcements stream={stream} />
+      {[...refused].map(([topic, refusal]) => (
+        <Refused key={topic} topic={topic} refusal={refusal} />
+      ))}
+      {!isRefused && entries.length === 0 && (
+        <EmptyState
+          topics={topics}
+          isLive={status.phase === 'live'}
+          eventsURL={`${client.url}/events`}
+        />
+      )}
+      {entries.length > 0 && (
         <EventFeed
-          snapshot={snapshot}
-          showTopics={soleTopic(topics) === undefined}
+          snapshot={stream}
+          showTopics={topics.length !== 1 || topics.some(isGlob)}
           labelledBy={headingId}
         />
       )}

@@ -1,36 +1,90 @@
-import { isGlob } from '../stream/protocol';
+import { isGlob } from '../stream/topic';
 
-/** A way to publish an example event, for a terminal. */
+/** A way to publish an event, for a terminal. */
 export interface Command {
   readonly tool: string;
   readonly text: string;
 }
 
-const EXAMPLE = '{"value":42}';
+/** An event to be published. */
+export interface Publication {
+  /** `kind:name`, literal: a glob's special characters have a backslash before them. */
+  readonly topic: string;
+  readonly data: string;
+  /** The event's type; streams only. */
+  readonly event?: string | undefined;
+  /** How many entries to keep, about; streams only. */
+  readonly maxlen?: string | undefined;
+}
 
-const redisCommands: Readonly<Record<string, (name: string) => string>> = {
-  channel: (name) => `PUBLISH ${name} '${EXAMPLE}'`,
-  stream: (name) => `XADD ${name} '*' data '${EXAMPLE}'`,
-  key: (name) => `SET ${name} '${EXAMPLE}'`,
-};
+const EXAMPLE = '{"value":42}';
 
 /** How to publish to the first of the topics that can be published to: to a glob nothing can. */
 export function publishCommands(topics: readonly string[], eventsURL: string): Command[] {
   const topic = topics.find((candidate) => !isGlob(candidate));
-  const [, kind, escaped] = /^(\w+):(.+)$/s.exec(topic ?? '') ?? [];
-  if (!kind || !escaped) return [];
-  const name = escaped.replace(/\\(.)/gs, '$1');
-  const redisCommand = redisCommands[kind]?.(shellQuote(name));
-  if (!redisCommand) return [];
-
-  const url = new URL(eventsURL);
-  url.search = new URLSearchParams({ [kind]: name }).toString();
-  return [
-    { tool: 'Redis', text: `redis-cli ${redisCommand}` },
-    { tool: 'HTTP', text: `curl -d '${EXAMPLE}' ${shellQuote(url.href)}` },
-  ];
+  if (topic === undefined) return [];
+  const example = { topic, data: EXAMPLE };
+  const redis = redisCommand(example);
+  const curl = curlCommand(example, eventsURL);
+  return redis && curl
+    ? [
+        { tool: 'Redis', text: redis },
+        { tool: 'HTTP', text: curl },
+      ]
+    : [];
 }
 
-function shellQuote(word: string): string {
+/** The command for redis-cli; `undefined` where the topic is none. */
+export function redisCommand({ topic, data, event, maxlen }: Publication): string | undefined {
+  const { kind, name } = splitTopic(topic) ?? {};
+  if (!kind || !name) return undefined;
+  switch (kind) {
+    case 'channel':
+      return shell('redis-cli', 'PUBLISH', name, data);
+    case 'key':
+      return shell('redis-cli', 'SET', name, data);
+    case 'stream': {
+      const trim = maxlen ? ['MAXLEN', '~', maxlen] : [];
+      const type = event ? ['event', event] : [];
+      return shell('redis-cli', 'XADD', name, ...trim, '*', 'data', data, ...type);
+    }
+    default:
+      return undefined;
+  }
+}
+
+/** The command for curl; `undefined` where the topic is none. */
+export function curlCommand(publication: Publication, eventsURL: string): string | undefined {
+  const url = publishURL(publication, eventsURL);
+  // What begins with @ would be the name of a file to -d.
+  const flag = publication.data.startsWith('@') ? '--data-raw' : '-d';
+  return url && shell('curl', flag, publication.data, url);
+}
+
+/** Where the event is sent by POST; `undefined` where the topic is none. */
+export function publishURL(publication: Publication, eventsURL: string): string | undefined {
+  const { kind, pattern } = splitTopic(publication.topic) ?? {};
+  if (!kind || !pattern) return undefined;
+  const { event, maxlen } = kind === 'stream' ? publication : {};
+  const url = new URL(eventsURL);
+  url.search = new URLSearchParams({
+    [kind]: pattern,
+    ...(event ? { event } : {}),
+    ...(maxlen ? { maxlen } : {}),
+  }).toString();
+  return url.href;
+}
+
+/** The gateway takes the name as a pattern, with backslashes; Redis takes it as it is. */
+function splitTopic(topic: string): { kind: string; pattern: string; name: string } | undefined {
+  const [, kind, pattern] = /^(\w+):(.+)$/s.exec(topic) ?? [];
+  if (!kind || !pattern) return undefined;
+  return { kind, pattern, name: pattern.replace(/\\(.)/gs, '$1') };
+}
+
+const shell = (...words: string[]) => words.map(shellQuote).join(' ');
+
+/** A word as a shell reads it back. */
+export function shellQuote(word: string): string {
   return /^[\w.:/-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

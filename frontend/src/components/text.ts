@@ -1,4 +1,4 @@
-import type { GapEntry } from '../stream/stream';
+import type { GapEntry } from '../stream/entry';
 import type { GapReason } from '../stream/protocol';
 import type { Cause } from '../stream/status';
 
@@ -9,6 +9,9 @@ export const count = (n: number): string => numbers.format(n);
 
 /** `1 event`, `1,234 events` */
 export const events = (n: number): string => `${count(n)} ${n === 1 ? 'event' : 'events'}`;
+
+/** `1 gap`, `1,234 gaps` */
+export const gaps = (n: number): string => `${count(n)} ${n === 1 ? 'gap' : 'gaps'}`;
 
 const gapReasons: Readonly<Record<GapReason, string>> = {
   'history-expired': 'older than what the server still keeps',

@@ -8,16 +8,18 @@ import type { Status } from './status';
 let statuses: Status[];
 let frames: Frame[];
 let connection: Connection;
+let url: string;
 
 /** Without chance: the first retry comes after exactly 1 s, the second after 2 s, and so on. */
 const options: ConnectionOptions = { EventSource: FakeEventSource, retry: { random: () => 0 } };
 
-function connect(more: ConnectionOptions = {}) {
+function connect({ events, ...more }: ConnectionOptions & { events?: string[] } = {}) {
   const observer = {
     onStatus: (status: Status) => statuses.push(status),
     onFrame: (frame: Frame) => frames.push(frame),
   };
-  connection = createConnection('/events', observer, { ...options, ...more });
+  const request = { url: () => url, events: () => events ?? [] };
+  connection = createConnection(request, observer, { ...options, ...more });
   connection.start();
 }
 
@@ -31,6 +33,7 @@ beforeEach(() => {
   FakeEventSource.opened = [];
   statuses = [];
   frames = [];
+  url = '/events';
 });
 
 afterEach(() => {
@@ -105,21 +108,50 @@ describe('a connection', () => {
     expect(status()).toMatchObject({ retryAt: Date.now() + 1_000 });
   });
 
-  it('sends the newest id of any event as the cursor', () => {
+  it('asks for the URL anew with each line', () => {
     connect();
-    const reconnect = () => {
-      line().break();
-      connection.retryNow();
-      return new URL(line().url, 'http://localhost').searchParams.get('lastEventId');
-    };
-    expect(reconnect()).toBeNull();
-    line().open({ id: 'a@1' });
-    expect(reconnect()).toBe('a@1');
-    line().message('x', 'a@2');
-    line().emit('stream.ping', '{}');
-    expect(reconnect()).toBe('a@2');
-    line().emit('stream.gap', '{"topic":"channel:a","reason":"slow-consumer","lost":1}', 'a@9');
-    expect(reconnect()).toBe('a@9');
+    line().open();
+    line().break();
+    url = '/events?lastEventId=7';
+    connection.retryNow();
+    expect(line().url).toBe('/events?lastEventId=7');
+  });
+
+  it('takes a new line on request, and counts as live meanwhile', () => {
+    connect();
+    line().open();
+    const old = line();
+    connection.reopen();
+    expect(old.readyState).toBe(2);
+    expect(lines()).toBe(2);
+    old.message('from the old line');
+    expect(frames.filter(({ kind }) => kind === 'message')).toEqual([]);
+    line().open();
+    expect(statuses.map(({ phase }) => phase)).toEqual(['connecting', 'live']);
+  });
+
+  it('does not hurry for another request while the server is away', () => {
+    connect();
+    line().break();
+    connection.reopen();
+    expect(lines()).toBe(1);
+  });
+
+  it('tries another request at once where this one was refused', () => {
+    connect();
+    line().refuse();
+    connection.reopen();
+    expect(lines()).toBe(2);
+  });
+
+  it('takes a new line at once when its token has expired', () => {
+    connect();
+    line().open();
+    line().emit('stream.close', '{"reason":"token-expired"}');
+    expect(lines()).toBe(2);
+    line().emit('stream.close', '{"reason":"token-expired"}');
+    line().open();
+    expect(status()?.phase).toBe('live');
   });
 
   it('drops a line on which nothing came for 40 s', () => {
@@ -246,7 +278,7 @@ describe('a connection', () => {
     ['waiting', () => line().break()],
     ['being refused', () => line().refuse()],
   ])('leaves nothing behind when it is stopped while %s', async (_, bring) => {
-    const listening = vi.spyOn(window, 'removeEventListener');
+    const listening = vi.spyOn(window, 'addEventListener');
     connect();
     bring();
     connection.stop();
@@ -254,7 +286,8 @@ describe('a connection', () => {
     expect(line().readyState).toBe(2);
     expect(vi.getTimerCount()).toBe(0);
     expect(status()).toEqual({ phase: 'closed' });
-    expect(listening).toHaveBeenCalledWith('online', expect.any(Function));
+    const { signal } = listening.mock.calls[0]?.[2] as AddEventListenerOptions;
+    expect(signal?.aborted).toBe(true);
     window.dispatchEvent(new Event('online'));
     document.dispatchEvent(new Event('visibilitychange'));
     expect(lines()).toBe(1);

@@ -1,9 +1,8 @@
 import { backoff, type BackoffOptions } from './backoff';
-import { diagnose, isLasting } from './diagnose';
+import { diagnose, isLasting, type Refusal } from './diagnose';
 import { observePage } from './page';
 import { controlEvents, type Frame, keyEvents, readFrame, type WireEvent } from './protocol';
 import type { Cause, Status } from './status';
-import { withCursor } from './url';
 import { createWatchdog } from './watchdog';
 
 /** The part of the DOM's `EventSource` that a connection uses. */
@@ -18,8 +17,6 @@ export type EventSourceConstructor = new (url: string) => EventSourceLike;
 
 /** How a connection behaves; every option has a default that fits the gateway. */
 export interface ConnectionOptions {
-  /** Types that publishers give to their events: `EventSource` hears only names that it was told. */
-  readonly events?: readonly string[];
   /** Milliseconds without any event after which the line counts as dead. Default 40000; the gateway pings every 15 s. */
   readonly staleAfter?: number;
   /** How long to wait between tries. */
@@ -42,6 +39,21 @@ export interface Connection {
   stop: () => void;
   /** Tries at once rather than at the time planned; does nothing unless the connection waits. */
   retryNow: () => void;
+  /**
+   * Leaves the line for a new one, since its request has changed. A live connection counts as live
+   * meanwhile; one that waits goes on waiting, unless it is the request itself that was refused.
+   */
+  reopen: () => void;
+}
+
+/** What a connection asks for, looked up anew for each line that it opens. */
+export interface LineRequest {
+  /** The URL, with the cursors from which to go on. */
+  readonly url: () => string;
+  /** Types that publishers give to their events: `EventSource` hears only names that it was told. */
+  readonly events?: () => Iterable<string>;
+  /** Learns why the request is refused. Default: {@link diagnose}. */
+  readonly explain?: (signal: AbortSignal) => Promise<Refusal | undefined>;
 }
 
 /** `EventSource.CLOSED`; a replaced constructor need not carry the constant. */
@@ -54,23 +66,21 @@ const CLOSED = 2;
  * the 502 of a proxy during a deploy, makes it give up for good. It also tells nobody when it tries
  * next, and does not notice a dead line. Two mechanisms side by side would race, so there is one, this:
  * on the first error the native line is closed, and every kind of failure takes the same way back, with
- * a known time for the next try and with the cursor in the URL. (The `retry:` that the gateway sends is
+ * a known time for the next try and with the cursor in the URL: that is the request's business. (The `retry:` that the gateway sends is
  * for clients that reconnect natively: scripts cannot see it.)
  */
 export function createConnection(
-  url: string,
+  { url, events = () => [], explain = (signal) => diagnose(url(), signal) }: LineRequest,
   { onStatus, onFrame }: ConnectionObserver,
   options: ConnectionOptions = {},
 ): Connection {
-  const { events = [], staleAfter = 40_000 } = options;
-  const heard = new Set(['message', ...controlEvents, ...keyEvents, ...events]);
+  const { staleAfter = 40_000 } = options;
   const watchdog = createWatchdog(staleAfter, () =>
     retry({ kind: status.phase === 'live' ? 'stale' : 'unreachable' }),
   );
 
   let status: Status = { phase: 'closed' };
   let line: EventSourceLike | undefined;
-  let cursor = '';
   let failures = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let diagnosis: AbortController | undefined;
@@ -93,6 +103,11 @@ export function createConnection(
     if (status.phase === 'waiting') connect();
   }
 
+  function reopen() {
+    if (status.phase === 'live') open();
+    else if (status.phase === 'connecting' || isRefused(status)) connect();
+  }
+
   /** Does what timers would have done while they were slowed down. */
   function catchUp() {
     watchdog.check();
@@ -100,12 +115,16 @@ export function createConnection(
   }
 
   function connect() {
-    hangUp();
-    const cause = status.phase === 'waiting' ? status.cause : undefined;
+    const cause = 'cause' in status ? status.cause : undefined;
     setStatus({ phase: 'connecting', attempt: failures + 1, cause });
+    open();
+  }
+
+  function open() {
+    hangUp();
     const EventSource = options.EventSource ?? globalThis.EventSource;
-    const opened = new EventSource(withCursor(url, cursor));
-    for (const name of heard) {
+    const opened = new EventSource(url());
+    for (const name of new Set(['message', ...controlEvents, ...keyEvents, ...events()])) {
       opened.addEventListener(name, (event: MessageEvent<string>) => {
         if (opened === line) receive(event);
       });
@@ -119,16 +138,18 @@ export function createConnection(
 
   function receive(event: WireEvent) {
     watchdog.touch();
-    if (event.lastEventId !== '') cursor = event.lastEventId;
     const frame = readFrame(event);
     if (frame.kind === 'open') goLive();
     onFrame(frame);
-    if (frame.kind === 'close') retry({ kind: 'ended', reason: frame.reason });
+    if (frame.kind !== 'close') return;
+    // Nothing is wrong with the line: it needs a new token, which the next URL brings.
+    if (frame.reason === 'token-expired' && status.phase === 'live') open();
+    else retry({ kind: 'ended', reason: frame.reason });
   }
 
   function goLive() {
     failures = 0;
-    setStatus({ phase: 'live', since: Date.now() });
+    if (status.phase !== 'live') setStatus({ phase: 'live', since: Date.now() });
   }
 
   function fail(failed: EventSourceLike) {
@@ -156,7 +177,7 @@ export function createConnection(
   async function explainRefusal() {
     diagnosis = new AbortController();
     const { signal } = diagnosis;
-    const refusal = await diagnose(withCursor(url, cursor), signal);
+    const refusal = await explain(signal);
     if (signal.aborted || refusal === undefined || status.phase !== 'waiting') return;
     const cause: Cause = { kind: 'refused', refusal };
     if (isLasting(refusal)) wait(cause, backoff(Infinity, options.retry));
@@ -176,5 +197,9 @@ export function createConnection(
     onStatus(next);
   }
 
-  return { start, stop, retryNow };
+  return { start, stop, retryNow, reopen };
+}
+
+function isRefused(status: Status): boolean {
+  return status.phase === 'waiting' && status.cause.kind === 'refused';
 }

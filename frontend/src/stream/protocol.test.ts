@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isGlob, readFrame, soleTopic, topicOf } from './protocol';
+import { readFrame } from './protocol';
 
 const wire = (type: string, data: string, lastEventId = '') => ({ type, data, lastEventId });
 
@@ -20,8 +20,9 @@ describe('readFrame', () => {
 
   it('reads stream.open', () => {
     const data = '{"topics":["channel:a","channel:b"],"resumed":true,"node":"n1"}';
-    expect(readFrame(wire('stream.open', data))).toEqual({
+    expect(readFrame(wire('stream.open', data, '7'))).toEqual({
       kind: 'open',
+      id: '7',
       topics: ['channel:a', 'channel:b'],
       resumed: true,
       node: 'n1',
@@ -33,11 +34,20 @@ describe('readFrame', () => {
     ['{"topic":"channel:a","reason":"source-interrupted","lost":null}', 'source-interrupted', null],
     ['{"topic":"channel:a","reason":"from-the-future","lost":0}', 'unknown', 0],
   ])('reads the gap %s', (data, reason, lost) => {
-    expect(readFrame(wire('stream.gap', data))).toEqual({
+    expect(readFrame(wire('stream.gap', data, '9'))).toEqual({
       kind: 'gap',
+      id: '9',
       topic: 'channel:a',
       reason,
       lost,
+    });
+  });
+
+  it('reads the time of a ping', () => {
+    const data = '{"time":"2026-03-01T12:00:00.123456789Z"}';
+    expect(readFrame(wire('stream.ping', data))).toEqual({
+      kind: 'ping',
+      time: Date.UTC(2026, 2, 1, 12, 0, 0, 123),
     });
   });
 
@@ -47,45 +57,7 @@ describe('readFrame', () => {
       expect(readFrame(wire('stream.open', data))).toMatchObject({ kind: 'open', topics: [] });
       expect(readFrame(wire('stream.gap', data))).toMatchObject({ kind: 'gap', lost: null });
       expect(readFrame(wire('stream.close', data))).toEqual({ kind: 'close', reason: 'unknown' });
-      expect(readFrame(wire('stream.ping', data))).toEqual({ kind: 'ping' });
+      expect(readFrame(wire('stream.ping', data))).toEqual({ kind: 'ping', time: undefined });
     },
   );
-});
-
-describe('topicOf', () => {
-  it.each([
-    ['channel:a@12', 'channel:a'],
-    ['channel:a@1@2', 'channel:a'],
-    ['channel:me%40home@12', 'channel:me@home'],
-    ['channel:100%25@12', 'channel:100%'],
-    ['channel:%C3%BCber@12', 'channel:über'],
-    ['1763820000000-0', undefined],
-    ['@12', undefined],
-    ['%ZZ@12', undefined],
-    ['', undefined],
-  ])('finds in %j the topic %j', (id, topic) => {
-    expect(topicOf(id)).toBe(topic);
-  });
-});
-
-describe('soleTopic', () => {
-  it('is the one literal topic of a subscription', () => {
-    expect(soleTopic(['channel:a'])).toBe('channel:a');
-    expect(soleTopic(['channel:a', 'channel:b'])).toBeUndefined();
-    expect(soleTopic(['channel:a.*'])).toBeUndefined();
-    expect(soleTopic([])).toBeUndefined();
-  });
-});
-
-describe('isGlob', () => {
-  it.each([
-    ['channel:a.*', true],
-    ['key:price:?TC', true],
-    ['channel:[ab]', true],
-    ['channel:\\*', false],
-    ['stream:a*', false],
-    ['channel:a', false],
-  ])('says of %j: %j', (topic, glob) => {
-    expect(isGlob(topic)).toBe(glob);
-  });
 });

@@ -20,7 +20,7 @@ export type CloseReason = (typeof closeReasons)[number] | 'unknown';
 /** A publisher's event. */
 export interface MessageFrame {
   readonly kind: 'message';
-  /** The event's id as it came; a cursor, or `<topic>@<cursor>` (see {@link topicOf}). */
+  /** The event's id as it came; a cursor, or `<topic>@<cursor>`. */
   readonly id: string;
   /** `message`, or the type that the publisher gave. */
   readonly type: string;
@@ -31,6 +31,8 @@ export interface MessageFrame {
 /** The subscription is on: what is published from here on is not missed. */
 export interface OpenFrame {
   readonly kind: 'open';
+  /** From where the subscription goes on, whatever becomes of this connection. */
+  readonly id: string;
   readonly topics: readonly string[];
   /** A cursor was sent, and every topic goes on where it stopped. */
   readonly resumed: boolean;
@@ -41,6 +43,8 @@ export interface OpenFrame {
 /** Events may have been missed at this place. */
 export interface GapFrame {
   readonly kind: 'gap';
+  /** From where events are complete again. */
+  readonly id: string;
   readonly topic: string;
   readonly reason: GapReason;
   /** How many events were missed; `null` where nobody can know. */
@@ -50,6 +54,8 @@ export interface GapFrame {
 /** Nothing happened for a while, and the line works. */
 export interface PingFrame {
   readonly kind: 'ping';
+  /** When it was sent, in milliseconds since the epoch by the gateway's clock; `undefined` where that cannot be read. */
+  readonly time: number | undefined;
 }
 
 /** The gateway is about to end the connection. */
@@ -68,10 +74,10 @@ export interface WireEvent {
   readonly lastEventId: string;
 }
 
-const controlFrames = new Map<string, (data: string) => Frame>([
+const controlFrames = new Map<string, (data: string, id: string) => Frame>([
   ['stream.open', readOpen],
   ['stream.gap', readGap],
-  ['stream.ping', () => ({ kind: 'ping' })],
+  ['stream.ping', readPing],
   ['stream.close', readClose],
 ]);
 
@@ -87,28 +93,36 @@ export const keyEvents: readonly string[] = ['key.deleted', 'key.unsupported'];
  */
 export function readFrame(event: WireEvent): Frame {
   const readControl = controlFrames.get(event.type);
-  if (readControl) return readControl(event.data);
+  if (readControl) return readControl(event.data, event.lastEventId);
   return { kind: 'message', id: event.lastEventId, type: event.type, data: event.data };
 }
 
-function readOpen(data: string): OpenFrame {
+function readOpen(data: string, id: string): OpenFrame {
   const { topics, resumed, node } = readObject(data);
   return {
     kind: 'open',
+    id,
     topics: Array.isArray(topics) ? topics.filter((topic) => typeof topic === 'string') : [],
     resumed: resumed === true,
     node: typeof node === 'string' ? node : '',
   };
 }
 
-function readGap(data: string): GapFrame {
+function readGap(data: string, id: string): GapFrame {
   const { topic, reason, lost } = readObject(data);
   return {
     kind: 'gap',
+    id,
     topic: typeof topic === 'string' ? topic : '',
     reason: gapReasons.find((known) => known === reason) ?? 'unknown',
     lost: typeof lost === 'number' ? lost : null,
   };
+}
+
+function readPing(data: string): PingFrame {
+  const { time } = readObject(data);
+  const sent = typeof time === 'string' ? Date.parse(time) : NaN;
+  return { kind: 'ping', time: Number.isNaN(sent) ? undefined : sent };
 }
 
 function readClose(data: string): CloseFrame {
@@ -123,32 +137,4 @@ function readObject(text: string): Readonly<Record<string, unknown>> {
   } catch {
     return {};
   }
-}
-
-/**
- * The topic in an id of the form `<topic>@<cursor>`, which is what a subscription to several topics
- * or to a glob gets. `undefined` where the id names no topic.
- */
-export function topicOf(id: string): string | undefined {
-  const end = id.indexOf('@');
-  if (end <= 0) return undefined;
-  try {
-    return decodeURIComponent(id.slice(0, end));
-  } catch {
-    return undefined;
-  }
-}
-
-/**
- * The one topic that all events of a subscription come from, so that its ids need not name it;
- * `undefined` for several topics or a glob.
- */
-export function soleTopic(topics: readonly string[]): string | undefined {
-  const [topic, ...others] = topics;
-  return topic !== undefined && others.length === 0 && !isGlob(topic) ? topic : undefined;
-}
-
-/** Whether a topic is a Redis glob. A stream's name never is; `\*` stands for a literal star. */
-export function isGlob(topic: string): boolean {
-  return !topic.startsWith('stream:') && /[*?[]/.test(topic.replace(/\\./g, ''));
 }

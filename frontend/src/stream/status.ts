@@ -32,3 +32,31 @@ export type Status =
       readonly cause: Cause;
     }
   | { readonly phase: 'closed' };
+
+/** What a page can show of its connection. */
+export interface StreamStatus {
+  /** The worst of the connections, as a rule the only one. */
+  readonly status: Status;
+  /** Milliseconds from the gateway's clock to this one's at the last ping; the difference of the two clocks is in it. */
+  readonly latency: number | undefined;
+  /** Whether the connection went on where the one before it broke; `undefined` as long as none did. */
+  readonly resumed: boolean | undefined;
+  /** Events that gaps counted as lost. */
+  readonly missed: number;
+  /** Gaps, those of unknown size included. */
+  readonly gaps: number;
+  /** When anything last came, in milliseconds since the epoch, give or take a second. */
+  readonly lastActivity: number | undefined;
+  readonly refused: ReadonlyMap<string, Refusal>;
+}
+
+const severity = { waiting: 3, connecting: 2, closed: 1, live: 0 };
+
+/** Where a stream stands before anything is known. */
+export const connecting: Status = { phase: 'connecting', attempt: 1, cause: undefined };
+
+/** The worst of some statuses. */
+export function worst(statuses: readonly Status[]): Status {
+  const [first = connecting, ...others] = statuses;
+  return others.reduce((a, b) => (severity[b.phase] > severity[a.phase] ? b : a), first);
+}

@@ -1,0 +1,92 @@
+import { execFileSync } from 'node:child_process';
+import { expectAccessible } from './axe';
+import { expect, test } from './fixtures';
+
+const open = ['--allow-subscribe', 'channel:*,stream:*,key:*'];
+const writable = ['--allow-publish', 'channel:*,stream:*,key:*'];
+
+test('follows topics of all kinds, and can be shared by its address', async ({
+  page,
+  processes,
+}) => {
+  const redis = await processes.startRedis();
+  const gateway = await processes.startGateway({ redis, flags: open });
+  await redis.command('XADD', 'orders', '*', 'event', 'order.created', 'data', '{"total": 9.50}');
+  await redis.command('SET', 'price:A', '101.5');
+  await page.goto(`${gateway.url}/explorer`);
+  await expect(page.getByText('Add a topic to see what comes on it')).toBeVisible();
+
+  const follow = async (kind: string, name: string) => {
+    await page.getByLabel('Kind of topic').selectOption(kind);
+    await page.getByLabel('Name', { exact: true }).fill(name);
+    await page.getByRole('button', { name: 'Follow', exact: true }).click();
+  };
+  const rows = page.getByRole('list', { name: 'Events' }).getByRole('listitem');
+  await follow('key', 'price:*');
+  await expect(rows).toHaveText([/key:price:A.*101\.5/]);
+  await follow('stream', 'or*ders');
+  await expect(page.getByText('A stream has no globs')).toBeVisible();
+  await follow('stream', 'orders');
+  await page.getByLabel('Event types').fill('order.created');
+  await page.keyboard.press('Enter');
+  const order = rows.filter({ hasText: 'stream:orders' });
+  await expect(order).toContainText('order.created');
+  await expect(order).toContainText('"total": 9.50');
+  await page.getByRole('radio', { name: 'Raw' }).check();
+  await expect(order).toContainText('{"total": 9.50}');
+
+  const address = new URL(page.url());
+  expect(address.searchParams.getAll('stream')).toEqual(['orders']);
+  expect(address.searchParams.getAll('event')).toEqual(['order.created']);
+  await page.reload();
+  await expect(order).toContainText('order.created');
+  await page.getByRole('button', { name: 'Stop following stream:orders' }).click();
+  await expect(order).toHaveCount(0);
+});
+
+test('publishes, and shows how a terminal does the same', async ({ page, processes }) => {
+  const redis = await processes.startRedis();
+  const gateway = await processes.startGateway({ redis, flags: [...open, ...writable] });
+  await page.goto(`${gateway.url}/explorer?stream=orders`);
+  const form = page.getByRole('form', { name: 'Publish' });
+  await expect(form.getByLabel('Name to publish to')).toHaveValue('orders');
+
+  const data = `{"note": "it's $HOME \`id\`",\n "total": 9}`;
+  await form.getByLabel('Data').fill(data);
+  await form.getByLabel('Event type').fill('order.created');
+  await form.getByLabel('Keep about so many entries').fill('50');
+  await form.getByRole('button', { name: 'Publish' }).click();
+  await expect(form.getByRole('status')).toHaveText(/Published to stream:orders, id \d+-\d+/);
+  const rows = page.getByRole('list', { name: 'Events' }).getByRole('listitem');
+  await expect(rows).toHaveCount(1);
+  await expect(rows.first()).toContainText('order.created');
+  await expectAccessible(page);
+
+  // What the page offers for a terminal does the same, whatever the data.
+  const commands = page.getByRole('list', { name: 'The same from a terminal' }).locator('code');
+  const [curl = '', cli = ''] = await commands.allTextContents();
+  execFileSync('sh', ['-c', curl]);
+  execFileSync('sh', ['-c', cli.replace('redis-cli', `redis-cli -p ${redis.port}`)]);
+  await expect(rows).toHaveCount(3);
+  const entries = await redis.command('--json', 'XRANGE', 'orders', '-', '+');
+  const published = (JSON.parse(entries) as [string, string[]][]).map(([, fields]) => fields);
+  const fields = ['data', data, 'event', 'order.created'];
+  expect(published).toEqual([fields, fields, fields]);
+});
+
+test.describe('what is not allowed', () => {
+  test.use({ expectNetworkErrors: true });
+
+  test('is explained in the words of the gateway', async ({ page, processes }) => {
+    const gateway = await processes.startGateway();
+    await page.goto(`${gateway.url}/explorer?channel=updates&stream=secret`);
+    await expect(page.getByRole('heading', { name: 'stream:secret is not open' })).toBeVisible();
+    await gateway.publish('updates', 'still here');
+    await expect(page.getByText('still here')).toBeVisible();
+
+    await page.getByLabel('Kind to publish to').selectOption('key');
+    await page.getByLabel('Name to publish to').fill('mine');
+    await page.getByRole('button', { name: 'Publish', exact: true }).click();
+    await expect(page.getByText(/\(401\): .*key:mine/)).toBeVisible();
+  });
+});

@@ -1,0 +1,50 @@
+import { expect, test } from './fixtures';
+
+test('shows the machine and the gateway', async ({ page, processes }) => {
+  const gateway = await processes.startGateway({ flags: ['--demo'] });
+  await page.goto(`${gateway.url}/health`);
+  const stats = (await (await fetch(`${gateway.url}/stats`)).json()) as { node: string };
+  await expect(page.getByText(stats.node)).toBeVisible();
+  const figure = (name: string) =>
+    page
+      .getByRole('term')
+      .filter({ hasText: new RegExp(`^${name}$`) })
+      .first()
+      .locator('..');
+  await expect(figure('Connections')).toContainText(/[1-9]/);
+  await expect(figure('Deliveries')).toContainText(/\d\/s/);
+  await expect(figure('CPU')).toContainText(/\d %/);
+  await expect(figure('Memory')).toContainText(/\d [KMGT]iB/);
+  for (const name of ['CPU', 'Memory', 'Load', 'Disk', 'Network']) {
+    const chart = page.getByRole('figure', { name });
+    await expect(chart.getByRole('img')).toHaveAccessibleName(/now .+ on average/);
+    await expect(chart.locator('canvas')).toBeVisible();
+  }
+});
+
+test.describe('a gateway that goes away', () => {
+  test.use({ expectNetworkErrors: true });
+
+  test('is told, and its rates begin anew when it is back', async ({ page, processes }) => {
+    const gateway = await processes.startGateway({ flags: ['--demo'] });
+    await page.goto(`${gateway.url}/health`);
+    await expect(page.getByText(/^node /)).toBeVisible();
+    await expect(page.getByRole('figure', { name: 'CPU' })).toBeVisible();
+    await gateway.kill();
+    await expect(page.getByText('The gateway does not answer')).toBeVisible();
+    await expect(page.getByText(/No new data for/).first()).toBeVisible({ timeout: 30_000 });
+    await gateway.restart();
+    await expect(page.getByText('The gateway does not answer')).toHaveCount(0);
+    await expect(page.getByText(/No new data for/)).toHaveCount(0, { timeout: 40_000 });
+  });
+});
+
+test('a topic that holds no samples is explained', async ({ page, processes }) => {
+  const gateway = await processes.startGateway({
+    flags: ['--allow-subscribe', 'channel:*,stream:notifications'],
+  });
+  await page.goto(`${gateway.url}/health?channel=other`);
+  await expect(page.getByText('Waiting for the first event')).toBeVisible();
+  await gateway.publish('other', '{"cpu_percent":"high"}');
+  await expect(page.getByText('no sample of a machine (no number at cpu_percent)')).toBeVisible();
+});

@@ -1,0 +1,59 @@
+import { expect, test } from './fixtures';
+
+const texts = (first: number, last: number) =>
+  Array.from({ length: last - first + 1 }, (_, n) => new RegExp(`event ${last - n}$`));
+
+test('a reload keeps the place, and what was shown', async ({ page, live, processes }) => {
+  const gateway = await processes.startGateway();
+  await live.open(gateway.url);
+  for (let n = 1; n <= 3; n++) await gateway.publish('updates', `event ${n}`);
+  await expect(live.rows).toHaveText(texts(1, 3));
+
+  // Away from the app, so that something happens while the page is gone.
+  await page.goto('about:blank');
+  for (let n = 4; n <= 6; n++) await gateway.publish('updates', `event ${n}`);
+  await page.goto(gateway.url);
+  await expect(live.rows).toHaveText(texts(1, 6));
+  await page.reload();
+  await live.expectLive();
+  await gateway.publish('updates', 'event 7');
+  await expect(live.rows).toHaveText(texts(1, 7));
+});
+
+test('another screen in between keeps the place too', async ({ page, live, processes }) => {
+  const gateway = await processes.startGateway();
+  await live.open(gateway.url);
+  await gateway.publish('updates', 'event 1');
+  await expect(live.rows).toHaveText(texts(1, 1));
+  await page.getByRole('link', { name: 'Explorer' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Explorer' })).toBeVisible();
+  await gateway.publish('updates', 'event 2');
+  await page.getByRole('link', { name: 'Live' }).click();
+  await expect(live.rows).toHaveText(texts(1, 2));
+});
+
+test.describe('without a network', () => {
+  test.use({ expectNetworkErrors: true });
+
+  test('the page waits, and goes on where it was', async ({ page, context, live, processes }) => {
+    const redis = await processes.startRedis();
+    const gateway = await processes.startGateway({
+      redis,
+      open: ['stream:orders', 'stream:notifications'],
+    });
+    await live.open(`${gateway.url}/?stream=orders`);
+    await redis.command('XADD', 'orders', '*', 'data', 'event 1');
+    await expect(live.rows).toHaveText(texts(1, 1));
+    await gateway.kill();
+    await expect(page.getByRole('button', { name: /^Connection: Retrying/ })).toBeVisible();
+    await redis.command('XADD', 'orders', '*', 'data', 'event 2');
+    await redis.command('XADD', 'orders', '*', 'data', 'event 3');
+    await context.setOffline(true);
+    await gateway.restart();
+    await context.setOffline(false);
+    await live.expectLive();
+    await expect(live.rows).toHaveText(texts(1, 3));
+    await live.button(/^Connection:/).click();
+    await expect(page.getByText('resumed, nothing missed')).toBeVisible();
+  });
+});

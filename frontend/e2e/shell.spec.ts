@@ -1,0 +1,219 @@
+import AxeBuilder from '@axe-core/playwright';
+import type { Page } from '@playwright/test';
+import { expect, test } from './fixtures';
+
+const routes = ['/', '/analytics', '/logs', '/notifications', '/prices', '/health', '/explorer'];
+
+const pill = (page: Page) => page.getByRole('button', { name: /^Connection:/ });
+
+/** Opens a screen, and waits until it shows something. */
+async function openScreen(page: Page, url: string) {
+  await page.goto(url);
+  await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+  await expect(pill(page)).toHaveText(/Live/);
+  await expect(page.getByText(/^Waiting for .*…$/)).toHaveCount(0);
+}
+
+test.describe('every screen, on the demo feeds', () => {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    test(`can be used by everyone, in ${colorScheme}`, async ({ page, processes }) => {
+      test.setTimeout(180_000);
+      const gateway = await processes.startGateway({ flags: ['--demo'] });
+      await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+      for (const route of routes) {
+        await openScreen(page, gateway.url + route);
+        const { violations } = await new AxeBuilder({ page })
+          .withTags(['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'])
+          .analyze();
+        expect(
+          violations.map(({ id, nodes }) => [route, id, nodes.map(({ html }) => html)]),
+        ).toEqual([]);
+      }
+    });
+  }
+
+  for (const width of [360, 390]) {
+    test(`fits a phone of ${width} pixels`, async ({ page, processes }) => {
+      test.setTimeout(180_000);
+      const gateway = await processes.startGateway({ flags: ['--demo'] });
+      await page.setViewportSize({ width, height: 740 });
+      for (const route of routes) {
+        await openScreen(page, gateway.url + route);
+        const overflow = await page.evaluate(() =>
+          ['html', 'main'].map((name) => {
+            const { scrollWidth = 0, clientWidth = 0 } = document.querySelector(name) ?? {};
+            return scrollWidth - clientWidth;
+          }),
+        );
+        expect([route, ...overflow]).toEqual([route, 0, 0]);
+        await expect(page.getByRole('link', { name: 'Explorer' })).toBeInViewport();
+      }
+    });
+  }
+
+  test('shares the one connection with those shown before', async ({ page, processes }) => {
+    const gateway = await processes.startGateway({ flags: ['--demo'] });
+    await openScreen(page, gateway.url);
+    for (const name of ['Analytics', 'Logs', 'Notifications', 'Health']) {
+      await page.getByRole('link', { name }).click();
+      await expect(page.getByRole('heading', { level: 1, name })).toBeVisible();
+      await expect(page).toHaveTitle(new RegExp(`${name} – Sluice$`));
+      await expect.poll(gateway.connections).toBe(1);
+    }
+    await page.goBack();
+    await expect(page.getByRole('heading', { level: 1, name: 'Notifications' })).toBeVisible();
+  });
+});
+
+test.describe('with the keyboard', () => {
+  test('the palette leads anywhere', async ({ page, processes }) => {
+    const gateway = await processes.startGateway({ flags: ['--demo'] });
+    await openScreen(page, gateway.url);
+    await page.keyboard.press('Control+k');
+    const field = page.getByRole('combobox', { name: 'Command' });
+    await expect(field).toBeFocused();
+    await page.keyboard.type('health');
+    await expect(page.getByRole('option', { selected: true })).toHaveText('Go toHealth');
+    await page.keyboard.press('Enter');
+    await expect(page.getByRole('heading', { level: 1, name: 'Health' })).toBeVisible();
+    await expect(field).toBeHidden();
+
+    await page.keyboard.press('Control+k');
+    await expect(field).toBeFocused();
+    await page.keyboard.type('theme');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark');
+    await page.reload();
+    await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark');
+
+    await expect(pill(page)).toHaveText(/Live/);
+    await page.keyboard.press('Control+k');
+    await expect(field).toBeFocused();
+    await page.keyboard.type('stream:logs');
+    await page.keyboard.press('Enter');
+    await expect(page).toHaveURL(/\/explorer\?stream=logs$/);
+
+    await page.keyboard.press('Control+k');
+    await expect(field).toBeFocused();
+    await page.keyboard.press('Escape');
+    await expect(field).toBeHidden();
+  });
+
+  test('keys lead to screens, and a link past the menu', async ({ page, processes }) => {
+    const gateway = await processes.startGateway({ flags: ['--demo'] });
+    await openScreen(page, gateway.url);
+    await page.keyboard.press('Tab');
+    await expect(page.getByRole('link', { name: 'Skip to the content' })).toBeInViewport();
+    await page.keyboard.press('Enter');
+    await expect(page.getByRole('main')).toBeFocused();
+    await page.keyboard.press('g');
+    await page.keyboard.press('3');
+    await expect(page.getByRole('heading', { level: 1, name: 'Logs' })).toBeVisible();
+    await page.keyboard.press('?');
+    const help = page.getByRole('dialog', { name: 'Keyboard shortcuts' });
+    await expect(help.getByText('Go to Logs')).toBeVisible();
+    await page.keyboard.press('Escape');
+    await expect(help).toBeHidden();
+  });
+
+  test('the pill tells more on request', async ({ page, processes }) => {
+    const gateway = await processes.startGateway({ flags: ['--heartbeat', '1s'] });
+    await openScreen(page, gateway.url);
+    await pill(page).click();
+    const details = page.getByRole('dialog', { name: 'Connection' });
+    await expect(details).toContainText(gateway.url);
+    await expect(details).toContainText('nothing missed');
+    await expect(details).toContainText(/about -?\d+ ms/);
+    await page.keyboard.press('Escape');
+    await expect(details).toBeHidden();
+    await expect(pill(page)).toBeFocused();
+  });
+});
+
+test.describe('notifications', () => {
+  const note = (title: string) =>
+    JSON.stringify({ time: new Date().toISOString(), title, body: 'Look.', severity: 'critical' });
+  const add = (title: string) => ['XADD', 'notifications', '*', 'data', note(title)] as const;
+
+  test('are shown on every screen, counted until they are read, and not twice', async ({
+    page,
+    context,
+    processes,
+  }) => {
+    const redis = await processes.startRedis();
+    await redis.command(
+      'XADD',
+      'notifications',
+      '*',
+      'data',
+      '{"title":"Old","time":"2020-01-01T00:00:00Z"}',
+    );
+    const gateway = await processes.startGateway({ redis });
+    await openScreen(page, gateway.url);
+    const toasts = page.getByRole('region', { name: 'New notifications' });
+    // What comes with the page is the past; the first toast tells that this is over.
+    await expect(async () => {
+      await redis.command(...add('Disk full'));
+      await expect(toasts.getByText('Disk full').first()).toBeVisible({ timeout: 500 });
+    }).toPass();
+    await expect(page).toHaveTitle(/^\(\d+\) Live – Sluice$/);
+    await expect(page.locator('link[rel="icon"]')).toHaveAttribute('href', '/favicon-unread.svg');
+
+    await page.getByRole('link', { name: 'Notifications' }).click();
+    const list = page.getByRole('list', { name: 'Notifications' }).getByRole('listitem');
+    await page.getByRole('button', { name: 'Mark all read' }).click();
+    await expect(page).toHaveTitle('Notifications – Sluice');
+    await redis.command(...add('CPU hot'));
+    await expect(list.filter({ hasText: 'CPU hot' })).toHaveCount(1);
+    await expect(page).toHaveTitle('(1) Notifications – Sluice');
+
+    const second = await context.newPage();
+    await second.goto(`${gateway.url}/notifications`);
+    const inSecond = second.getByRole('list', { name: 'Notifications' }).getByRole('listitem');
+    await expect(inSecond.filter({ hasText: 'CPU hot' })).toHaveCount(1);
+    await second.getByRole('button', { name: 'Mark read: CPU hot' }).click();
+    await expect(page).toHaveTitle('Notifications – Sluice');
+
+    await page.reload();
+    await expect(list.filter({ hasText: 'CPU hot' })).toHaveCount(1);
+    await expect(list.filter({ hasText: 'Old' })).toHaveCount(1);
+    await expect(page).toHaveTitle('Notifications – Sluice');
+  });
+});
+
+test.describe('a topic that is not allowed', () => {
+  test.use({ expectNetworkErrors: true });
+
+  test('does not take the others with it, and says what to do', async ({
+    page,
+    live,
+    processes,
+  }) => {
+    const gateway = await processes.startGateway();
+    await page.goto(`${gateway.url}/?channel=updates&channel=secret`);
+    await expect(page.getByText('channel:secret is not open to this page')).toBeVisible();
+    await expect(page.getByText('--allow-subscribe channel:secret')).toBeVisible();
+    await live.expectLive();
+    await gateway.publish('updates', 'still here');
+    await expect(live.rows.first()).toContainText('still here');
+  });
+
+  test('does not disturb a page that only looks for notifications', async ({
+    page,
+    live,
+    processes,
+  }) => {
+    const gateway = await processes.startGateway({ open: ['channel:updates'] });
+    await live.open(gateway.url);
+    await gateway.publish('updates', 'x');
+    await expect(live.rows.first()).toContainText('x');
+    const requests: string[] = [];
+    page.on('request', (request) => requests.push(request.url()));
+    await page.reload();
+    await live.expectLive();
+    expect(requests.filter((url) => url.includes('stream=notifications'))).toEqual([]);
+    await page.getByRole('link', { name: 'Notifications' }).click();
+    await expect(page.getByText('stream:notifications is not open to this page')).toBeVisible();
+  });
+});

@@ -1,0 +1,91 @@
+import type { BrowserContext, Page } from '@playwright/test';
+import { expect, test } from './fixtures';
+
+/** All data of a page's list, oldest first, without its times. */
+const dataOf = (page: Page) =>
+  page
+    .getByRole('log')
+    .getByRole('listitem')
+    .evaluateAll((rows) => rows.map((row) => row.querySelector('div')?.textContent).toReversed());
+
+const series = (first: number, last: number) =>
+  Array.from({ length: last - first + 1 }, (_, index) => String(first + index));
+
+/** Opens the live page in a new tab, and waits until it shows that it is live. */
+async function openTab(context: BrowserContext, url: string): Promise<Page> {
+  const page = await context.newPage();
+  await page.goto(url);
+  await expect(page.getByRole('button', { name: /^Connection: Live/ })).toBeVisible();
+  return page;
+}
+
+test.describe('tabs of one browser', () => {
+  test('share one connection, whatever each of them shows', async ({ context, processes }) => {
+    const gateway = await processes.startGateway({
+      open: ['channel:*', 'stream:logs', 'stream:notifications'],
+    });
+    const one = await openTab(context, gateway.url);
+    const others = [];
+    for (const path of ['/', '/?channel=other', '/logs', '/notifications']) {
+      others.push(await openTab(context, gateway.url + path));
+    }
+    const [two, three] = others as [Page, Page];
+    await expect.poll(gateway.connections).toBe(1);
+    await gateway.publish('updates', 'to two');
+    await gateway.publish('other', 'to one');
+    await expect.poll(() => dataOf(one)).toEqual(['to two']);
+    await expect.poll(() => dataOf(two)).toEqual(['to two']);
+    await expect.poll(() => dataOf(three)).toEqual(['to one']);
+    expect(await gateway.connections()).toBe(1);
+
+    for (const tab of others) await tab.close();
+    await gateway.publish('updates', 'to the last');
+    await expect.poll(() => dataOf(one)).toEqual(['to two', 'to the last']);
+    await one.close();
+    await expect.poll(gateway.connections).toBe(0);
+  });
+
+  test('lose and repeat nothing when the one with the connection is closed under load', async ({
+    context,
+    processes,
+  }) => {
+    const gateway = await processes.startGateway();
+    const leader = await openTab(context, gateway.url);
+    const second = await openTab(context, gateway.url);
+    const third = await openTab(context, gateway.url);
+    await expect.poll(gateway.connections).toBe(1);
+
+    const batches = 100;
+    const size = 20;
+    for (let n = 0; n < batches; n++) {
+      await gateway.publishAll('updates', series(n * size + 1, (n + 1) * size));
+      if (n === 30) void leader.close();
+      if (n === 60) void second.close();
+    }
+    await expect(third.getByText('2,000 received')).toBeVisible();
+    expect(await dataOf(third)).toEqual(series(1_801, 2_000));
+    await expect(third.getByText('missed')).toBeHidden();
+    await expect.poll(gateway.connections).toBe(1);
+  });
+
+  test('go on when the one with the connection stands still', async ({ context, processes }) => {
+    const gateway = await processes.startGateway();
+    const leader = await openTab(context, gateway.url);
+    const other = await openTab(context, gateway.url);
+    await gateway.publish('updates', '1');
+    await expect.poll(() => dataOf(other)).toEqual(['1']);
+
+    // A script that never yields looks like a frozen page to the other tabs.
+    const stuck = leader.evaluate(() => {
+      const end = Date.now() + 20_000;
+      while (Date.now() < end);
+    });
+    for (let n = 2; n <= 20; n++) await gateway.publish('updates', String(n));
+    await expect.poll(() => dataOf(other), { timeout: 30_000 }).toEqual(series(1, 20));
+    await stuck;
+    await gateway.publish('updates', '21');
+    await expect.poll(() => dataOf(other)).toEqual(series(1, 21));
+    await expect.poll(() => dataOf(leader), { timeout: 30_000 }).toEqual(series(1, 21));
+    await expect.poll(gateway.connections).toBe(1);
+  });
+});

@@ -1,0 +1,72 @@
+import { useId } from 'react';
+import { quantity, type Unit } from './quantity';
+
+interface Props {
+  title: string;
+  /** What the figures are, such as `page views`. */
+  caption: string;
+  unit: Unit;
+  values: readonly { readonly name: string; readonly value: number }[];
+}
+
+/** How many bars are shown; what is smaller is summed up in one. */
+const MAX_BARS = 8;
+
+/** A breakdown as bars, longest first: a table, so that it can be read as one. */
+export function Bars({ title, caption, unit, values }: Props) {
+  const headingId = useId();
+  const bars = rank(values);
+  const longest = Math.max(...bars.map(({ value }) => value), 0);
+  const total = values.reduce((sum, { value }) => sum + value, 0);
+  return (
+    <div className="px-4 py-3">
+      <h3 id={headingId} className="mb-2 text-sm font-medium">
+        {title}
+      </h3>
+      <table aria-labelledby={headingId} className="w-full table-fixed text-sm tabular-nums">
+        <colgroup>
+          <col />
+          <col className="w-16" />
+          <col className="w-16" />
+        </colgroup>
+        <thead className="sr-only">
+          <tr>
+            <th scope="col">Name</th>
+            <th scope="col">{caption}</th>
+            <th scope="col">Share</th>
+          </tr>
+        </thead>
+        <tbody>
+          {bars.map(({ name, value }) => (
+            <tr key={name}>
+              <th scope="row" className="py-1 pe-3 text-start font-normal">
+                <span className="block truncate" title={name}>
+                  {name}
+                </span>
+                <span aria-hidden="true" className="mt-0.5 block h-1.5 rounded-full bg-raised">
+                  <span
+                    className="block h-full min-w-px rounded-full bg-brand motion-safe:transition-[width]"
+                    style={{ width: longest > 0 ? `${(value / longest) * 100}%` : 0 }}
+                  />
+                </span>
+              </th>
+              <td className="pb-0.5 text-end align-bottom font-medium">{quantity(value, unit)}</td>
+              <td className="pb-0.5 text-end align-bottom text-muted">
+                {total > 0 ? quantity((value / total) * 100, 'percent') : '–'}
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+/** Sorts from the largest; sums up what would be too many bars. */
+export function rank(values: Props['values']): Props['values'] {
+  const sorted = values.toSorted((a, b) => b.value - a.value || a.name.localeCompare(b.name));
+  if (sorted.length <= MAX_BARS) return sorted;
+  const others = sorted.slice(MAX_BARS - 1);
+  const sum = others.reduce((total, { value }) => total + value, 0);
+  return [...sorted.slice(0, MAX_BARS - 1), { name: `${others.length} others`, value: sum }];
+}

@@ -1,0 +1,28 @@
+import { quantity } from './quantity';
+import { useNow } from './use-now';
+
+interface Props {
+  /** When the newest data arrived, in milliseconds since the epoch. */
+  at: number | undefined;
+  /** How old data may be before it is called old, in milliseconds. */
+  staleAfter: number;
+}
+
+/** Says so when what is shown is no longer how things are. */
+export function Freshness({ at, staleAfter }: Props) {
+  const age = useNow() - (at ?? 0);
+  const isStale = at !== undefined && age > staleAfter;
+  return (
+    // While there is nothing to say it takes no space, but is there, so that it is read out when it is filled.
+    <p role="status" className="text-sm font-medium text-warning empty:absolute">
+      {isStale && (
+        <>
+          <span aria-hidden="true">⚠ </span>
+          No new data for {/* The announcement is that it is stale, not each second of it. */}
+          <span aria-hidden="true">{quantity(Math.floor(age / 1_000), 'seconds')}</span>
+          <span className="sr-only">a while</span>
+        </>
+      )}
+    </p>
+  );
+}

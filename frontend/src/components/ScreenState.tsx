@@ -1,0 +1,47 @@
+import type { ReactNode } from 'react';
+import type { Refusal } from '../stream/diagnose';
+import { shellQuote } from './commands';
+
+interface Props {
+  title: string;
+  children?: ReactNode;
+}
+
+/** What stands in the place of content that is not there. */
+export function ScreenState({ title, children }: Props) {
+  return (
+    <div className="flex min-h-48 flex-1 flex-col items-center justify-center gap-2 rounded-2xl border border-dashed border-line p-6 text-center">
+      <h2 className="font-semibold">{title}</h2>
+      {children && <div className="max-w-prose space-y-2 text-sm text-muted">{children}</div>}
+    </div>
+  );
+}
+
+/** Until the first data, or the screen's code, is here. */
+export function Loading({ what = 'data' }: { what?: string }) {
+  return (
+    <div role="status" className="flex min-h-48 flex-1 items-center justify-center gap-3 p-6">
+      <span className="size-2 rounded-full bg-accent motion-safe:animate-breathe" />
+      <span className="text-sm text-muted">{`Waiting for ${what}…`}</span>
+    </div>
+  );
+}
+
+/** A topic that the gateway does not give to this page: what it says, and what helps. */
+export function Refused({ topic, refusal }: { topic: string; refusal: Refusal }) {
+  const { status, detail } = refusal;
+  const isPermission = status === 401 || status === 403;
+  return (
+    <ScreenState title={`${topic} is not open to this page`}>
+      <p className="wrap-anywhere">{`The server answered ${status}${detail ? `: ${detail}` : '.'}`}</p>
+      {isPermission && (
+        <p>
+          Enter a token that allows it in the settings, or start the server with{' '}
+          <code className="font-mono text-ink wrap-anywhere">
+            {`--allow-subscribe ${shellQuote(topic)}`}
+          </code>
+        </p>
+      )}
+    </ScreenState>
+  );
+}

@@ -1,0 +1,148 @@
+import { useEffect, useEffectEvent, useId, useLayoutEffect, useRef, useState } from 'react';
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import { chartOptions, type LineColour } from './chart-options';
+import { quantity, type Unit } from './quantity';
+import { summarise } from './series-summary';
+import { events } from './text';
+
+interface Props {
+  title: string;
+  unit: Unit;
+  lines: readonly { label: string; colour: LineColour }[];
+  /** Times in seconds since the epoch, then a column for each line; `null` breaks it. */
+  data: uPlot.AlignedData;
+  /** Where data may be missing, in seconds since the epoch. */
+  gaps: readonly number[];
+  /** How much time is shown at most, in seconds, up to the newest of the data. */
+  span: number;
+  /** The largest value there can be, such as 100 %. */
+  max?: number | undefined;
+}
+
+/** Lines over time, with their figures as text for those who do not see them. */
+export function TimeChart({ title, unit, lines, data, gaps, span, max }: Props) {
+  const [cursor, setCursor] = useState<number | null>(null);
+  const headingId = useId();
+  const plot = usePlot({ unit, lines, data, gaps, span, max, onCursor: setCursor });
+
+  const end = data[0].at(-1) ?? 0;
+  const summaries = lines.map((_, n) => summarise(data[0], data[n + 1] ?? [], end - span));
+  const visibleGaps = gaps.filter((gap) => gap >= end - span);
+  const text = lines.map(({ label }, n) => summaryText(label, summaries[n], unit)).join('; ');
+
+  return (
+    <figure aria-labelledby={headingId} className="flex min-w-0 flex-col">
+      <figcaption className="flex flex-wrap items-baseline justify-between gap-x-4 gap-y-1 px-4 pt-3">
+        <h3 id={headingId} className="text-sm font-medium">
+          {title}
+        </h3>
+        <dl className="flex flex-wrap gap-x-4 text-sm tabular-nums">
+          {lines.map(({ label, colour }, n) => {
+            const value = cursor === null ? summaries[n]?.latest : data[n + 1]?.[cursor];
+            return (
+              <div key={label} className="flex items-center gap-1.5">
+                <span
+                  aria-hidden="true"
+                  className="h-0.75 w-3 rounded-full"
+                  style={{ background: `var(--${colour})` }}
+                />
+                <dt className={lines.length === 1 ? 'sr-only' : 'text-muted'}>{label}</dt>
+                <dd className="font-semibold">
+                  {value === null || value === undefined ? '–' : quantity(value, unit)}
+                </dd>
+              </div>
+            );
+          })}
+        </dl>
+      </figcaption>
+      <div
+        ref={plot}
+        role="img"
+        aria-label={`${text}${visibleGaps.length > 0 ? `; ${gapsText(visibleGaps.length)}` : ''}`}
+        className="h-40 min-w-0 overflow-hidden"
+      />
+    </figure>
+  );
+}
+
+function gapsText(gaps: number): string {
+  return gaps === 1 ? 'one gap in the data' : `${gaps} gaps in the data`;
+}
+
+function summaryText(
+  label: string,
+  summary: ReturnType<typeof summarise> | undefined,
+  unit: Unit,
+): string {
+  if (!summary) return `${label}: no data yet`;
+  const [latest, min, max, mean] = [summary.latest, summary.min, summary.max, summary.mean].map(
+    (value) => quantity(value, unit),
+  );
+  return `${label}: now ${latest}, from ${min} to ${max}, ${mean} on average of ${events(summary.count)}`;
+}
+
+interface Plot extends Omit<Props, 'title'> {
+  onCursor: (index: number | null) => void;
+}
+
+/** Draws into the element that gets the ref returned. */
+function usePlot({ unit, lines, data, gaps, span, max, onCursor }: Plot) {
+  const element = useRef<HTMLDivElement>(null);
+  const chart = useRef<uPlot>(undefined);
+  const onCursorEvent = useEffectEvent(onCursor);
+  const currentGaps = useRef(gaps);
+  // Lines are usually written down in the JSX: what they say matters, not which object says it.
+  const spec = JSON.stringify(lines);
+
+  const show = useEffectEvent(() => {
+    currentGaps.current = gaps;
+    chart.current?.batch(() => {
+      chart.current?.setData(data, false);
+      chart.current?.setScale('x', timeRange(data[0], span));
+    });
+  });
+
+  useLayoutEffect(() => {
+    const target = element.current;
+    if (!target) return;
+    const size = () => ({ width: target.clientWidth, height: target.clientHeight });
+    const options = chartOptions({
+      ...{ unit, max, lines: JSON.parse(spec) as Props['lines'] },
+      gaps: () => currentGaps.current,
+      onCursor: (index) => onCursorEvent(index),
+    });
+    const created = new uPlot({ ...options, ...size() }, undefined, target);
+    chart.current = created;
+    show();
+    const resizing = new ResizeObserver(() => created.setSize(size()));
+    resizing.observe(target);
+    const stopTheme = onThemeChange(() => created.redraw());
+    return () => {
+      resizing.disconnect();
+      stopTheme();
+      created.destroy();
+      chart.current = undefined;
+    };
+  }, [unit, spec, max]);
+
+  useEffect(() => show(), [data, gaps, span]);
+
+  return element;
+}
+
+/** A minute is shown from the start, and more as the data comes, up to the span. */
+const MIN_SPAN = 60;
+
+function timeRange(times: ArrayLike<number>, span: number): { min: number; max: number } {
+  const max = times[times.length - 1] ?? 0;
+  const begin = Math.min(times[0] ?? max, max - MIN_SPAN);
+  return { min: Math.max(begin, max - span), max };
+}
+
+/** Calls when the page's colours may have changed: its theme is an attribute of the root. */
+function onThemeChange(onChange: () => void): () => void {
+  const observer = new MutationObserver(onChange);
+  observer.observe(document.documentElement, { attributes: true });
+  return () => observer.disconnect();
+}

@@ -1,0 +1,113 @@
+import uPlot from 'uplot';
+import { quantity, type Unit } from './quantity';
+
+/** The design tokens that lines are drawn in. */
+export type LineColour = 'accent' | 'warning-line' | 'control';
+
+/** What a chart draws; times are in seconds since the epoch. */
+export interface ChartSpec {
+  readonly unit: Unit;
+  readonly lines: readonly { readonly label: string; readonly colour: LineColour }[];
+  /** The largest value that the unit allows, such as 100 %; without it, what the data needs. */
+  readonly max?: number | undefined;
+  /** Where data may be missing; read with each drawing. */
+  readonly gaps: () => readonly number[];
+  /** The place in the data that the pointer is at; `null` when it left. */
+  readonly onCursor: (index: number | null) => void;
+}
+
+const FONT = '11px ui-sans-serif, system-ui, sans-serif';
+/** Wide enough for `1,023 KiB/s`. */
+const AXIS_WIDTH = 62;
+
+/** uPlot's options; colours come from the tokens at the time of drawing, so that a theme can change. */
+export function chartOptions(spec: ChartSpec): Omit<uPlot.Options, 'width' | 'height'> {
+  const { unit, lines, max } = spec;
+  return {
+    padding: [10, 28, 0, 0],
+    legend: { show: false },
+    cursor: {
+      // Charts of one page show the same moment under the pointer.
+      sync: { key: 'time' },
+      drag: { x: false, y: false },
+      points: { size: 7 },
+    },
+    scales: {
+      x: { time: true },
+      y: { range: (_, low, high) => yRange(low, high, max) },
+    },
+    axes: [
+      {
+        ...axis(),
+        space: 70,
+        size: 26,
+        values: (_, splits) => splits.map((split) => clock.format(split * 1_000)),
+      },
+      {
+        ...axis(),
+        space: 30,
+        size: AXIS_WIDTH,
+        values: (_, splits) => splits.map((split) => quantity(split, unit)),
+      },
+    ],
+    series: [
+      {},
+      ...lines.map(({ label, colour }) => ({
+        label,
+        stroke: () => token(colour),
+        fill: () => (lines.length === 1 ? token('accent-soft') : 'transparent'),
+        width: 1.75,
+        points: { show: false },
+      })),
+    ],
+    hooks: {
+      setCursor: [({ cursor }) => spec.onCursor(cursor.idx ?? null)],
+      draw: [(chart) => drawGaps(chart, spec.gaps())],
+    },
+  };
+}
+
+const clock = new Intl.DateTimeFormat('en-GB', {
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+});
+
+/** From zero, so that heights compare, with some air above; below zero only where the data is. */
+function yRange(low: number | null, high: number | null, max?: number): [number, number] {
+  const bottom = Math.min(0, low ?? 0);
+  const top = max ?? (high ?? 0) * 1.15;
+  return [bottom * 1.15, top > bottom ? top : bottom + 1];
+}
+
+function axis(): uPlot.Axis {
+  return {
+    font: FONT,
+    stroke: () => token('muted'),
+    grid: { stroke: () => token('line'), width: 1 },
+    ticks: { show: false },
+  };
+}
+
+/** A dashed line where the lines are interrupted, as a break alone is easily overlooked. */
+function drawGaps(chart: uPlot, gaps: readonly number[]) {
+  const { ctx, bbox, scales } = chart;
+  const { min = 0, max = 0 } = scales.x ?? {};
+  ctx.save();
+  ctx.strokeStyle = token('warning-line');
+  ctx.lineWidth = 2 * uPlot.pxRatio;
+  ctx.setLineDash([4 * uPlot.pxRatio, 3 * uPlot.pxRatio]);
+  for (const gap of gaps) {
+    if (gap < min || gap > max) continue;
+    const x = chart.valToPos(gap, 'x', true);
+    ctx.beginPath();
+    ctx.moveTo(x, bbox.top);
+    ctx.lineTo(x, bbox.top + bbox.height);
+    ctx.stroke();
+  }
+  ctx.restore();
+}
+
+function token(name: string): string {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}

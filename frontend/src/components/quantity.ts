@@ -1,0 +1,86 @@
+/** What a figure measures. */
+export type Unit =
+  'number' | 'percent' | 'bytes' | 'bytes/s' | 'per second' | 'seconds' | 'milliseconds';
+
+/** Ends of field names that tell the unit, the longer ones first. */
+const suffixes: readonly (readonly [RegExp, Unit])[] = [
+  [/_bytes_per_second$/, 'bytes/s'],
+  [/_per_second$/, 'per second'],
+  [/_bytes$/, 'bytes'],
+  [/_(percent|pct)$/, 'percent'],
+  [/_(milliseconds|millis|ms)$/, 'milliseconds'],
+  [/_(seconds|secs)$/, 'seconds'],
+];
+
+/** The unit that a field's name ends in, such as `used_bytes`; `number` where it ends in none. */
+export function unitOf(field: string): Unit {
+  return suffixes.find(([suffix]) => suffix.test(field))?.[1] ?? 'number';
+}
+
+/** A field's name for people, without its unit: `page_views` → `Page views`. */
+export function labelOf(field: string): string {
+  const suffix = suffixes.find(([ending]) => ending.test(field))?.[0];
+  const words = (suffix ? field.replace(suffix, '') : field)
+    .replace(/([a-z\d])([A-Z])/g, '$1 $2')
+    .replace(/[_\s.-]+/g, ' ')
+    .trim();
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+const small = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
+const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+const compact = new Intl.NumberFormat('en', {
+  notation: 'compact',
+  maximumSignificantDigits: 4,
+});
+
+/** A figure with its unit, in few characters: `2.81 %`, `1.5 GiB`, `1,234`, `3 min`. */
+export function quantity(value: number, unit: Unit): string {
+  switch (unit) {
+    case 'number':
+      return plain(value);
+    case 'percent':
+      return `${small.format(value)} %`;
+    case 'per second':
+      return `${plain(value)}/s`;
+    case 'bytes':
+      return bytes(value);
+    case 'bytes/s':
+      return `${bytes(value)}/s`;
+    case 'seconds':
+      return duration(value);
+    case 'milliseconds':
+      return Math.abs(value) < 1_000 ? `${small.format(value)} ms` : duration(value / 1_000);
+  }
+}
+
+/** Three digits are enough to see a change; from a thousand on, all of them up to a hundred thousand. */
+function plain(value: number): string {
+  const size = Math.abs(value);
+  if (size < 1_000) return small.format(value);
+  return (size < 100_000 ? whole : compact).format(value);
+}
+
+const byteUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+
+function bytes(value: number): string {
+  const size = Math.abs(value);
+  const step = size < 1 ? 0 : Math.min(Math.floor(Math.log2(size) / 10), byteUnits.length - 1);
+  const scaled = value / 1_024 ** step;
+  return `${Math.abs(scaled) >= 1_000 ? whole.format(scaled) : small.format(scaled)} ${byteUnits[step] ?? ''}`;
+}
+
+/** The largest two units of a time in seconds: `3 d 4 h`, `5 min 20 s`. */
+function duration(seconds: number): string {
+  if (Math.abs(seconds) < 60) return `${small.format(seconds)} s`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return two(minutes, 'min', Math.floor(seconds % 60), 's');
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return two(hours, 'h', minutes % 60, 'min');
+  return two(Math.floor(hours / 24), 'd', hours % 24, 'h');
+}
+
+function two(large: number, largeUnit: string, rest: number, restUnit: string): string {
+  const first = `${whole.format(large)} ${largeUnit}`;
+  return rest === 0 ? first : `${first} ${rest} ${restUnit}`;
+}

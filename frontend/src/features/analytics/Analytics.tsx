@@ -1,0 +1,77 @@
+import { useState } from 'react';
+import { Choice } from '../../components/Choice';
+import { Freshness } from '../../components/Freshness';
+import { Panel } from '../../components/Panel';
+import type { ScreenProps } from '../../components/screen-props';
+import { Screen } from '../../components/Screen';
+import { TopicChoice } from '../../components/TopicChoice';
+import { TopicGate } from '../../components/TopicGate';
+import { useSeries } from '../../stream/use-series';
+import { useStream } from '../../stream/use-stream';
+import { Breakdown } from './Breakdown';
+import { FigureChart } from './FigureChart';
+import { FigureTotal } from './FigureTotal';
+import { figuresOf, sortColumns, timeOf } from './figures';
+
+const MINUTE = 60;
+const spans = [1, 5, 15].map((minutes) => ({ value: minutes * MINUTE, text: `${minutes} min` }));
+/** Twice the longest span, so that it can be compared with the one before, and a little for late events. */
+const KEPT = (2 * 15 + 1) * MINUTE * 1_000;
+/** As much as the gateway gives. */
+const HISTORY = 1_000;
+/** The demo feed comes every second. */
+const STALE_AFTER = 10_000;
+
+/** Charts and breakdowns of whatever figures a topic's messages hold. */
+export default function Analytics({ topics }: ScreenProps) {
+  const [chosen, setChosen] = useState('');
+  const topic = topics.includes(chosen) ? chosen : (topics[0] ?? '');
+  const [span, setSpan] = useState(5 * MINUTE);
+  return (
+    <Screen
+      title="Analytics"
+      actions={<Choice label="Time shown" options={spans} value={span} onChange={setSpan} />}
+    >
+      <TopicChoice topics={topics} value={topic} onChange={setChosen} />
+      <Charts key={topic} topic={topic} span={span} />
+    </Screen>
+  );
+}
+
+function Charts({ topic, span }: { topic: string; span: number }) {
+  const series = useSeries(topic, figuresOf, { at: timeOf, window: KEPT, last: HISTORY });
+  const { figures, breakdowns } = sortColumns(series.names);
+  const { entries, received } = useStream(topic, { last: HISTORY, limit: 1 });
+  return (
+    <TopicGate topics={[topic]} isEmpty={received === 0}>
+      <Freshness at={entries.at(-1)?.receivedAt} staleAfter={STALE_AFTER} />
+      {figures.length === 0 && breakdowns.length === 0 && (
+        <p className="text-sm text-muted">
+          There are no figures in these messages. Numbers are charted, on their own or as the fields
+          of a JSON object.
+        </p>
+      )}
+      <Panel>
+        <dl className="grid grid-cols-2 sm:grid-cols-[repeat(auto-fit,minmax(11rem,1fr))]">
+          {figures.map((figure) => (
+            <FigureTotal key={figure.field} series={series} {...figure} span={span} />
+          ))}
+        </dl>
+      </Panel>
+      <div className="grid gap-4 lg:grid-cols-2">
+        {figures.map((figure) => (
+          <Panel key={figure.field} className="lg:last:odd:col-span-2">
+            <FigureChart series={series} {...figure} span={span} />
+          </Panel>
+        ))}
+      </div>
+      <div className="grid gap-4 lg:grid-cols-2">
+        {breakdowns.map(({ field, parts }) => (
+          <Panel key={field}>
+            <Breakdown series={series} field={field} parts={parts} span={span} />
+          </Panel>
+        ))}
+      </div>
+    </TopicGate>
+  );
+}

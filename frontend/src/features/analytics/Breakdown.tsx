@@ -1,0 +1,24 @@
+import { Bars } from '../../components/Bars';
+import { labelOf, unitOf } from '../../components/quantity';
+import { summarise } from '../../components/series-summary';
+import type { Series } from '../../stream/series';
+import type { Columns } from './figures';
+
+interface Props {
+  series: Series;
+  field: string;
+  parts: Columns['breakdowns'][number]['parts'];
+  /** Seconds. */
+  span: number;
+}
+
+/** What the parts of a figure add up to in the time shown. */
+export function Breakdown({ series: { data }, field, parts, span }: Props) {
+  const [times] = data;
+  const from = (times.at(-1) ?? 0) - span;
+  const values = parts.map(({ name, column }) => ({
+    name,
+    value: summarise(times, data[column + 1] ?? [], from)?.sum ?? 0,
+  }));
+  return <Bars title={labelOf(field)} caption="Total" unit={unitOf(field)} values={values} />;
+}

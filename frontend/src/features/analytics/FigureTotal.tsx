@@ -1,0 +1,65 @@
+import { Figure } from '../../components/Figure';
+import { labelOf, quantity, unitOf } from '../../components/quantity';
+import { type SeriesSummary, summarise, trend } from '../../components/series-summary';
+import type { Series } from '../../stream/series';
+import { isCount } from './figures';
+
+interface Props {
+  series: Series;
+  field: string;
+  column: number;
+  /** Seconds. */
+  span: number;
+}
+
+/** What a figure comes to in the time shown, and how that compares with the time before. */
+export function FigureTotal({ series: { data }, field, column, span }: Props) {
+  const [times] = data;
+  const values = data[column + 1] ?? [];
+  const end = times.at(-1) ?? 0;
+  const isCounted = isCount(field);
+  const now = summarise(times, values, end - span);
+  const before = summarise(times, values, end - 2 * span, end - span);
+  const isCovered = (times[0] ?? end) <= end - 2 * span + 2;
+
+  const compared = (summary: SeriesSummary | undefined) =>
+    isCounted ? summary?.sum : summary?.mean;
+  const unit = unitOf(field);
+  const value = isCounted ? now?.sum : now?.latest;
+  const minutes = `${span / 60} min`;
+  return (
+    <Figure
+      label={labelOf(field)}
+      value={value === undefined ? '–' : quantity(value, unit)}
+      note={
+        <>
+          {isCounted ? `in ${minutes}` : `${quantity(now?.mean ?? 0, unit)} on average`}
+          {isCovered && <Trend change={trend(compared(before), compared(now))} minutes={minutes} />}
+        </>
+      }
+    />
+  );
+}
+
+/** Changes below half a percent are noise. */
+const STEADY = 0.005;
+
+function Trend({ change, minutes }: { change: number | undefined; minutes: string }) {
+  if (change === undefined) return null;
+  const size = quantity(Math.abs(change) * 100, 'percent');
+  const [arrow, words] =
+    Math.abs(change) < STEADY
+      ? ['→', 'steady']
+      : change > 0
+        ? ['▲', `up ${size}`]
+        : ['▼', `down ${size}`];
+  return (
+    <span
+      className="ms-2 font-medium whitespace-nowrap text-ink"
+      title={`Compared with the ${minutes} before`}
+    >
+      <span aria-hidden="true">{arrow}</span> {words}
+      <span className="sr-only"> compared with the {minutes} before</span>
+    </span>
+  );
+}

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { figuresOf, isCount, sortColumns, timeOf } from './figures';
+
+describe('figuresOf', () => {
+  it('finds the numbers of a message, and those one level below', () => {
+    const figures = figuresOf({
+      ...{ time: '2026-01-01T00:00:00Z', views: 9, note: 'x', ok: true, none: null },
+      by_page: { '/': 5, '/a.b': 4, deep: { er: 1 } },
+    });
+    expect(sortColumns(Object.keys(figures ?? {}))).toEqual({
+      figures: [{ field: 'views', column: 0 }],
+      breakdowns: [
+        {
+          field: 'by_page',
+          parts: [
+            { name: '/', column: 1 },
+            { name: '/a.b', column: 2 },
+          ],
+        },
+      ],
+    });
+    expect(Object.values(figures ?? {})).toEqual([9, 5, 4]);
+  });
+
+  it('takes numbers that are written as text, as the fields of a stream are', () => {
+    expect(figuresOf({ a: '12.5', b: ' ', c: '12 apples', d: '' })).toEqual({ a: 12.5 });
+  });
+
+  it('takes a bare number', () => {
+    expect(figuresOf(42)).toEqual({ value: 42 });
+  });
+
+  it.each([null, 'text', true, {}, { a: 'b' }, [], { time: 5 }])('finds none in %j', (message) => {
+    expect(figuresOf(message)).toBeUndefined();
+  });
+
+  it('takes no more than can be charted', () => {
+    const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`f${n}`, n]));
+    expect(Object.keys(figuresOf(many) ?? {})).toHaveLength(100);
+  });
+});
+
+it.each([
+  ['page_views', true],
+  ['requests', true],
+  ['signups', true],
+  ['active_users', false],
+  ['conversion_percent', false],
+  ['reviewscore', false],
+])('whether %s adds up: %s', (field, counted) => {
+  expect(isCount(field)).toBe(counted);
+});
+
+it('the time of a message is what it says', () => {
+  expect(timeOf({ time: '2026-01-01T00:00:00.500Z' })).toBe(Date.UTC(2026, 0, 1, 0, 0, 0, 500));
+  for (const message of [{ time: 'soon' }, { time: 5 }, {}, null, 7]) {
+    expect(timeOf(message)).toBeUndefined();
+  }
+});

@@ -1,0 +1,82 @@
+/** Between a field and a name inside it, in the name of a column: no key that people choose holds it. */
+const SEPARATOR = '\u001f';
+
+/** A message with more figures than this is not for charts; the first ones are taken. */
+const MAX_FIGURES = 100;
+
+const timeFields = ['time', 'timestamp', 'ts', 'at'];
+
+/**
+ * The figures in a message of any shape, by column: a bare number, the numbers among its fields, and those one
+ * level below, which break a figure down (`by_page: {"/": 9}`). Numbers may be written as text, as
+ * the fields of a Redis Stream or hash always are.
+ */
+export function figuresOf(message: unknown): Record<string, number> | undefined {
+  if (typeof message !== 'object' || message === null) {
+    const figure = numberIn(message);
+    return figure === undefined ? undefined : { value: figure };
+  }
+  const figures = Object.entries(message)
+    .filter(([field]) => !timeFields.includes(field))
+    .flatMap(([field, value]) => figuresIn(field, value));
+  return figures.length > 0 ? Object.fromEntries(figures.slice(0, MAX_FIGURES)) : undefined;
+}
+
+function figuresIn(field: string, value: unknown): [string, number][] {
+  if (typeof value === 'object' && value !== null) {
+    return Object.entries(value).flatMap(([name, part]) => {
+      const figure = numberIn(part);
+      return figure === undefined ? [] : [[`${field}${SEPARATOR}${name}`, figure]];
+    });
+  }
+  const figure = numberIn(value);
+  return figure === undefined ? [] : [[field, figure]];
+}
+
+function numberIn(value: unknown): number | undefined {
+  const isText = typeof value === 'string' && value.trim() !== '';
+  if (typeof value !== 'number' && !isText) return undefined;
+  const figure = Number(value);
+  return Number.isFinite(figure) ? figure : undefined;
+}
+
+/** When a message was made, in milliseconds since the epoch, where it says so in RFC 3339. */
+export function timeOf(message: unknown): number | undefined {
+  if (typeof message !== 'object' || message === null) return undefined;
+  const { time }: { time?: unknown } = message;
+  const parsed = typeof time === 'string' ? Date.parse(time) : NaN;
+  return Number.isNaN(parsed) ? undefined : parsed;
+}
+
+/** The columns of a message: figures to be drawn over time, and breakdowns to be summed up. */
+export interface Columns {
+  /** The place of each figure among the columns. */
+  readonly figures: readonly { readonly field: string; readonly column: number }[];
+  readonly breakdowns: readonly {
+    readonly field: string;
+    readonly parts: readonly { readonly name: string; readonly column: number }[];
+  }[];
+}
+
+/** Sorts the columns that {@link figuresOf} made, in the order in which they are given. */
+export function sortColumns(names: readonly string[]): Columns {
+  const figures: { field: string; column: number }[] = [];
+  const breakdowns = new Map<string, { name: string; column: number }[]>();
+  names.forEach((column, index) => {
+    const [field = '', name] = column.split(SEPARATOR);
+    if (name === undefined) figures.push({ field, column: index });
+    else breakdowns.set(field, [...(breakdowns.get(field) ?? []), { name, column: index }]);
+  });
+  return {
+    figures,
+    breakdowns: Array.from(breakdowns, ([field, parts]) => ({ field, parts })),
+  };
+}
+
+/** Figures that count what happened, and so add up; others, such as users or percents, are measured. */
+const counts =
+  /(^|_)(views|visits|hits|requests|orders|sales|sign_?ups|errors|events|clicks|messages)$/i;
+
+export function isCount(field: string): boolean {
+  return counts.test(field);
+}

@@ -1,0 +1,33 @@
+import { memo } from 'react';
+import { ArrivalTime } from '../../components/ArrivalTime';
+import { GapRow } from '../../components/GapRow';
+import { LongText } from '../../components/LongText';
+import { PrettyData } from '../../components/PrettyData';
+import type { Entry } from '../../stream/entry';
+
+interface Props {
+  entry: Entry;
+  isPretty: boolean;
+}
+
+/** An event with all that the gateway says about it. It never changes. */
+export const EventRow = memo(function EventRow({ entry, isPretty }: Props) {
+  if (entry.kind === 'gap') return <GapRow gap={entry} showTopic />;
+  return (
+    <li className="row space-y-1.5 border-b border-line px-4 py-2.5 last:border-0">
+      <p className="flex flex-wrap items-baseline gap-x-3 gap-y-0.5 font-mono text-xs wrap-anywhere">
+        <ArrivalTime at={entry.receivedAt} />
+        <span className="text-accent">{entry.topic}</span>
+        {entry.type !== 'message' && <span className="font-semibold">{entry.type}</span>}
+        <span className="min-w-0 truncate text-muted" title={entry.id}>
+          {entry.id}
+        </span>
+      </p>
+      {isPretty ? (
+        <PrettyData data={entry.data} />
+      ) : (
+        <LongText text={entry.data} raw={entry.data} render={(text) => text} />
+      )}
+    </li>
+  );
+});

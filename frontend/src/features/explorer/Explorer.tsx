@@ -1,0 +1,50 @@
+import { CopyButton } from '../../components/CopyButton';
+import type { ScreenProps } from '../../components/screen-props';
+import { Screen } from '../../components/Screen';
+import { Events } from './Events';
+import { PublishForm } from './PublishForm';
+import { SubscribeForm } from './SubscribeForm';
+import { readExploration, writeExploration } from './topics';
+
+/** Follows any topics, and publishes to them. What it follows stands in the address. */
+export default function Explorer({ query, setQuery }: ScreenProps) {
+  const exploration = readExploration(query);
+  const { topics, events } = exploration;
+
+  /** An event type that one publishes is one that one wants to see. */
+  function listenTo(type: string) {
+    if (type === '' || events.includes(type)) return;
+    setQuery(writeExploration({ ...exploration, events: [...events, type] }));
+  }
+
+  return (
+    <Screen
+      title="Explorer"
+      actions={
+        topics.length > 0 && (
+          <p className="flex items-center gap-2 text-sm text-muted">
+            Share this address
+            <CopyButton text={window.location.href} what="the address" />
+          </p>
+        )
+      }
+    >
+      <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1fr)_22rem]">
+        <div className="min-w-0 space-y-4">
+          <SubscribeForm
+            exploration={exploration}
+            onChange={(next) => setQuery(writeExploration(next))}
+          />
+          {topics.length > 0 ? (
+            <Events exploration={exploration} />
+          ) : (
+            <p className="p-6 text-center text-sm text-muted">
+              Add a topic to see what comes on it: a channel, a stream, or keys.
+            </p>
+          )}
+        </div>
+        <PublishForm topics={topics} onPublish={listenTo} />
+      </div>
+    </Screen>
+  );
+}

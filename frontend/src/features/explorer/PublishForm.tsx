@@ -1,0 +1,147 @@
+import { type SubmitEvent, useId, useState } from 'react';
+import { CopyButton } from '../../components/CopyButton';
+import { curlCommand, redisCommand } from '../../components/commands';
+import { Panel } from '../../components/Panel';
+import { isGlob } from '../../stream/topic';
+import { useStreamClient } from '../../stream/use-client';
+import { KindSelect } from './KindSelect';
+import { type Outcome, publish } from './publish';
+import { type Kind, problemOf } from './topics';
+
+interface Props {
+  /** What is followed: the first of them that is literal is proposed. */
+  topics: readonly string[];
+  /** Is told the type of each event before it is published. */
+  onPublish: (type: string) => void;
+}
+
+/** Publishes an event, or shows how to do that from a terminal. */
+export function PublishForm({ topics, onPublish }: Props) {
+  const client = useStreamClient();
+  const [chosen, setChosen] = useState<{ kind: Kind; name: string }>();
+  const [data, setData] = useState('{"value":42}');
+  const [event, setEvent] = useState('');
+  const [maxlen, setMaxlen] = useState('');
+  const [outcome, setOutcome] = useState<Outcome>();
+  const headingId = useId();
+
+  const { kind, name } = chosen ?? proposal(topics);
+  const publication = { topic: `${kind}:${name}`, data, event, maxlen };
+  const eventsURL = `${client.url}/events`;
+  const commands = [
+    { tool: 'curl', text: curlCommand(publication, eventsURL) },
+    { tool: 'redis-cli', text: redisCommand(publication) },
+  ];
+
+  async function submit(submitted: SubmitEvent) {
+    submitted.preventDefault();
+    const problem = problemOf(kind, name);
+    if (problem) {
+      setOutcome({ kind: 'failed', reason: problem });
+      return;
+    }
+    if (kind === 'stream') onPublish(event);
+    setOutcome(await publish(publication, client.url, client.authorization()));
+  }
+
+  return (
+    <Panel className="p-4">
+      <form
+        aria-labelledby={headingId}
+        onSubmit={(submitted) => void submit(submitted)}
+        className="space-y-3"
+      >
+        <h2 id={headingId} className="font-semibold">
+          Publish
+        </h2>
+        <div className="flex gap-2">
+          <KindSelect
+            label="Kind to publish to"
+            value={kind}
+            onChange={(next) => setChosen({ kind: next, name })}
+          />
+          <input
+            aria-label="Name to publish to"
+            value={name}
+            onChange={({ target }) => setChosen({ kind, name: target.value })}
+            placeholder="name"
+            spellCheck={false}
+            autoCapitalize="off"
+            className="field min-w-0 grow font-mono"
+          />
+        </div>
+        {kind === 'stream' && (
+          <div className="flex gap-2">
+            <input
+              aria-label="Event type"
+              value={event}
+              onChange={({ target }) => setEvent(target.value)}
+              placeholder="event type"
+              spellCheck={false}
+              autoCapitalize="off"
+              className="field min-w-0 grow font-mono"
+            />
+            <input
+              aria-label="Keep about so many entries"
+              type="number"
+              min={1}
+              value={maxlen}
+              onChange={({ target }) => setMaxlen(target.value)}
+              placeholder="maxlen"
+              className="field w-28"
+            />
+          </div>
+        )}
+        <textarea
+          aria-label="Data"
+          rows={4}
+          value={data}
+          onChange={({ target }) => setData(target.value)}
+          spellCheck={false}
+          className="field block w-full py-2 font-mono"
+        />
+        <button type="submit" className="button">
+          Publish
+        </button>
+        <p role="status" className="text-sm wrap-anywhere empty:hidden">
+          {outcome && <OutcomeText outcome={outcome} />}
+        </p>
+      </form>
+      <ul aria-label="The same from a terminal" className="mt-4 space-y-2">
+        {commands.map(({ tool, text }) =>
+          text === undefined ? null : (
+            <li key={tool} className="rounded-lg border border-line bg-raised px-3 py-2">
+              <div className="flex items-center justify-between text-xs text-muted">
+                {tool}
+                <CopyButton text={text} what={`the ${tool} command`} />
+              </div>
+              <code className="block max-h-40 overflow-y-auto font-mono text-xs wrap-anywhere whitespace-pre-wrap">
+                {text}
+              </code>
+            </li>
+          ),
+        )}
+      </ul>
+    </Panel>
+  );
+}
+
+function OutcomeText({ outcome }: { outcome: Outcome }) {
+  if (outcome.kind === 'failed') return <span className="text-warning">{outcome.reason}</span>;
+  return (
+    <span className="text-live">
+      Published to <span className="font-mono">{outcome.topic}</span>
+      {outcome.id && (
+        <>
+          , id <span className="font-mono">{outcome.id}</span>
+        </>
+      )}
+    </span>
+  );
+}
+
+function proposal(topics: readonly string[]): { kind: Kind; name: string } {
+  const topic = topics.find((candidate) => !isGlob(candidate)) ?? 'channel:';
+  const end = topic.indexOf(':');
+  return { kind: topic.slice(0, end) as Kind, name: topic.slice(end + 1) };
+}

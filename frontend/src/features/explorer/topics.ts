@@ -1,0 +1,60 @@
+import { isGlob } from '../../stream/topic';
+
+export const kinds = ['channel', 'stream', 'key'] as const;
+export type Kind = (typeof kinds)[number];
+
+/** What a name may be, for each kind. */
+export const hints: Readonly<Record<Kind, string>> = {
+  channel: 'A Pub/Sub channel, or a glob such as prices.* (\\* for a star itself)',
+  stream: 'A Redis Stream; its name is literal (\\* for a star in it)',
+  key: 'A key of any type, or a glob such as price:* (\\* for a star itself)',
+};
+
+/** Why this cannot be followed; `undefined` where it can. */
+export function problemOf(kind: Kind, name: string): string | undefined {
+  if (name === '') return 'Type a name first.';
+  // isGlob knows that streams have none, so it is asked about the same name as a channel's.
+  if (kind === 'stream' && isGlob(`channel:${name}`)) {
+    return 'A stream has no globs: write \\*, \\? or \\[ for the character itself.';
+  }
+  return undefined;
+}
+
+/** What the explorer follows, as it stands in the address. */
+export interface Exploration {
+  readonly topics: readonly string[];
+  readonly last: number;
+  /** Empty for every event. */
+  readonly every: string;
+  /** Event types to listen for, beside those without a name. */
+  readonly events: readonly string[];
+}
+
+const MAX_LAST = 1_000;
+export const defaultLast = 20;
+
+export function readExploration(query: URLSearchParams): Exploration {
+  const last = Number(query.get('last') ?? defaultLast);
+  return {
+    topics: [...query].filter(([name]) => isKind(name)).map(([kind, name]) => `${kind}:${name}`),
+    last: Number.isInteger(last) && last >= 0 ? Math.min(last, MAX_LAST) : defaultLast,
+    every: query.get('every') ?? '',
+    events: query.getAll('event'),
+  };
+}
+
+export function writeExploration({ topics, last, every, events }: Exploration): URLSearchParams {
+  const query = new URLSearchParams();
+  for (const topic of topics) {
+    const end = topic.indexOf(':');
+    query.append(topic.slice(0, end), topic.slice(end + 1));
+  }
+  if (last !== defaultLast) query.set('last', String(last));
+  if (every !== '') query.set('every', every);
+  for (const event of events) query.append('event', event);
+  return query;
+}
+
+function isKind(name: string): name is Kind {
+  return (kinds as readonly string[]).includes(name);
+}

@@ -1,0 +1,87 @@
+import type uPlot from 'uplot';
+import { Figure } from '../../components/Figure';
+import { Freshness } from '../../components/Freshness';
+import { Panel } from '../../components/Panel';
+import { quantity } from '../../components/quantity';
+import { count } from '../../components/text';
+import { TimeChart } from '../../components/TimeChart';
+import { useGateway } from './use-gateway';
+
+interface Props {
+  /** Seconds. */
+  span: number;
+}
+
+const STALE_AFTER = 10_000;
+
+/** How the gateway is that serves this page's streams. */
+export function Gateway({ span }: Props) {
+  const { history, problem } = useGateway();
+  const { newest, rates, data } = history;
+  const stats = newest?.stats;
+  return (
+    <section aria-labelledby="gateway" className="space-y-3">
+      <div className="flex flex-wrap items-baseline gap-x-4">
+        <h2 id="gateway" className="font-semibold">
+          Gateway
+        </h2>
+        {stats && (
+          <p className="text-sm text-muted wrap-anywhere">
+            node <span className="font-mono">{stats.node}</span>, version{' '}
+            <span className="font-mono">{stats.version}</span>
+          </p>
+        )}
+        {problem && (
+          <p role="status" className="text-sm font-medium text-warning">
+            <span aria-hidden="true">⚠ </span>
+            The gateway does not answer: {problem}
+          </p>
+        )}
+        {!problem && <Freshness at={newest?.at} staleAfter={STALE_AFTER} />}
+      </div>
+      <Panel>
+        <dl className="grid grid-cols-2 sm:grid-cols-3 lg:grid-cols-4">
+          <Figure label="Connections" value={stats ? count(stats.connections) : '–'} />
+          <Figure label="Topics followed" value={stats ? count(stats.topics) : '–'} />
+          <Figure
+            label="Events"
+            value={rates ? quantity(rates.events, 'per second') : '–'}
+            note={stats && `${quantity(stats.events, 'number')} since its start`}
+          />
+          <Figure
+            label="Deliveries"
+            value={rates ? quantity(rates.deliveries, 'per second') : '–'}
+            note={stats && `${quantity(stats.deliveries, 'number')} since its start`}
+          />
+          <Figure
+            label="Gaps"
+            value={stats ? count(stats.gaps) : '–'}
+            isWarning={(stats?.gaps ?? 0) > 0}
+          />
+          <Figure
+            label="Slow clients"
+            value={stats ? count(stats.slow_clients) : '–'}
+            isWarning={(stats?.slow_clients ?? 0) > 0}
+          />
+          <Figure label="Memory" value={stats ? quantity(stats.memory_bytes, 'bytes') : '–'} />
+          <Figure label="Uptime" value={stats ? quantity(stats.uptime_seconds, 'seconds') : '–'} />
+        </dl>
+      </Panel>
+      <Panel>
+        <TimeChart
+          title="Throughput"
+          unit="per second"
+          lines={[
+            { label: 'Deliveries', colour: 'accent' },
+            { label: 'Events', colour: 'warning-line' },
+          ]}
+          data={[data[0], data[2], data[1]] as uPlot.AlignedData}
+          gaps={noGaps}
+          span={span}
+        />
+      </Panel>
+    </section>
+  );
+}
+
+const noGaps: readonly number[] = [];

@@ -1,0 +1,25 @@
+import { useState } from 'react';
+import { Choice } from '../../components/Choice';
+import type { ScreenProps } from '../../components/screen-props';
+import { Screen } from '../../components/Screen';
+import { Gateway } from './Gateway';
+import { MachineHealth } from './MachineHealth';
+
+const MINUTE = 60;
+const spans = [1, 5, 15].map((minutes) => ({ value: minutes * MINUTE, text: `${minutes} min` }));
+
+/** How the machines and the gateway are. */
+export default function Health({ topics }: ScreenProps) {
+  const [span, setSpan] = useState(5 * MINUTE);
+  return (
+    <Screen
+      title="Health"
+      actions={<Choice label="Time shown" options={spans} value={span} onChange={setSpan} />}
+    >
+      <Gateway span={span} />
+      {topics.map((topic) => (
+        <MachineHealth key={topic} topic={topic} span={span} />
+      ))}
+    </Screen>
+  );
+}

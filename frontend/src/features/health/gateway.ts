@@ -1,0 +1,70 @@
+/** What `GET /stats` answers. The counters count from the start of the gateway. */
+export interface GatewayStats {
+  readonly node: string;
+  readonly version: string;
+  readonly uptime_seconds: number;
+  readonly connections: number;
+  readonly topics: number;
+  readonly events: number;
+  readonly deliveries: number;
+  readonly gaps: number;
+  readonly slow_clients: number;
+  readonly memory_bytes: number;
+}
+
+export interface Sample {
+  readonly stats: GatewayStats;
+  /** When it was taken, in milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** Per second, between two samples. */
+export interface Rates {
+  readonly events: number;
+  readonly deliveries: number;
+}
+
+/**
+ * The rates between two samples; `undefined` where they cannot be compared: of two gateways behind one
+ * address, or of one that has started anew in between.
+ */
+export function ratesBetween(before: Sample, after: Sample): Rates | undefined {
+  const seconds = (after.at - before.at) / 1_000;
+  const isSame = before.stats.node === after.stats.node;
+  const wentOn = after.stats.uptime_seconds >= before.stats.uptime_seconds;
+  if (!isSame || !wentOn || seconds <= 0) return undefined;
+  const events = (after.stats.events - before.stats.events) / seconds;
+  const deliveries = (after.stats.deliveries - before.stats.deliveries) / seconds;
+  return events < 0 || deliveries < 0 ? undefined : { events, deliveries };
+}
+
+/** How the gateway was over time, in columns for a chart: seconds since the epoch, events/s, deliveries/s. */
+export interface GatewayHistory {
+  readonly newest: Sample | undefined;
+  readonly rates: Rates | undefined;
+  readonly data: readonly [number[], (number | null)[], (number | null)[]];
+}
+
+export const emptyHistory: GatewayHistory = {
+  newest: undefined,
+  rates: undefined,
+  data: [[], [], []],
+};
+
+/** An hour of samples at one each three seconds. */
+const MAX_SAMPLES = 1_200;
+
+/** Adds a sample; where its rates are not known, the lines break. */
+export function addSample({ newest, data }: GatewayHistory, sample: Sample): GatewayHistory {
+  const rates = newest && ratesBetween(newest, sample);
+  const [times, events, deliveries] = data;
+  return {
+    newest: sample,
+    rates,
+    data: [
+      [...times, sample.at / 1_000].slice(-MAX_SAMPLES),
+      [...events, rates?.events ?? null].slice(-MAX_SAMPLES),
+      [...deliveries, rates?.deliveries ?? null].slice(-MAX_SAMPLES),
+    ],
+  };
+}

@@ -1,0 +1,82 @@
+/** A sample of a machine, as the demo feed sends it. Sizes are in bytes, rates per second, shares in percent. */
+export interface Machine {
+  readonly time: string;
+  readonly cpu_percent: number;
+  readonly memory: Store;
+  /** Over 1, 5 and 15 minutes. */
+  readonly load: readonly [number, number, number];
+  readonly disk: Store & {
+    readonly read_bytes_per_second: number;
+    readonly written_bytes_per_second: number;
+  };
+  readonly network: {
+    readonly received_bytes_per_second: number;
+    readonly sent_bytes_per_second: number;
+  };
+}
+
+interface Store {
+  readonly used_bytes: number;
+  readonly total_bytes: number;
+  readonly used_percent: number;
+}
+
+/** Accepts what has the shape of a {@link Machine}; names the first field that has not. */
+export const machineSchema = {
+  '~standard': {
+    version: 1,
+    vendor: 'sluice',
+    validate: (value: unknown) => {
+      const missing = fields.find((path) => typeof at(value, path) !== 'number');
+      return missing
+        ? { issues: [{ message: `no number at ${missing.join('.')}` }] }
+        : { value: value as Machine };
+    },
+  },
+} as const;
+
+const fields = [
+  ['cpu_percent'],
+  ...['used_bytes', 'total_bytes', 'used_percent'].flatMap((name) => [
+    ['memory', name],
+    ['disk', name],
+  ]),
+  ['load', '0'],
+  ['load', '1'],
+  ['load', '2'],
+  ['disk', 'read_bytes_per_second'],
+  ['disk', 'written_bytes_per_second'],
+  ['network', 'received_bytes_per_second'],
+  ['network', 'sent_bytes_per_second'],
+];
+
+function at(value: unknown, path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (object, name) =>
+      typeof object === 'object' && object !== null
+        ? (object as Record<string, unknown>)[name]
+        : undefined,
+    value,
+  );
+}
+
+/** When a sample was taken, in milliseconds since the epoch. */
+export function sampledAt({ time }: Machine): number | undefined {
+  const parsed = Date.parse(time);
+  return Number.isNaN(parsed) ? undefined : parsed;
+}
+
+/** What is charted of a sample; the names are those of the charts' lines. */
+export function chartedFigures({ cpu_percent, memory, load, disk, network }: Machine) {
+  return {
+    cpu: cpu_percent,
+    memory: memory.used_percent,
+    load1: load[0],
+    load5: load[1],
+    load15: load[2],
+    diskRead: disk.read_bytes_per_second,
+    diskWritten: disk.written_bytes_per_second,
+    networkReceived: network.received_bytes_per_second,
+    networkSent: network.sent_bytes_per_second,
+  };
+}

@@ -1,0 +1,54 @@
+import { useEffect, useState } from 'react';
+import { useStreamClient } from '../../stream/use-client';
+import { addSample, emptyHistory, type GatewayHistory, type GatewayStats } from './gateway';
+
+/** How often the gateway is asked, in milliseconds. */
+const INTERVAL = 3_000;
+
+/** What is known of the gateway. */
+export interface GatewayHealth {
+  readonly history: GatewayHistory;
+  /** Why the last question had no answer; `undefined` where it had one. */
+  readonly problem: string | undefined;
+}
+
+/** Asks the gateway how it is, again and again while the page can be seen. */
+export function useGateway(): GatewayHealth {
+  const { url } = useStreamClient();
+  const [health, setHealth] = useState<GatewayHealth>({
+    history: emptyHistory,
+    problem: undefined,
+  });
+
+  useEffect(() => {
+    const ending = new AbortController();
+    const ask = async () => {
+      if (document.visibilityState === 'hidden') return;
+      try {
+        const stats = await fetchStats(url, ending.signal);
+        const sample = { stats, at: Date.now() };
+        setHealth(({ history }) => ({ history: addSample(history, sample), problem: undefined }));
+      } catch (error) {
+        if (ending.signal.aborted) return;
+        const problem = error instanceof Error ? error.message : String(error);
+        setHealth(({ history }) => ({ history, problem }));
+      }
+    };
+    void ask();
+    const timer = setInterval(() => void ask(), INTERVAL);
+    return () => {
+      clearInterval(timer);
+      ending.abort();
+    };
+  }, [url]);
+
+  return health;
+}
+
+async function fetchStats(url: string, signal: AbortSignal): Promise<GatewayStats> {
+  const response = await fetch(`${url}/stats`, {
+    signal: AbortSignal.any([signal, AbortSignal.timeout(INTERVAL)]),
+  });
+  if (!response.ok) throw new Error(`the answer to /stats is ${response.status}`);
+  return (await response.json()) as GatewayStats;
+}

@@ -1,0 +1,30 @@
+import type { ScreenProps } from '../../components/screen-props';
+import { SSEStream } from '../../components/SSEStream';
+
+/** The tutorial's page. */
+export default function Live({ topics, query }: ScreenProps) {
+  return (
+    <div className="mx-auto flex h-full min-h-96 w-full max-w-5xl flex-col px-4 sm:px-6">
+      <header className="py-4 sm:py-6">
+        <h1 className="text-lg/6 font-semibold tracking-tight text-balance sm:text-2xl/8">
+          🚀 Real-Time Data Stream (SSE + React)
+        </h1>
+        <p className="text-sm text-muted max-sm:hidden">
+          What is published in Redis shows up here the moment it happens.
+        </p>
+      </header>
+      <SSEStream
+        topics={topics}
+        last={Number(query.get('last') ?? 0)}
+        every={query.get('every') ?? ''}
+        events={query.getAll('event')}
+      />
+      <footer className="py-3 text-xs text-muted sm:py-4">
+        Follow your own topics by changing the address:{' '}
+        <code className="inline-block font-mono text-ink">
+          ?channel=orders&amp;channel=prices.*
+        </code>
+      </footer>
+    </div>
+  );
+}

@@ -1,0 +1,176 @@
+import { useVirtualizer } from '@tanstack/react-virtual';
+import {
+  type KeyboardEvent,
+  type MouseEvent,
+  useEffectEvent,
+  useId,
+  useLayoutEffect,
+  useRef,
+} from 'react';
+import { count } from '../../components/text';
+import type { LogRow } from './line';
+import { LogRowView } from './LogRowView';
+import type { Matcher } from './matcher';
+import { indexOf, rowOf, type Tail, type TailSnapshot } from './tail';
+
+interface Props {
+  tail: Tail;
+  snapshot: TailSnapshot;
+  matcher: Matcher | undefined;
+  /** The row that the keyboard is at. */
+  active: LogRow | undefined;
+  onActive: (row: LogRow) => void;
+  onOpen: () => void;
+  onClose: () => void;
+}
+
+/** All rows are of one height, so that a hundred thousand of them need no measuring. */
+const ROW = 28;
+/** A few pixels from the end still count as the end: fingers and zoomed pages are not exact. */
+const END = 8;
+
+/** The rows, oldest on top, as in a terminal. It follows the newest until somebody scrolls up or pauses. */
+export function LogList({ tail, snapshot, matcher, active, onActive, onOpen, onClose }: Props) {
+  const { rows, waiting } = snapshot;
+  const isHeld = waiting !== undefined;
+  const scroller = useRef<HTMLDivElement>(null);
+  /** Who holds the tail: what scrolling has stopped, scrolling starts again. */
+  const isHeldByScrolling = useRef(false);
+  const id = useId();
+
+  // Its functions stay in this component, so that nothing can show what they said before.
+  // eslint-disable-next-line react-hooks/incompatible-library
+  const virtualizer = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => scroller.current,
+    estimateSize: () => ROW,
+    overscan: 12,
+    // Without it the list would begin at its top, which looks as if somebody had scrolled there.
+    initialOffset: () => rows.length * ROW,
+  });
+
+  const followEnd = useEffectEvent(() => {
+    if (!isHeld) scroller.current?.scrollTo({ top: rows.length * ROW });
+  });
+  useLayoutEffect(() => followEnd(), [snapshot]);
+
+  function onScroll() {
+    const { scrollHeight = 0, scrollTop = 0, clientHeight = 0 } = scroller.current ?? {};
+    const isAtEnd = scrollHeight - scrollTop - clientHeight <= END;
+    if (!isAtEnd && !isHeld) {
+      isHeldByScrolling.current = true;
+      tail.hold();
+    } else if (isAtEnd && isHeld && isHeldByScrolling.current) {
+      showLatest();
+    }
+  }
+
+  function showLatest() {
+    isHeldByScrolling.current = false;
+    tail.release();
+  }
+
+  function moveTo(index: number) {
+    if (rows.length === 0) return;
+    const bounded = Math.max(0, Math.min(index, rows.length - 1));
+    // Rows must not run away under somebody who walks through them.
+    if (!isHeld) {
+      isHeldByScrolling.current = true;
+      tail.hold();
+    }
+    onActive(rows.at(bounded));
+    virtualizer.scrollToIndex(bounded);
+  }
+
+  /** One listener for all rows, so that a row need not be drawn anew for it. */
+  function onClick({ target }: MouseEvent) {
+    const clicked = target instanceof Element && target.closest<HTMLElement>('[data-seq]');
+    if (!clicked) return;
+    // By its number, as its place may be another's by now.
+    const row = rowOf(rows, Number(clicked.dataset.seq));
+    if (!row) return;
+    onActive(row);
+    onOpen();
+  }
+
+  function onKeyDown(event: KeyboardEvent) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const index = active ? indexOf(rows, active.seq) : rows.length;
+    const actions: Record<string, () => void> = {
+      ArrowUp: () => moveTo(index - 1),
+      ArrowDown: () => moveTo(index + 1),
+      Home: () => moveTo(0),
+      End: showLatest,
+      Enter: onOpen,
+      Escape: onClose,
+      ' ': () => (isHeld ? showLatest() : tail.hold()),
+    };
+    const action = actions[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  }
+
+  return (
+    <div className="relative flex min-h-0 min-w-0 flex-1 flex-col">
+      <div
+        ref={scroller}
+        role="listbox"
+        aria-label="Log lines"
+        aria-activedescendant={active && `${id}-${active.seq}`}
+        tabIndex={0}
+        onScroll={onScroll}
+        onClick={onClick}
+        onKeyDown={onKeyDown}
+        className="min-h-0 flex-1 overflow-x-hidden overflow-y-auto overscroll-contain -outline-offset-2 [overflow-anchor:none]"
+      >
+        <div role="presentation" className="relative" style={{ height: rows.length * ROW }}>
+          {virtualizer.getVirtualItems().map(({ index, start }) => {
+            const row = rows.at(index);
+            return (
+              <LogRowView
+                key={row.seq}
+                id={`${id}-${row.seq}`}
+                row={row}
+                top={start}
+                position={index + 1}
+                matcher={matcher}
+                isActive={row === active}
+              />
+            );
+          })}
+        </div>
+        {rows.length === 0 && (
+          <p className="p-6 text-center text-sm text-muted">No line passes the filter.</p>
+        )}
+      </div>
+      {isHeld && (
+        <button
+          type="button"
+          onClick={showLatest}
+          className="absolute bottom-3 left-1/2 z-10 min-h-9 -translate-x-1/2 cursor-pointer rounded-full bg-brand px-4 text-sm font-medium text-white shadow-lg tabular-nums hover:brightness-110"
+        >
+          ↓ {waiting > 0 ? `${count(waiting)} new` : 'Latest'}
+        </button>
+      )}
+      <Footer snapshot={snapshot} />
+    </div>
+  );
+}
+
+/** How much there is, and how much of it is shown. */
+function Footer({ snapshot: { rows, kept, dropped, progress } }: { snapshot: TailSnapshot }) {
+  return (
+    <p className="flex flex-wrap gap-x-4 border-t border-line bg-raised px-4 py-1 text-xs text-muted tabular-nums">
+      <span>
+        {count(rows.length)} of {count(kept)} lines
+      </span>
+      {dropped > 0 && <span>{count(dropped)} older ones let go</span>}
+      {progress !== undefined && <span>filtering… {Math.floor(progress * 100)} %</span>}
+      <span className="ms-auto max-lg:hidden">
+        <kbd>↑↓</kbd> move <kbd>Enter</kbd> detail <kbd>Space</kbd> pause <kbd>End</kbd> latest{' '}
+        <kbd>/</kbd> filter
+      </span>
+    </p>
+  );
+}

@@ -1,0 +1,42 @@
+import { useState } from 'react';
+import { Panel } from '../../components/Panel';
+import type { ScreenProps } from '../../components/screen-props';
+import { Screen } from '../../components/Screen';
+import { TopicGate } from '../../components/TopicGate';
+import { Detail } from './Detail';
+import type { LogRow } from './line';
+import { LogList } from './LogList';
+import { Toolbar } from './Toolbar';
+import { useFilter } from './use-filter';
+import { useTail } from './use-tail';
+
+/** A tail of log lines that can be filtered, stopped and exported. */
+export default function Logs({ topics }: ScreenProps) {
+  const { tail, snapshot } = useTail(topics);
+  const filter = useFilter(tail);
+  const [active, setActive] = useState<LogRow>();
+  const [isOpen, setIsOpen] = useState(false);
+  const isEmpty = snapshot.kept === 0;
+
+  return (
+    <Screen title="Logs" fill>
+      <TopicGate topics={topics} isEmpty={isEmpty}>
+        <Panel className="flex min-h-0 flex-1 flex-col overflow-hidden">
+          <Toolbar tail={tail} snapshot={snapshot} filter={filter} />
+          <div className="flex min-h-0 flex-1 flex-col lg:flex-row">
+            <LogList
+              tail={tail}
+              snapshot={snapshot}
+              matcher={filter.matcher}
+              active={active}
+              onActive={setActive}
+              onOpen={() => setIsOpen(true)}
+              onClose={() => setIsOpen(false)}
+            />
+            {isOpen && active && <Detail row={active} onClose={() => setIsOpen(false)} />}
+          </div>
+        </Panel>
+      </TopicGate>
+    </Screen>
+  );
+}

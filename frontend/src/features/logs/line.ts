@@ -1,0 +1,108 @@
+import type { GapEntry, MessageEntry } from '../../stream/entry';
+import { type Level, levelInText, levelOf } from './levels';
+
+/** A log line, ready to be shown and searched. */
+export interface LogLine {
+  readonly kind: 'line';
+  /** Counts all rows of the tail from 1, without holes. */
+  readonly seq: number;
+  readonly entry: MessageEntry;
+  readonly level: Level;
+  /** When it was written, in milliseconds since the epoch; when it arrived, where it does not say so. */
+  readonly time: number;
+  /** The row's text, which is what a filter searches: service, message, then the other fields. */
+  readonly text: string;
+  /** Where in `text` the message begins, after the service. */
+  readonly messageStart: number;
+  /** Where in `text` the other fields begin. */
+  readonly fieldsStart: number;
+}
+
+/** A place where lines may be missing. */
+export interface LogGap {
+  readonly kind: 'gap';
+  readonly seq: number;
+  readonly entry: GapEntry;
+}
+
+export type LogRow = LogLine | LogGap;
+
+/** Nobody reads a row that is longer, and the whole line is in its detail. */
+const MAX_TEXT = 4_096;
+
+const timeFields = ['time', 'timestamp', '@timestamp', 'ts', 'date'];
+const levelFields = ['level', 'severity', 'lvl', 'log.level', 'loglevel'];
+const sourceFields = ['service', 'logger', 'component', 'app', 'source', 'name'];
+const messageFields = ['message', 'msg', 'text', 'body', 'line'];
+
+/** Reads an event as a log line: JSON with the usual fields under one of their usual names, or plain text. */
+export function readLine(entry: MessageEntry, seq: number): LogLine {
+  const fields = parseObject(entry.data);
+  return fields ? readFields(fields, entry, seq) : readText(entry, seq);
+}
+
+function readText(entry: MessageEntry, seq: number): LogLine {
+  const text = oneLine(entry.data);
+  return {
+    ...{ kind: 'line', seq, entry, level: levelInText(text), time: entry.receivedAt, text },
+    messageStart: 0,
+    fieldsStart: text.length,
+  };
+}
+
+function readFields(fields: Map<string, unknown>, entry: MessageEntry, seq: number): LogLine {
+  const time = readTime(take(fields, timeFields));
+  const level = levelOf(take(fields, levelFields));
+  const source = show(take(fields, sourceFields));
+  const message = show(take(fields, messageFields));
+  const rest = [...fields].map(([name, value]) => `${name}=${show(value)}`).join(' ');
+
+  const messageStart = source === '' ? 0 : source.length + 1;
+  const fieldsStart = messageStart + (message === '' ? 0 : message.length + 1);
+  const text = oneLine([source, message, rest].filter((part) => part !== '').join(' '));
+  return {
+    ...{ kind: 'line', seq, entry, level, time: time ?? entry.receivedAt, text },
+    messageStart: Math.min(messageStart, text.length),
+    fieldsStart: Math.min(fieldsStart, text.length),
+  };
+}
+
+/** Removes the first of the fields that is there, and returns its value. */
+function take(fields: Map<string, unknown>, names: readonly string[]): unknown {
+  const name = names.find((candidate) => fields.has(candidate));
+  if (name === undefined) return undefined;
+  const value = fields.get(name);
+  fields.delete(name);
+  return value;
+}
+
+/** Any time since 1973 and before 5138 is between the two in milliseconds, and outside in seconds, µs and ns. */
+const MILLISECONDS = { from: 1e11, to: 1e14 };
+
+function readTime(value: unknown): number | undefined {
+  let time = typeof value === 'string' ? Date.parse(value) : Number(value ?? NaN);
+  if (typeof value === 'number') {
+    if (time < MILLISECONDS.from) time *= 1_000;
+    while (time > MILLISECONDS.to && time < Infinity) time /= 1_000;
+  }
+  return Number.isNaN(new Date(time).getTime()) ? undefined : time;
+}
+
+function show(value: unknown): string {
+  if (value === undefined) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** Replaces line breaks by one character each, so that offsets stay what they were. */
+function oneLine(text: string): string {
+  return text.slice(0, MAX_TEXT).replace(/[\r\n\t]/g, ' ');
+}
+
+function parseObject(data: string): Map<string, unknown> | undefined {
+  if (!data.startsWith('{')) return undefined;
+  try {
+    return new Map(Object.entries(JSON.parse(data) as object));
+  } catch {
+    return undefined;
+  }
+}

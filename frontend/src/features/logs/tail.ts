@@ -1,0 +1,239 @@
+import { createBatch, nextFrame, type Scheduler } from '../../stream/frames';
+import type { Entry } from '../../stream/entry';
+import { type Level, levels } from './levels';
+import { type LogRow, readLine } from './line';
+import type { Matcher } from './matcher';
+import { createQueue, type Queue } from './queue';
+
+/** Which lines of a tail are shown. Gaps always are: they may hide what one looks for. */
+export interface Filter {
+  readonly hidden: ReadonlySet<Level>;
+  readonly matcher: Matcher | undefined;
+}
+
+/** Rows in order, oldest first. */
+export interface Rows {
+  readonly length: number;
+  at: (index: number) => LogRow;
+}
+
+/** What a view shows of a tail. A new one replaces it, at most once per frame; its rows are read at once. */
+export interface TailSnapshot {
+  /** The rows that pass the filter. */
+  readonly rows: Rows;
+  /** How many lines of each level are kept, whatever the filter. */
+  readonly levels: Readonly<Record<Level, number>>;
+  /** Rows kept, whatever the filter. */
+  readonly kept: number;
+  /** Rows let go to stay within the limits. */
+  readonly dropped: number;
+  /** Rows that pass the filter and came since the tail is held; `undefined` while it is not. */
+  readonly waiting: number | undefined;
+  /** The part of the rows that a new filter has gone through, in [0, 1); `undefined` when it is done. */
+  readonly progress: number | undefined;
+}
+
+/** The newest lines of a log, filtered; see {@link createTail}. */
+export interface Tail {
+  readonly subscribe: (onChange: () => void) => () => void;
+  readonly getSnapshot: () => TailSnapshot;
+  /** Takes what has come, in order. */
+  readonly add: (entry: Entry) => void;
+  /** Filters anew; the rows shown stay until that is done. */
+  readonly setFilter: (filter: Filter) => void;
+  /** Lets the rows shown stand still, while the tail goes on receiving. */
+  readonly hold: () => void;
+  readonly release: () => void;
+}
+
+interface TailOptions {
+  /** The largest number of rows. */
+  readonly limit?: number;
+  /** The largest number of characters of data, as a few huge lines would otherwise fill the memory. */
+  readonly maxCharacters?: number;
+  /** When to filter; as a rule with each frame. */
+  readonly schedule?: Scheduler;
+  /** When to tell subscribers of changes; as a rule when the filter works. */
+  readonly publishing?: Scheduler;
+  /** How many rows a new filter goes through between two looks at the clock. */
+  readonly slice?: number;
+}
+
+/** How long a frame may filter, in milliseconds; the rest of its 16 is for the browser. */
+const BUDGET = 8;
+
+/** Held back: what was shown when the reader asked for rest. */
+interface Held {
+  rows: readonly LogRow[];
+  readonly until: number;
+  waiting: number;
+}
+
+/**
+ * A bounded tail of log lines with a filter.
+ *
+ * A line is filtered once, when it comes. A new filter goes through all rows in slices of a few
+ * milliseconds, one for each frame, so that the page stays quick with 100,000 of them.
+ */
+export function createTail({
+  limit = 100_000,
+  maxCharacters = 64 * 1024 * 1024,
+  schedule = nextFrame,
+  publishing = schedule,
+  slice = 500,
+}: TailOptions = {}): Tail {
+  const all = createQueue<LogRow>();
+  const counts = Object.fromEntries(levels.map((level) => [level, 0])) as Record<Level, number>;
+  const subscribers = new Set<() => void>();
+  const scanning = createBatch(goOn, schedule);
+  const changes = createBatch(publish, publishing);
+
+  let filter: Filter = { hidden: new Set(), matcher: undefined };
+  let passing = createQueue<LogRow>();
+  let scan: { readonly passing: Queue<LogRow>; next: number } | undefined;
+  let held: Held | undefined;
+  let seq = 0;
+  let characters = 0;
+  let snapshot = takeSnapshot();
+
+  function add(entry: Entry) {
+    seq += 1;
+    const row: LogRow = entry.kind === 'gap' ? { kind: 'gap', seq, entry } : readLine(entry, seq);
+    all.push(row);
+    characters += sizeOf(row);
+    if (row.kind === 'line') counts[row.level] += 1;
+    // A scan under way comes to the new rows by itself.
+    if (!scan && passes(row, filter)) pass(row);
+    while (all.length > limit || (characters > maxCharacters && all.length > 1)) drop();
+    changes.request();
+  }
+
+  function pass(row: LogRow) {
+    passing.push(row);
+    if (held) held.waiting += 1;
+  }
+
+  function drop() {
+    const row = all.shift();
+    if (!row) return;
+    characters -= sizeOf(row);
+    if (row.kind === 'line') counts[row.level] -= 1;
+    dropUntil(passing, row.seq);
+    if (scan) dropUntil(scan.passing, row.seq);
+  }
+
+  function setFilter(next: Filter) {
+    filter = next;
+    scan = { passing: createQueue(), next: oldest() };
+    scanning.request();
+  }
+
+  function goOn() {
+    if (!scan) return;
+    const deadline = performance.now() + BUDGET;
+    scan.next = Math.max(scan.next, oldest());
+    while (scan.next <= seq) {
+      const end = Math.min(scan.next + slice, seq + 1);
+      for (; scan.next < end; scan.next++) {
+        const row = all.at(scan.next - oldest());
+        if (passes(row, filter)) scan.passing.push(row);
+      }
+      if (performance.now() >= deadline) break;
+    }
+    if (scan.next > seq) finish(scan.passing);
+    else scanning.request();
+    changes.request();
+  }
+
+  function finish(filtered: Queue<LogRow>) {
+    passing = filtered;
+    scan = undefined;
+    if (!held) return;
+    const { until } = held;
+    const rows = passing.toArray();
+    const end = rows.findIndex((row) => row.seq > until);
+    held.rows = end === -1 ? rows : rows.slice(0, end);
+    held.waiting = rows.length - held.rows.length;
+  }
+
+  function hold() {
+    held ??= { rows: passing.toArray(), until: seq, waiting: 0 };
+    changes.request();
+  }
+
+  function release() {
+    held = undefined;
+    changes.request();
+  }
+
+  function publish() {
+    snapshot = takeSnapshot();
+    for (const onChange of [...subscribers]) onChange();
+  }
+
+  /** The number of the oldest row kept, or of the next one to come. */
+  function oldest(): number {
+    return seq - all.length + 1;
+  }
+
+  function takeSnapshot(): TailSnapshot {
+    return {
+      rows: held ? fixed(held.rows) : passing,
+      levels: { ...counts },
+      kept: all.length,
+      dropped: oldest() - 1,
+      waiting: held?.waiting,
+      progress: scan && all.length > 0 ? (scan.next - oldest()) / all.length : undefined,
+    };
+  }
+
+  function subscribe(onChange: () => void) {
+    subscribers.add(onChange);
+    changes.request();
+    if (scan) scanning.request();
+    return () => {
+      subscribers.delete(onChange);
+      if (subscribers.size > 0) return;
+      changes.cancel();
+      scanning.cancel();
+    };
+  }
+
+  return { subscribe, getSnapshot: () => snapshot, add, setFilter, hold, release };
+}
+
+function passes(row: LogRow, { hidden, matcher }: Filter): boolean {
+  if (row.kind === 'gap') return true;
+  return !hidden.has(row.level) && (!matcher || matcher.test(row.text));
+}
+
+function dropUntil(rows: Queue<LogRow>, seq: number) {
+  while (rows.length > 0 && rows.at(0).seq <= seq) rows.shift();
+}
+
+function sizeOf(row: LogRow): number {
+  return row.kind === 'line' ? row.entry.data.length : 0;
+}
+
+function fixed<T>(rows: readonly T[]) {
+  return { length: rows.length, at: (index: number) => rows[index] as T };
+}
+
+/** The row with a number; `undefined` where it is not among the rows. */
+export function rowOf(rows: Rows, seq: number): LogRow | undefined {
+  const index = indexOf(rows, seq);
+  const row = index < rows.length ? rows.at(index) : undefined;
+  return row?.seq === seq ? row : undefined;
+}
+
+/** The place of the row with a number, or of the next one that came after it. */
+export function indexOf(rows: Rows, seq: number): number {
+  let low = 0;
+  let high = rows.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (rows.at(middle).seq < seq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}

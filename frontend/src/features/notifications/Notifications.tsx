@@ -1,0 +1,112 @@
+import { useState } from 'react';
+import { ArrivalTime } from '../../components/ArrivalTime';
+import { Screen } from '../../components/Screen';
+import type { ScreenProps } from '../../components/screen-props';
+import { count } from '../../components/text';
+import { TopicGate } from '../../components/TopicGate';
+import { canNotify, useDesktop } from './desktop';
+import type { Notification } from './notification';
+import { SeverityMark } from './SeverityMark';
+import { useNotifications } from './use-notifications';
+
+/** All notifications, with what is new to the reader. */
+export default function Notifications({ topics }: ScreenProps) {
+  const { notifications, unread, isUnread, markRead } = useNotifications(topics);
+  const [onlyUnread, setOnlyUnread] = useState(false);
+  const shown = onlyUnread ? unread : notifications;
+  return (
+    <Screen
+      title="Notifications"
+      description={unread.length > 0 ? `${count(unread.length)} unread` : 'All read'}
+      actions={
+        <>
+          <button
+            type="button"
+            className="button"
+            aria-pressed={onlyUnread}
+            onClick={() => setOnlyUnread(!onlyUnread)}
+          >
+            Unread only
+          </button>
+          <button
+            type="button"
+            className="button"
+            aria-disabled={unread.length === 0}
+            onClick={() => markRead(unread)}
+          >
+            Mark all read
+          </button>
+          {canNotify() && <DesktopButton />}
+        </>
+      }
+    >
+      <TopicGate topics={topics} isEmpty={notifications.length === 0}>
+        {shown.length === 0 && (
+          <p className="p-6 text-center text-sm text-muted">Nothing unread.</p>
+        )}
+        <ul
+          aria-label="Notifications"
+          className="overflow-hidden rounded-2xl border border-line bg-surface shadow-sm empty:hidden"
+        >
+          {shown.map((notification) => (
+            <Row
+              key={notification.seq}
+              notification={notification}
+              isUnread={isUnread(notification)}
+              onRead={() => markRead([notification])}
+            />
+          ))}
+        </ul>
+      </TopicGate>
+    </Screen>
+  );
+}
+
+function DesktopButton() {
+  const { isOn, isForbidden, toggle } = useDesktop();
+  if (isForbidden && !isOn) {
+    return <span className="text-sm text-muted">The browser forbids desktop notifications</span>;
+  }
+  return (
+    <button type="button" className="button" aria-pressed={isOn} onClick={toggle}>
+      {isOn ? 'Desktop notifications on' : 'Show on the desktop too'}
+    </button>
+  );
+}
+
+interface RowProps {
+  notification: Notification;
+  isUnread: boolean;
+  onRead: () => void;
+}
+
+function Row({ notification, isUnread, onRead }: RowProps) {
+  const { title, body, severity, at } = notification;
+  return (
+    <li
+      className={`flex items-start gap-3 border-b border-line px-4 py-3 last:border-b-0 sm:px-5 ${isUnread ? 'bg-accent-soft/40' : ''}`}
+    >
+      <SeverityMark severity={severity} />
+      <div className="min-w-0 flex-1 text-sm">
+        <p className={`wrap-anywhere ${isUnread ? 'font-semibold' : ''}`}>
+          {isUnread && <span className="sr-only">Unread: </span>}
+          {title}
+        </p>
+        <p className="text-muted wrap-anywhere">{body}</p>
+      </div>
+      <div className="flex shrink-0 flex-col items-end gap-1">
+        <ArrivalTime at={at} />
+        {isUnread && (
+          <button
+            type="button"
+            className="link-button"
+            aria-label={`Mark read: ${title}`}
+            onClick={onRead}
+          >
+            Mark read
+          </button>
+        )}
+      </div>
+    </li>
+  );
+}

@@ -1,0 +1,76 @@
+import { useEffect, useState } from 'react';
+import { useStreamClient } from '../../stream/use-client';
+import { centerOf } from './center';
+import { notifyDesktop } from './desktop';
+import type { Notification } from './notification';
+import { SeverityMark } from './SeverityMark';
+
+/** How long a toast stays, in milliseconds, while nobody points at it. */
+const STAY = 8_000;
+const MAX_TOASTS = 3;
+
+/** New notifications of some topics, in a corner of every screen, for a moment. */
+export function Toasts({ topics }: { topics: readonly string[] }) {
+  const client = useStreamClient();
+  const [shown, setShown] = useState<readonly Notification[]>([]);
+
+  useEffect(
+    () =>
+      centerOf(client, topics).onNews((news) => {
+        notifyDesktop(news);
+        // One that nobody sees is in the list, and on the badge.
+        if (!document.hidden) setShown((before) => [...before, news].slice(-MAX_TOASTS));
+      }),
+    [client, topics],
+  );
+
+  const dismiss = (gone: Notification) => setShown((before) => before.filter((it) => it !== gone));
+
+  return (
+    <section aria-label="New notifications" aria-live="polite" className="toasts">
+      {shown.map((notification) => (
+        <Toast key={notification.seq} notification={notification} onDismiss={dismiss} />
+      ))}
+    </section>
+  );
+}
+
+interface ToastProps {
+  notification: Notification;
+  onDismiss: (notification: Notification) => void;
+}
+
+function Toast({ notification, onDismiss }: ToastProps) {
+  const [held, setHeld] = useState(false);
+
+  useEffect(() => {
+    if (held) return;
+    const timer = setTimeout(() => onDismiss(notification), STAY);
+    return () => clearTimeout(timer);
+  }, [held, notification, onDismiss]);
+
+  const { title, body, severity } = notification;
+  return (
+    <div
+      onMouseEnter={() => setHeld(true)}
+      onMouseLeave={() => setHeld(false)}
+      onFocus={() => setHeld(true)}
+      onBlur={() => setHeld(false)}
+      className="pointer-events-auto flex items-start gap-3 rounded-xl border border-line bg-surface p-3 shadow-lg motion-safe:animate-arrive"
+    >
+      <SeverityMark severity={severity} />
+      <div className="min-w-0 flex-1 text-sm">
+        <p className="font-semibold wrap-anywhere">{title}</p>
+        <p className="line-clamp-3 text-muted wrap-anywhere">{body}</p>
+      </div>
+      <button
+        type="button"
+        className="link-button"
+        aria-label={`Dismiss: ${title}`}
+        onClick={() => onDismiss(notification)}
+      >
+        Dismiss
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,89 @@
+import type { StreamClient } from '../../stream/client';
+import type { Entry } from '../../stream/entry';
+import { sessionMemory } from '../../stream/memory';
+import { connecting } from '../../stream/status';
+import type { Store } from '../../stream/store';
+import type { SubscriptionState } from '../../stream/subscription';
+import { createView } from '../../stream/view';
+import { rememberRefusal } from './noticed';
+import { type Notification, readNotification } from './notification';
+
+/** The notifications of some topics, newest first. */
+export interface Inbox extends SubscriptionState {
+  readonly notifications: readonly Notification[];
+}
+
+/** The notifications of some topics, for all who show them; see {@link centerOf}. */
+export interface Center extends Store<Inbox> {
+  /** Calls the function for each notification that is new, not for those from before; returns what ends it. */
+  readonly onNews: (tell: (notification: Notification) => void) => () => void;
+}
+
+const LIMIT = 200;
+/** How long after the page's start, in milliseconds, what comes is taken for the past that was asked for. */
+const PAST = 2_000;
+
+const nothing: Inbox = { status: connecting, topics: [], refused: new Map(), notifications: [] };
+
+/** The center of no topics. */
+const silence: Center = {
+  subscribe: () => () => undefined,
+  getSnapshot: () => nothing,
+  onNews: () => () => undefined,
+};
+
+const centers = new WeakMap<StreamClient, Map<string, Center>>();
+
+/** The center of a client for some topics: always the same one. */
+export function centerOf(client: StreamClient, topics: readonly string[]): Center {
+  if (topics.length === 0) return silence;
+  const known = centers.get(client) ?? new Map<string, Center>();
+  centers.set(client, known);
+  const name = JSON.stringify(topics);
+  const center = known.get(name) ?? createCenter(client, topics, name);
+  known.set(name, center);
+  return center;
+}
+
+function createCenter(client: StreamClient, topics: readonly string[], name: string): Center {
+  const listeners = new Set<(notification: Notification) => void>();
+  let entries: Entry[] = [];
+  let liveSince: number | undefined;
+
+  function add(entry: Entry) {
+    entries = [...entries, entry].slice(-LIMIT);
+  }
+
+  function onEntry(entry: Entry) {
+    add(entry);
+    liveSince ??= Date.now();
+    if (entry.kind === 'gap' || Date.now() - liveSince < PAST) return;
+    for (const tell of [...listeners]) tell(readNotification(entry));
+  }
+
+  const collector = {
+    onEntry,
+    save: () => entries,
+    restore: (saved: unknown) => {
+      (saved as Entry[]).forEach(add);
+      liveSince = 0; // what comes now is what was missed
+    },
+    read: (state: SubscriptionState): Inbox => {
+      if (state.status.phase === 'live') liveSince ??= Date.now();
+      rememberRefusal(state);
+      const messages = entries.filter((entry) => entry.kind === 'message');
+      return { ...state, notifications: messages.map(readNotification).reverse() };
+    },
+  };
+  const memory = { in: sessionMemory(client.url), name: `notifications ${name}` };
+  const view = createView(client, topics, { last: LIMIT }, collector, { memory });
+
+  function onNews(tell: (notification: Notification) => void) {
+    listeners.add(tell);
+    return () => {
+      listeners.delete(tell);
+    };
+  }
+
+  return { ...view, onNews };
+}

@@ -1,0 +1,37 @@
+import type { MessageEntry } from '../../stream/entry';
+import { parse } from '../../stream/schema';
+
+export const severities = ['info', 'success', 'warning', 'critical'] as const;
+
+export type Severity = (typeof severities)[number];
+
+/** Something that somebody should know. */
+export interface Notification {
+  /** The same in every tab, and after every reload. */
+  readonly key: string;
+  readonly seq: number;
+  readonly title: string;
+  readonly body: string;
+  readonly severity: Severity;
+  /** When it happened, in milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/**
+ * Reads an event as a notification. Any event can be one: an object's `title`, `body`, `severity` and `time`
+ * are used where they are there, and other text is the title as it stands.
+ */
+export function readNotification({ data, seq, topic, receivedAt }: MessageEntry): Notification {
+  const { value } = parse<unknown>(data);
+  const fields = typeof value === 'object' && value !== null ? value : { title: data };
+  const { title, body, severity, time }: Readonly<Record<string, unknown>> = { ...fields };
+  const at = typeof time === 'string' ? Date.parse(time) : NaN;
+  return {
+    key: `${topic} ${data}`,
+    seq,
+    title: typeof title === 'string' && title !== '' ? title : data,
+    body: typeof body === 'string' ? body : '',
+    severity: severities.find((known) => known === severity) ?? 'info',
+    at: Number.isNaN(at) ? receivedAt : at,
+  };
+}

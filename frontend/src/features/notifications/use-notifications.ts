@@ -1,0 +1,31 @@
+import { useMemo, useSyncExternalStore } from 'react';
+import { useStreamClient } from '../../stream/use-client';
+import { centerOf, type Inbox } from './center';
+import type { Notification } from './notification';
+import { createReadMarks } from './read-marks';
+
+const marks = createReadMarks();
+
+/** What there is to know, and what of it is new to the reader. */
+export interface Notifications extends Inbox {
+  readonly unread: readonly Notification[];
+  readonly isUnread: (notification: Notification) => boolean;
+  readonly markRead: (notifications: readonly Notification[]) => void;
+}
+
+/** The notifications of some topics, with what the reader has seen of them, in all tabs. */
+export function useNotifications(topics: readonly string[]): Notifications {
+  const client = useStreamClient();
+  const center = centerOf(client, topics);
+  const inbox = useSyncExternalStore(center.subscribe, center.getSnapshot);
+  const { since, read } = useSyncExternalStore(marks.subscribe, marks.getSnapshot);
+  return useMemo(() => {
+    const isUnread = ({ key, at }: Notification) => at > since && !read.has(key);
+    return {
+      ...inbox,
+      isUnread,
+      unread: inbox.notifications.filter(isUnread),
+      markRead: (some) => marks.mark(some.map(({ key }) => key)),
+    };
+  }, [inbox, since, read]);
+}

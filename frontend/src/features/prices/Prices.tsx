@@ -1,0 +1,68 @@
+import { useMemo, useState, useSyncExternalStore } from 'react';
+import { Panel } from '../../components/Panel';
+import type { ScreenProps } from '../../components/screen-props';
+import { Screen } from '../../components/Screen';
+import { count } from '../../components/text';
+import { TopicGate } from '../../components/TopicGate';
+import { useStreamClient } from '../../stream/use-client';
+import { createView } from '../../stream/view';
+import { nextOrder, type Order, sortQuotes } from './order';
+import { collectQuotes, type Quote } from './quote';
+import { QuoteTable } from './QuoteTable';
+
+/** More changes than four a second cannot be read. */
+const EVERY = '250ms';
+/** A table is not for thousands of rows; the field above it narrows them down. */
+const MAX_ROWS = 200;
+
+/** Keys as a live table. */
+export default function Prices({ topics }: ScreenProps) {
+  const quotes = useQuotes(topics);
+  const [search, setSearch] = useState('');
+  const [order, setOrder] = useState<Order>({ column: 'name', descending: false });
+  const found = quotes.filter(({ topic }) => topic.toLowerCase().includes(search.toLowerCase()));
+  const shown = sortQuotes(found, order).slice(0, MAX_ROWS);
+  return (
+    <Screen
+      title="Prices"
+      actions={
+        <input
+          type="search"
+          aria-label="Search for a name"
+          placeholder="Search"
+          value={search}
+          onChange={({ target }) => setSearch(target.value)}
+          className="field w-40"
+        />
+      }
+    >
+      <TopicGate topics={topics} isEmpty={quotes.length === 0}>
+        <Panel className="overflow-hidden">
+          <QuoteTable
+            quotes={shown}
+            order={order}
+            onSort={(column) => setOrder(nextOrder(order, column))}
+          />
+          {shown.length === 0 && (
+            <p className="px-4 py-6 text-center text-sm text-muted">No name contains “{search}”.</p>
+          )}
+        </Panel>
+        <p className="text-sm text-muted tabular-nums">
+          {found.length > MAX_ROWS && `The first ${MAX_ROWS} of ${count(found.length)} keys. `}
+          Change is since this page was opened.
+        </p>
+      </TopicGate>
+    </Screen>
+  );
+}
+
+function useQuotes(topics: readonly string[]): readonly Quote[] {
+  const client = useStreamClient();
+  // A new array with each render says the same.
+  const key = JSON.stringify(topics);
+  const view = useMemo(
+    () => createView(client, JSON.parse(key) as string[], { every: EVERY }, collectQuotes()),
+    [client, key],
+  );
+  return useSyncExternalStore(view.subscribe, view.getSnapshot);
+}

@@ -1,0 +1,78 @@
+import { memo } from 'react';
+import { Sparkline } from '../../components/Sparkline';
+import { changeOf, type Quote } from './quote';
+
+const percent = new Intl.NumberFormat('en', {
+  style: 'percent',
+  minimumFractionDigits: 2,
+  maximumFractionDigits: 2,
+  signDisplay: 'exceptZero',
+});
+
+/** One key. Quotes never change, so a table of them costs only the rows that have. */
+export const QuoteRow = memo(function QuoteRow({ quote }: { quote: Quote }) {
+  const { topic, state, detail, history, opened, decimals } = quote;
+  const change = changeOf(quote);
+  const isGone = state !== 'there';
+  return (
+    <tr className={`border-b border-line last:border-0 ${isGone ? 'text-muted' : ''}`}>
+      <th scope="row" className="max-w-40 py-2 ps-4 pe-2 text-start font-medium sm:max-w-72">
+        <span className="block wrap-anywhere">{topic.replace(/^key:/, '')}</span>
+        {detail !== '' && state === 'there' && (
+          <span className="block truncate font-mono text-xs font-normal text-muted" title={detail}>
+            {detail}
+          </span>
+        )}
+        {isGone && (
+          <span className="inline-block rounded border border-dashed border-control px-1.5 text-xs font-normal">
+            {state === 'gone' ? 'gone' : 'a type that cannot be shown'}
+          </span>
+        )}
+      </th>
+      <td className="py-2 text-end tabular-nums">
+        <Price quote={quote} />
+      </td>
+      <td className="py-2 pe-4 text-end tabular-nums">
+        {change === undefined ? '–' : percent.format(change)}
+      </td>
+      <td className="py-2 pe-4 text-end text-muted tabular-nums max-md:hidden">
+        {opened === undefined ? '–' : decimal(opened, decimals)}
+      </td>
+      <td className="w-40 py-2 pe-4 text-end max-sm:hidden">
+        {history.length > 1 && <Sparkline values={history} />}
+      </td>
+    </tr>
+  );
+});
+
+function decimal(value: number, digits: number): string {
+  return value.toLocaleString('en', {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
+}
+
+const arrows = { up: '▲', down: '▼' };
+
+function Price({ quote: { price, decimals, direction, changes, state } }: { quote: Quote }) {
+  if (price === undefined) return <>–</>;
+  const text = decimal(price, decimals);
+  if (state !== 'there') return <s>{text}</s>;
+  return (
+    // A new element for each change, so that its flash begins anew.
+    <span
+      key={changes}
+      data-direction={direction}
+      className="inline-flex items-baseline gap-1.5 rounded px-1 font-semibold motion-safe:data-[direction=down]:animate-fall motion-safe:data-[direction=up]:animate-rise"
+    >
+      <span
+        aria-hidden="true"
+        className={`text-[0.625rem] ${direction === 'up' ? 'text-live' : 'text-danger'}`}
+      >
+        {direction && arrows[direction]}
+      </span>
+      {direction && <span className="sr-only">{direction}</span>}
+      {text}
+    </span>
+  );
+}

@@ -1,0 +1,134 @@
+import type { Entry, MessageEntry } from '../../stream/entry';
+import type { Collector } from '../../stream/view';
+
+/** A key as a row: its value now, and how it has moved since the page follows it. */
+export interface Quote {
+  /** `key:price:BTC` */
+  readonly topic: string;
+  readonly state: 'there' | 'gone' | 'unsupported';
+  /** `undefined` where the value is no number, nor has one under a usual name. */
+  readonly price: number | undefined;
+  /** The most decimals that the price was written with so far: digits that come and go make it jump. */
+  readonly decimals: number;
+  /** What else there is to the value: its other fields, or all of it. */
+  readonly detail: string;
+  /** The first price that was seen. */
+  readonly opened: number | undefined;
+  readonly direction: 'up' | 'down' | undefined;
+  /** Counts the changes of the price, to tell one from the next. */
+  readonly changes: number;
+  /** The newest prices, oldest first. */
+  readonly history: readonly number[];
+  /** When it last changed, in milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** Points of the small line of a row. */
+const HISTORY = 60;
+const MAX_DECIMALS = 8;
+
+const priceFields = ['price', 'value', 'last', 'close', 'amount', 'rate', 'bid'];
+
+/** Collects the quotes of all keys that a subscription finds. */
+export function collectQuotes(): Collector<readonly Quote[]> {
+  const quotes = new Map<string, Quote>();
+  let published: readonly Quote[] = [];
+  let changed = false;
+
+  function onEntry(entry: Entry) {
+    if (entry.kind === 'gap') return;
+    quotes.set(entry.topic, nextQuote(quotes.get(entry.topic), entry));
+    changed = true;
+  }
+
+  function read() {
+    if (changed) published = [...quotes.values()];
+    changed = false;
+    return published;
+  }
+
+  return { onEntry, read };
+}
+
+/** The quote after an event of its key. */
+export function nextQuote(before: Quote | undefined, entry: MessageEntry): Quote {
+  const quote = before ?? newQuote(entry.topic);
+  const at = entry.receivedAt;
+  // What is gone keeps its last price, which is what people look for then.
+  if (entry.type === 'key.deleted') return { ...quote, state: 'gone', direction: undefined, at };
+  if (entry.type === 'key.unsupported') {
+    return { ...quote, state: 'unsupported', direction: undefined, detail: entry.data, at };
+  }
+  const { price, detail, decimals } = readValue(entry.data);
+  const isChanged = price !== undefined && price !== quote.price;
+  return {
+    ...{ topic: quote.topic, state: 'there', price, detail, at },
+    decimals: Math.max(quote.decimals, decimals),
+    opened: quote.opened ?? price,
+    direction: isChanged ? directionOf(quote.price, price) : quote.direction,
+    changes: quote.changes + (isChanged ? 1 : 0),
+    history: isChanged ? [...quote.history, price].slice(-HISTORY) : quote.history,
+  };
+}
+
+function newQuote(topic: string): Quote {
+  return {
+    ...{ topic, state: 'there', price: undefined, decimals: 0, detail: '', opened: undefined },
+    ...{ direction: undefined, changes: 0, history: [], at: 0 },
+  };
+}
+
+function directionOf(before: number | undefined, now: number): Quote['direction'] {
+  if (before === undefined) return undefined;
+  return now > before ? 'up' : 'down';
+}
+
+type Value = Pick<Quote, 'price' | 'detail' | 'decimals'>;
+
+/** Reads a number, an object with a number under a usual name, or anything else as text. */
+function readValue(data: string): Value {
+  const fields = parseObject(data);
+  if (!fields) {
+    const price = toNumber(data);
+    return price === undefined ? text(data) : number(price, data, '');
+  }
+  const name = priceFields.find((field) => toNumber(fields[field]) !== undefined);
+  if (name === undefined) return text(list(fields));
+  const { [name]: value, ...others } = fields;
+  return number(toNumber(value) ?? 0, String(value), list(others));
+}
+
+const text = (detail: string): Value => ({ price: undefined, detail, decimals: 0 });
+
+function number(price: number, written: string, detail: string): Value {
+  const decimals = /^-?\d+\.(\d+)$/.exec(written.trim())?.[1]?.length ?? 0;
+  return { price, detail, decimals: Math.min(decimals, MAX_DECIMALS) };
+}
+
+function toNumber(value: unknown): number | undefined {
+  const isText = typeof value === 'string' && value.trim() !== '';
+  if (typeof value !== 'number' && !isText) return undefined;
+  const parsed = Number(value);
+  return Number.isFinite(parsed) ? parsed : undefined;
+}
+
+function list(fields: Readonly<Record<string, unknown>>): string {
+  return Object.entries(fields)
+    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(' ');
+}
+
+function parseObject(data: string): Record<string, unknown> | undefined {
+  if (!data.startsWith('{')) return undefined;
+  try {
+    return JSON.parse(data) as Record<string, unknown>;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The change since the page follows the key, as a share. */
+export function changeOf({ price, opened }: Quote): number | undefined {
+  if (price === undefined || opened === undefined || opened === 0) return undefined;
+  return (price - opened) / Math.abs(opened);
+}

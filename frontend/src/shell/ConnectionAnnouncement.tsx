@@ -1,0 +1,24 @@
+import type { StreamStatus } from '../stream/status';
+import { useStreamStatus } from '../stream/use-stream-status';
+
+/** What a screen reader says about the connection. */
+export function ConnectionAnnouncement() {
+  return (
+    <p role="status" className="sr-only">
+      {textOf(useStreamStatus())}
+    </p>
+  );
+}
+
+function textOf({ status, resumed }: StreamStatus): string {
+  switch (status.phase) {
+    case 'connecting':
+      return status.cause ? 'Connection lost, trying again' : 'Connecting';
+    case 'waiting':
+      return 'Connection lost, trying again';
+    case 'live':
+      return resumed ? 'Connected again, nothing was missed' : 'Connected';
+    case 'closed':
+      return 'Closed';
+  }
+}

@@ -1,0 +1,88 @@
+import { Popover } from '@base-ui/react/popover';
+import type { ReactNode, RefObject } from 'react';
+import { causeText, count, gaps } from '../components/text';
+import { useNow } from '../components/use-now';
+import type { StreamStatus } from '../stream/status';
+import { useStreamClient } from '../stream/use-client';
+import { useStreamStatus } from '../stream/use-stream-status';
+
+interface Props {
+  /** The element that it belongs to. */
+  anchor: RefObject<HTMLElement | null>;
+  onClose: () => void;
+}
+
+/** All that there is to say about the connection. */
+export default function ConnectionDetails({ anchor, onClose }: Props) {
+  const status = useStreamStatus();
+  return (
+    <Popover.Root open onOpenChange={(open) => !open && onClose()}>
+      <Popover.Portal>
+        <Popover.Positioner anchor={anchor} sideOffset={8} collisionPadding={8} className="z-40">
+          <Popover.Popup
+            finalFocus={anchor}
+            className="w-80 max-w-[calc(100vw-1rem)] rounded-xl border border-line bg-surface p-4 shadow-lg"
+          >
+            <Popover.Title className="font-semibold">Connection</Popover.Title>
+            <Details {...status} />
+          </Popover.Popup>
+        </Popover.Positioner>
+      </Popover.Portal>
+    </Popover.Root>
+  );
+}
+
+function Details(stream: StreamStatus) {
+  const { status, latency, refused } = stream;
+  const client = useStreamClient();
+  const cause = 'cause' in status ? status.cause : undefined;
+  return (
+    <>
+      {cause && <p className="mt-2 text-sm text-warning">{causeText(cause, client.url)}</p>}
+      <dl className="mt-3 grid grid-cols-[auto_1fr] gap-x-4 gap-y-1.5 text-sm">
+        <Row name="Server">
+          <span className="font-mono text-xs">{client.url}</span>
+        </Row>
+        <Row name="Continuity">{continuity(stream)}</Row>
+        <Row name="Last event">
+          <Ago at={stream.lastActivity} />
+        </Row>
+        <Row name="Latency">
+          {latency === undefined ? 'not measured yet' : `about ${count(Math.round(latency))} ms`}
+        </Row>
+        {refused.size > 0 && <Row name="Refused">{[...refused.keys()].join(', ')}</Row>}
+      </dl>
+      {latency !== undefined && (
+        <p className="mt-2 text-xs text-muted">
+          From the time in the server’s last ping, so that a difference of the two clocks is in it.
+        </p>
+      )}
+      {(status.phase === 'waiting' || refused.size > 0) && (
+        <button type="button" className="button mt-3" onClick={client.retryNow}>
+          Retry now
+        </button>
+      )}
+    </>
+  );
+}
+
+function Row({ name, children }: { name: string; children: ReactNode }) {
+  return (
+    <>
+      <dt className="text-muted">{name}</dt>
+      <dd className="min-w-0 wrap-anywhere tabular-nums">{children}</dd>
+    </>
+  );
+}
+
+function continuity({ resumed, missed, gaps: announced }: StreamStatus): string {
+  if (missed > 0) return `${count(missed)} missed`;
+  if (announced > 0) return `${gaps(announced)}, of unknown size`;
+  return resumed ? 'resumed, nothing missed' : 'nothing missed';
+}
+
+function Ago({ at }: { at: number | undefined }) {
+  const seconds = Math.floor((useNow() - (at ?? 0)) / 1_000);
+  if (at === undefined) return <>none yet</>;
+  return <>{seconds < 2 ? 'just now' : `${count(seconds)} s ago`}</>;
+}

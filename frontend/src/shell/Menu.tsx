@@ -1,0 +1,103 @@
+import { Logo } from '../components/Logo';
+import { count } from '../components/text';
+import { ConnectionPill } from './ConnectionPill';
+import { useDialogs } from './Dialogs';
+import { Icon } from './Icon';
+import { Link } from './Link';
+import { type ScreenEntry, screens } from './screens';
+
+interface Props {
+  path: string;
+  unread: number;
+}
+
+/** The way to all screens: at the side, or on a phone at the top and the bottom. */
+export function Menu({ path, unread }: Props) {
+  return (
+    <header className="flex shrink-0 items-center gap-3 border-line max-md:border-b max-md:px-4 max-md:py-2 md:w-56 md:flex-col md:items-stretch md:border-e md:bg-surface md:p-3">
+      <Link href="/" className="flex items-center gap-2.5 rounded-lg md:px-2 md:py-1">
+        <Logo className="size-8 shrink-0" />
+        <span className="font-semibold tracking-tight">Sluice</span>
+      </Link>
+      <nav
+        aria-label="Screens"
+        className="max-md:fixed max-md:inset-x-0 max-md:bottom-0 max-md:z-30 max-md:border-t max-md:border-line max-md:bg-surface max-md:pb-[env(safe-area-inset-bottom)] md:mt-2 md:flex-1"
+      >
+        <ul className="flex max-md:justify-between md:flex-col md:gap-0.5">
+          {screens.map((screen) => (
+            <li key={screen.path} className="min-w-0 max-md:flex-1">
+              <MenuLink
+                screen={screen}
+                isCurrent={screen.path === path}
+                unread={screen.path === '/notifications' ? unread : 0}
+              />
+            </li>
+          ))}
+        </ul>
+      </nav>
+      <div className="flex items-center gap-2 max-md:ms-auto max-md:flex-row-reverse md:flex-col md:items-start">
+        <Tools />
+        <ConnectionPill />
+      </div>
+    </header>
+  );
+}
+
+interface MenuLinkProps {
+  screen: ScreenEntry;
+  isCurrent: boolean;
+  unread: number;
+}
+
+function MenuLink({ screen: { path, name, icon }, isCurrent, unread }: MenuLinkProps) {
+  return (
+    <Link
+      href={path}
+      aria-current={isCurrent ? 'page' : undefined}
+      className="relative flex items-center gap-3 rounded-lg px-2 py-2 text-sm font-medium text-muted -outline-offset-2 hover:bg-raised hover:text-ink aria-[current]:bg-accent-soft aria-[current]:text-accent max-md:flex-col max-md:gap-0.5 max-md:px-0.5 max-md:text-[0.625rem]/3"
+    >
+      <Icon name={icon} />
+      <span className="max-w-full truncate">{name}</span>
+      {unread > 0 && (
+        <span className="rounded-full bg-accent px-1.5 text-[0.6875rem]/4 font-semibold text-surface tabular-nums max-md:absolute max-md:start-1/2 max-md:top-0.5 md:ms-auto">
+          {count(unread)}
+          <span className="sr-only"> unread</span>
+        </span>
+      )}
+    </Link>
+  );
+}
+
+function Tools() {
+  const { open } = useDialogs();
+  return (
+    <div className="flex gap-1">
+      <button
+        type="button"
+        className="icon-button"
+        aria-label="Commands"
+        aria-keyshortcuts="Meta+K Control+K"
+        onClick={() => open('palette')}
+      >
+        <Icon name="command" className="size-4.5" />
+      </button>
+      <button
+        type="button"
+        className="icon-button"
+        aria-label="Settings"
+        onClick={() => open('settings')}
+      >
+        <Icon name="settings" className="size-4.5" />
+      </button>
+      <button
+        type="button"
+        className="icon-button max-md:hidden"
+        aria-label="Keyboard shortcuts"
+        aria-keyshortcuts="?"
+        onClick={() => open('shortcuts')}
+      >
+        <Icon name="keyboard" className="size-4.5" />
+      </button>
+    </div>
+  );
+}

@@ -1,0 +1,34 @@
+import { Dialog } from '@base-ui/react/dialog';
+import type { ReactNode } from 'react';
+import { Icon } from './Icon';
+
+/** What the shell's dialogs are told. */
+export interface DialogProps {
+  isOpen: boolean;
+  onClose: () => void;
+}
+
+interface Props extends DialogProps {
+  title: string;
+  children: ReactNode;
+}
+
+/** A dialog in the middle of the page. */
+export function ShellDialog({ title, isOpen, onClose, children }: Props) {
+  return (
+    <Dialog.Root open={isOpen} onOpenChange={(open) => !open && onClose()}>
+      <Dialog.Portal>
+        <Dialog.Backdrop className="fixed inset-0 z-40 bg-black/40" />
+        <Dialog.Popup className="dialog">
+          <div className="mb-3 flex items-center justify-between gap-4">
+            <Dialog.Title className="text-lg font-semibold tracking-tight">{title}</Dialog.Title>
+            <Dialog.Close className="icon-button" aria-label="Close">
+              <Icon name="close" className="size-4.5" />
+            </Dialog.Close>
+          </div>
+          {children}
+        </Dialog.Popup>
+      </Dialog.Portal>
+    </Dialog.Root>
+  );
+}

@@ -1,0 +1,35 @@
+import { useSyncExternalStore } from 'react';
+
+/** `pushState` tells nobody, so that whoever uses it here says so with this event. */
+const MOVED = 'sluice:moved';
+
+function subscribe(onChange: () => void) {
+  const events = ['popstate', MOVED];
+  for (const name of events) window.addEventListener(name, onChange);
+  return () => {
+    for (const name of events) window.removeEventListener(name, onChange);
+  };
+}
+
+/** The path and the query of the address. */
+export function useLocation(): { path: string; query: URLSearchParams } {
+  const href = useSyncExternalStore(
+    subscribe,
+    () => window.location.pathname + window.location.search,
+  );
+  const { pathname, searchParams } = new URL(href, window.location.origin);
+  return { path: pathname.replace(/(.)\/+$/, '$1'), query: searchParams };
+}
+
+/** Goes to another screen. */
+export function navigate(address: string) {
+  window.history.pushState(undefined, '', address);
+  window.dispatchEvent(new Event(MOVED));
+}
+
+/** Changes the query of the address, without a step for the back button. */
+export function replaceQuery(query: URLSearchParams) {
+  const text = query.toString();
+  window.history.replaceState(undefined, '', window.location.pathname + (text && `?${text}`));
+  window.dispatchEvent(new Event(MOVED));
+}

@@ -1,0 +1,56 @@
+import { useEffect } from 'react';
+import type { DialogName } from './Dialogs';
+import { navigate } from './location';
+import { screens } from './screens';
+
+/** A key and what it does, for people. */
+export interface Shortcut {
+  readonly keys: readonly string[];
+  readonly what: string;
+}
+
+const isApple = /Mac|iPhone|iPad/.test(navigator.userAgent);
+
+/** How the key that opens the palette is written on this machine. */
+export const paletteKey = isApple ? '⌘ K' : 'Ctrl K';
+
+/** The keys of all screens; a screen's own ones are said on it. */
+export const shortcuts: readonly Shortcut[] = [
+  { keys: [paletteKey], what: 'Commands' },
+  ...screens.map(({ name }, index) => ({ keys: ['g', String(index + 1)], what: `Go to ${name}` })),
+  { keys: ['?'], what: 'This help' },
+  { keys: ['Esc'], what: 'Close what is open' },
+];
+
+/** How long after `g` a number still belongs to it, in milliseconds. */
+const SEQUENCE = 1_500;
+
+/** Listens for the keys of all screens. Single keys count only where nobody is typing. */
+export function useShortcuts(open: (name: DialogName) => void) {
+  useEffect(() => {
+    let goUntil = 0;
+
+    function onKeyDown(event: KeyboardEvent) {
+      if (event.key.toLowerCase() === 'k' && (event.metaKey || event.ctrlKey)) {
+        event.preventDefault();
+        open('palette');
+        return;
+      }
+      if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) return;
+      const screen = Date.now() < goUntil ? screens[Number(event.key) - 1] : undefined;
+      goUntil = event.key === 'g' ? Date.now() + SEQUENCE : 0;
+      if (screen) navigate(screen.path);
+      else if (event.key === '?') open('shortcuts');
+    }
+
+    window.addEventListener('keydown', onKeyDown);
+    return () => window.removeEventListener('keydown', onKeyDown);
+  }, [open]);
+}
+
+function isTyping(target: EventTarget | null): boolean {
+  return (
+    target instanceof Element &&
+    target.closest('input, textarea, select, [contenteditable]') !== null
+  );
+}

@@ -1,0 +1,96 @@
+import { EventSource } from 'eventsource';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { encode, type SSEServer, startSSEServer } from '../../test/sse-server';
+import { createStreamClient, type StreamClientOptions } from './client';
+import type { SubscriptionState } from './subscription';
+
+const WAIT = { timeout: 30_000 };
+
+let server: SSEServer;
+let ends: (() => void)[];
+
+beforeEach(async () => {
+  server = await startSSEServer();
+  ends = [];
+});
+
+afterEach(async () => {
+  ends.forEach((end) => end());
+  await server[Symbol.asyncDispose]();
+});
+
+/** Follows topics on a server whose behaviour the path names. */
+function follow(path: string, topics: string[], options: StreamClientOptions = {}) {
+  const client = createStreamClient(server.origin + path, {
+    EventSource,
+    retry: { base: 10, max: 100 },
+    ...options,
+  });
+  const got: string[] = [];
+  let state: SubscriptionState | undefined;
+  const end = client.subscribe(
+    topics,
+    {},
+    {
+      onEntry: (entry) => got.push(entry.kind === 'message' ? `${entry.seq} ${entry.data}` : 'gap'),
+      onState: (next) => (state = next),
+    },
+  );
+  ends.push(end);
+  return { client, got, end, state: () => state };
+}
+
+describe('a client, over a real connection', () => {
+  it('goes on after the last event when the connection ends', async () => {
+    const { got } = follow('/three', ['channel:updates']);
+    await vi.waitFor(() => expect(got.length).toBeGreaterThanOrEqual(9), WAIT);
+    expect(got.slice(0, 9)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `${n} event ${n}`));
+    expect(server.visits[1]?.url.searchParams.get('lastEventId')).toBe('channel%3Aupdates@3');
+  });
+
+  it('survives a proxy that answers 502 for a moment', async () => {
+    const { got } = follow('/bad-gateway-once', ['channel:updates']);
+    await vi.waitFor(() => expect(got).toContain('1 event 1'), WAIT);
+  });
+
+  it('says what the gateway has against a topic', async () => {
+    const { state } = follow('/forbidden', ['channel:secret']);
+    await vi.waitFor(
+      () =>
+        expect([...(state()?.refused ?? [])]).toEqual([
+          ['channel:secret', { status: 403, detail: 'channel:secret is not open.' }],
+        ]),
+      WAIT,
+    );
+  });
+
+  it('learns the default topics, and follows them by name on the one connection', async () => {
+    const { client, state } = follow('', []);
+    await vi.waitFor(() => expect(state()?.topics).toEqual(['channel:updates']), WAIT);
+    await vi.waitFor(() => expect(client.status.getSnapshot().status.phase).toBe('live'), WAIT);
+    expect(server.visits.map(({ url }) => url.search)).toEqual(['', '?channel=updates']);
+    await vi.waitFor(async () => expect(await server.openConnections()).toBe(1), WAIT);
+  });
+
+  it('finds the dead line when nothing comes, and takes another', async () => {
+    const { state } = follow('/silent', ['channel:a'], { staleAfter: 50 });
+    await server.nextVisit();
+    await server.nextVisit();
+    expect(state()?.status.phase).not.toBe('live');
+  });
+
+  it('leaves no connection behind', async () => {
+    const { end } = follow('', ['channel:a']);
+    const visit = await server.nextVisit();
+    end();
+    await visit.gone;
+  });
+
+  it('takes data of any kind unchanged', async () => {
+    const { got } = follow('', ['channel:updates']);
+    const { response } = await server.nextVisit();
+    const texts = ['', ' x ', 'two\nlines', '{"a":"größer 😀"}', 'data: x'];
+    texts.forEach((data, n) => response.write(encode({ id: String(n + 1), data })));
+    await vi.waitFor(() => expect(got).toEqual(texts.map((text, n) => `${n + 1} ${text}`)), WAIT);
+  });
+});

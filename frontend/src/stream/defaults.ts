@@ -1,0 +1,71 @@
+import { createConnection } from './connection';
+import type { LineOptions } from './line';
+import { connecting, type Status } from './status';
+
+/** The topics that the gateway gives to who names none; see {@link createDefaults}. */
+export interface Defaults {
+  /** Tells of the way to the answer, and then the answer, perhaps at once; returns the function that gives up. */
+  readonly ask: (
+    onStatus: (status: Status) => void,
+    onTopics: (topics: readonly string[]) => void,
+  ) => () => void;
+  readonly retryNow: () => void;
+}
+
+interface Question {
+  readonly onStatus: (status: Status) => void;
+  readonly onTopics: (topics: readonly string[]) => void;
+}
+
+/**
+ * Learns the gateway's default topics: opens the subscription that names none, and closes it as soon as the
+ * gateway says which they are. From there on they are topics like any others, on the connection of all.
+ */
+export function createDefaults(eventsURL: string, { token, ...options }: LineOptions): Defaults {
+  const questions = new Set<Question>();
+  let status = connecting;
+  let answer: readonly string[] | undefined;
+
+  function url() {
+    const secret = token?.();
+    if (!secret) return eventsURL;
+    return `${eventsURL}?${new URLSearchParams({ access_token: secret }).toString()}`;
+  }
+
+  const connection = createConnection(
+    { url },
+    {
+      onStatus: (next) => {
+        status = next;
+        if (next.phase === 'connecting' || next.phase === 'waiting') {
+          questions.forEach(({ onStatus }) => onStatus(next));
+        }
+      },
+      onFrame: (frame) => {
+        if (frame.kind !== 'open') return;
+        connection.stop();
+        answer = frame.topics;
+        questions.forEach(({ onTopics }) => onTopics(frame.topics));
+        questions.clear();
+      },
+    },
+    options,
+  );
+
+  function ask(onStatus: Question['onStatus'], onTopics: Question['onTopics']) {
+    if (answer) {
+      onTopics(answer);
+      return () => undefined;
+    }
+    const question = { onStatus, onTopics };
+    questions.add(question);
+    connection.start();
+    onStatus(status);
+    return () => {
+      questions.delete(question);
+      if (questions.size === 0) connection.stop();
+    };
+  }
+
+  return { ask, retryNow: connection.retryNow };
+}

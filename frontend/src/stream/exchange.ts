@@ -1,0 +1,250 @@
+import type { Refusal } from './diagnose';
+import { createTail, createValues, type History, isAfter, type Item, type Mark } from './history';
+import { createLine, type Line, type LineOptions } from './line';
+import type { Place } from './opening';
+import type { Frame, OpenFrame } from './protocol';
+import { randomName } from './random-name';
+import type { Status } from './status';
+import { isKey, mayOverlap, topicOf } from './topic';
+
+/** What one subscription of a tab wants of one topic. */
+export interface Want {
+  /** Unlike that of every other want, in all tabs. */
+  readonly key: string;
+  readonly topic: string;
+  /** Empty for all events. */
+  readonly every: string;
+  readonly last: number;
+  readonly events: readonly string[];
+  /** Where it was left; `undefined` for a fresh start. */
+  readonly from: Position | undefined;
+}
+
+/** How far a want has come. */
+export interface Position extends Mark {
+  readonly lane: string;
+  /** Where to go on when nobody has what comes after the mark. */
+  readonly place: Place | undefined;
+}
+
+/** Tells a tab where one of its wants begins, and what came until now. */
+export interface Joined {
+  readonly key: string;
+  readonly position: Position;
+  readonly items: readonly Item[];
+}
+
+/** How the connections are. */
+export interface ExchangeState {
+  readonly lanes: Readonly<Record<string, Status>>;
+  readonly refused: readonly (readonly [topic: string, refusal: Refusal])[];
+  readonly latency: number | undefined;
+  readonly resumed: boolean | undefined;
+  readonly missed: number;
+  readonly gaps: number;
+}
+
+/** What the exchange does when nothing has happened yet. */
+export const initialState: ExchangeState = {
+  lanes: {},
+  refused: [],
+  latency: undefined,
+  resumed: undefined,
+  missed: 0,
+  gaps: 0,
+};
+
+/** Is told what is to be passed on, synchronously and in order. */
+export interface ExchangeObserver {
+  readonly onJoined: (tab: string, joined: Joined) => void;
+  readonly onItem: (lane: string, topic: string, item: Item, place: Place | undefined) => void;
+  /** All that came before the place has been passed on. */
+  readonly onPlace: (lane: string, place: Place) => void;
+  readonly onState: (state: ExchangeState) => void;
+}
+
+/** Follows what several tabs want; see {@link createExchange}. */
+export interface Exchange {
+  /** Replaces all that a tab wants. */
+  readonly setWants: (tab: string, wants: readonly Want[]) => void;
+  readonly retryNow: () => void;
+  readonly close: () => void;
+}
+
+interface Feed {
+  readonly topic: string;
+  readonly history: History;
+  mark: Mark;
+  readonly users: Set<string>;
+}
+
+interface Lane {
+  readonly id: string;
+  readonly every: string;
+  readonly line: Line;
+  readonly feeds: Map<string, Feed>;
+  refused: ReadonlyMap<string, Refusal>;
+  wasDown: boolean;
+}
+
+/** The gateway's limit for one subscription. */
+const MAX_TOPICS = 64;
+
+let lastEra = 0;
+/** Later than all eras that any tab has begun, as they share a clock. */
+function nextEra() {
+  lastEra = Math.max(Date.now(), lastEra + 1);
+  return lastEra;
+}
+
+/**
+ * Follows what several tabs want over as few connections as can be, as a rule one, and numbers what comes.
+ *
+ * The connections are lanes. One is not enough for:
+ * - another `every`: the gateway counts its intervals per connection;
+ * - topics that overlap: the gateway sends a copy for each, and does not say which is whose;
+ * - more of a topic's past than is remembered here of one that is followed already. Asking for it on the
+ *   same connection would repeat events for those who have them.
+ */
+export function createExchange(
+  eventsURL: string,
+  { onJoined, onItem, onPlace, onState }: ExchangeObserver,
+  options: LineOptions,
+): Exchange {
+  const lanes = new Map<string, Lane>();
+  const tabs = new Map<string, Map<string, Lane>>();
+  let state = initialState;
+
+  function setWants(tab: string, wants: readonly Want[]) {
+    const before = tabs.get(tab) ?? new Map<string, Lane>();
+    const after = new Map(wants.map((want) => [want.key, before.get(want.key) ?? join(tab, want)]));
+    if (after.size > 0) tabs.set(tab, after);
+    else tabs.delete(tab);
+    // Only now, so that a topic that another want takes over is followed without a break.
+    for (const [key, lane] of before) if (!after.has(key)) leave(lane, key);
+  }
+
+  function join(tab: string, want: Want): Lane {
+    const { lane, feed, items } = find(want) ?? open(want);
+    feed.users.add(want.key);
+    lane.line.hear(want.events);
+    const mark = want.from && isAfter(want.from, feed.mark) ? want.from : feed.mark;
+    const place = lane.line.placeOf(want.topic);
+    const position = { era: mark.era, number: mark.number, lane: lane.id, place };
+    onJoined(tab, { key: want.key, position, items });
+    return lane;
+  }
+
+  /** Looks for the topic among those that are followed, with all that the want has not seen of it. */
+  function find({ topic, every, last, from }: Want) {
+    for (const lane of lanes.values()) {
+      const feed = lane.feeds.get(topic);
+      const isElsewhere = from?.place && from.lane !== lane.id;
+      if (!feed || lane.every !== every || isElsewhere) continue;
+      const items = from?.place ? feed.history.since(from) : feed.history.newest(last);
+      if (items) return { lane, feed, items };
+    }
+    return undefined;
+  }
+
+  function open({ topic, every, last, from }: Want) {
+    const left = from?.place ? from : undefined;
+    const lane = laneFor(topic, every, left?.lane);
+    // Values have no order to number by: on another connection, others may have been left out.
+    const keepsValues = isKey(topic) || every !== '';
+    const mark = left && !keepsValues ? left : { era: nextEra(), number: 0 };
+    const history = keepsValues ? createValues(isKey(topic)) : createTail(mark, left ? 0 : last);
+    const feed: Feed = { topic, history, mark, users: new Set() };
+    lane.feeds.set(topic, feed);
+    lane.line.follow(topic, last, left?.place);
+    return { lane, feed, items: [] };
+  }
+
+  function laneFor(topic: string, every: string, id: string | undefined): Lane {
+    const fits = ({ feeds }: Lane) =>
+      feeds.size < MAX_TOPICS && ![...feeds.keys()].some((other) => mayOverlap(topic, other));
+    const same = [...lanes.values()].filter((lane) => lane.every === every && fits(lane));
+    const known = id === undefined ? same[0] : same.find((lane) => lane.id === id);
+    if (known) return known;
+    const isFree = id !== undefined && !lanes.has(id);
+    return openLane(isFree ? id : newLaneId(every), every);
+  }
+
+  function newLaneId(every: string) {
+    const first = `${every}#`;
+    return lanes.has(first) ? first + randomName() : first;
+  }
+
+  function openLane(id: string, every: string): Lane {
+    const observer = {
+      onStatus: (status: Status) => setStatus(lane, status),
+      onFrame: (frame: Frame, topic: string) => receive(lane, frame, topic),
+      onRefused: (refused: ReadonlyMap<string, Refusal>) => {
+        lane.refused = refused;
+        setState({ refused: [...lanes.values()].flatMap((one) => [...one.refused]) });
+      },
+    };
+    const line = createLine(eventsURL, every, observer, options);
+    const lane: Lane = { id, every, line, feeds: new Map(), refused: new Map(), wasDown: false };
+    lanes.set(id, lane);
+    return lane;
+  }
+
+  function leave(lane: Lane, key: string) {
+    for (const { topic, users } of lane.feeds.values()) {
+      if (!users.delete(key) || users.size > 0) continue;
+      lane.feeds.delete(topic);
+      lane.line.unfollow(topic);
+    }
+    if (lane.feeds.size > 0) return;
+    lane.line.close();
+    lanes.delete(lane.id);
+    const others = Object.entries(state.lanes).filter(([id]) => id !== lane.id);
+    setState({ lanes: Object.fromEntries(others) });
+  }
+
+  function setStatus(lane: Lane, status: Status) {
+    if (status.phase === 'waiting') lane.wasDown = true;
+    if (lanes.has(lane.id)) setState({ lanes: { ...state.lanes, [lane.id]: status } });
+  }
+
+  function receive(lane: Lane, frame: Frame, topic: string) {
+    if (frame.kind === 'open') opened(lane, frame);
+    if (frame.kind === 'ping' && frame.time !== undefined) {
+      setState({ latency: Date.now() - frame.time });
+    }
+    if (frame.kind === 'gap') {
+      setState({ gaps: state.gaps + 1, missed: state.missed + (frame.lost ?? 0) });
+    }
+    const feed = lane.feeds.get(topic);
+    if (!feed || (frame.kind !== 'message' && frame.kind !== 'gap')) return;
+    const { era, number } = feed.mark;
+    feed.mark = { era: frame.kind === 'gap' ? nextEra() : era, number: number + 1 };
+    const origin = frame.kind === 'gap' ? frame.topic : (topicOf(frame.id) ?? topic);
+    const item: Item = { frame, origin, ...feed.mark, receivedAt: Date.now() };
+    feed.history.push(item);
+    onItem(lane.id, topic, item, lane.line.placeOf(topic));
+  }
+
+  function opened(lane: Lane, { resumed }: OpenFrame) {
+    if (lane.wasDown) setState({ resumed });
+    lane.wasDown = false;
+    const place = lane.line.place();
+    if (place) onPlace(lane.id, place);
+  }
+
+  function setState(more: Partial<ExchangeState>) {
+    state = { ...state, ...more };
+    onState(state);
+  }
+
+  return {
+    setWants,
+    retryNow: () => lanes.forEach(({ line }) => line.retryNow()),
+    close: () => {
+      const lines = [...lanes.values()].map(({ line }) => line);
+      lanes.clear(); // first, so that nobody hears of the end
+      lines.forEach((line) => line.close());
+    },
+  };
+}

@@ -1,0 +1,119 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FakeEventSource } from '../../test/fake-event-source';
+import { FakeLocks } from '../../test/fake-locks';
+import { createStreamClient, type StreamClientOptions } from './client';
+import type { Subscription } from './subscription';
+
+const open = () => FakeEventSource.opened.filter((source) => source.readyState !== 2);
+let subscriptions: Subscription[];
+
+/** A tab that follows a channel; returns what it has got, and what closes it. */
+function openTab(topic = 'channel:a', options: StreamClientOptions = {}) {
+  const client = createStreamClient('http://gateway', { EventSource: FakeEventSource, ...options });
+  const got: string[] = [];
+  const close = client.subscribe(
+    [topic],
+    {},
+    {
+      onEntry: (entry) => got.push(entry.kind === 'message' ? entry.data : 'gap'),
+    },
+  );
+  subscriptions.push(close);
+  return { client, got, close };
+}
+
+/** The one connection, once there is one that asks for these topics. */
+const connection = (query: string) =>
+  vi.waitFor(() => {
+    const [source, ...others] = open();
+    if (!source) throw new Error('no connection');
+    expect(others).toEqual([]);
+    expect(decodeURIComponent(new URL(source.url).search)).toBe(query);
+    return source;
+  });
+
+beforeEach(() => {
+  FakeEventSource.opened = [];
+  subscriptions = [];
+  vi.stubGlobal('navigator', { locks: new FakeLocks() });
+});
+
+afterEach(() => {
+  subscriptions.forEach((close) => close());
+  vi.unstubAllGlobals();
+});
+
+describe('tabs', () => {
+  it('share a connection, and its status', async () => {
+    const one = openTab();
+    (await connection('?channel=a')).open({ id: '0' });
+    const two = openTab('channel:b');
+    const shared = await connection('?channel=a&channel=b&lastEventId=channel%3Aa@0');
+    shared.open({ id: 'channel:a@p=0,q=0' });
+    shared.message('x', 'channel:a@p=1,q=0');
+    shared.message('y', 'channel:b@p=1,q=1');
+    await vi.waitFor(() => expect(two.got).toEqual(['y']));
+    expect(one.got).toEqual(['x']);
+    await vi.waitFor(() => expect(two.client.status.getSnapshot().status.phase).toBe('live'));
+    shared.break();
+    await vi.waitFor(() => expect(two.client.status.getSnapshot().status.phase).toBe('waiting'));
+    two.client.retryNow();
+    await connection('?channel=a&channel=b&lastEventId=channel:b@p=1,q=1');
+  });
+
+  it('lose and repeat nothing when the leader leaves', async () => {
+    const leader = openTab();
+    const first = await connection('?channel=a');
+    first.open({ id: '0' });
+    const other = openTab();
+    first.message('1', '1');
+    await vi.waitFor(() => expect(other.got).toEqual([])); // not before it has joined
+    await vi.waitFor(() => expect(other.client.status.getSnapshot().status.phase).toBe('live'));
+    first.message('2', '2');
+    await vi.waitFor(() => expect(other.got).toEqual(['2']));
+    first.message('3', '3');
+    leader.close();
+    const second = await vi.waitFor(() => {
+      const source = open()[0];
+      if (!source || source === first) throw new Error('no new connection');
+      return source;
+    });
+    const from = Number(
+      /@(\d)$/.exec(new URL(second.url).searchParams.get('lastEventId') ?? '')?.[1],
+    );
+    expect(from).toBeGreaterThanOrEqual(2);
+    second.open({ id: String(from) });
+    for (let n = from + 1; n <= 5; n++) second.message(String(n), String(n));
+    await vi.waitFor(() => expect(other.got).toEqual(['2', '3', '4', '5']));
+  });
+
+  it('do not share what another token opens', async () => {
+    openTab('channel:a', { token: () => 'one' });
+    openTab('channel:a', { token: () => 'two' });
+    await vi.waitFor(() =>
+      expect(open().map(({ url }) => new URL(url).searchParams.get('access_token'))).toEqual([
+        'one',
+        'two',
+      ]),
+    );
+  });
+
+  it('that cannot find each other have a connection each', async () => {
+    vi.stubGlobal('navigator', {});
+    openTab();
+    openTab();
+    await vi.waitFor(() => expect(open()).toHaveLength(2));
+  });
+});
+
+it('goes on from where it is with a new token', async () => {
+  let token = 'one';
+  const tab = openTab('channel:a', { token: () => token });
+  (await connection('?channel=a&access_token=one')).open({ id: '7' });
+  token = 'two';
+  tab.client.tokenChanged();
+  const next = await connection('?channel=a&lastEventId=channel%3Aa@7&access_token=two');
+  next.open({ id: '7' });
+  next.message('x', '8');
+  await vi.waitFor(() => expect(tab.got).toEqual(['x']));
+});

@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { createTail, createValues, type History, isAfter, type Item } from './history';
+
+const item = (number: number, { era = 1, data = 'x', origin = 'channel:a' } = {}): Item => ({
+  frame: { kind: 'message', id: '', type: 'message', data },
+  origin,
+  era,
+  number,
+  receivedAt: 0,
+});
+
+const numbers = (items: readonly Item[] | undefined) => items?.map(({ number }) => number);
+
+function fill(history: History, first: number, last: number) {
+  for (let n = first; n <= last; n++) history.push(item(n));
+}
+
+it('orders marks by era, then by number', () => {
+  expect(isAfter({ era: 1, number: 2 }, { era: 1, number: 1 })).toBe(true);
+  expect(isAfter({ era: 1, number: 1 }, { era: 1, number: 1 })).toBe(false);
+  expect(isAfter({ era: 2, number: 1 }, { era: 1, number: 9 })).toBe(true);
+});
+
+describe('a tail', () => {
+  it('knows what came after a mark that it has seen', () => {
+    const tail = createTail({ era: 1, number: 0 }, 0);
+    fill(tail, 1, 5);
+    expect(numbers(tail.since({ era: 1, number: 0 }))).toEqual([1, 2, 3, 4, 5]);
+    expect(numbers(tail.since({ era: 1, number: 3 }))).toEqual([4, 5]);
+    expect(numbers(tail.since({ era: 1, number: 9 }))).toEqual([]);
+    expect(tail.since({ era: 0, number: 9 })).toBeUndefined();
+  });
+
+  it('does not pretend to know what it has let go', () => {
+    const tail = createTail({ era: 1, number: 0 }, 0);
+    fill(tail, 1, 5_000);
+    const oldest = 5_000 - 4_096 + 1;
+    expect(tail.since({ era: 1, number: oldest - 2 })).toBeUndefined();
+    expect(tail.since({ era: 1, number: oldest - 1 })).toHaveLength(4_096);
+    expect(tail.newest(4_096)).toHaveLength(4_096);
+    expect(tail.newest(4_097)).toBeUndefined();
+  });
+
+  it('lets go of old items where they are large', () => {
+    const tail = createTail({ era: 1, number: 0 }, 0);
+    for (let n = 1; n <= 10; n++) tail.push(item(n, { data: 'x'.repeat(1024 * 1024) }));
+    expect(numbers(tail.newest(4))).toEqual([7, 8, 9, 10]);
+    expect(tail.newest(5)).toBeUndefined();
+  });
+
+  it('has all of the past that it began with', () => {
+    const tail = createTail({ era: 1, number: 0 }, 10);
+    fill(tail, 1, 3);
+    expect(numbers(tail.newest(10))).toEqual([1, 2, 3]);
+    expect(numbers(tail.newest(0))).toEqual([]);
+    expect(tail.newest(11)).toBeUndefined();
+  });
+});
+
+describe('values', () => {
+  it('are the newest of each name, in the order of their changes', () => {
+    const values = createValues(true);
+    values.push(item(1, { origin: 'key:a' }));
+    values.push(item(2, { origin: 'key:b' }));
+    values.push(item(3, { origin: 'key:a' }));
+    expect(numbers(values.newest(0))).toEqual([2, 3]);
+    expect(numbers(values.since({ era: 1, number: 2 }))).toEqual([3]);
+  });
+
+  it('that were events are the past, which has to be asked for', () => {
+    const values = createValues(false);
+    values.push(item(1));
+    expect(values.newest(0)).toEqual([]);
+    expect(numbers(values.newest(1))).toEqual([1]);
+  });
+});

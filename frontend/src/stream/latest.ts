@@ -1,0 +1,40 @@
+import type { Entry } from './entry';
+import { parse, type StandardSchemaV1 } from './schema';
+import type { Collector } from './view';
+
+/** The newest event of a topic. */
+export interface Latest<T> {
+  /** `undefined` where the key is gone, or the data is not what the schema asks for. */
+  readonly value: T | undefined;
+  readonly data: string;
+  /** `message`, the type that the publisher gave, `key.deleted` or `key.unsupported`. */
+  readonly type: string;
+  readonly id: string;
+  /** When it arrived here, in milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** Collects the newest event of each topic, by the topic's name. */
+export function collectLatest<T>(
+  schema?: StandardSchemaV1<unknown, T>,
+): Collector<ReadonlyMap<string, Latest<T>>> {
+  const newest = new Map<string, Latest<T>>();
+  let published: ReadonlyMap<string, Latest<T>> = new Map();
+  let changed = false;
+
+  function onEntry(entry: Entry) {
+    if (entry.kind === 'gap') return;
+    const { id, type, data, receivedAt: at } = entry;
+    const value = type.startsWith('key.') ? undefined : parse(data, schema).value;
+    newest.set(entry.topic, { value, data, type, id, at });
+    changed = true;
+  }
+
+  function read() {
+    if (changed) published = new Map(newest);
+    changed = false;
+    return published;
+  }
+
+  return { onEntry, read };
+}

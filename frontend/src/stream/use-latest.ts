@@ -1,0 +1,28 @@
+import { useMemo, useSyncExternalStore } from 'react';
+import { collectLatest, type Latest } from './latest';
+import type { StandardSchemaV1 } from './schema';
+import type { SubscribeOptions } from './subscription';
+import { useStreamClient } from './use-client';
+import { createView } from './view';
+
+/** See {@link useLatest}. */
+export interface UseLatestOptions<T> extends Omit<SubscribeOptions, 'last'> {
+  readonly schema?: StandardSchemaV1<unknown, T>;
+}
+
+/**
+ * The newest event of each topic that a topic or glob stands for, by name, such as `key:price:BTC`; for a
+ * literal topic it is `useLatest(topic).get(topic)`. Renders at most once per frame.
+ */
+export function useLatest<T = unknown>(
+  topic: string,
+  { schema, every, events }: UseLatestOptions<T> = {},
+): ReadonlyMap<string, Latest<T>> {
+  const client = useStreamClient();
+  const key = JSON.stringify({ every, events });
+  const view = useMemo(() => {
+    const options = JSON.parse(key) as SubscribeOptions;
+    return createView(client, [topic], { ...options, last: 1 }, collectLatest(schema));
+  }, [client, topic, key, schema]);
+  return useSyncExternalStore(view.subscribe, view.getSnapshot);
+}

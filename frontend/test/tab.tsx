@@ -1,0 +1,19 @@
+import { render, type RenderResult } from '@testing-library/react';
+import type { ReactNode } from 'react';
+import { createStreamClient, type StreamClient } from '../src/stream/client';
+import { StreamProvider } from '../src/stream/use-client';
+import { FakeEventSource } from './fake-event-source';
+
+/** A client whose lines a test drives by {@link FakeEventSource}. */
+export function fakeClient(): StreamClient {
+  FakeEventSource.opened = [];
+  sessionStorage.clear();
+  return createStreamClient('http://localhost:4000', { EventSource: FakeEventSource });
+}
+
+/** Renders with a client of its own. */
+export function renderWithClient(element: ReactNode, client = fakeClient()): RenderResult {
+  return render(element, {
+    wrapper: ({ children }) => <StreamProvider client={client}>{children}</StreamProvider>,
+  });
+}
