@@ -10,6 +10,8 @@ export default defineConfig({
     strictPort: true,
   },
   test: {
+    // A machine that is busy with other things is no reason to fail.
+    testTimeout: 60_000,
     projects: [
       {
         extends: true,

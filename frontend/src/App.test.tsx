@@ -75,7 +75,10 @@ describe('the app', () => {
   it('says how the connection is, and counts down to the next try', async () => {
     await show('/?channel=a');
     expect(pill()).toHaveTextContent('Connecting…');
-    line().open();
+    line().open({ id: '0' });
+    await pass();
+    expect(pill()).toHaveTextContent('Connecting…'); // the screen's own topic is still to come
+    line().open({ id: 'stream:notifications@p=0,q=0' });
     await pass();
     expect(pill()).toHaveTextContent('Live');
     line().break();

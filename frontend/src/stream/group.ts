@@ -1,30 +1,8 @@
-import { awaitEnd, campaign, liveUnder } from './election';
-import type { Exchange, ExchangeObserver, ExchangeState, Joined, Want } from './exchange';
-import type { Item } from './history';
-import type { Place } from './opening';
+import { campaign, liveUnder } from './election';
+import { lead, type Leader } from './leader';
+import { deliver, type Member, type Message, type OpenExchange } from './member';
 import { observePage } from './page';
 import { randomName } from './random-name';
-
-/** An item on its way to a tab. */
-export interface Delivery {
-  readonly lane: string;
-  readonly topic: string;
-  readonly item: Item;
-}
-
-/** What a tab does in its group. */
-export interface Member {
-  /** Makes ready to be known to a new leader: with new keys, each from where the tab has come to. */
-  readonly rejoin: () => void;
-  readonly wants: () => readonly Want[];
-  readonly onJoined: (joined: Joined) => void;
-  /** `places` are the newest ones behind the deliveries, by lane. */
-  readonly onItems: (
-    deliveries: readonly Delivery[],
-    places: Readonly<Record<string, Place>>,
-  ) => void;
-  readonly onState: (state: ExchangeState) => void;
-}
 
 /** Tabs that share their connections, as one of them sees it. */
 export interface Group {
@@ -33,19 +11,6 @@ export interface Group {
   readonly retryNow: () => void;
   readonly leave: () => void;
 }
-
-type Message =
-  | { readonly kind: 'wants'; readonly tab: string; readonly wants: readonly Want[] }
-  | { readonly kind: 'retry' | 'question' | 'answer' | 'lead' }
-  | { readonly kind: 'joined'; readonly tab: string; readonly joined: Joined }
-  | { readonly kind: 'state'; readonly state: ExchangeState }
-  | {
-      readonly kind: 'items';
-      readonly deliveries: readonly Delivery[];
-      readonly places: Readonly<Record<string, Place>>;
-    };
-
-type OpenExchange = (observer: ExchangeObserver) => Exchange;
 
 /** Whether tabs can find each other: not on plain HTTP from another machine, nor in old browsers. */
 const canShare = () =>
@@ -70,10 +35,6 @@ function stayAlone(member: Member, open: OpenExchange): Group {
   };
 }
 
-function deliver(member: Member, delivery: Delivery, place: Place | undefined) {
-  member.onItems([delivery], place ? { [delivery.lane]: place } : {});
-}
-
 /** How often a tab looks whether its leader is there, in milliseconds. */
 const LOOK = 2_000;
 /** After so many questions without an answer a leader is frozen. */
@@ -92,7 +53,7 @@ function joinTabs(name: string, member: Member, open: OpenExchange): Group {
   const tab = randomName();
   const channel = new BroadcastChannel(name);
   const post = (message: Message) => channel.postMessage(message);
-  let leading: ReturnType<typeof lead> | undefined;
+  let leading: Leader | undefined;
   let unanswered = 0;
   let known = false;
   let left = false;
@@ -180,114 +141,4 @@ function joinTabs(name: string, member: Member, open: OpenExchange): Group {
       channel.close();
     },
   };
-}
-
-/** What a tab does while it leads. */
-function lead(
-  name: string,
-  own: string,
-  member: Member,
-  open: OpenExchange,
-  post: (message: Message) => void,
-) {
-  const departures = new AbortController();
-  const tabs = new Set([own]);
-  // A tab that nobody knows of yet wants nothing yet.
-  const outbox = createOutbox((message) => {
-    if (tabs.size > 1) post(message);
-  });
-  let latest: ExchangeState | undefined;
-
-  const exchange = open({
-    onJoined: (tab, joined) => {
-      outbox.flush();
-      if (tab === own) member.onJoined(joined);
-      else post({ kind: 'joined', tab, joined });
-    },
-    onItem: (lane, topic, item, place) => {
-      const delivery = { lane, topic, item };
-      outbox.add(delivery, place);
-      deliver(member, delivery, place);
-    },
-    onPlace: (lane, place) => {
-      outbox.move(lane, place);
-      member.onItems([], { [lane]: place });
-    },
-    onState: (state) => {
-      latest = state;
-      member.onState(state);
-      outbox.flush();
-      post({ kind: 'state', state });
-    },
-  });
-
-  function setWants(tab: string, wants: readonly Want[]) {
-    exchange.setWants(tab, wants);
-    if (tabs.has(tab)) return;
-    tabs.add(tab);
-    if (latest) post({ kind: 'state', state: latest });
-    awaitEnd(`${name}/${tab}`, departures.signal, () => {
-      tabs.delete(tab);
-      exchange.setWants(tab, []);
-    });
-  }
-
-  function hear(message: Message) {
-    if (message.kind === 'wants') setWants(message.tab, message.wants);
-    else if (message.kind === 'retry') exchange.retryNow();
-    else if (message.kind === 'question') post({ kind: 'answer' });
-    // A leader before this one may still be heard.
-    else if (message.kind === 'items') member.onItems(message.deliveries, message.places);
-  }
-
-  function stop() {
-    departures.abort();
-    exchange.close();
-    outbox.close();
-  }
-
-  return { setWants, hear, stop };
-}
-
-/**
- * Collects what comes in one turn of the event loop into one message. Turns are told by a message
- * channel, as timers are slowed down in the hidden tab that a leader often is.
- */
-function createOutbox(post: (message: Message) => void) {
-  const turn = new MessageChannel();
-  let deliveries: Delivery[] = [];
-  let places: Record<string, Place> = {};
-  let isDue = false;
-
-  function add(delivery: Delivery, place: Place | undefined) {
-    deliveries.push(delivery);
-    if (place) places[delivery.lane] = place;
-    request();
-  }
-
-  function move(lane: string, place: Place) {
-    places[lane] = place;
-    request();
-  }
-
-  function request() {
-    if (!isDue) turn.port1.postMessage(undefined);
-    isDue = true;
-  }
-
-  function flush() {
-    if (!isDue) return;
-    post({ kind: 'items', deliveries, places });
-    deliveries = [];
-    places = {};
-    isDue = false;
-  }
-
-  function close() {
-    flush();
-    turn.port1.close();
-  }
-
-  turn.port2.onmessage = flush;
-  return { add, move, flush, close };
 }

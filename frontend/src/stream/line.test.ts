@@ -184,6 +184,17 @@ describe('a line', () => {
 });
 
 describe('a line that the gateway refuses', () => {
+  it('is not held up by what was refused before', async () => {
+    vi.stubGlobal('fetch', refusing('secret'));
+    line.follow('channel:secret', 200);
+    await settle();
+    source().refuse();
+    await vi.waitFor(() => expect([...refused.keys()]).toEqual(['channel:secret']));
+    line.follow('channel:a', 0);
+    await settle();
+    expect(asked().topics).toEqual(['a']);
+  });
+
   it('leaves out the topics that are to blame, and serves the others', async () => {
     vi.stubGlobal('fetch', refusing('secret'));
     line.follow('channel:a', 0);

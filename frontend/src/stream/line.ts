@@ -60,6 +60,8 @@ export function createLine(
   const followed = new Map<string, Followed>();
   const events = new Set<string>();
   let refused = new Map<string, Refusal>();
+  /** Refused too, but all that was wanted: they are asked for again, until something else is wanted. */
+  let hopeless = new Map<string, Refusal>();
   let asked = nothing;
   /** The topics that the present connection has opened with, and the place that moves with each id. */
   let open: readonly string[] = [];
@@ -81,7 +83,9 @@ export function createLine(
 
   function unfollow(topic: string) {
     followed.delete(topic);
-    if (refused.delete(topic)) onRefused(new Map(refused));
+    if (hopeless.delete(topic) || refused.delete(topic)) {
+      onRefused(new Map([...refused, ...hopeless]));
+    }
     change();
   }
 
@@ -103,12 +107,19 @@ export function createLine(
   }
 
   function reconnect() {
+    if (wishes().some(({ topic }) => !hopeless.has(topic))) giveUpHopeless();
     if (wishes().length === 0) {
       connection.stop();
       return;
     }
     if (isNewlyHearing || !isUpToDate()) connection.reopen();
     connection.start();
+  }
+
+  /** What is refused must not hold up what has come to be wanted since. */
+  function giveUpHopeless() {
+    refused = new Map([...refused, ...hopeless]);
+    hopeless = new Map();
   }
 
   function isUpToDate() {
@@ -130,6 +141,7 @@ export function createLine(
   function nextURL() {
     open = [];
     isNewlyHearing = false;
+    hopeless = new Map();
     asked = planOpening(wishes());
     return urlOf(asked);
   }
@@ -186,7 +198,10 @@ export function createLine(
     const guilty = found.flat();
     onRefused(new Map([...refused, ...guilty]));
     // Where no topic is left, the line waits, and tries them all again at its slowest pace.
-    if (guilty.length === wishes().length) return refusal;
+    if (guilty.length === wishes().length) {
+      hopeless = new Map(guilty);
+      return refusal;
+    }
     refused = new Map([...refused, ...guilty]);
     if (guilty.length > 0) connection.reopen();
     return guilty.length > 0 ? undefined : refusal;

@@ -6,7 +6,7 @@ import {
   type Position,
   type Want,
 } from './exchange';
-import type { Delivery, Member } from './group';
+import type { Delivery, Member } from './member';
 import { isAfter, type Item } from './history';
 import type { Place } from './opening';
 import { randomName } from './random-name';

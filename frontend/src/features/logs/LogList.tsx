@@ -36,6 +36,8 @@ export function LogList({ tail, snapshot, matcher, active, onActive, onOpen, onC
   const scroller = useRef<HTMLDivElement>(null);
   /** Who holds the tail: what scrolling has stopped, scrolling starts again. */
   const isHeldByScrolling = useRef(false);
+  /** Where the list was scrolled to last: what grows below is no scrolling, only going up is. */
+  const lastTop = useRef(0);
   const id = useId();
 
   // Its functions stay in this component, so that nothing can show what they said before.
@@ -50,14 +52,18 @@ export function LogList({ tail, snapshot, matcher, active, onActive, onOpen, onC
   });
 
   const followEnd = useEffectEvent(() => {
-    if (!isHeld) scroller.current?.scrollTo({ top: rows.length * ROW });
+    if (isHeld || !scroller.current) return;
+    scroller.current.scrollTo({ top: rows.length * ROW });
+    lastTop.current = scroller.current.scrollTop;
   });
   useLayoutEffect(() => followEnd(), [snapshot]);
 
   function onScroll() {
     const { scrollHeight = 0, scrollTop = 0, clientHeight = 0 } = scroller.current ?? {};
     const isAtEnd = scrollHeight - scrollTop - clientHeight <= END;
-    if (!isAtEnd && !isHeld) {
+    const isUpwards = scrollTop < lastTop.current;
+    lastTop.current = scrollTop;
+    if (!isAtEnd && isUpwards && !isHeld) {
       isHeldByScrolling.current = true;
       tail.hold();
     } else if (isAtEnd && isHeld && isHeldByScrolling.current) {
