@@ -49,6 +49,7 @@ type cli struct {
 type flags struct {
 	Targets     []string `name:"target" default:"http://localhost:4000" placeholder:"URL" help:"Gateway to subscribe at; may be repeated."`
 	RedisURL    string   `default:"redis://127.0.0.1:6379" env:"REDIS_URL" placeholder:"URL" help:"Redis to publish to."`
+	RedisCA     string   `name:"redis-ca" env:"SLUICE_REDIS_CA" placeholder:"FILE" help:"Authorities in PEM to trust for rediss://, in place of the system's."`
 	PublishHTTP bool     `name:"publish-http" help:"Publish through the targets instead, with POST /events. They need --allow-publish for the topics."`
 
 	Subscribers int           `default:"500" help:"How many subscribers."`

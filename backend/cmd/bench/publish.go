@@ -28,6 +28,11 @@ func newPublish(f flags) (publish audit.Publish, done func(), err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("--redis-url: %w", err)
 	}
+	if f.RedisCA != "" {
+		if err := options.UseCA(f.RedisCA); err != nil {
+			return nil, nil, fmt.Errorf("--redis-ca: %w", err)
+		}
+	}
 	publisher := source.OpenPublisher(options)
 	publish = func(ctx context.Context, topic event.Topic, data []byte) error {
 		_, err := publisher.Publish(ctx, topic, source.Message{Data: data, MaxLen: source.DefaultMaxLen})

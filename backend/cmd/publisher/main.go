@@ -18,7 +18,8 @@ import (
 )
 
 type flags struct {
-	RedisURL string `default:"redis://127.0.0.1:6379" env:"REDIS_URL" placeholder:"URL" help:"Redis to publish to, as redis://, rediss:// or unix://."`
+	RedisURL string `default:"redis://127.0.0.1:6379" env:"REDIS_URL" placeholder:"URL" help:"Redis to publish to, as redis://, rediss://, unix://, redis-sentinel:// or redis-cluster://."`
+	RedisCA  string `name:"redis-ca" env:"SLUICE_REDIS_CA" placeholder:"FILE" help:"Authorities in PEM to trust for rediss://, in place of the system's."`
 	Stdin    string `placeholder:"TOPIC" help:"Publish each line of the standard input to this topic, for instance stream:logs, instead of the demo feeds."`
 }
 
@@ -38,6 +39,11 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	options, err := source.ParseRedisURL(f.RedisURL)
 	if err != nil {
 		return fmt.Errorf("--redis-url: %w", err)
+	}
+	if f.RedisCA != "" {
+		if err := options.UseCA(f.RedisCA); err != nil {
+			return fmt.Errorf("--redis-ca: %w", err)
+		}
 	}
 	redis := source.OpenPublisher(options)
 	defer redis.Close()

@@ -111,6 +111,11 @@ func openSource(cfg config.Config, node string, log *slog.Logger) (source.Source
 	if err != nil {
 		return nil, fmt.Errorf("--redis-url: %w", err)
 	}
+	if cfg.RedisCA != "" {
+		if err := options.UseCA(cfg.RedisCA); err != nil {
+			return nil, fmt.Errorf("--redis-ca: %w", err)
+		}
+	}
 	return source.OpenRedis(options, node, fill, log), nil
 }
 

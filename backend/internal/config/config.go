@@ -19,7 +19,8 @@ import (
 type Config struct {
 	Addr      string `default:":4000" env:"SLUICE_ADDR" help:"Address to serve on."`
 	AdminAddr string `default:"127.0.0.1:4001" env:"SLUICE_ADMIN_ADDR" help:"Address of metrics and profiles."`
-	RedisURL  string `env:"REDIS_URL" placeholder:"URL" help:"Redis to follow, as redis://, rediss:// or unix://. Without it, a broker inside this process."`
+	RedisURL  string `env:"REDIS_URL" placeholder:"URL" help:"Redis to follow, as redis://, rediss://, unix://, redis-sentinel:// or redis-cluster://. Without it, a broker inside this process."`
+	RedisCA   string `name:"redis-ca" env:"SLUICE_REDIS_CA" placeholder:"FILE" help:"Authorities in PEM to trust for rediss://, in place of the system's."`
 	WebDir    string `env:"SLUICE_WEB_DIR" placeholder:"DIR" help:"Directory of the built web app, served at /."`
 	Demo      bool   `env:"SLUICE_DEMO" help:"Publish the demo feeds from inside the server, and open their topics to anyone."`
 
@@ -92,6 +93,8 @@ func (c *Config) Validate() error {
 	switch {
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return errors.New("--tls-cert and --tls-key go together: give both or neither")
+	case c.RedisCA != "" && c.RedisURL == "":
+		return errors.New("--redis-ca is for the Redis of --redis-url: give that too")
 	case c.HistoryEvents < 1:
 		return errors.New("--history-events must be at least 1")
 	case c.HistoryBytes < 1:

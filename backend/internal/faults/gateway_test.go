@@ -25,11 +25,11 @@ type gateway struct {
 
 // startGateway starts a gateway on a port of its own and returns when it is ready. The
 // end of the test kills it.
-func startGateway(t *testing.T, redisAddr string, args ...string) *gateway {
+func startGateway(t *testing.T, redisURL string, args ...string) *gateway {
 	t.Helper()
 	g := &gateway{t: t, args: append([]string{
 		"--admin-addr", "127.0.0.1:0",
-		"--redis-url", "redis://" + redisAddr,
+		"--redis-url", redisURL,
 		"--allow-subscribe", "channel:*,stream:*,key:*",
 		"--retry", "50ms",
 		"--drain", "1s",

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"sluice/internal/audit"
 	"sluice/internal/event"
 	"sluice/internal/redistest"
@@ -56,16 +54,21 @@ type setup struct {
 	redis   []string     // arguments of redis-server
 	gateway []string     // further arguments of the gateways
 	proxied bool         // the first gateway reaches Redis through a proxy
+	form    form
 }
 
-// rig is a Redis server with two gateways, publishers that go on whatever happens, and
+// rig is a Redis with two gateways, publishers that go on whatever happens, and
 // subscribers that keep books.
 type rig struct {
 	t         *testing.T
-	redis     *redistest.Server
-	proxy     *proxy // nil if there is none
+	redis     *redistest.Server  // what is alone, or the first master
+	watched   *redistest.Watched // nil if it is not
+	cluster   *redistest.Cluster // nil if it is not
+	tag       string             // begins the names of the topics
+	proxy     *proxy             // nil if there is none
 	gateways  []*gateway
 	publisher *source.Publisher
+	announcer *source.Publisher // the same for channels; of a cluster, it only knows one server
 
 	publications []*audit.Publication
 	subscribers  []*subscriber
@@ -77,26 +80,29 @@ type rig struct {
 // newRig starts everything and returns when all subscribers have got something.
 func newRig(t *testing.T, s setup) *rig {
 	t.Helper()
-	r := &rig{t: t, redis: redistest.Start(t, s.redis...)}
+	r := &rig{t: t}
+	address := r.startRedis(s)
 	for i := range 2 {
-		addr := r.redis.Addr()
+		own := address
 		if s.proxied && i == 0 {
-			r.proxy = startProxy(t, addr)
-			addr = r.proxy.addr()
+			r.proxy = startProxy(t, r.redis.Addr())
+			own = "redis://" + r.proxy.addr()
 		}
-		r.gateways = append(r.gateways, startGateway(t, addr, s.gateway...))
+		r.gateways = append(r.gateways, startGateway(t, own, s.gateway...))
 	}
-	options, err := source.ParseRedisURL(r.redis.URL())
-	if err != nil {
-		t.Fatal(err)
+	r.publisher = openPublisher(t, address)
+	r.announcer = r.publisher
+	if r.cluster != nil {
+		// What one client publishes through two servers, as it might while a slot moves, can
+		// overtake itself.
+		r.announcer = openPublisher(t, r.cluster.Masters[2].URL())
 	}
-	r.publisher = source.OpenPublisher(options)
 	kinds := s.kinds
 	if len(kinds) == 0 {
 		kinds = event.Kinds
 	}
 	for _, k := range kinds {
-		r.publications = append(r.publications, audit.NewPublication("test", event.Literal(k, "of "+k.String()+"s")))
+		r.publications = append(r.publications, audit.NewPublication("test", event.Literal(k, r.tag+"of "+k.String()+"s")))
 	}
 	// Those that come and go, and those that stay where they are while they can.
 	r.subscribe("restless, all topics", restless(r.gateways), r.publications...)
@@ -117,7 +123,6 @@ func newRig(t *testing.T, s setup) *rig {
 			s.leave()
 		}
 		r.running.Wait()
-		r.publisher.Close()
 	})
 	for _, p := range r.publications {
 		r.running.Go(func() { p.Steadily(ctx, rate, size, r.publish, nil) })
@@ -130,7 +135,11 @@ func newRig(t *testing.T, s setup) *rig {
 func (r *rig) publish(ctx context.Context, topic event.Topic, data []byte) error {
 	r.quiet.RLock()
 	defer r.quiet.RUnlock()
-	_, err := r.publisher.Publish(ctx, topic, source.Message{Data: data, MaxLen: source.DefaultMaxLen})
+	publisher := r.publisher
+	if topic.Kind == event.Channel {
+		publisher = r.announcer
+	}
+	_, err := publisher.Publish(ctx, topic, source.Message{Data: data, MaxLen: source.DefaultMaxLen})
 	return err
 }
 
@@ -320,14 +329,4 @@ func (s *subscriber) gaps() []string {
 		out = append(out, fmt.Sprintf("%s %v", g.Reason, g.Lost))
 	}
 	return out
-}
-
-// do runs a command on a connection of its own.
-func (r *rig) do(args ...any) *redis.Cmd {
-	r.t.Helper()
-	cmd := r.redis.Client().Do(r.t.Context(), args...)
-	if err := cmd.Err(); err != nil {
-		r.t.Fatalf("%v: %v", args, err)
-	}
-	return cmd
 }

@@ -20,7 +20,7 @@ type marked struct {
 	mark source.Mark
 }
 
-func (m *marked) Mark() *source.Mark { return &m.mark }
+func (m *marked) Mark(event.Topic) *source.Mark { return &m.mark }
 
 // What an event allocates on its way into the journal is for its cursor, and a share of a
 // segment; nothing of it is for the sake of a subscriber.

@@ -18,8 +18,7 @@ type channelPlaces struct {
 	source source.Source
 	epoch  journal.Epoch
 
-	began  uint64 // ordinal of the newest mark before the topic was taken up
-	broken uint64 // ordinal of the newest mark before the newest gap
+	broken uint64 // ordinal of the newest mark before the place behind the newest gap
 
 	mark  *source.Mark // the newest before the newest event
 	count uint64       // events since
@@ -52,13 +51,10 @@ func ordinalOf(m *source.Mark) uint64 {
 	return m.Ordinal
 }
 
-func (c *channelPlaces) begin(source.ID) {
-	c.began = ordinalOf(c.source.Mark())
-	c.broken = c.began
-}
+func (c *channelPlaces) begin(source.ID) {}
 
 func (c *channelPlaces) event(dst []byte, e event.Event, number uint64) []byte {
-	c.noteMark(number)
+	c.noteMark(c.source.Mark(c.feed.topic), number)
 	c.count++
 	cursor := journal.Cursor{Epoch: c.epoch, Pos: number + 1}
 	if ordinalOf(c.mark) > c.broken {
@@ -67,19 +63,21 @@ func (c *channelPlaces) event(dst []byte, e event.Event, number uint64) []byte {
 	return cursor.AppendTo(dst)
 }
 
-func (c *channelPlaces) gap(_ source.Gap, number, next uint64) string {
-	c.noteMark(number)
+func (c *channelPlaces) gap(g source.Gap, number, next uint64) string {
+	c.noteMark(g.Mark, number)
 	c.broken = ordinalOf(c.mark)
 	return journal.Cursor{Epoch: c.epoch, Pos: next}.String()
 }
 
 // noteMark records that something with that number comes behind the newest mark.
-func (c *channelPlaces) noteMark(number uint64) {
-	newest := c.source.Mark()
+func (c *channelPlaces) noteMark(newest *source.Mark, number uint64) {
 	if newest == c.mark {
 		return
 	}
 	c.mark, c.count = newest, 0
+	if newest == nil {
+		return
+	}
 	c.index = append(c.index, indexEntry{newest.Ordinal, number})
 	if len(c.index) > maxIndex {
 		c.forgotten = c.index[0].ordinal
@@ -91,7 +89,7 @@ func (c *channelPlaces) noteMark(number uint64) {
 // an event has a cursor that other nodes still know.
 func (c *channelPlaces) head() string {
 	pos, cursor := c.feed.log.Head()
-	newest := c.source.Mark()
+	newest := c.source.Mark(c.feed.topic)
 	if newest == c.mark || ordinalOf(newest) <= c.broken {
 		return cursor
 	}
@@ -137,8 +135,8 @@ func (c *channelPlaces) find(cursor journal.Cursor) (pos uint64, ok bool) {
 
 // findMark returns the number of the first event behind a mark.
 func (c *channelPlaces) findMark(token string) (pos uint64, ok bool) {
-	m := c.source.FindMark(token)
-	if ordinalOf(m) <= max(c.began, c.forgotten) {
+	m := c.source.FindMark(c.feed.topic, token)
+	if ordinalOf(m) <= c.forgotten {
 		return 0, false
 	}
 	i, _ := slices.BinarySearchFunc(c.index, m.Ordinal, func(e indexEntry, ordinal uint64) int {
@@ -166,7 +164,7 @@ func (c *channelPlaces) behind(text string) bool {
 	if !ok || cursor.Epoch == c.epoch || cursor.Mark == "" {
 		return false
 	}
-	if c.source.FindMark(cursor.Mark) == nil {
+	if c.source.FindMark(c.feed.topic, cursor.Mark) == nil {
 		return true
 	}
 	start, ok := c.findMark(cursor.Mark)

@@ -48,11 +48,11 @@ func (s *fakeSource) Range(context.Context, event.Topic, source.Range) (source.P
 	return source.Page{}, nil
 }
 
-func (s *fakeSource) Sync(context.Context, event.Topic) error { return nil }
-func (s *fakeSource) Mark() *source.Mark                      { return nil }
-func (s *fakeSource) FindMark(string) *source.Mark            { return nil }
-func (s *fakeSource) Ready(context.Context) error             { return nil }
-func (s *fakeSource) Close() error                            { return nil }
+func (s *fakeSource) Sync(context.Context, event.Topic) error   { return nil }
+func (s *fakeSource) Mark(event.Topic) *source.Mark             { return nil }
+func (s *fakeSource) FindMark(event.Topic, string) *source.Mark { return nil }
+func (s *fakeSource) Ready(context.Context) error               { return nil }
+func (s *fakeSource) Close() error                              { return nil }
 
 func (f *fakeFollowing) Live(ctx context.Context) error {
 	if f.src.never {

@@ -5,10 +5,12 @@ package redistest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"os/exec"
 	"strings"
 	"sync"
@@ -23,13 +25,18 @@ import (
 // machine that does much else.
 const startTimeout = 20 * time.Second
 
+// program is the server to start; SLUICE_REDIS_SERVER names another than the one in PATH,
+// for instance that of Valkey.
+var program = cmp.Or(os.Getenv("SLUICE_REDIS_SERVER"), "redis-server")
+
 // Server is a redis-server process on a loopback port of its own. Its methods are for
 // one goroutine at a time.
 type Server struct {
 	t    testing.TB
 	dir  string
 	port int
-	args []string
+	args []string // all but the port
+	main string   // a file that comes before the arguments, if any
 
 	process *exec.Cmd
 	exited  chan struct{} // closed when process has ended
@@ -50,10 +57,11 @@ func Start(t testing.TB, args ...string) *Server {
 // until Restart.
 func Reserve(t testing.TB, args ...string) *Server {
 	t.Helper()
-	if _, err := exec.LookPath("redis-server"); err != nil {
-		t.Fatal("this test needs redis-server in PATH: install the Debian package redis-server, or the like")
+	if _, err := exec.LookPath(program); err != nil {
+		t.Fatalf("this test needs %s: install the Debian package redis-server, or the like", program)
 	}
-	s := &Server{t: t, dir: t.TempDir(), port: freePort(t), args: args}
+	s := &Server{t: t, dir: t.TempDir(), port: freePort(t)}
+	s.args = append([]string{"--dir", s.dir, "--save", "", "--appendonly", "no"}, args...)
 	t.Cleanup(func() {
 		s.Kill()
 		if t.Failed() {
@@ -88,15 +96,20 @@ func (s *Server) URL() string {
 // commands.
 func (s *Server) Client() *redis.Client {
 	s.t.Helper()
+	client := s.connect()
+	s.t.Cleanup(func() { client.Close() })
+	return client
+}
+
+func (s *Server) connect() *redis.Client {
+	s.t.Helper()
 	options, err := redis.ParseURL(s.URL())
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	options.MaxRetries = -1
 	options.Password = s.password()
-	client := redis.NewClient(options)
-	s.t.Cleanup(func() { client.Close() })
-	return client
+	return redis.NewClient(options)
 }
 
 func (s *Server) password() string {
@@ -134,11 +147,11 @@ func (s *Server) Restart() {
 
 func (s *Server) launch() {
 	s.t.Helper()
-	args := []string{
-		"--port", fmt.Sprint(s.port), "--bind", "127.0.0.1", "--dir", s.dir,
-		"--save", "", "--appendonly", "no", "--daemonize", "no",
+	args := append([]string{"--port", fmt.Sprint(s.port), "--bind", "127.0.0.1", "--daemonize", "no"}, s.args...)
+	if s.main != "" {
+		args = append([]string{s.main}, args...)
 	}
-	cmd := exec.Command("redis-server", append(args, s.args...)...)
+	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = &s.log, &s.log
 	// A test binary that is killed must not leave servers behind.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -237,7 +250,9 @@ func (s *Server) Do(args ...any) any {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
-	reply, err := s.Client().Do(ctx, args...).Result()
+	client := s.connect()
+	defer client.Close()
+	reply, err := client.Do(ctx, args...).Result()
 	if err != nil && !errors.Is(err, redis.Nil) {
 		s.t.Fatalf("%v: %v", args, err)
 	}

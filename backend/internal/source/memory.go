@@ -221,12 +221,12 @@ func (m *Memory) Sync(context.Context, event.Topic) error {
 }
 
 // Mark implements [Source]: there is no other node that could know one.
-func (m *Memory) Mark() *Mark {
+func (m *Memory) Mark(event.Topic) *Mark {
 	return nil
 }
 
 // FindMark implements [Source].
-func (m *Memory) FindMark(string) *Mark {
+func (m *Memory) FindMark(event.Topic, string) *Mark {
 	return nil
 }
 

@@ -13,9 +13,6 @@ import (
 )
 
 const (
-	// marksChannel carries the marks of all gateways to all gateways.
-	marksChannel = internalPrefix + "marks"
-
 	probeInterval = 2 * time.Second
 	// probeSpacing bounds how often a probe is sent when it is asked for.
 	probeSpacing = 20 * time.Millisecond
@@ -30,12 +27,14 @@ const (
 // dead without an error: only what comes back shows that it lives, and that everything
 // published before has come too. All gateways see each other's probes, as marks.
 type probe struct {
-	client *redis.Client
-	node   string
-	marks  *marks
-	broken func() // breaks the connection that does not bring probes
-	log    *slog.Logger
-	now    chan struct{} // asks for a probe at once
+	client  *redis.Client
+	channel string
+	node    string
+	marks   *marks
+	broken  func() // breaks the connection that does not bring probes
+	log     *slog.Logger
+	now     chan struct{} // asks for a probe at once
+	ended   chan struct{} // closed when no more probes are sent
 
 	mu      sync.Mutex
 	asked   time.Time                  // when the oldest probe that has not come back was taken, or zero
@@ -45,14 +44,15 @@ type probe struct {
 	sent    map[string][]chan struct{} // the same for those under way, by token
 }
 
-func newProbe(client *redis.Client, node string, marks *marks, broken func(), log *slog.Logger) *probe {
+func newProbe(client *redis.Client, channel, node string, marks *marks, broken func(), log *slog.Logger) *probe {
 	return &probe{
-		client: client, node: node, marks: marks, broken: broken, log: log,
-		now: make(chan struct{}, 1), sent: make(map[string][]chan struct{}),
+		client: client, channel: channel, node: node, marks: marks, broken: broken, log: log,
+		now: make(chan struct{}, 1), ended: make(chan struct{}), sent: make(map[string][]chan struct{}),
 	}
 }
 
 func (p *probe) run(ctx context.Context) {
+	defer close(p.ended)
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
 	for {
@@ -88,7 +88,7 @@ func (p *probe) send(ctx context.Context) {
 		p.waiting = nil
 	}
 	p.mu.Unlock()
-	err := p.client.Publish(ctx, marksChannel, p.node+"."+token).Err()
+	err := p.client.Publish(ctx, p.channel, p.node+"."+token).Err()
 
 	p.mu.Lock()
 	p.failed = err
@@ -127,7 +127,7 @@ func (p *probe) message(_, payload string) {
 }
 
 // confirmed implements [receiver]: the connection is there, so that it can be probed.
-func (p *probe) confirmed(bool) {
+func (p *probe) confirmed(*Mark) {
 	p.soon()
 }
 
@@ -153,6 +153,8 @@ func (p *probe) sync(ctx context.Context) error {
 	select {
 	case <-done:
 		return nil
+	case <-p.ended:
+		return fmt.Errorf("%w: the connection is no longer used", ErrUnavailable)
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -16,9 +16,9 @@ import (
 // idempotencyTime is how long a repeated publish gets the first answer.
 const idempotencyTime = 10 * time.Minute
 
-// Publisher writes to a Redis server, and follows nothing.
+// Publisher writes to Redis, and follows nothing.
 type Publisher struct {
-	client *redis.Client
+	client redis.UniversalClient
 }
 
 // quiet drops what go-redis logs by itself: what matters of it comes as an error too.
@@ -31,10 +31,10 @@ func init() {
 	redis.SetLogger(quiet{})
 }
 
-// OpenPublisher returns a publisher to the server that options describe. It connects
-// when there is something to publish.
-func OpenPublisher(options *redis.Options) *Publisher {
-	return &Publisher{redis.NewClient(options)}
+// OpenPublisher returns a publisher to the Redis that options describe. It connects when
+// there is something to publish.
+func OpenPublisher(options *Options) *Publisher {
+	return &Publisher{options.open()}
 }
 
 // Close gives up the connections.
@@ -48,17 +48,49 @@ func (p *Publisher) Publish(ctx context.Context, topic event.Topic, m Message) (
 	case event.Stream:
 		id, err = p.add(ctx, topic.Name(), m)
 	case event.Key:
-		err = p.client.Set(ctx, topic.Name(), m.Data, 0).Err()
+		err = p.client.Process(ctx, once{redis.NewStatusCmd(ctx, "set", topic.Name(), m.Data)})
 	default:
-		err = p.client.Publish(ctx, topic.Name(), m.Data).Err()
+		err = p.send(ctx, topic.Name(), m.Data)
 	}
 	switch {
 	case isWrongType(err):
 		return ID{}, fmt.Errorf("%w: %s is not a stream", ErrWrongType, topic)
 	case err != nil:
+		if ctx.Err() == nil {
+			p.doubt(ctx)
+		}
 		return ID{}, fmt.Errorf("%w: publishing to %s: %w", ErrUnavailable, topic, err)
 	}
 	return id, nil
+}
+
+// once is a command that a cluster's client must not send again after an error: it may
+// have been carried out.
+type once struct{ redis.Cmder }
+
+// NoRetry overrides that of [redis.Cmder].
+func (once) NoRetry() bool { return true }
+
+// send publishes to a channel. Any server of a cluster would take that and pass it on;
+// taken by the one where all gateways follow the channel, messages stay in order.
+func (p *Publisher) send(ctx context.Context, channel string, data []byte) error {
+	cluster, ok := p.client.(*redis.ClusterClient)
+	if !ok {
+		return p.client.Publish(ctx, channel, data).Err()
+	}
+	owner, err := cluster.MasterForKey(ctx, channel)
+	if err != nil {
+		return err
+	}
+	return owner.Publish(ctx, channel, data).Err()
+}
+
+// doubt has a cluster's client look where the slots are now, which it does by itself only
+// where a server tells it that they moved.
+func (p *Publisher) doubt(ctx context.Context) {
+	if cluster, ok := p.client.(*redis.ClusterClient); ok {
+		cluster.ReloadState(ctx)
+	}
 }
 
 func (p *Publisher) add(ctx context.Context, name string, m Message) (ID, error) {
@@ -69,7 +101,13 @@ func (p *Publisher) add(ctx context.Context, name string, m Message) (ID, error)
 	var text string
 	var err error
 	if m.IdempotencyKey == "" {
-		text, err = p.client.XAdd(ctx, &redis.XAddArgs{Stream: name, MaxLen: m.MaxLen, Approx: true, Values: fields}).Result()
+		args := []any{"xadd", name}
+		if m.MaxLen > 0 {
+			args = append(args, "maxlen", "~", m.MaxLen)
+		}
+		cmd := redis.NewStringCmd(ctx, append(append(args, "*"), fields...)...)
+		err = p.client.Process(ctx, once{cmd})
+		text = cmd.Val()
 	} else {
 		keys := []string{name, idempotencyName(name, m.IdempotencyKey)}
 		args := append([]any{idempotencyTime.Milliseconds(), m.MaxLen}, fields...)
@@ -85,11 +123,11 @@ func (p *Publisher) add(ctx context.Context, name string, m Message) (ID, error)
 	return id, nil
 }
 
-// idempotencyName returns the key that remembers the answer to a publish, with a length
-// and characters that do not depend on what the client chose.
+// idempotencyName returns the key that remembers the answer to a publish, on the server of
+// the stream, with a length and characters that do not depend on what the client chose.
 func idempotencyName(stream, key string) string {
 	sum := sha256.Sum256([]byte(stream + "\n" + key))
-	return internalPrefix + "idempotency:" + hex.EncodeToString(sum[:])
+	return internalPrefix + "idempotency:" + inSlotOf(stream) + hex.EncodeToString(sum[:])
 }
 
 // addOnce adds an entry unless it was added under the same key before. Being one script,

@@ -2,225 +2,234 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"sluice/internal/event"
 )
 
-// internalPrefix begins the names of channels and keys that gateways use among
-// themselves.
-const internalPrefix = "__sluice__:"
-
-// hiddenPrefixes begin the names of channels that nobody publishes to by intention: those
-// of gateways, and the notifications that a gateway switches on. Globs show them only if
-// they ask for such names.
-var hiddenPrefixes = []string{internalPrefix, "__keyspace@", "__keyevent@"}
-
-func hidden(channel, pattern string) bool {
-	return !strings.HasPrefix(pattern, "__") && slices.ContainsFunc(hiddenPrefixes, func(prefix string) bool {
-		return strings.HasPrefix(channel, prefix)
-	})
-}
-
-// IsInternal reports whether a topic is one that gateways use among themselves, so that
-// nobody else may follow it or write to it.
-func IsInternal(t event.Topic) bool {
-	return !t.IsGlob() && strings.HasPrefix(t.Name(), internalPrefix)
-}
-
 const (
-	dialTimeout     = 5 * time.Second
+	answerTimeout   = 5 * time.Second // for the first answer on a connection
 	reconnectFirst  = 100 * time.Millisecond
 	reconnectAtMost = 2 * time.Second
 	// subscribeBatch bounds the channels named by one command after a reconnect.
 	subscribeBatch = 500
+	// displacedPause is the time between two attempts to subscribe at a server that says
+	// that another one is in charge.
+	displacedPause = time.Second
 )
 
-// pubsub follows channels and globs over one connection. It reads that connection
-// itself, since the reader that go-redis offers drops messages when it falls behind
-// and hides that it reconnected.
+// errMoved is returned by Live when a following was closed, as it is when a topic moves
+// to another server.
+var errMoved = errors.New("the topic is followed elsewhere now")
+
+// subscription is a name as Redis knows it.
+type subscription struct {
+	form form
+	name string
+}
+
+type form int
+
+const (
+	literal form = iota // a channel: SUBSCRIBE
+	glob                // a glob of channels: PSUBSCRIBE
+	sharded             // a channel of a cluster's shard: SSUBSCRIBE
+)
+
+// receiver takes what one following brings. Its methods are called from one goroutine
+// and must return soon.
+type receiver interface {
+	// confirmed says that Redis follows all subscriptions from here on, where mark is the
+	// newest one. If it did so earlier, messages may be missing in between.
+	confirmed(mark *Mark)
+	message(channel, payload string)
+}
+
+// pubsub follows channels and globs over one connection to one server. It reads that
+// connection itself, since the reader that go-redis offers drops messages when it falls
+// behind and hides that it reconnected.
 type pubsub struct {
-	options redis.Options
-	log     *slog.Logger
-	marks
-	probe  *probe
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	client    *redis.Client // for commands to the same server
+	release   func() error  // gives it up, if nobody else uses it
+	clustered bool          // the server gets messages from others
+	doubt     func()        // asks whether servers still have the same slots
+	log       *slog.Logger
+	marks     *marks
+	probe     *probe
+	cancel    context.CancelFunc
+	connected sync.WaitGroup
 
 	// commands is held while the set of subscriptions changes and the command for that
 	// is sent, so that Redis sees the changes in their order.
 	commands sync.Mutex
 
 	mu        sync.Mutex
-	following map[subscription]*pubsubFollowing
+	following map[subscription]*following
 	conn      *redis.PubSub        // nil while there is none
 	pending   map[subscription]int // commands on conn that Redis has not confirmed yet, by name
 	sent      [][]subscription     // the same, in their order
 	away      error                // why there is no connection, nil before the first try
-	awaySet   chan struct{}        // closed when away is set
 }
 
-// subscription is a channel or a glob as Redis knows it.
-type subscription struct {
-	glob bool
-	name string
-}
-
-// receiver takes what one subscription brings. Its methods are called from one
-// goroutine and must return soon.
-type receiver interface {
-	// confirmed says that Redis follows the subscription from here on; again, that it did
-	// so on an earlier connection, so that messages may be missing in between.
-	confirmed(again bool)
-	message(channel, payload string)
-}
-
-// channelReceiver passes messages on to the sink of a channel or of a glob of channels.
-type channelReceiver struct {
-	topic event.Topic
-	sink  Sink
-	probe *probe
-}
-
-func (c channelReceiver) confirmed(again bool) {
-	if again {
-		c.sink.Gap(Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown})
-	} else {
-		c.sink.Begin(ID{})
-	}
-	c.probe.soon() // so that places from here on can soon be named on every node
-}
-
-func (c channelReceiver) message(channel, payload string) {
-	if c.topic.IsGlob() && hidden(channel, c.topic.Pattern) {
-		return
-	}
-	c.sink.Event(event.Event{Topic: event.Literal(event.Channel, channel), Data: []byte(payload)})
-}
-
-type pubsubFollowing struct {
+// following is what one receiver follows on one server: one subscription, or more that
+// are live together.
+type following struct {
 	owner    *pubsub
-	key      subscription
+	names    []subscription
 	receiver receiver
 
 	// Guarded by owner.mu.
-	live    bool
-	wasLive bool          // in this connection or an earlier one
-	refused error         // Redis does not allow it
-	ready   chan struct{} // closed when live
+	missing []subscription // that Redis has not confirmed on this connection; live if empty
+	began   bool           // it has been live
+	since   uint64         // ordinal of the newest mark when that began
+	frozen  *Mark          // the newest mark when it was last live
+	refused error          // Redis does not allow it
+	closed  bool
+	changed chan struct{} // closed when any of this, or that there is a connection, changes
 }
 
-func newPubsub(options *redis.Options, client *redis.Client, node string, log *slog.Logger) *pubsub {
+// newPubsub returns a connection to the server of a client, for gateways that have their
+// marks there in a channel of that name. node names this process among them.
+func newPubsub(client *redis.Client, marksChannel, node string, ordinals *atomic.Uint64, doubt func(), log *slog.Logger) *pubsub {
 	p := &pubsub{
-		options:   *options,
+		client:    client,
+		doubt:     doubt,
 		log:       log,
-		following: make(map[subscription]*pubsubFollowing),
-		awaySet:   make(chan struct{}),
+		marks:     newMarks(ordinals),
+		following: make(map[subscription]*following),
 	}
-	// RESP2 has nothing but messages on a subscribed connection.
-	p.options.Protocol = 2
-	p.options.DialTimeout = dialTimeout
-	p.options.DialerRetries = 1
-	p.probe = newProbe(client, node, &p.marks, p.interrupt, log)
-	p.followName(subscription{name: marksChannel}, p.probe)
+	p.probe = newProbe(client, marksChannel, node, p.marks, p.interrupt, log)
+	p.follow(p.probe, nil, subscription{literal, marksChannel}).start()
 	return p
 }
 
 // start begins to connect. prepare is called before each connection is used.
-func (p *pubsub) start(prepare func(context.Context)) {
+func (p *pubsub) start(prepare func(context.Context, *redis.Client)) {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
-	p.done.Go(func() { p.run(ctx, prepare) })
-	p.done.Go(func() { p.probe.run(ctx) })
+	p.connected.Go(func() { p.run(ctx, prepare) })
+	p.connected.Go(func() { p.probe.run(ctx) })
 }
 
+// close ends everything. No receiver is called after it has returned.
 func (p *pubsub) close() {
 	p.cancel()
-	p.done.Wait()
-}
-
-// follow follows a channel or a glob of channels.
-func (p *pubsub) follow(topic event.Topic, sink Sink) Following {
-	r := channelReceiver{topic, sink, p.probe}
-	if topic.IsGlob() {
-		return p.followName(subscription{true, topic.Pattern}, r)
-	}
-	return p.followName(subscription{false, topic.Name()}, r)
-}
-
-func (p *pubsub) followName(key subscription, r receiver) *pubsubFollowing {
-	f := &pubsubFollowing{owner: p, key: key, receiver: r, ready: make(chan struct{})}
-	p.commands.Lock()
-	defer p.commands.Unlock()
-	p.mu.Lock()
-	p.following[key] = f
-	conn := p.conn
-	p.mu.Unlock()
-	if conn != nil {
-		p.subscribe(conn, key.glob, key.name)
-	}
-	return f
-}
-
-// subscribe sends one command for names of one sort. It needs p.commands. An error
-// means that the connection is lost, which its reader notices too.
-func (p *pubsub) subscribe(conn *redis.PubSub, glob bool, names ...string) {
-	command := make([]subscription, len(names))
-	p.mu.Lock()
-	for i, name := range names {
-		command[i] = subscription{glob, name}
-		p.pending[command[i]]++
-	}
-	p.sent = append(p.sent, command)
-	p.mu.Unlock()
-	var err error
-	if glob {
-		err = conn.PSubscribe(context.Background(), names...)
-	} else {
-		err = conn.Subscribe(context.Background(), names...)
-	}
-	if err != nil {
-		p.interrupt()
+	p.connected.Wait()
+	if p.release != nil {
+		_ = p.release() // there is nothing left to lose
 	}
 }
 
-// Close implements [Following].
-func (f *pubsubFollowing) Close() {
+// follow returns a following of names, which begins when it is started. mark is the newest
+// one at the present place of its receiver.
+func (p *pubsub) follow(r receiver, mark *Mark, names ...subscription) *following {
+	return &following{
+		owner: p, names: names, receiver: r, frozen: mark,
+		missing: slices.Clone(names), changed: make(chan struct{}),
+	}
+}
+
+func (f *following) start() {
 	p := f.owner
 	p.commands.Lock()
 	defer p.commands.Unlock()
 	p.mu.Lock()
-	delete(p.following, f.key)
+	for _, name := range f.names {
+		p.following[name] = f
+	}
 	conn := p.conn
 	p.mu.Unlock()
 	if conn == nil {
 		return
 	}
+	for _, name := range f.names {
+		p.subscribe(conn, name)
+	}
+}
+
+// subscribe sends one command for names of one sort; for a shard, that takes but one. It
+// needs p.commands. An error means that the connection is lost, which its reader notices
+// too.
+func (p *pubsub) subscribe(conn *redis.PubSub, names ...subscription) {
+	texts := make([]string, len(names))
+	p.mu.Lock()
+	for i, name := range names {
+		texts[i] = name.name
+		p.pending[name]++
+	}
+	p.sent = append(p.sent, names)
+	p.mu.Unlock()
 	var err error
-	if f.key.glob {
-		err = conn.PUnsubscribe(context.Background(), f.key.name)
-	} else {
-		err = conn.Unsubscribe(context.Background(), f.key.name)
+	switch names[0].form {
+	case literal:
+		err = conn.Subscribe(context.Background(), texts...)
+	case glob:
+		err = conn.PSubscribe(context.Background(), texts...)
+	case sharded:
+		err = conn.SSubscribe(context.Background(), texts...)
 	}
 	if err != nil {
 		p.interrupt()
 	}
 }
 
-// Live implements [Following].
-func (f *pubsubFollowing) Live(ctx context.Context) error {
+// close stops following. A message that is under way may still arrive.
+func (f *following) close() {
+	p := f.owner
+	p.commands.Lock()
+	defer p.commands.Unlock()
+	p.mu.Lock()
+	for _, name := range f.names {
+		if p.following[name] == f {
+			delete(p.following, name)
+		}
+	}
+	f.frozen = f.place()
+	f.closed = true
+	f.signal()
+	conn := p.conn
+	p.mu.Unlock()
+	if conn == nil {
+		return
+	}
+	for _, name := range f.names {
+		var err error
+		switch name.form {
+		case literal:
+			err = conn.Unsubscribe(context.Background(), name.name)
+		case glob:
+			err = conn.PUnsubscribe(context.Background(), name.name)
+		case sharded:
+			err = conn.SUnsubscribe(context.Background(), name.name)
+		}
+		if err != nil {
+			p.interrupt()
+		}
+	}
+}
+
+// signal wakes those who wait in Live. It needs p.mu.
+func (f *following) signal() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// live is [Following.Live] for one server. It returns errMoved once f is closed.
+func (f *following) live(ctx context.Context) error {
+	p := f.owner
 	for {
-		f.owner.mu.Lock()
-		live, ready, away, awaySet, refused := f.live, f.ready, f.owner.away, f.owner.awaySet, f.refused
-		f.owner.mu.Unlock()
+		p.mu.Lock()
+		live, closed, refused, away, changed := len(f.missing) == 0, f.closed, f.refused, p.away, f.changed
+		p.mu.Unlock()
 		switch {
+		case closed:
+			return errMoved
 		case live:
 			return nil
 		case refused != nil:
@@ -229,16 +238,55 @@ func (f *pubsubFollowing) Live(ctx context.Context) error {
 			return fmt.Errorf("%w: %w", ErrUnavailable, away)
 		}
 		select {
-		case <-ready:
-		case <-awaySet:
+		case <-changed:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 }
 
+// mark returns the newest mark at the present place.
+func (f *following) mark() *Mark {
+	f.owner.mu.Lock()
+	defer f.owner.mu.Unlock()
+	return f.place()
+}
+
+// place is mark, with p.mu held. While f is interrupted, that is the one from before: a
+// client must not be told of a newer one before it is told that something is missing.
+func (f *following) place() *Mark {
+	if len(f.missing) > 0 || f.closed {
+		return f.frozen
+	}
+	if newest := f.owner.marks.newest(); newest != nil && newest.Ordinal > f.since {
+		return newest
+	}
+	return nil
+}
+
+// findMark returns the mark with that token if it came while f was followed, or interrupted.
+func (f *following) findMark(token string) *Mark {
+	p := f.owner
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if m := p.marks.find(token); m != nil && f.began && m.Ordinal > f.since {
+		return m
+	}
+	return nil
+}
+
+// interrupted notes that Redis no longer follows some of the names. It needs p.mu.
+func (f *following) interrupted(names ...subscription) {
+	f.frozen = f.place()
+	f.missing = slices.Clone(names)
+	f.signal()
+}
+
 // ready returns nil while messages published by this node come back to it.
-func (p *pubsub) ready() error {
+func (p *pubsub) ready(ctx context.Context) error {
+	if err := p.client.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("%w: PING: %w", ErrUnavailable, err)
+	}
 	p.mu.Lock()
 	away := p.away
 	p.mu.Unlock()

@@ -2,50 +2,77 @@ package source
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
-	"github.com/redis/go-redis/v9/maintnotifications"
 
 	"sluice/internal/event"
 )
 
-// Redis is the [Source] for a Redis server. It keeps one Pub/Sub connection for all
-// channels and keys, one blocking reader for all streams, and a pool for commands.
+// Redis is the [Source] for a Redis server, for the master among servers that Sentinel
+// watches, or for a cluster. It keeps one Pub/Sub connection to each master for channels
+// and notifications, one blocking reader for the streams of a single server, and a pool
+// for commands.
 type Redis struct {
 	*Publisher
-	pubsub  *pubsub
-	streams *streams
-	keys    *keys
+	reader   streamReader
+	router   *router
+	channels *channels
+	streams  streamFollower
+	keys     *keys
+	cluster  *cluster // nil unless it is one
 }
 
-// ParseRedisURL reads redis://, rediss:// and unix:// addresses.
-func ParseRedisURL(address string) (*redis.Options, error) {
-	options, err := redis.ParseURL(address)
-	if err != nil {
-		// The parser's own errors can quote any part of the address, the password included.
-		return nil, errors.New("not a Redis address such as redis://:password@127.0.0.1:6379/0; check the scheme, the port and the database, and that special characters in the password are percent-encoded")
-	}
-	// A command that may have been carried out must not be sent again: what was
-	// published once would arrive twice.
-	options.MaxRetries = -1
-	options.DialerRetries = 1 // whoever waits is told at once; the loops here try again
-	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
-	return options, nil
+// streamFollower follows streams; how depends on the kind of Redis.
+type streamFollower interface {
+	follow(topic event.Topic, sink Sink) Following
+	close()
 }
 
-// OpenRedis returns a source for the server that options describe, and begins to
-// connect. It succeeds while Redis is away: topics become live when it is there.
-// node names this process among all that use the same Redis.
-func OpenRedis(options *redis.Options, node string, fill Fill, log *slog.Logger) *Redis {
+// OpenRedis returns a source for the Redis that options describe, and begins to connect.
+// It succeeds while Redis is away: topics become live when it is there. node names this
+// process among all that use the same Redis.
+func OpenRedis(options *Options, node string, fill Fill, log *slog.Logger) *Redis {
 	r := &Redis{Publisher: OpenPublisher(options)}
-	r.pubsub = newPubsub(options, r.client, node, log)
-	r.streams = newStreams(r.client, fill, log)
-	r.keys = newKeys(r.client, r.pubsub, options.DB, log)
-	r.pubsub.start(r.keys.enableNotifications)
+	r.reader = streamReader{r.client, fill}
+	switch client := r.client.(type) {
+	case *redis.Client:
+		r.openServer(client, options, node, log)
+	case *redis.ClusterClient:
+		r.openCluster(client, options, node, log)
+	}
 	return r
+}
+
+func (r *Redis) openServer(client *redis.Client, options *Options, node string, log *slog.Logger) {
+	ordinals := new(atomic.Uint64)
+	r.router = newRouter(func(server) *pubsub {
+		p := newPubsub(client, marksChannel, node, ordinals, func() {}, log)
+		p.start(r.keys.enableNotifications)
+		return p
+	})
+	r.channels = newChannels(r.router, false)
+	r.streams = newStreams(r.reader, &blockingNews{client: client}, log)
+	r.keys = newKeys(client, r.router, options.database(), log)
+	r.router.apply(layout{servers: []server{{}}})
+}
+
+func (r *Redis) openCluster(client *redis.ClusterClient, options *Options, node string, log *slog.Logger) {
+	ordinals := new(atomic.Uint64)
+	r.router = newRouter(func(s server) *pubsub {
+		own := options.openNode(s.addr)
+		p := newPubsub(own, marksChannel+":"+s.id, node, ordinals, r.cluster.doubt, log.With("server", s.addr))
+		p.release, p.clustered = own.Close, true
+		p.start(r.keys.enableNotifications)
+		return p
+	})
+	r.channels = newChannels(r.router, true)
+	r.streams = newClusterStreams(r.reader, r.router, log)
+	r.keys = newKeys(client, r.router, options.database(), log)
+	r.cluster = newCluster(client, r.router, log)
+	r.cluster.start()
 }
 
 // Follow implements [Source].
@@ -56,7 +83,7 @@ func (r *Redis) Follow(topic event.Topic, sink Sink) Following {
 	case event.Key:
 		return r.keys.follow(topic, sink)
 	default:
-		return r.pubsub.follow(topic, sink)
+		return r.channels.follow(topic, sink)
 	}
 }
 
@@ -68,23 +95,29 @@ func (r *Redis) Sync(ctx context.Context, topic event.Topic) error {
 	case event.Key:
 		return r.keys.sync(ctx, topic)
 	default:
-		return r.pubsub.probe.sync(ctx)
+		return r.router.sync(ctx)
 	}
 }
 
 // Mark implements [Source].
-func (r *Redis) Mark() *Mark {
-	return r.pubsub.Mark()
+func (r *Redis) Mark(topic event.Topic) *Mark {
+	if f := r.channels.of(topic); f != nil {
+		return f.mark()
+	}
+	return nil
 }
 
 // FindMark implements [Source].
-func (r *Redis) FindMark(token string) *Mark {
-	return r.pubsub.FindMark(token)
+func (r *Redis) FindMark(topic event.Topic, token string) *Mark {
+	if f := r.channels.of(topic); f != nil {
+		return f.findMark(token)
+	}
+	return nil
 }
 
 // Range implements [Source].
 func (r *Redis) Range(ctx context.Context, topic event.Topic, q Range) (Page, error) {
-	page, err := r.streams.page(ctx, topic.Name(), q)
+	page, err := r.reader.page(ctx, topic.Name(), q)
 	if err != nil && !isWrongType(err) {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -93,15 +126,15 @@ func (r *Redis) Range(ctx context.Context, topic event.Topic, q Range) (Page, er
 
 // Ready implements [Source].
 func (r *Redis) Ready(ctx context.Context) error {
-	if err := r.client.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("%w: PING: %w", ErrUnavailable, err)
-	}
-	return r.pubsub.ready()
+	return r.router.ready(ctx)
 }
 
 // Close implements [Source].
 func (r *Redis) Close() error {
-	r.pubsub.close()
+	if r.cluster != nil {
+		r.cluster.close()
+	}
+	r.router.close()
 	err := r.Publisher.Close() // ends the reads that the others wait for
 	r.streams.close()
 	r.keys.close()

@@ -305,8 +305,26 @@ func TestParseRedisURL(t *testing.T) {
 	for _, address := range []string{
 		"redis://127.0.0.1:6379", "redis://localhost", "redis://user:pass@example.com:6380/2",
 		"rediss://example.com:6380", "unix:///run/redis.sock",
+		"redis-sentinel://127.0.0.1:26379?addr=127.0.0.1:26380&master_name=main",
+		"rediss-sentinel://watcher:pass@example.com/2?master_name=main&username=user&password=pass",
+		"redis-cluster://127.0.0.1:7000?addr=127.0.0.1:7001&addr=127.0.0.1:7002", "rediss-cluster://user:pass@example.com",
 	} {
 		if _, err := source.ParseRedisURL(address); err != nil {
+			t.Errorf("%s: %v", address, err)
+		}
+	}
+}
+
+func TestParseRedisURL_ErrorsSayWhatToChange(t *testing.T) {
+	t.Parallel()
+	for address, want := range map[string]string{
+		"http://127.0.0.1":                                           "scheme",
+		"redis-sentinel://127.0.0.1:26379":                           "master_name",
+		"redis-sentinel://127.0.0.1?master_name=m&replica_only=true": "replica_only",
+		"redis-cluster://127.0.0.1:7000/1":                           "database",
+		"redis-cluster://127.0.0.1:7000?read_only=true":              "read_only",
+	} {
+		if _, err := source.ParseRedisURL(address); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
@@ -337,6 +355,12 @@ func TestParseRedisURL_ErrorsDoNotTellThePassword(t *testing.T) {
 		"redis://:x/" + secret + "@127.0.0.1:6379",
 		"redis://:x?" + secret + "@127.0.0.1:6379",
 		"redis://user:x?" + secret + "=@127.0.0.1:6379",
+		"redis-sentinel://:" + secret + "@127.0.0.1:26379",
+		"redis-sentinel://127.0.0.1:26379?master_name=main&password=" + secret + "&nonsense=" + secret,
+		"redis-cluster://:" + secret + "@127.0.0.1:7000/1",
+		"redis-cluster://:" + secret + "@127.0.0.1:7000?addr=" + secret,
+		"redis-clusters://:" + secret + "@127.0.0.1:7000",
+		"unix-cluster://:" + secret + "@127.0.0.1:7000",
 	} {
 		t.Run(url.PathEscape(address), func(t *testing.T) {
 			t.Parallel()

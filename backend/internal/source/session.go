@@ -17,7 +17,7 @@ import (
 // everything that is followed, read until it breaks, and opened again.
 
 // run keeps a connection until the context ends.
-func (p *pubsub) run(ctx context.Context, prepare func(context.Context)) {
+func (p *pubsub) run(ctx context.Context, prepare func(context.Context, *redis.Client)) {
 	wait := newBackoff()
 	warned := false
 	for ctx.Err() == nil {
@@ -32,6 +32,7 @@ func (p *pubsub) run(ctx context.Context, prepare func(context.Context)) {
 			p.log.Warn("redis pub/sub cannot connect; trying again", "error", err)
 		}
 		warned = !connected
+		p.doubt()
 		select {
 		case <-time.After(wait.NextBackOff()):
 		case <-ctx.Done():
@@ -47,9 +48,10 @@ func newBackoff() *backoff.ExponentialBackOff {
 
 // session opens one connection, follows everything on it, and reads it until it
 // breaks. It reports whether the connection came about, and why it ended.
-func (p *pubsub) session(ctx context.Context, prepare func(context.Context)) (connected bool, err error) {
-	options := p.options
-	options.Dialer = dialOnce(redis.NewDialer(&p.options))
+func (p *pubsub) session(ctx context.Context, prepare func(context.Context, *redis.Client)) (connected bool, err error) {
+	options := *p.client.Options()
+	options.Dialer = dialOnce(options.Dialer)
+	options.Protocol = 2 // has nothing but messages on a subscribed connection
 	client := redis.NewClient(&options)
 	defer client.Close()
 	conn := client.Subscribe(ctx)
@@ -60,11 +62,18 @@ func (p *pubsub) session(ctx context.Context, prepare func(context.Context)) (co
 		p.lost(err)
 		return false, err
 	}
-	prepare(ctx)
+	prepare(ctx, p.client)
+	silence := newSilence(ctx, p.client, p.clustered)
+	asking, done := context.WithCancel(ctx)
+	defer done()
+	p.connected.Go(func() { silence.ask(asking, conn) })
 	p.open(conn)
 	p.log.Info("redis pub/sub connected")
 	for {
 		message, err := conn.Receive(ctx)
+		if err == nil {
+			err = silence.broken()
+		}
 		var answer redis.Error
 		switch {
 		case errors.As(err, &answer):
@@ -84,7 +93,7 @@ func greet(ctx context.Context, conn *redis.PubSub) error {
 	if err := conn.Ping(ctx); err != nil {
 		return err
 	}
-	_, err := conn.ReceiveTimeout(ctx, dialTimeout)
+	_, err := conn.ReceiveTimeout(ctx, answerTimeout)
 	return err
 }
 
@@ -107,24 +116,19 @@ func (p *pubsub) open(conn *redis.PubSub) {
 	p.conn = conn
 	p.pending = make(map[subscription]int)
 	p.sent = nil
-	if p.away != nil {
-		p.away = nil
-		p.awaySet = make(chan struct{})
-	}
-	var names [2][]string
-	for key := range p.following {
-		if key.glob {
-			names[1] = append(names[1], key.name)
-		} else {
-			names[0] = append(names[0], key.name)
-		}
+	p.away = nil
+	names := make(map[form][]subscription)
+	for name := range p.following {
+		names[name.form] = append(names[name.form], name)
 	}
 	p.mu.Unlock()
-	for i, glob := range []bool{false, true} {
-		for rest := names[i]; len(rest) > 0; {
-			n := min(len(rest), subscribeBatch)
-			p.subscribe(conn, glob, rest[:n]...)
-			rest = rest[n:]
+	for form, rest := range names {
+		batch := subscribeBatch
+		if form == sharded {
+			batch = 1
+		}
+		for some := range slices.Chunk(rest, batch) {
+			p.subscribe(conn, some...)
 		}
 	}
 }
@@ -135,15 +139,9 @@ func (p *pubsub) lost(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.conn = nil
-	if p.away == nil {
-		close(p.awaySet)
-	}
 	p.away = err
 	for _, f := range p.following {
-		if f.live {
-			f.live = false
-			f.ready = make(chan struct{})
-		}
+		f.interrupted(f.names...)
 	}
 }
 
@@ -163,47 +161,76 @@ func (p *pubsub) take(message any) {
 	case *redis.Subscription:
 		switch m.Kind {
 		case "subscribe":
-			p.confirmed(subscription{false, m.Channel})
+			p.confirmed(subscription{literal, m.Channel})
 		case "psubscribe":
-			p.confirmed(subscription{true, m.Channel})
+			p.confirmed(subscription{glob, m.Channel})
+		case "ssubscribe":
+			p.confirmed(subscription{sharded, m.Channel})
+		case "sunsubscribe":
+			p.unsubscribed(subscription{sharded, m.Channel})
 		}
 	case *redis.Message:
 		p.deliver(m)
 	}
 }
 
-// confirmed notes that Redis follows a subscription from here on. If it did so on an
-// earlier connection too, then there is a gap between the two.
-func (p *pubsub) confirmed(key subscription) {
+// confirmed notes that Redis follows a subscription from here on.
+func (p *pubsub) confirmed(name subscription) {
 	p.mu.Lock()
-	p.answered(key)
-	p.pending[key]--
-	f := p.following[key]
+	p.answered(name)
+	p.pending[name]--
+	f := p.following[name]
 	// With another command of the same name under way, this one answers a subscription
 	// that has been given up since.
-	if f == nil || f.live || p.pending[key] > 0 {
+	if f == nil || p.pending[name] > 0 || !slices.Contains(f.missing, name) {
 		p.mu.Unlock()
 		return
 	}
-	delete(p.pending, key)
-	again := f.wasLive
+	delete(p.pending, name)
+	if len(f.missing) > 1 {
+		f.missing = slices.DeleteFunc(f.missing, func(n subscription) bool { return n == name })
+		p.mu.Unlock()
+		return
+	}
+	newest := p.marks.newest()
+	if !f.began {
+		f.began, f.since = true, ordinal(newest)
+	}
 	p.mu.Unlock()
 
 	// Told before it counts as live, so that no one who waited for that misses a gap.
-	f.receiver.confirmed(again)
+	f.receiver.confirmed(newest)
+	p.probe.soon() // so that places from here on can soon be named on every node
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f.live, f.wasLive, f.refused = true, true, nil
-	close(f.ready)
+	f.missing, f.refused = nil, nil
+	f.signal()
+}
+
+// unsubscribed notes that the server no longer has the slot of a channel, or had it not
+// for a while. Nobody asked for that if the channel is followed.
+func (p *pubsub) unsubscribed(name subscription) {
+	p.commands.Lock()
+	defer p.commands.Unlock()
+	p.mu.Lock()
+	f, conn := p.following[name], p.conn
+	if f == nil || conn == nil || slices.Contains(f.missing, name) {
+		p.mu.Unlock()
+		return
+	}
+	f.interrupted(append(f.missing, name)...)
+	p.mu.Unlock()
+	p.doubt()
+	p.subscribe(conn, name)
 }
 
 // answered strikes a name off the oldest command. It needs p.mu.
-func (p *pubsub) answered(key subscription) {
+func (p *pubsub) answered(name subscription) {
 	if len(p.sent) == 0 {
 		return
 	}
-	p.sent[0] = slices.DeleteFunc(p.sent[0], func(k subscription) bool { return k == key })
+	p.sent[0] = slices.DeleteFunc(p.sent[0], func(n subscription) bool { return n == name })
 	if len(p.sent[0]) == 0 {
 		p.sent = p.sent[1:]
 	}
@@ -219,35 +246,60 @@ func (p *pubsub) refuse(conn *redis.PubSub, answer error) {
 		p.mu.Unlock()
 		return
 	}
-	command := p.sent[0]
+	names := p.sent[0]
 	p.sent = p.sent[1:]
-	for _, key := range command {
-		p.pending[key]--
+	for _, name := range names {
+		p.pending[name]--
 	}
-	alone := len(command) == 1
-	if f := p.following[command[0]]; alone && f != nil && !f.live {
-		f.refused = fmt.Errorf("%w: %w", ErrForbidden, answer)
-		close(f.ready)
-		f.ready = make(chan struct{})
-	}
-	p.mu.Unlock()
-	p.log.Warn("redis refuses a subscription", "error", answer, "names", len(command))
-	if alone {
+	if len(names) > 1 {
+		p.mu.Unlock()
+		for _, name := range names {
+			p.subscribe(conn, name)
+		}
 		return
 	}
-	for _, key := range command {
-		p.subscribe(conn, key.glob, key.name)
+	f := p.following[names[0]]
+	displaced := isDisplaced(answer)
+	if f != nil && !displaced {
+		f.refused = fmt.Errorf("%w: %w", ErrForbidden, answer)
+		f.signal()
+	}
+	p.mu.Unlock()
+	if displaced {
+		p.doubt()
+		time.AfterFunc(displacedPause, func() { p.retry(conn, f, names[0]) })
+		return
+	}
+	p.log.Warn("redis refuses a subscription", "error", answer)
+}
+
+// isDisplaced reports whether an answer means that another server is in charge, or none
+// for now.
+func isDisplaced(answer error) bool {
+	_, moved := redis.IsMovedError(answer)
+	return moved || redis.IsClusterDownError(answer) || redis.IsTryAgainError(answer)
+}
+
+// retry tries a subscription again, if it is still wanted.
+func (p *pubsub) retry(conn *redis.PubSub, f *following, name subscription) {
+	p.commands.Lock()
+	defer p.commands.Unlock()
+	p.mu.Lock()
+	wanted := f != nil && p.conn == conn && p.following[name] == f
+	p.mu.Unlock()
+	if wanted {
+		p.subscribe(conn, name)
 	}
 }
 
 func (p *pubsub) deliver(m *redis.Message) {
-	key := subscription{false, m.Channel}
+	name := subscription{literal, m.Channel}
 	if m.Pattern != "" {
-		key = subscription{true, m.Pattern}
+		name = subscription{glob, m.Pattern}
 	}
 	p.mu.Lock()
-	f := p.following[key]
-	live := f != nil && f.live
+	f := p.following[name]
+	live := f != nil && len(f.missing) == 0
 	p.mu.Unlock()
 	// What comes before the confirmation belongs to an earlier following of the name.
 	if live {

@@ -1,6 +1,11 @@
 // Package source turns what happens in Redis into events: one implementation of
 // [Source] for Redis itself, one for the embedded broker that stands in for it. It
 // does not know who listens, nor what becomes of the events.
+//
+// Of Redis, a router has each channel and each kind of notification followed on the
+// servers that bring them, over one Pub/Sub connection to each; a single server is the
+// case in which that is always the same one. Streams and keys are read with commands,
+// which go-redis's client brings to the server in charge.
 package source
 
 import (
@@ -49,6 +54,7 @@ type Gap struct {
 	Reason event.GapReason
 	Lost   int64 // how many, or [event.LostUnknown]
 	After  ID    // of a stream: it goes on after this id
+	Mark   *Mark // of a channel: the newest where it goes on
 }
 
 // Source follows topics and publishes to them. Its methods may be called from any
@@ -57,15 +63,16 @@ type Source interface {
 	// Follow begins to follow a topic and returns at once; [Following.Live] tells when
 	// that has taken effect. A topic may be followed once at a time.
 	Follow(topic event.Topic, sink Sink) Following
-	// Sync returns when what happened before the call to a channel, or to a single key, has
-	// reached its sink. For other topics it does nothing.
+	// Sync returns when what happened before the call to all channels, if the topic is one,
+	// or to a single key has reached its sinks. For other topics it does nothing.
 	Sync(ctx context.Context, topic event.Topic) error
-	// Mark returns the newest mark, nil if there is none. Called by a sink, it is the
-	// newest one before the event that the sink takes.
-	Mark() *Mark
-	// FindMark returns the mark with that token, nil if this source does not remember
-	// one.
-	FindMark(token string) *Mark
+	// Mark returns the newest mark at the present place of a channel that is followed, nil
+	// if there has been none since it is. Called by a sink's Event, it is the newest one
+	// before that event; while the channel is interrupted, the newest one before that.
+	Mark(topic event.Topic) *Mark
+	// FindMark returns the mark with that token, nil if this source does not remember one
+	// that came while it followed the channel, or was interrupted.
+	FindMark(topic event.Topic, token string) *Mark
 	// Range returns entries of a stream.
 	Range(ctx context.Context, topic event.Topic, r Range) (Page, error)
 	// Publish writes to a literal topic what any Redis client would write. It returns the
@@ -90,11 +97,12 @@ type Following interface {
 }
 
 // Mark is a message that all gateways on one Redis see, at the same place among all
-// messages of all channels. A place in a channel can be named by the mark before it and
-// the number of messages since: that holds on every node, whatever the messages are.
+// messages of all channels that they follow on the same server. A place in a channel can
+// be named by the mark before it and the number of messages since: that holds on every
+// node, whatever the messages are.
 type Mark struct {
 	Ordinal uint64 // counts the marks that this source saw, from 1
-	Token   string // the same on every node, and never used twice
+	Token   string // the same on every node, never used twice, and by no two servers
 }
 
 // Message is what is published.

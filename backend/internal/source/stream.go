@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -11,40 +10,22 @@ import (
 	"sync"
 	"time"
 
-	"github.com/redis/go-redis/v9"
-
 	"sluice/internal/event"
 )
 
 const (
-	// streamBlock bounds one blocking read. In between, streams are looked at for what
-	// such a read does not show.
+	// streamBlock bounds the wait for news. In between, streams are looked at for what no
+	// news shows.
 	streamBlock = time.Second
-	// streamBatch bounds the entries that are read from one stream at once.
-	streamBatch = 512
-	// fillPage bounds the entries that are read at once to fill a journal.
-	fillPage = 64
-	// streamChecks bounds the quiet streams that are looked at after one blocking read.
+	// streamChecks bounds the quiet streams that are looked at after one wait.
 	streamChecks = 256
-	// rememberedIDs is how many of the newest ids of a stream are remembered, and about how
-	// many of those before, ever more sparsely.
-	rememberedIDs = 64
-	// unblockPause is the time between two attempts to end a blocking read.
-	unblockPause = 5 * time.Millisecond
 )
 
-// Fill bounds how much of a stream's history is read when it is first followed.
-type Fill struct {
-	Events int
-	Bytes  int
-}
-
-// streams follows all streams with one blocking reader. A blocking XREAD says only that
-// there is something new; it is then read together with the state of the stream, in one
-// transaction, since only that shows whether entries were trimmed before they were read.
+// streams follows streams: it waits until there may be something new, and reads that. On
+// a single server, one reader follows all of them.
 type streams struct {
-	client *redis.Client
-	fill   Fill
+	streamReader
+	news   streamNews
 	log    *slog.Logger
 	cancel context.CancelFunc
 	done   chan struct{}
@@ -55,13 +36,19 @@ type streams struct {
 	away      error
 	awaySet   chan struct{}
 
-	// What follows is the reader's alone. The connection that it blocks on, and Redis's
-	// number for it.
-	conn   *redis.Conn
-	connID int64
-	// When streams without news were looked at, and where the next look begins.
+	// Of the reader alone: when streams without news were looked at, and where the next
+	// look begins.
 	checked time.Time
 	check   int
+}
+
+// streamNews tells where there may be something new.
+type streamNews interface {
+	// wait blocks until some of the streams may have entries behind those that were read,
+	// and returns them. It returns none when the time is over or the set of streams changed.
+	wait(ctx context.Context, followed []*streamFollowing, changed <-chan struct{}) ([]*streamFollowing, error)
+	// close gives up what wait keeps.
+	close()
 }
 
 type streamFollowing struct {
@@ -83,17 +70,17 @@ type streamFollowing struct {
 	seen  []ID   // the newest, and some of those before; by them a stream is known again
 }
 
-func newStreams(client *redis.Client, fill Fill, log *slog.Logger) *streams {
+func newStreams(reader streamReader, news streamNews, log *slog.Logger) *streams {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &streams{
-		client:    client,
-		fill:      fill,
-		log:       log,
-		cancel:    cancel,
-		done:      make(chan struct{}),
-		following: make(map[string]*streamFollowing),
-		changed:   make(chan struct{}, 1),
-		awaySet:   make(chan struct{}),
+		streamReader: reader,
+		news:         news,
+		log:          log,
+		cancel:       cancel,
+		done:         make(chan struct{}),
+		following:    make(map[string]*streamFollowing),
+		changed:      make(chan struct{}, 1),
+		awaySet:      make(chan struct{}),
 	}
 	go s.run(ctx)
 	return s
@@ -150,11 +137,7 @@ func (s *streams) interrupt() {
 // run reads until the context ends.
 func (s *streams) run(ctx context.Context) {
 	defer close(s.done)
-	defer func() {
-		if s.conn != nil {
-			_ = s.conn.Close()
-		}
-	}()
+	defer s.news.close()
 	wait := newBackoff()
 	for ctx.Err() == nil {
 		followed := s.snapshot()
@@ -209,12 +192,12 @@ func (s *streams) setAway(ctx context.Context, err error) {
 func (s *streams) round(ctx context.Context, followed []*streamFollowing) error {
 	for _, f := range followed {
 		if !f.begun && f.failed == nil {
-			if err := s.begin(ctx, f); err != nil {
+			if err := f.begin(ctx, s.streamReader); err != nil {
 				return err
 			}
 		}
 	}
-	news, err := s.wait(ctx, followed)
+	news, err := s.news.wait(ctx, followed, s.changed)
 	if err != nil {
 		return err
 	}
@@ -226,224 +209,9 @@ func (s *streams) round(ctx context.Context, followed []*streamFollowing) error 
 		}
 	}
 	for _, f := range news {
-		if err := s.read(ctx, f); err != nil {
+		if err := f.read(ctx, s.streamReader); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// wait blocks until one of the streams has entries behind those that were read, and
-// returns the ones that have. It returns none when the time is over or the set of
-// streams changed.
-func (s *streams) wait(ctx context.Context, followed []*streamFollowing) ([]*streamFollowing, error) {
-	var names, positions []string
-	byName := make(map[string]*streamFollowing, len(followed))
-	for _, f := range followed {
-		if f.wrong || f.failed != nil {
-			continue // one key of another type would fail the command for all
-		}
-		byName[f.name] = f
-		names = append(names, f.name)
-		positions = append(positions, f.last.String())
-	}
-	if len(names) == 0 {
-		select {
-		case <-time.After(streamBlock):
-		case <-s.changed:
-		case <-ctx.Done():
-		}
-		return nil, nil
-	}
-	found, err := s.block(ctx, &redis.XReadArgs{Count: 1, Block: streamBlock, Streams: append(names, positions...)})
-	switch {
-	case errors.Is(err, redis.Nil), isWrongType(err):
-		return nil, nil // the look at each stream finds out which
-	case err != nil:
-		return nil, err
-	}
-	var news []*streamFollowing
-	for _, stream := range found {
-		news = append(news, byName[stream.Stream])
-	}
-	return news, nil
-}
-
-// block runs a blocking read that ends early when the set of streams changes.
-func (s *streams) block(ctx context.Context, args *redis.XReadArgs) (found []redis.XStream, err error) {
-	if s.conn == nil {
-		conn := s.client.Conn()
-		if s.connID, err = conn.ClientID(ctx).Result(); err != nil {
-			return nil, errors.Join(err, conn.Close())
-		}
-		s.conn = conn
-	}
-	finished := make(chan struct{})
-	var unblocking sync.WaitGroup
-	unblocking.Go(func() { s.unblock(ctx, s.connID, finished) })
-	found, err = s.conn.XRead(ctx, args).Result()
-	close(finished)
-	unblocking.Wait()
-	if err != nil && !errors.Is(err, redis.Nil) {
-		_ = s.conn.Close() // it is broken, or as good as new in the next round
-		s.conn = nil
-	}
-	return found, err
-}
-
-// unblock ends the blocking read of a connection when the set of streams has changed.
-// The command does nothing if it comes before the read, so it is repeated.
-func (s *streams) unblock(ctx context.Context, id int64, finished <-chan struct{}) {
-	select {
-	case <-s.changed:
-	case <-finished:
-		return
-	}
-	for {
-		if err := s.client.ClientUnblock(ctx, id).Err(); err != nil {
-			return // not allowed, or Redis is away: the read ends by its own time
-		}
-		select {
-		case <-finished:
-			return
-		case <-time.After(unblockPause):
-		}
-	}
-}
-
-// begin fixes the position from which a stream is followed, and reads its newest
-// entries.
-func (s *streams) begin(ctx context.Context, f *streamFollowing) error {
-	newest, state, err := s.newest(ctx, f.name)
-	if isWrongType(err) {
-		f.failed = fmt.Errorf("%w: %s is not a stream", ErrWrongType, f.topic)
-		close(f.ready)
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	after := state.Last
-	switch {
-	case len(newest) > 0 && newest[0].ID.Compare(state.First) > 0:
-		after = newest[0].ID.Prev()
-	case state.Added == state.Length && state.Deleted.IsZero():
-		after = ID{} // nothing was ever taken away
-	case len(newest) > 0:
-		after = state.First.Prev()
-	}
-	f.sink.Begin(after)
-	for _, e := range newest {
-		f.deliver(e)
-	}
-	f.last, f.count, f.begun = state.Last, state.Added, true
-	close(f.ready)
-	return nil
-}
-
-// newest returns the newest entries of a stream, oldest first, as many as fill allows,
-// and the state of the stream when the last of them was the newest.
-func (s *streams) newest(ctx context.Context, name string) ([]Entry, StreamState, error) {
-	var state StreamState
-	var entries []Entry // newest first
-	bytes := 0
-	r := Range{UpTo: MaxID, Count: fillPage, Newest: true}
-	for {
-		page, err := s.page(ctx, name, r)
-		if err != nil {
-			return nil, state, err
-		}
-		if r.UpTo == MaxID {
-			state = page.State
-		}
-		for _, e := range page.Entries {
-			entries = append(entries, e)
-			bytes += len(e.Data)
-			r.UpTo = e.ID.Prev()
-		}
-		if len(page.Entries) < fillPage || len(entries) >= s.fill.Events || bytes >= s.fill.Bytes {
-			slices.Reverse(entries)
-			return entries, state, nil
-		}
-	}
-}
-
-// read takes what a stream has behind the last entry that was read.
-func (s *streams) read(ctx context.Context, f *streamFollowing) error {
-	for f.failed == nil {
-		// The last entry is read once more: that it is there shows that the stream is the same.
-		page, err := s.page(ctx, f.name, Range{After: f.last.Prev(), UpTo: MaxID, Count: streamBatch + 1})
-		f.wrong = isWrongType(err)
-		if err != nil && !f.wrong {
-			return err
-		}
-		same := !f.last.IsZero() && len(page.Entries) > 0 && page.Entries[0].ID == f.last
-		if same {
-			page.Entries = page.Entries[1:]
-		}
-		page.Entries = page.Entries[:min(len(page.Entries), streamBatch)]
-		again, err := s.restarted(ctx, f, page.State, same)
-		if err != nil {
-			return err
-		}
-		if again {
-			continue
-		}
-		f.take(page)
-		if len(page.Entries) < streamBatch {
-			break
-		}
-	}
-	return nil
-}
-
-// page implements [Source.Range].
-func (s *streams) page(ctx context.Context, name string, r Range) (Page, error) {
-	var found []redis.XMessage
-	state, err := s.transact(ctx, name, func(tx redis.Pipeliner) func() error {
-		after := "(" + r.After.String()
-		switch r.After {
-		case ID{}:
-			after = "-"
-		case MaxID:
-			after = "+" // nothing comes after it, and Redis would not take it as a limit
-		}
-		cmd := tx.XRangeN(ctx, name, after, r.UpTo.String(), int64(r.Count))
-		if r.Newest {
-			cmd = tx.XRevRangeN(ctx, name, r.UpTo.String(), after, int64(r.Count))
-		}
-		return func() (err error) { found, err = cmd.Result(); return err }
-	})
-	if err != nil {
-		return Page{}, err
-	}
-	page := Page{State: state, Entries: make([]Entry, len(found))}
-	for i, m := range found {
-		page.Entries[i] = entryOf(m)
-	}
-	return page, nil
-}
-
-// transact runs a read together with XINFO STREAM, at one moment.
-func (s *streams) transact(ctx context.Context, name string, read func(redis.Pipeliner) func() error) (StreamState, error) {
-	var info *redis.XInfoStreamCmd
-	var result func() error
-	_, err := s.client.TxPipelined(ctx, func(tx redis.Pipeliner) error {
-		result = read(tx)
-		info = tx.XInfoStream(ctx, name)
-		return nil
-	})
-	if isNoSuchKey(info.Err()) {
-		return StreamState{}, nil
-	}
-	if isWrongType(err) {
-		return StreamState{}, ErrWrongType
-	}
-	if err != nil {
-		return StreamState{}, fmt.Errorf("reading the stream %q: %w", name, err)
-	}
-	if err := result(); err != nil {
-		return StreamState{}, err
-	}
-	return stateOf(info.Val()), nil
 }

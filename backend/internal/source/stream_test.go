@@ -792,3 +792,26 @@ func TestRedisStream_ThatLostItsNewestEntriesIsInterruptedAndGoesOn(t *testing.T
 		t.Errorf("then come %v", notes[9:])
 	}
 }
+
+// So a stream looks when a master takes over that was cut off for a while, and took
+// entries of its own meanwhile.
+func TestRedis_StreamThatComesBackOlderWithOthersAtItsEndRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	for n := 1; n <= 20; n++ {
+		server.Do("XADD", "s", fmt.Sprint(n), "data", n)
+	}
+	w, _ := takeUp(t, src, streamNamed("s"))
+	w.last(t, "20")
+	server.Do("EVAL", `
+redis.call('DEL', 's')
+for n = 1, 8 do redis.call('XADD', 's', n, 'data', n) end
+for n = 9, 15 do redis.call('XADD', 's', n .. '-5', 'data', 'other') end`, 0)
+	w.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) > 0 })
+	server.Do("XADD", "s", "100", "data", "after")
+	notes := w.last(t, "after")
+	if got, want := valuesOf(notes), append(counting(1, 20), "after"); !slices.Equal(got, want) || len(gapsOf(notes)) != 1 {
+		t.Errorf("events are %q, want %q, with one gap of %v", got, want, gapsOf(notes))
+	}
+}

@@ -2,19 +2,87 @@ package source
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"sluice/internal/event"
 )
 
+const (
+	// streamBatch bounds the entries that are read from one stream at once.
+	streamBatch = 512
+	// rememberedIDs is how many of the newest ids of a stream are remembered, and about how
+	// many of those before, ever more sparsely.
+	rememberedIDs = 64
+)
+
 // What follows is how one stream is told from what Redis says of it: which entries are
 // new, and where some are missing.
+
+// begin fixes the position from which a stream is followed, and reads its newest
+// entries.
+func (f *streamFollowing) begin(ctx context.Context, r streamReader) error {
+	newest, state, err := r.newest(ctx, f.name)
+	if isWrongType(err) {
+		f.failed = fmt.Errorf("%w: %s is not a stream", ErrWrongType, f.topic)
+		close(f.ready)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	after := state.Last
+	switch {
+	case len(newest) > 0 && newest[0].ID.Compare(state.First) > 0:
+		after = newest[0].ID.Prev()
+	case state.Added == state.Length && state.Deleted.IsZero():
+		after = ID{} // nothing was ever taken away
+	case len(newest) > 0:
+		after = state.First.Prev()
+	}
+	f.sink.Begin(after)
+	for _, e := range newest {
+		f.deliver(e)
+	}
+	f.last, f.count, f.begun = state.Last, state.Added, true
+	close(f.ready)
+	return nil
+}
+
+// read takes what a stream has behind the last entry that was read.
+func (f *streamFollowing) read(ctx context.Context, r streamReader) error {
+	for f.failed == nil {
+		// The last entry is read once more: that it is there shows that the stream is the same.
+		page, err := r.page(ctx, f.name, Range{After: f.last.Prev(), UpTo: MaxID, Count: streamBatch + 1})
+		f.wrong = isWrongType(err)
+		if err != nil && !f.wrong {
+			return err
+		}
+		same := !f.last.IsZero() && len(page.Entries) > 0 && page.Entries[0].ID == f.last
+		if same {
+			page.Entries = page.Entries[1:]
+		}
+		page.Entries = page.Entries[:min(len(page.Entries), streamBatch)]
+		again, err := f.restarted(ctx, r, page.State, same)
+		if err != nil {
+			return err
+		}
+		if again {
+			continue
+		}
+		f.take(page)
+		if len(page.Entries) < streamBatch {
+			break
+		}
+	}
+	return nil
+}
 
 // restarted notices that the stream is not the one that was read: it is gone, was made
 // anew, or lost its newest entries. It tells of the gap, sets the place from which to
 // go on, and reports whether the stream must be read again from there. same says that
 // the last entry that was read is still there.
-func (s *streams) restarted(ctx context.Context, f *streamFollowing, state StreamState, same bool) (again bool, err error) {
+func (f *streamFollowing) restarted(ctx context.Context, r streamReader, state StreamState, same bool) (again bool, err error) {
 	switch {
 	case !state.Exists && (f.gone || f.last.IsZero()):
 		return false, nil
@@ -28,7 +96,7 @@ func (s *streams) restarted(ctx context.Context, f *streamFollowing, state Strea
 		f.restart(f.last, 0) // made anew, with ids that go on
 		return true, nil
 	}
-	known, err := s.knownAgain(ctx, f, state.Last)
+	known, err := f.knownAgain(ctx, r, state.Last)
 	if err != nil {
 		return false, err
 	}
@@ -41,15 +109,21 @@ func (s *streams) restarted(ctx context.Context, f *streamFollowing, state Strea
 }
 
 // knownAgain reports whether a stream that goes up to an id still has an entry that was
-// read: the newest that is remembered of those that it could have.
-func (s *streams) knownAgain(ctx context.Context, f *streamFollowing, last ID) (bool, error) {
+// read. It looks at those that are remembered and that it could have, the newest first:
+// behind the place where it went its own way, it has others.
+func (f *streamFollowing) knownAgain(ctx context.Context, r streamReader, last ID) (bool, error) {
 	i, exact := slices.BinarySearchFunc(f.seen, last, ID.Compare)
-	if exact || i == 0 {
-		return exact, nil
+	if exact {
+		return true, nil
 	}
-	remembered := f.seen[i-1]
-	page, err := s.page(ctx, f.name, Range{After: remembered.Prev(), UpTo: remembered, Count: 1})
-	return len(page.Entries) > 0, err
+	for step := 1; i > 0; step *= 2 {
+		i = max(i-step, 0)
+		page, err := r.page(ctx, f.name, Range{After: f.seen[i].Prev(), UpTo: f.seen[i], Count: 1})
+		if err != nil || len(page.Entries) > 0 {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // isAnother reports whether a stream cannot be the one that was read: its last entry is

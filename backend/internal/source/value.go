@@ -28,7 +28,7 @@ func newValue(eventType string, data []byte) value {
 
 // readValues returns what the keys hold. Types and values are read one after the other;
 // a key whose type changed in between is read again.
-func readValues(ctx context.Context, client *redis.Client, names []string) ([]value, error) {
+func readValues(ctx context.Context, client redis.Cmdable, names []string) ([]value, error) {
 	for {
 		values, changed, err := tryReadValues(ctx, client, names)
 		if err != nil || !changed {
@@ -37,7 +37,7 @@ func readValues(ctx context.Context, client *redis.Client, names []string) ([]va
 	}
 }
 
-func tryReadValues(ctx context.Context, client *redis.Client, names []string) (values []value, changed bool, err error) {
+func tryReadValues(ctx context.Context, client redis.Cmdable, names []string) (values []value, changed bool, err error) {
 	types := make([]*redis.StatusCmd, len(names))
 	_, err = client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, name := range names {

@@ -236,7 +236,7 @@ func (l *lines) with(text string) []string {
 }
 
 // connect opens a source of a server.
-func connect(t testing.TB, server *redistest.Server, log *slog.Logger) *source.Redis {
+func connect(t testing.TB, server interface{ URL() string }, log *slog.Logger) *source.Redis {
 	t.Helper()
 	options, err := source.ParseRedisURL(server.URL())
 	if err != nil {
@@ -248,6 +248,10 @@ func connect(t testing.TB, server *redistest.Server, log *slog.Logger) *source.R
 }
 
 var quiet = slog.New(slog.DiscardHandler)
+
+func newLog(l *lines) *slog.Logger {
+	return slog.New(slog.NewTextHandler(l, nil))
+}
 
 // commandCalls returns how often the server ran a command.
 func commandCalls(t testing.TB, server *redistest.Server, command string) int {

@@ -1,0 +1,136 @@
+package redistest
+
+import (
+	"fmt"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+)
+
+const (
+	clusterSlots = 1 << 14
+	// startNodeTimeout is short, so that nodes soon find each other.
+	startNodeTimeout = "1000"
+)
+
+// Cluster is a cluster of servers.
+type Cluster struct {
+	t       testing.TB
+	Masters []*Server // at the start; each has an equal share of the slots
+	// Replicas are of the masters of the same index, as far as there are any.
+	Replicas []*Server
+}
+
+// StartCluster starts a cluster of so many masters, the first of which have a replica
+// each, and returns when all agree that it is up. patience is how long a node may be
+// silent before the others replace it.
+func StartCluster(t testing.TB, masters, replicas int, patience time.Duration) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t}
+	for i := range masters + replicas {
+		s := Start(t,
+			"--cluster-enabled", "yes", "--cluster-port", fmt.Sprint(freePort(t)),
+			"--cluster-node-timeout", startNodeTimeout, "--cluster-replica-validity-factor", "0",
+			"--repl-diskless-sync-delay", "0",
+		)
+		s.Do("CLUSTER", "SET-CONFIG-EPOCH", i+1)
+		if i < masters {
+			s.Do("CLUSTER", "ADDSLOTSRANGE", i*clusterSlots/masters, (i+1)*clusterSlots/masters-1)
+			c.Masters = append(c.Masters, s)
+		} else {
+			c.Replicas = append(c.Replicas, s)
+		}
+	}
+	first := c.Masters[0]
+	for _, s := range c.nodes()[1:] {
+		s.Do("CLUSTER", "MEET", "127.0.0.1", first.port, first.clusterPort())
+	}
+	for _, s := range c.nodes() {
+		await(t, "all nodes know each other", func() bool {
+			return strings.Contains(s.clusterInfo(), fmt.Sprintf("cluster_known_nodes:%d\r", masters+replicas))
+		})
+	}
+	for i, s := range c.Replicas {
+		s.Do("CLUSTER", "REPLICATE", c.Masters[i].ID())
+	}
+	for _, s := range c.Replicas {
+		await(t, "a replica is in step", s.inStep)
+	}
+	for _, s := range c.nodes() {
+		await(t, "all nodes agree", func() bool {
+			slots, _ := s.Do("CLUSTER", "SLOTS").([]any)
+			nodes, _ := s.Do("CLUSTER", "NODES").(string)
+			return strings.Contains(s.clusterInfo(), "cluster_state:ok") && len(slots) == masters && strings.Count(nodes, "slave ") == replicas
+		})
+	}
+	for _, s := range c.nodes() {
+		s.Do("CONFIG", "SET", "cluster-node-timeout", patience.Milliseconds())
+	}
+	return c
+}
+
+func (c *Cluster) nodes() []*Server {
+	return append(append([]*Server(nil), c.Masters...), c.Replicas...)
+}
+
+func (s *Server) clusterPort() int {
+	for i, arg := range s.args {
+		if arg == "--cluster-port" {
+			var port int
+			_, _ = fmt.Sscan(s.args[i+1], &port)
+			return port
+		}
+	}
+	return 0
+}
+
+func (s *Server) clusterInfo() string {
+	info, _ := s.Do("CLUSTER", "INFO").(string)
+	return info
+}
+
+// ID returns the id of a cluster's node.
+func (s *Server) ID() string {
+	s.t.Helper()
+	id, _ := s.Do("CLUSTER", "MYID").(string)
+	return id
+}
+
+// URL returns the address as redis-cluster://host:port.
+func (c *Cluster) URL() string {
+	query := make(url.Values)
+	for _, s := range c.nodes()[1:] {
+		query.Add("addr", s.Addr())
+	}
+	return "redis-cluster://" + c.Masters[0].Addr() + "?" + query.Encode()
+}
+
+// Owner returns the master that had the slot of a name at the start.
+func (c *Cluster) Owner(name string) *Server {
+	c.t.Helper()
+	return c.Masters[c.Slot(name)*len(c.Masters)/clusterSlots]
+}
+
+// Slot returns the slot of a name.
+func (c *Cluster) Slot(name string) int {
+	c.t.Helper()
+	slot, _ := c.Masters[0].Do("CLUSTER", "KEYSLOT", name).(int64)
+	return int(slot)
+}
+
+// MoveSlot moves a slot with its keys from one master to another, as redis-cli does.
+func (c *Cluster) MoveSlot(slot int, from, to *Server) {
+	c.t.Helper()
+	to.Do("CLUSTER", "SETSLOT", slot, "IMPORTING", from.ID())
+	from.Do("CLUSTER", "SETSLOT", slot, "MIGRATING", to.ID())
+	for {
+		names, _ := from.Do("CLUSTER", "GETKEYSINSLOT", slot, 100).([]any)
+		if len(names) == 0 {
+			break
+		}
+		from.Do(append([]any{"MIGRATE", "127.0.0.1", to.port, "", 0, 20000, "KEYS"}, names...)...)
+	}
+	to.Do("CLUSTER", "SETSLOT", slot, "NODE", to.ID())
+	from.Do("CLUSTER", "SETSLOT", slot, "NODE", to.ID())
+}

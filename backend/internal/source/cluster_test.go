@@ -1,0 +1,248 @@
+package source_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/internal/event"
+	"sluice/internal/redistest"
+	"sluice/internal/source"
+)
+
+func TestCluster_KeepsTheContract(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
+	t.Run("channels", func(t *testing.T) {
+		t.Parallel()
+		testContract(t, func(t *testing.T) source.Source {
+			t.Helper()
+			return openRedis(t, cluster.URL())
+		})
+	})
+	t.Run("streams", func(t *testing.T) {
+		t.Parallel()
+		testStreams(t, func(t *testing.T) (source.Source, source.Source) {
+			t.Helper()
+			return connect(t, cluster, quiet), connect(t, cluster, quiet)
+		})
+	})
+	t.Run("keys", func(t *testing.T) {
+		t.Parallel()
+		testKeys(t, func(t *testing.T) source.Source {
+			t.Helper()
+			return connect(t, cluster, quiet)
+		})
+	})
+	for _, tt := range []struct {
+		name string
+		test func(*testing.T, *redistest.Cluster)
+	}{
+		{"PUBLISH at any server, and SPUBLISH, arrive once", publishAnywhere},
+		{"keys of all servers are noticed", keysEverywhere},
+		{"a slot moves", slotMoves},
+		{"a user without more rights than needed", clusterUser},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.test(t, cluster)
+		})
+	}
+}
+
+func publishAnywhere(t *testing.T, cluster *redistest.Cluster) {
+	src := connect(t, cluster, quiet)
+	name := ownNames()
+	channel, _ := takeUp(t, src, channelNamed(name))
+	glob, _ := takeUp(t, src, topicOf(t, "channel:"+name+"*"))
+	var want []string
+	for i, master := range cluster.Masters {
+		want = append(want, fmt.Sprint("published at ", i))
+		master.Do("PUBLISH", name, want[i])
+		channel.last(t, want[i]) // messages from several servers have no order
+		glob.last(t, want[i])
+	}
+	cluster.Owner(name).Do("SPUBLISH", name, "to the shard")
+	channel.last(t, "to the shard")
+	cluster.Masters[0].Do("PUBLISH", name, "the last")
+	checkValues(t, "the channel", channel.last(t, "the last"), append(want, "to the shard", "the last")...)
+	checkValues(t, "the glob", glob.last(t, "the last"), append(want, "the last")...)
+}
+
+func keysEverywhere(t *testing.T, cluster *redistest.Cluster) {
+	src := connect(t, cluster, quiet)
+	p := ownNames()
+	owners := make(map[*redistest.Server]bool)
+	for n := 0; len(owners) < len(cluster.Masters); n++ {
+		name := fmt.Sprint(p, n)
+		w, _ := takeUp(t, src, keyNamed(name))
+		owner := cluster.Owner(name)
+		owner.Do("RPUSH", name, "x")
+		w.last(t, `["x"]`)
+		owners[owner] = true
+	}
+}
+
+// slotMoves moves a slot and checks what the topics in it tell: a channel has a gap, and
+// nothing else of it shows.
+func slotMoves(t *testing.T, cluster *redistest.Cluster) {
+	src := connect(t, cluster, quiet)
+	tag := "{" + ownNames() + "}"
+	slot, from := cluster.Slot(tag), cluster.Owner(tag)
+	to := cluster.Masters[(slices.Index(cluster.Masters, from)+1)%len(cluster.Masters)]
+	channel, following := takeUp(t, src, channelNamed(tag+"channel"))
+	stream, _ := takeUp(t, src, streamNamed(tag+"stream"))
+	key, _ := takeUp(t, src, keyNamed(tag+"key"))
+	for n := range 2 {
+		writeText(t, src, channelNamed(tag+"channel"), fmt.Sprint("before ", n))
+		writeText(t, src, streamNamed(tag+"stream"), fmt.Sprint("before ", n))
+		writeText(t, src, keyNamed(tag+"key"), fmt.Sprint("before ", n))
+		channel.last(t, fmt.Sprint("before ", n))
+		stream.last(t, fmt.Sprint("before ", n))
+		key.last(t, fmt.Sprint("before ", n))
+	}
+	cluster.MoveSlot(slot, from, to)
+	gap := channel.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) > 0 })
+	awaitLive(t, following)
+	if gap[len(gap)-1].gap.Reason != event.SourceInterrupted {
+		t.Errorf("the gap is %v", gap[len(gap)-1])
+	}
+	to.Do("SPUBLISH", tag+"channel", "after")
+	to.Do("XADD", tag+"stream", "*", "data", "after")
+	to.Do("SET", tag+"key", "after")
+	if got := valuesOf(channel.last(t, "after")); !slices.Equal(got, []string{"before 0", "before 1", "after"}) {
+		t.Errorf("the channel brought %q", got)
+	}
+	checkValues(t, "the stream", stream.last(t, "after"), "before 0", "before 1", "after")
+	checkValues(t, "the key", key.last(t, "after"), "null", "before 0", "before 1", "after")
+}
+
+func clusterUser(t *testing.T, cluster *redistest.Cluster) {
+	for _, master := range cluster.Masters {
+		allow(master, "gateway", "secret", "allkeys", "allchannels")
+	}
+	log := new(lines)
+	address := strings.Replace(cluster.URL(), "://", "://gateway:secret@", 1)
+	options, err := source.ParseRedisURL(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := closing(t, source.OpenRedis(options, "n", someHistory, newLog(log)))
+	becomesReady(t, src)
+	checkAllKinds(t, src)
+	for _, master := range cluster.Masters {
+		if denied := fmt.Sprint(master.Do("ACL", "LOG")); strings.Contains(denied, "gateway") {
+			t.Errorf("redis denied something: %s", denied)
+		}
+	}
+	if warnings := log.with("level=WARN"); len(warnings) > 0 {
+		t.Errorf("the log warns: %q", warnings)
+	}
+}
+
+func TestCluster_ServerThatIsNoneIsNamedAsTheReason(t *testing.T) {
+	t.Parallel()
+	for what, tt := range map[string]struct {
+		args []string
+		want string
+	}{
+		"a single server":             {nil, "cluster support disabled"},
+		"a node that has joined none": {[]string{"--cluster-enabled", "yes", "--cluster-port", "0"}, "cluster"},
+	} {
+		server := redistest.Start(t, tt.args...)
+		src := openRedis(t, "redis-cluster://"+server.Addr())
+		soon(t, what+" to be named", func() bool {
+			err := src.Ready(t.Context())
+			return errors.Is(err, source.ErrUnavailable) && strings.Contains(err.Error(), tt.want)
+		})
+		if err := src.Follow(channelNamed("a"), newRecorder()).Live(t.Context()); !errors.Is(err, source.ErrUnavailable) {
+			t.Errorf("%s: Live: %v", what, err)
+		}
+	}
+}
+
+// What a failover loses, keys forget and streams announce.
+func TestCluster_ReplicaWithoutTheNewestWritesTakesOver(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 1, 2*time.Second)
+	master, replica := cluster.Masters[0], cluster.Replicas[0]
+	tag := ""
+	for n := 0; tag == "" || cluster.Owner(tag) != master; n++ {
+		tag = fmt.Sprintf("{%d}", n)
+	}
+	src := connect(t, cluster, quiet)
+	key, _ := takeUp(t, src, keyNamed(tag+"key"))
+	glob, _ := takeUp(t, src, topicOf(t, "key:"+tag+"*y"))
+	stream, _ := takeUp(t, src, streamNamed(tag+"stream"))
+	writeText(t, src, keyNamed(tag+"key"), "old")
+	writeText(t, src, streamNamed(tag+"stream"), "old")
+	key.last(t, "old")
+	stream.last(t, "old")
+	soon(t, "the replica has it", func() bool {
+		replica.Do("SAVE")
+		return strings.Contains(fmt.Sprint(replica.Do("KEYS", tag+"*")), tag+"stream")
+	})
+	replica.Kill()
+	writeText(t, src, keyNamed(tag+"key"), "new")
+	writeText(t, src, streamNamed(tag+"stream"), "new")
+	glob.last(t, "new")
+	key.last(t, "new")
+	stream.last(t, "new")
+	master.Kill()
+	replica.Restart()
+	key.last(t, "old")
+	glob.last(t, "old")
+	stream.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
+}
+
+// A connection to one server of a cluster whose bytes are swallowed on the way.
+func TestCluster_HalfDeadConnectionToOneServerIsReplaced(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 2, 0, time.Minute)
+	proxies := make([]*proxy, len(cluster.Masters))
+	for i, master := range cluster.Masters {
+		proxies[i] = newProxy(t, master.Addr())
+		_, port, _ := strings.Cut(proxies[i].addr(), ":")
+		master.Do("CONFIG", "SET", "cluster-announce-port", port)
+	}
+	soon(t, "all know the new ports", func() bool {
+		for _, master := range cluster.Masters {
+			known := fmt.Sprint(master.Do("CLUSTER", "SLOTS"))
+			for _, p := range proxies {
+				_, port, _ := strings.Cut(p.addr(), ":")
+				if !strings.Contains(known, " "+port+" ") {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	src := connect(t, cluster, quiet)
+	becomesReady(t, src)
+	names := make([]string, len(cluster.Masters))
+	sinks := make([]*witness, len(cluster.Masters))
+	for i, master := range cluster.Masters {
+		for n := 0; names[i] == "" || cluster.Owner(names[i]) != master; n++ {
+			names[i] = fmt.Sprint("channel", n)
+		}
+		sinks[i], _ = takeUp(t, src, channelNamed(names[i]))
+	}
+	proxies[1].swallow()
+	writeText(t, src, channelNamed(names[1]), "swallowed")
+	soon(t, "unready", func() bool {
+		err := src.Ready(t.Context())
+		return errors.Is(err, source.ErrUnavailable) && strings.Contains(err.Error(), proxies[1].addr())
+	})
+	sinks[1].until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
+	becomesReady(t, src)
+	for i, name := range names {
+		writeText(t, src, channelNamed(name), "after")
+		sinks[i].last(t, "after")
+	}
+	if gaps := gapsOf(sinks[0].all()); len(gaps) > 0 {
+		t.Errorf("the other server's channel has gaps: %v", gaps)
+	}
+}

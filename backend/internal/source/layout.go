@@ -1,0 +1,56 @@
+package source
+
+import (
+	"fmt"
+	"slices"
+)
+
+// layout says which servers there are, and who owns which slots.
+type layout struct {
+	servers []server
+	// slots are those of a cluster, sorted, without overlaps. Without any, the only server
+	// has everything.
+	slots []slotRange
+}
+
+// server is a master that clients can connect to.
+type server struct {
+	id   string // of a cluster's node; empty if it is alone
+	addr string
+}
+
+type slotRange struct {
+	first, last int
+	owner       server
+}
+
+// owner returns the server that owns a slot.
+func (l layout) owner(slot int) (server, bool) {
+	if len(l.slots) == 0 && len(l.servers) == 1 {
+		return l.servers[0], true
+	}
+	i, _ := slices.BinarySearchFunc(l.slots, slot, func(r slotRange, slot int) int { return r.last - slot })
+	if i < len(l.slots) && l.slots[i].first <= slot {
+		return l.slots[i].owner, true
+	}
+	return server{}, false
+}
+
+func (l layout) equal(other layout) bool {
+	return slices.Equal(l.servers, other.servers) && slices.Equal(l.slots, other.slots)
+}
+
+// complete returns an error if a cluster has slots that nobody owns.
+func (l layout) complete() error {
+	if len(l.slots) == 0 {
+		return nil
+	}
+	owned := 0
+	for _, r := range l.slots {
+		owned += r.last - r.first + 1
+	}
+	if owned < slots {
+		return fmt.Errorf("%w: no server has %d of the cluster's slots", ErrUnavailable, slots-owned)
+	}
+	return nil
+}

@@ -1,0 +1,191 @@
+package source
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// clusterReload bounds how long a cluster's client goes by what it last heard of the
+// cluster, if nothing else tells it to ask.
+const clusterReload = 10 * time.Second
+
+// Options say which Redis to use and how to reach it.
+type Options struct {
+	// One of these is set.
+	server   *redis.Options
+	sentinel *redis.FailoverOptions
+	cluster  *redis.ClusterOptions
+}
+
+// errAddress takes the place of the parsers' own errors, which can quote any part of the
+// address, the password included.
+var errAddress = errors.New("not a Redis address such as redis://:password@127.0.0.1:6379/0; check the scheme, the port, the database and the parameters, and that special characters in the password are percent-encoded")
+
+// ParseRedisURL reads the address of a server (redis://, unix://), of a master that
+// Sentinel watches (redis-sentinel://host:port?addr=host:port&master_name=NAME) or of a
+// cluster (redis-cluster://host:port?addr=host:port); addr may be repeated. With
+// rediss://, rediss-sentinel:// and rediss-cluster://, all connections use TLS. What
+// further parameters there are is go-redis's choice; Sentinel has its user in front of the
+// host, and that of Redis in username and password.
+func ParseRedisURL(address string) (*Options, error) {
+	scheme, rest, _ := strings.Cut(address, "://")
+	plain, form, _ := strings.Cut(scheme, "-")
+	var o Options
+	var err error
+	switch form {
+	case "":
+		o.server, err = redis.ParseURL(address)
+	case "sentinel":
+		o.sentinel, err = redis.ParseFailoverURL(plain + "://" + rest)
+	case "cluster":
+		o.cluster, err = redis.ParseClusterURL(plain + "://" + rest)
+	default:
+		err = errAddress
+	}
+	switch {
+	case err != nil:
+		return nil, errAddress
+	case o.sentinel != nil && o.sentinel.MasterName == "":
+		return nil, errors.New("redis-sentinel:// needs the name under which Sentinel watches the master: redis-sentinel://127.0.0.1:26379?master_name=NAME")
+	case o.cluster != nil && hasPath(rest):
+		return nil, errors.New("redis-cluster:// takes no database: a cluster has only one")
+	case o.readsReplicas():
+		return nil, errors.New("what is followed comes from masters, since replicas may lag behind: leave out read_only, replica_only, route_by_latency and route_randomly")
+	}
+	o.settle()
+	return &o, nil
+}
+
+func hasPath(rest string) bool {
+	u, err := url.Parse("//" + rest)
+	return err == nil && strings.Trim(u.Path, "/") != ""
+}
+
+func (o *Options) readsReplicas() bool {
+	if s := o.sentinel; s != nil {
+		return s.ReplicaOnly || s.RouteByLatency || s.RouteRandomly
+	}
+	c := o.cluster
+	return c != nil && (c.ReadOnly || c.RouteByLatency || c.RouteRandomly)
+}
+
+// settle sets what does not depend on the address. A command that may have been carried
+// out must not be sent again: what was published once would arrive twice. Whoever waits is
+// told of an error at once; the loops here try again. No command is sent that an ACL would
+// have to allow for nothing.
+func (o *Options) settle() {
+	noNotices := &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	switch {
+	case o.server != nil:
+		o.server.MaxRetries, o.server.DialerRetries = -1, 1
+		o.server.ContextTimeoutEnabled, o.server.DisableIdentity = true, true
+		o.server.MaintNotificationsConfig = noNotices
+	case o.sentinel != nil:
+		o.sentinel.MaxRetries, o.sentinel.DialerRetries = -1, 1
+		o.sentinel.ContextTimeoutEnabled, o.sentinel.DisableIdentity = true, true
+		o.sentinel.OnConnect = refuseReplica
+	case o.cluster != nil:
+		o.cluster.MaxRetries, o.cluster.DialerRetries = -1, 1
+		o.cluster.ContextTimeoutEnabled, o.cluster.DisableIdentity = true, true
+		o.cluster.ClusterStateReloadInterval = clusterReload
+		o.cluster.MaintNotificationsConfig = noNotices
+	}
+	if config := o.tls(); config != nil {
+		config.ServerName = "" // the host that is dialled, and there may be several
+	}
+}
+
+// refuseReplica keeps connections away from a server that is no longer the master, as a
+// Sentinel that lags behind may say. A replica passes on what its master publishes, but
+// does not tell when it has lost it.
+func refuseReplica(ctx context.Context, conn *redis.Conn) error {
+	hello := redis.NewMapStringInterfaceCmd(ctx, "hello")
+	if err := conn.Process(ctx, hello); err != nil {
+		return err
+	}
+	if hello.Val()["role"] == "replica" {
+		return errors.New("the server that Sentinel names is no master")
+	}
+	return nil
+}
+
+// UseCA has TLS connections trust the authorities in a PEM file, and no others.
+func (o *Options) UseCA(file string) error {
+	config := o.tls()
+	if config == nil {
+		return errors.New("an authority is for connections with TLS: the address of Redis must begin with rediss")
+	}
+	pem, err := os.ReadFile(file) //nolint:gosec // the operator's choice
+	if err != nil {
+		return err
+	}
+	config.RootCAs = x509.NewCertPool()
+	if !config.RootCAs.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("%s holds no certificate in PEM", file)
+	}
+	return nil
+}
+
+// tls returns the settings of TLS, nil if there is none.
+func (o *Options) tls() *tls.Config {
+	switch {
+	case o.server != nil:
+		return o.server.TLSConfig
+	case o.sentinel != nil:
+		return o.sentinel.TLSConfig
+	}
+	return o.cluster.TLSConfig
+}
+
+// open returns a client for commands.
+func (o *Options) open() redis.UniversalClient {
+	switch {
+	case o.server != nil:
+		own := *o.server
+		return redis.NewClient(&own)
+	case o.sentinel != nil:
+		own := *o.sentinel
+		return redis.NewFailoverClient(&own)
+	}
+	own := *o.cluster
+	return redis.NewClusterClient(&own)
+}
+
+// openNode returns a client for one node of a cluster.
+func (o *Options) openNode(addr string) *redis.Client {
+	return redis.NewClient(&redis.Options{
+		Addr:                     addr,
+		Username:                 o.cluster.Username,
+		Password:                 o.cluster.Password,
+		TLSConfig:                o.cluster.TLSConfig,
+		MaxRetries:               -1,
+		DialerRetries:            1,
+		DialTimeout:              o.cluster.DialTimeout,
+		ReadTimeout:              o.cluster.ReadTimeout,
+		WriteTimeout:             o.cluster.WriteTimeout,
+		ContextTimeoutEnabled:    true,
+		DisableIdentity:          true,
+		MaintNotificationsConfig: o.cluster.MaintNotificationsConfig,
+	})
+}
+
+// database returns the number of the database.
+func (o *Options) database() int {
+	switch {
+	case o.server != nil:
+		return o.server.DB
+	case o.sentinel != nil:
+		return o.sentinel.DB
+	}
+	return 0
+}

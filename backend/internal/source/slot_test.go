@@ -1,0 +1,30 @@
+package source
+
+import (
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"sluice/internal/redistest"
+)
+
+func TestSlotOf_IsWhatRedisSays(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-port", "0")
+	names := []string{"", "a", "123456789", "{", "}", "{}", "{}a", "a{b}c", "a{}b{c}", "{a}{b}", "a{b{c}d}", "}a{", "a{b", "ü🚀{é}", "\xff\xfe"}
+	for range 100 {
+		name := make([]byte, rand.N(20))
+		for i := range name {
+			name[i] = "ab{}"[rand.N(4)]
+		}
+		names = append(names, string(name))
+	}
+	for _, name := range names {
+		if want := server.Do("CLUSTER", "KEYSLOT", name); int64(slotOf(name)) != want {
+			t.Errorf("the slot of %q is %d, want %v", name, slotOf(name), want)
+		}
+		if beginning := inSlotOf(name); slotOf(beginning+"}{x}") != slotOf(name) || strings.Count(beginning, "{") != 1 {
+			t.Errorf("%q does not have the slot of %q", beginning, name)
+		}
+	}
+}
