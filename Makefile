@@ -107,10 +107,11 @@ $(TUTORIAL)/node_modules/.package-lock.json: $(TUTORIAL)/package-lock.json
 	@touch $@
 
 .PHONY: lint
-lint: $(NODE_MODULES) ## Check style, types and the arrows between packages
+lint: $(NODE_MODULES) ## Check style, types, the arrows between packages, and known vulnerabilities
 	cd backend && go mod tidy -diff && $(GOLANGCI) run
 	cd .ci/tools && go mod tidy -diff && go vet ./...
 	cd frontend && npm run lint
+	@.ci/vulnerabilities
 
 .PHONY: fmt
 fmt: $(NODE_MODULES) ## Format all sources

@@ -57,6 +57,7 @@ func parseFlags(args ...string) (config.Config, error) {
 type gateway struct {
 	t      *testing.T
 	server *Server
+	log    *lockedBuffer // of the server
 	url    string
 	admin  string
 	client *http.Client
@@ -77,12 +78,12 @@ func start(t *testing.T, args ...string) *gateway {
 		t.Fatal(err)
 	}
 	log := new(lockedBuffer)
-	s, err := Start(cfg, slog.New(slog.NewTextHandler(log, nil)))
+	s, err := Start(cfg, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
 	}
 	g := &gateway{
-		t: t, server: s,
+		t: t, server: s, log: log,
 		url:    "http://" + s.listener.Addr().String(),
 		client: &http.Client{Transport: new(http.Transport)},
 	}

@@ -26,13 +26,8 @@ import (
 	"sluice/internal/source"
 )
 
-const (
-	maxHeaderBytes    = 64 << 10
-	readHeaderTimeout = 10 * time.Second
-	idleTimeout       = 2 * time.Minute
-	// lastAnswers is how long requests that are under way may take after the drain.
-	lastAnswers = 5 * time.Second
-)
+// lastAnswers is how long requests that are under way may take after the drain.
+const lastAnswers = 5 * time.Second
 
 // Server is a running gateway.
 type Server struct {
@@ -52,6 +47,14 @@ type Server struct {
 
 // Start listens on the configured addresses and serves.
 func Start(cfg config.Config, log *slog.Logger) (*Server, error) {
+	keys, err := openKeys(cfg, log)
+	if err != nil {
+		return nil, err
+	}
+	authority, err := auth.New(auth.Options{Anyone: anyone(cfg), Secret: cfg.JWTSecret, Keys: keys, Origins: cfg.CORSOrigins})
+	if err != nil {
+		return nil, fmt.Errorf("--cors-origins: %w", err)
+	}
 	node := strings.ToLower(rand.Text()[:8])
 	src, err := openSource(cfg, node, log)
 	if err != nil {
@@ -72,34 +75,58 @@ func Start(cfg config.Config, log *slog.Logger) (*Server, error) {
 		WriteTimeout: cfg.WriteTimeout,
 		Retry:        cfg.Retry,
 	}, counters)
-	handler := httpapi.New(httpapi.Options{
-		Node:          node,
-		Version:       version,
-		DefaultTopics: cfg.DefaultTopics,
-		Anyone:        anyone(cfg),
-		CORSOrigins:   cfg.CORSOrigins,
-		WebDir:        cfg.WebDir,
-		Hub:           s.hub,
-		Delivery:      s.delivery,
-		Broker:        src,
-		Metrics:       counters,
-		Log:           log,
+	s.public, err = httpapi.New(httpapi.Options{
+		Node:                node,
+		Version:             version,
+		DefaultTopics:       cfg.DefaultTopics,
+		CORSOrigins:         cfg.CORSOrigins,
+		WebDir:              cfg.WebDir,
+		MaxConnections:      cfg.MaxConnections,
+		MaxConnectionsPerIP: cfg.MaxConnectionsPerIP,
+		TrustedProxies:      cfg.TrustedProxies,
+		PublishRate:         cfg.PublishRate,
+		Authority:           authority,
+		Hub:                 s.hub,
+		Delivery:            s.delivery,
+		Broker:              src,
+		Metrics:             counters,
+		Log:                 log,
 	})
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("--trusted-proxies: %w", err), src.Close())
+	}
 	registry := counters.Registry(
 		func() float64 { return float64(s.hub.Stats().Topics) },
 		func() float64 { return float64(s.hub.Stats().JournalBytes) },
 	)
-	s.public = newHTTPServer(handler, log)
-	s.admin = newHTTPServer(httpapi.NewAdmin(registry), log)
+	s.admin = httpapi.NewAdmin(registry, log)
 	if err := s.listen(); err != nil {
 		return nil, errors.Join(err, src.Close())
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.background = cancel
+	if keys != nil {
+		s.running.Go(func() { keys.Run(ctx) })
+	}
 	if cfg.Demo {
 		s.running.Go(func() { demo.Run(ctx, demoPublisher(src), log) })
 	}
 	return s, nil
+}
+
+// openKeys returns the key set that verifies tokens, nil if none is configured.
+func openKeys(cfg config.Config, log *slog.Logger) (*auth.KeySet, error) {
+	switch {
+	case cfg.JWKSFile != "":
+		keys, err := auth.OpenKeyFile(cfg.JWKSFile, log)
+		if err != nil {
+			return nil, fmt.Errorf("--jwks-file: %w", err)
+		}
+		return keys, nil
+	case cfg.JWKSURL != "":
+		return auth.OpenKeyURL(cfg.JWKSURL, log), nil
+	}
+	return nil, nil
 }
 
 func openSource(cfg config.Config, node string, log *slog.Logger) (source.Source, error) {
@@ -135,21 +162,6 @@ func anyone(cfg config.Config) auth.Grant {
 		g.Publish = slices.Concat(g.Publish, demo.Topics())
 	}
 	return g
-}
-
-func newHTTPServer(handler http.Handler, log *slog.Logger) *http.Server {
-	protocols := new(http.Protocols)
-	protocols.SetHTTP1(true)
-	protocols.SetHTTP2(true)
-	protocols.SetUnencryptedHTTP2(true)
-	return &http.Server{
-		Handler:           handler,
-		Protocols:         protocols,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ReadHeaderTimeout: readHeaderTimeout,
-		IdleTimeout:       idleTimeout,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
 }
 
 // listen opens both addresses and serves on them in the background.

@@ -73,6 +73,9 @@ func TestProgram_HelpListsAllSettings(t *testing.T) {
 		"--allow-subscribe", "SLUICE_ALLOW_SUBSCRIBE", "--allow-publish", "SLUICE_ALLOW_PUBLISH", "--cors-origins", "SLUICE_CORS_ORIGINS",
 		"--tls-cert", "SLUICE_TLS_CERT", "--tls-key", "SLUICE_TLS_KEY", "--heartbeat", "SLUICE_HEARTBEAT", "15s", "--retry", "SLUICE_RETRY", "2s",
 		"--history-events", "SLUICE_HISTORY_EVENTS", "4096", "--history-bytes", "SLUICE_HISTORY_BYTES", "4MiB", "--linger", "SLUICE_LINGER", "2m",
+		"--jwt-secret", "SLUICE_JWT_SECRET", "--jwks-file", "SLUICE_JWKS_FILE", "--jwks-url", "SLUICE_JWKS_URL",
+		"--max-connections", "SLUICE_MAX_CONNECTIONS", "--max-connections-per-ip", "SLUICE_MAX_CONNECTIONS_PER_IP",
+		"--trusted-proxies", "SLUICE_TRUSTED_PROXIES", "--publish-rate", "SLUICE_PUBLISH_RATE",
 		"--write-timeout", "SLUICE_WRITE_TIMEOUT", "10s", "--drain", "SLUICE_DRAIN",
 	} {
 		if !strings.Contains(stdout.String(), want) {
@@ -104,6 +107,17 @@ func TestProgram_BadSettingStopsTheStartWithOneLine(t *testing.T) {
 		{"glob on a stream", "--default-topics=stream:a*", "stream", false},
 		{"no default topics", "--default-topics=", "default-topics", false},
 		{"not an origin", "--cors-origins=example.com/app", "cors-origins", false},
+		{"short secret", "--jwt-secret=hunter2", "jwt-secret", false},
+		{"variable of a short secret", "SLUICE_JWT_SECRET=hunter2", "jwt-secret", true},
+		{"no such key file", "--jwks-file=/nowhere/jwks.json", "jwks-file", false},
+		{"key file of something else", "--jwks-file=settings_test.go", "jwks-file", false},
+		{"key URL that is none", "--jwks-url=keys.example.com/hunter2", "jwks-url", false},
+		{"key URL of another kind", "--jwks-url=ftp://:hunter2@localhost/", "jwks-url", false},
+		{"two key sets", "--jwks-file=a --jwks-url=http://localhost", "jwks-file", false},
+		{"negative connections", "--max-connections=-1", "max-connections", false},
+		{"negative connections of one", "--max-connections-per-ip=-1", "max-connections-per-ip", false},
+		{"negative rate", "--publish-rate=-1", "publish-rate", false},
+		{"not a proxy", "--trusted-proxies=10.0.0.0/8,proxy.example.com", "trusted-proxies", false},
 		{"key without certificate", "--tls-key=key.pem", "tls-cert", false},
 		{"no such directory", "--web-dir=/nowhere", "web-dir", false},
 		{"not a Redis address", "--redis-url=http://:hunter2@localhost", "redis-url", false},
@@ -117,7 +131,7 @@ func TestProgram_BadSettingStopsTheStartWithOneLine(t *testing.T) {
 			t.Parallel()
 			args := free
 			if !tt.env {
-				args = append(append([]string{}, free...), tt.arg)
+				args = append(append([]string{}, free...), strings.Fields(tt.arg)...)
 			}
 			cmd, stdout, stderr := command(t, args...)
 			if tt.env {

@@ -4,6 +4,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/url"
 	"os"
 	"time"
@@ -28,6 +29,15 @@ type Config struct {
 	AllowSubscribe GrantTopics `default:"channel:updates" env:"SLUICE_ALLOW_SUBSCRIBE" placeholder:"TOPIC,…" help:"Topics, globs included, that anyone may subscribe to (default ${default})."`
 	AllowPublish   GrantTopics `env:"SLUICE_ALLOW_PUBLISH" placeholder:"TOPIC,…" help:"Topics, globs included, that anyone may publish to."`
 	CORSOrigins    []string    `name:"cors-origins" default:"*" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may connect; * for all, then without credentials (default ${default})."`
+
+	JWTSecret string `name:"jwt-secret" env:"SLUICE_JWT_SECRET" placeholder:"SECRET" help:"Secret that verifies tokens signed with HS256, of at least 32 bytes. Better set as the variable: other users of the machine can see flags."`
+	JWKSFile  string `name:"jwks-file" env:"SLUICE_JWKS_FILE" placeholder:"FILE" help:"JSON Web Key Set that verifies tokens signed with RS256, ES256 or EdDSA."`
+	JWKSURL   string `name:"jwks-url" env:"SLUICE_JWKS_URL" placeholder:"URL" help:"The same, from an http or https URL; loaded again now and then."`
+
+	MaxConnections      int      `default:"0" env:"SLUICE_MAX_CONNECTIONS" help:"Subscriptions that may be open at once; 0 for as many as the limit of open files allows."`
+	MaxConnectionsPerIP int      `name:"max-connections-per-ip" default:"0" env:"SLUICE_MAX_CONNECTIONS_PER_IP" help:"Of them, those from one address; 0 for any number."`
+	TrustedProxies      []string `env:"SLUICE_TRUSTED_PROXIES" placeholder:"ADDRESS,…" help:"Addresses and CIDR blocks of proxies whose X-Forwarded-For tells the client's address."`
+	PublishRate         int      `default:"0" env:"SLUICE_PUBLISH_RATE" help:"Events a second that one token or address may publish over HTTP, on average over ten seconds; 0 for any number."`
 
 	TLSCert string `name:"tls-cert" env:"SLUICE_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM; without it, plain HTTP/1.1 and h2c."`
 	TLSKey  string `name:"tls-key" env:"SLUICE_TLS_KEY" placeholder:"FILE" help:"Private key in PEM."`
@@ -102,6 +112,12 @@ func (c *Config) Validate() error {
 	case len(c.DefaultTopics) == 0:
 		return errors.New("--default-topics needs at least one topic")
 	}
+	if err := c.validateTokens(); err != nil {
+		return err
+	}
+	if err := c.validateLimits(); err != nil {
+		return err
+	}
 	for _, d := range []struct {
 		flag  string
 		value time.Duration
@@ -130,12 +146,52 @@ func (c *Config) Validate() error {
 	return nil
 }
 
+// minSecret is the least length of a secret in bytes: that of the hash (RFC 7518, section
+// 3.2). Shorter ones can be guessed from one token.
+const minSecret = 32
+
+// validateTokens leaves the settings out of its errors: they hold secrets.
+func (c *Config) validateTokens() error {
+	if c.JWTSecret != "" && len(c.JWTSecret) < minSecret {
+		return fmt.Errorf("--jwt-secret has %d bytes and needs at least %d; make one with: openssl rand -base64 32", len(c.JWTSecret), minSecret)
+	}
+	if c.JWKSFile != "" && c.JWKSURL != "" {
+		return errors.New("--jwks-file and --jwks-url name the same thing twice: give one of them")
+	}
+	if c.JWKSURL != "" {
+		u, err := url.Parse(c.JWKSURL)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			return errors.New("--jwks-url is not a URL such as https://example.com/.well-known/jwks.json")
+		}
+	}
+	return nil
+}
+
+func (c *Config) validateLimits() error {
+	switch {
+	case c.MaxConnections < 0:
+		return errors.New("--max-connections must be at least 0")
+	case c.MaxConnectionsPerIP < 0:
+		return errors.New("--max-connections-per-ip must be at least 0")
+	case c.PublishRate < 0:
+		return errors.New("--publish-rate must be at least 0")
+	}
+	for _, proxy := range c.TrustedProxies {
+		_, notAddr := netip.ParseAddr(proxy)
+		_, notBlock := netip.ParsePrefix(proxy)
+		if notAddr != nil && notBlock != nil {
+			return fmt.Errorf("--trusted-proxies: %q is not an address or a block such as 10.0.0.0/8", proxy)
+		}
+	}
+	return nil
+}
+
 func validateOrigin(origin string) error {
 	if origin == "*" {
 		return nil
 	}
 	u, err := url.Parse(origin)
-	if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" {
+	if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 		return fmt.Errorf("--cors-origins: %q is not an origin such as https://example.com", origin)
 	}
 	return nil

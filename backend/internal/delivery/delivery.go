@@ -126,20 +126,21 @@ func jittered(d time.Duration) time.Duration {
 }
 
 // Serve answers a request with a stream until the client is gone, takes nothing for the
-// write timeout, or Drain reaches the connection. The header is w's. Serve may return
-// before that; done is called once in the end, with the reason.
-func (s *Server) Serve(w http.ResponseWriter, r *http.Request, stream Stream, done func(error)) {
+// write timeout, its right to the stream expires, or Drain reaches the connection. The
+// header is w's. There is no end where expires is zero. Serve may return before the end;
+// done is called once then, with the reason.
+func (s *Server) Serve(w http.ResponseWriter, r *http.Request, stream Stream, expires time.Time, done func(error)) {
 	if s.takeable(r) {
 		head := responseHead(w.Header())
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err == nil {
-			s.bringLive(conn, event.AppendRetry(head, s.Retry()), stream, done)
+			s.bringLive(conn, event.AppendRetry(head, s.Retry()), stream, expires, done)
 			return
 		}
 	}
 	w.WriteHeader(http.StatusOK)
 	out := newResponseWriter(w, r.ProtoMajor, s.options.WriteTimeout)
-	err := s.pump(r.Context(), out, event.AppendRetry(nil, s.Retry()), stream, false)
+	err := s.pump(r.Context(), out, event.AppendRetry(nil, s.Retry()), stream, expires, false)
 	s.finish(err, done)
 }
 

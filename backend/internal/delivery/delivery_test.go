@@ -195,10 +195,15 @@ type connection struct {
 
 func serve(t *testing.T, s *delivery.Server) *connection {
 	t.Helper()
+	return serveUntil(t, s, time.Time{})
+}
+
+func serveUntil(t *testing.T, s *delivery.Server, expires time.Time) *connection {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	c := &connection{&client{header: make(http.Header)}, newFakeStream(), cancel, make(chan error, 8)}
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/events", nil)
-	go s.Serve(c.client, r, c.stream, func(err error) { c.ended <- err })
+	go s.Serve(c.client, r, c.stream, expires, func(err error) { c.ended <- err })
 	return c
 }
 
@@ -296,6 +301,32 @@ func TestServe_EndsWithACloseWhenTheStreamFails(t *testing.T) {
 		}
 		if !strings.HasSuffix(c.client.whole(), "event: stream.close\ndata: {\"reason\":\"unavailable\"}\n\n") {
 			t.Errorf("the stream is %q", c.client.whole())
+		}
+	})
+}
+
+func TestServe_EndsWithACloseWhenTheRightToItExpires(t *testing.T) {
+	t.Parallel()
+	s, _ := newServer(t, options)
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		c := serveUntil(t, s, start.Add(20*time.Second))
+		late := serveUntil(t, s, start)
+		time.Sleep(19 * time.Second)
+		c.stream.put("data: before\n\n")
+		for _, c := range []*connection{c, late} {
+			if err := <-c.ended; err == nil {
+				t.Error("it ends for no reason")
+			}
+			if !strings.HasSuffix(c.client.whole(), "event: stream.close\ndata: {\"reason\":\"token-expired\"}\n\n") {
+				t.Errorf("the stream is %q", c.client.whole())
+			}
+		}
+		if got := c.at(start, "stream.close"); !slices.Equal(got, []time.Duration{20 * time.Second}) {
+			t.Errorf("it is closed after %v", got)
+		}
+		if text := late.client.whole(); strings.Contains(text, "stream.open") {
+			t.Errorf("what had expired before is opened: %q", text)
 		}
 	})
 }

@@ -44,7 +44,7 @@ func newLoopback(tb testing.TB, clients int) *loopback {
 	var ended sync.WaitGroup
 	ended.Add(clients)
 	public := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		server.Serve(w, r, &liveStream{journal: l.journal}, func(error) { ended.Done() })
+		server.Serve(w, r, &liveStream{journal: l.journal}, time.Time{}, func(error) { ended.Done() })
 	})}
 	served := make(chan struct{})
 	go func() {

@@ -34,7 +34,7 @@ func (c *pumped) close(reason event.CloseReason) {
 // if it may be handed over, until it is live. What is in first goes out before anything
 // else, in the same block as the stream's first frame: some clients take a block without
 // data for an event.
-func (s *Server) pump(ctx context.Context, out writer, first []byte, stream Stream, handOver bool) error {
+func (s *Server) pump(ctx context.Context, out writer, first []byte, stream Stream, expires time.Time, handOver bool) error {
 	c := &pumped{wake: make(chan struct{}, 1), closing: make(chan event.CloseReason, 1)}
 	if err := s.add(c); err != nil {
 		return s.end(out, first, event.Draining)
@@ -51,6 +51,9 @@ func (s *Server) pump(ctx context.Context, out writer, first []byte, stream Stre
 		case reason := <-c.closing:
 			return s.end(out, first, reason)
 		default:
+		}
+		if expired(expires, time.Now()) {
+			return s.end(out, first, event.TokenExpired)
 		}
 		if _, _, live := stream.Live(); live && handOver && len(first) == 0 {
 			return errLive
@@ -71,7 +74,7 @@ func (s *Server) pump(ctx context.Context, out writer, first []byte, stream Stre
 			continue
 		}
 		ping := silence.Add(s.options.Heartbeat)
-		alarm.Reset(time.Until(earlier(ping, stream.Due())))
+		alarm.Reset(time.Until(earlier(earlier(ping, stream.Due()), expires)))
 		select {
 		case <-c.wake:
 		case now := <-alarm.C:
@@ -109,6 +112,12 @@ func earlier(t, due time.Time) time.Time {
 		return due
 	}
 	return t
+}
+
+// expired reports whether a right to a stream has ended, which it never does where the
+// end is zero.
+func expired(expires, now time.Time) bool {
+	return !expires.IsZero() && !now.Before(expires)
 }
 
 // end says goodbye, behind what has not gone out yet of a frame.

@@ -74,6 +74,8 @@ type conn struct {
 	paced  bool      // the stream says what of the journal goes out
 	stream Stream
 	ended  func(error)
+	// expires is when the client's right to the stream ends, zero for never.
+	expires time.Time
 }
 
 // group is the connections of one shard that read the same journal.
@@ -121,13 +123,13 @@ func (s *shard) stop() {
 
 // handOver gives a connection that is live to a shard. On an error it is still the
 // caller's.
-func (s *Server) handOver(c net.Conn, stream Stream, ended func(error)) error {
+func (s *Server) handOver(c net.Conn, stream Stream, expires time.Time, ended func(error)) error {
 	fd, err := duplicate(c)
 	if err != nil {
 		return err
 	}
 	sh := s.shards[fd%len(s.shards)]
-	live := &conn{shard: sh, fd: int32(fd), paced: stream.Paced(), stream: stream, ended: ended, sent: time.Now()}
+	live := &conn{shard: sh, fd: int32(fd), paced: stream.Paced(), stream: stream, expires: expires, ended: ended, sent: time.Now()}
 	if err := sh.take(live); err != nil {
 		_ = unix.Close(fd)
 		return err
@@ -260,7 +262,7 @@ func (s *shard) round() (stopped bool) {
 		}
 	}
 	for _, c := range closing {
-		if c.conn.group != nil {
+		if c.conn.group != nil && c.conn.leaves == nil {
 			s.sayGoodbye(c.conn, c.reason)
 		}
 	}
@@ -313,7 +315,7 @@ func (s *shard) fellBehind(c *conn) {
 			s.server.finish(err, c.ended)
 			return
 		}
-		s.server.bringLive(&progressConn{conn, s.server.options.WriteTimeout}, nil, c.stream, c.ended)
+		s.server.bringLive(&progressConn{conn, s.server.options.WriteTimeout}, nil, c.stream, c.expires, c.ended)
 	}()
 }
 
@@ -362,7 +364,8 @@ func (s *shard) lookInterval() time.Duration {
 	return min(max(shortest/16, 5*time.Millisecond), time.Second)
 }
 
-// lookAfter sends heartbeats, and cuts off clients that take nothing.
+// lookAfter sends heartbeats, cuts off clients that take nothing, and says goodbye to
+// those whose right to the stream has ended.
 func (s *shard) lookAfter() {
 	ping := event.AppendPing(nil, s.now)
 	for i := 0; i < len(s.conns); {
@@ -371,6 +374,8 @@ func (s *shard) lookAfter() {
 		switch {
 		case c.full && idle >= s.server.options.WriteTimeout:
 			s.cutOff(c)
+		case c.leaves == nil && expired(c.expires, s.now):
+			s.sayGoodbye(c, event.TokenExpired)
 		case !c.full && idle >= s.server.options.Heartbeat:
 			if n, ok := s.write(c, ping); ok && n < len(ping) {
 				c.rest = bytes.Clone(ping[n:])

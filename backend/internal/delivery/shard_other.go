@@ -5,6 +5,7 @@ package delivery
 import (
 	"errors"
 	"net"
+	"time"
 )
 
 // shard exists on Linux only; elsewhere every connection has a goroutine.
@@ -14,7 +15,7 @@ func newShards(*Server) []*shard { return nil }
 
 func (*shard) stop() {}
 
-func (s *Server) handOver(net.Conn, Stream, func(error)) error {
+func (s *Server) handOver(net.Conn, Stream, time.Time, func(error)) error {
 	return errors.ErrUnsupported
 }
 

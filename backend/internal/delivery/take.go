@@ -33,13 +33,13 @@ func responseHead(header http.Header) []byte {
 
 // bringLive writes what a shard cannot, which is what only this client gets and what
 // has to be read from elsewhere, and hands the connection over.
-func (s *Server) bringLive(conn net.Conn, first []byte, stream Stream, done func(error)) {
+func (s *Server) bringLive(conn net.Conn, first []byte, stream Stream, expires time.Time, done func(error)) {
 	out := connWriter{conn}
 	// Nobody reads the connection meanwhile, so that a client that leaves is noticed when it
 	// is written to.
-	err := s.pump(context.Background(), out, first, stream, true)
+	err := s.pump(context.Background(), out, first, stream, expires, true)
 	if errors.Is(err, errLive) {
-		err = s.handOver(conn, stream, done)
+		err = s.handOver(conn, stream, expires, done)
 		if err == nil {
 			return
 		}

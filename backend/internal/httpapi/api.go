@@ -31,33 +31,63 @@ type Options struct {
 	Node          string
 	Version       string
 	DefaultTopics []event.Topic
-	Anyone        auth.Grant // what a request without a token may do
 	CORSOrigins   []string
 	WebDir        string // of the built web app; empty for none
 
-	Hub      *hub.Hub
-	Delivery *delivery.Server
-	Broker   Broker
-	Metrics  *metrics.Metrics
-	Log      *slog.Logger
+	MaxConnections      int      // subscriptions, 0 for as many as there are file descriptors
+	MaxConnectionsPerIP int      // of them from one address, 0 for any number
+	TrustedProxies      []string // addresses and CIDR blocks whose X-Forwarded-For counts
+	PublishRate         int      // events a second of one token or address, 0 for any number
+
+	Authority *auth.Authority
+	Hub       *hub.Hub
+	Delivery  *delivery.Server
+	Broker    Broker
+	Metrics   *metrics.Metrics
+	Log       *slog.Logger
 }
 
 type api struct {
 	Options
 	started time.Time
+	lobby   *lobby
+	room    *room
+	quota   *quota
 }
 
 // upstreamTimeout bounds how long a request waits for Redis.
 const upstreamTimeout = 5 * time.Second
 
-// New returns the handler of the public address.
-func New(options Options) http.Handler {
-	a := &api{options, time.Now()}
+// New returns the server of the public address.
+func New(options Options) (*http.Server, error) {
+	subscriptions, lobby := seats(descriptorLimit(), options.MaxConnections, options.Log)
+	a := &api{
+		Options: options,
+		started: time.Now(),
+		lobby:   newLobby(lobby),
+		room:    newRoom(subscriptions, options.MaxConnectionsPerIP),
+		quota:   newQuota(options.PublishRate),
+	}
+	routes, err := a.routes()
+	if err != nil {
+		return nil, err
+	}
+	server := newServer(routes, options.Log)
+	server.ConnState = a.lobby.track
+	server.ConnContext = withConn
+	return server, nil
+}
+
+func (a *api) routes() (http.Handler, error) {
 	gin.SetMode(gin.ReleaseMode)
 	r := gin.New()
+	r.RemoteIPHeaders = []string{"X-Forwarded-For"}
+	if err := r.SetTrustedProxies(a.TrustedProxies); err != nil {
+		return nil, err
+	}
 	r.HandleMethodNotAllowed = true
 	r.RedirectTrailingSlash = false
-	r.Use(a.recover, corsPolicy(options.CORSOrigins))
+	r.Use(a.recover, corsPolicy(a.CORSOrigins), boundBody)
 
 	r.GET("/events", a.subscribe)
 	r.POST("/events", a.publish)
@@ -65,8 +95,16 @@ func New(options Options) http.Handler {
 	r.GET("/readyz", a.ready)
 	r.GET("/stats", a.stats)
 	r.NoMethod(methodNotAllowed)
-	r.NoRoute(webApp(options.WebDir))
-	return r
+	r.NoRoute(webApp(a.WebDir))
+	return r, nil
+}
+
+// boundBody gives the body of a request a time to arrive. It holds for answers too that
+// are given before: the server reads what the client may still be sending.
+func boundBody(c *gin.Context) {
+	if c.Request.Body != http.NoBody {
+		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(bodyTimeout)) // a broken connection is noticed elsewhere
+	}
 }
 
 // corsPolicy lets pages of the origins connect. With * there are no credentials: any

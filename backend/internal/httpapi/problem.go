@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
@@ -45,6 +46,8 @@ func badRequestf(format string, args ...any) error {
 func (a *api) fail(c *gin.Context, err error) {
 	var bad badRequestError
 	var tooLarge *http.MaxBytesError
+	var tooMany tooManyLinesError
+	var tooFast tooFastError
 	switch {
 	case errors.As(err, &bad), errors.Is(err, event.ErrBadTopic), errors.Is(err, source.ErrTooManyKeys):
 		writeProblem(c, http.StatusBadRequest, err.Error())
@@ -54,11 +57,28 @@ func (a *api) fail(c *gin.Context, err error) {
 		writeProblem(c, http.StatusConflict, err.Error())
 	case errors.As(err, &tooLarge):
 		writeProblem(c, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes; send less at a time", tooLarge.Limit))
-	case errors.Is(err, auth.ErrNotAllowed):
+	case errors.As(err, &tooMany):
+		writeProblem(c, http.StatusRequestEntityTooLarge, err.Error())
+	case errors.Is(err, errSlowBody):
+		writeProblem(c, http.StatusRequestTimeout, err.Error())
+	case errors.Is(err, auth.ErrTokenNeeded):
 		c.Header("WWW-Authenticate", "Bearer")
 		writeProblem(c, http.StatusUnauthorized, err.Error())
+	case errors.Is(err, auth.ErrInvalidToken):
+		c.Header("WWW-Authenticate", `Bearer error="invalid_token"`)
+		writeProblem(c, http.StatusUnauthorized, err.Error())
+	case errors.Is(err, auth.ErrNotAllowed):
+		writeProblem(c, http.StatusForbidden, err.Error())
+	case errors.As(err, &tooFast):
+		c.Header("Retry-After", fmt.Sprint(int(math.Ceil(tooFast.wait.Seconds()))))
+		writeProblem(c, http.StatusTooManyRequests, err.Error())
 	case errors.Is(err, delivery.ErrDraining), errors.Is(err, hub.ErrClosed):
 		a.turnAway(c, event.Draining, "this server is going away; try again, another one may answer")
+	case errors.Is(err, errFull):
+		a.turnAway(c, event.Overloaded, "there is no room for another subscription now, on this server or from this address; close some, or try again later")
+	case errors.Is(err, auth.ErrNoKeys):
+		a.Log.Debug("a token cannot be verified", "error", err) // the key set itself warns, once for all requests
+		a.turnAway(c, event.Unavailable, "the token cannot be verified now; try again later")
 	case errors.Is(err, source.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
 		a.Log.Warn("request failed because redis is away", "error", err)
 		a.turnAway(c, event.Unavailable, "Redis cannot be reached, or refused; try again later")

@@ -3,11 +3,12 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
 	"net/http"
-	"net/url"
+	"os"
 	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
@@ -19,87 +20,135 @@ import (
 // maxBody bounds the body of a publish: the data of one event, or a batch of lines.
 const maxBody = 1 << 20
 
+// errSlowBody is why a publish is refused whose body does not arrive.
+var errSlowBody = fmt.Errorf("the body did not arrive within %s; send less at a time", bodyTimeout)
+
+// tooManyLinesError is why a batch is refused that no publisher may send at once.
+type tooManyLinesError struct{ lines, most int }
+
+func (e tooManyLinesError) Error() string {
+	return fmt.Sprintf("a batch of %d lines; --publish-rate lets through %d at once, so send at most as many", e.lines, e.most)
+}
+
+// publication is what a request publishes, without the data.
+type publication struct {
+	topic     event.Topic
+	message   source.Message
+	publisher string // whose quota it takes from
+}
+
 // publish answers POST /events: it writes the body to Redis just as any client would.
 func (a *api) publish(c *gin.Context) {
-	query, err := parseQuery(c.Request)
+	p, err := a.publicationOf(c)
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
-	topic, err := literalOf(query)
+	body, err := readText(c)
 	if err != nil {
 		a.fail(c, err)
-		return
-	}
-	if err := a.Anyone.MayPublish(topic); err != nil {
-		a.fail(c, err)
-		return
-	}
-	message, err := messageOf(c.Request, query, topic)
-	if err != nil {
-		a.fail(c, err)
-		return
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxBody))
-	if err != nil {
-		a.fail(c, err)
-		return
-	}
-	if !utf8.Valid(body) {
-		a.fail(c, badRequestf("the body is not valid UTF-8, which is all that an event stream carries; encode binary data, as base64 for instance"))
 		return
 	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), upstreamTimeout)
 	defer cancel()
+	var answer gin.H
 	if isNDJSON(c.Request) {
-		a.publishLines(ctx, c, topic, message, body)
-		return
+		answer, err = a.publishLines(ctx, p, linesOf(body))
+	} else {
+		answer, err = a.publishOne(ctx, p, body)
 	}
-	message.Data = body
-	id, err := a.Broker.Publish(ctx, topic, message)
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
-	answer := gin.H{"topic": topic.String()}
-	if topic.Kind == event.Stream {
+	c.JSON(http.StatusOK, answer)
+}
+
+// publicationOf reads everything of a publish but the data, if the client may publish to
+// the topic, and one event more now.
+func (a *api) publicationOf(c *gin.Context) (p publication, err error) {
+	query, err := parseQuery(c.Request)
+	if err != nil {
+		return p, err
+	}
+	if p.topic, err = literalOf(query); err != nil {
+		return p, err
+	}
+	grant, err := a.Authority.Grant(c.Request, query)
+	if err != nil {
+		return p, err
+	}
+	if err := grant.MayPublish(p.topic); err != nil {
+		return p, err
+	}
+	if p.message, err = messageOf(c.Request, query, p.topic); err != nil {
+		return p, err
+	}
+	if p.publisher = grant.Holder; p.publisher == "" {
+		p.publisher = clientOf(c).String()
+	}
+	return p, a.quota.take(p.publisher, 1)
+}
+
+// readText reads the body of a publish.
+func readText(c *gin.Context) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxBody))
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, errSlowBody
+	case err != nil:
+		return nil, err
+	case !utf8.Valid(body):
+		return nil, badRequestf("the body is not valid UTF-8, which is all that an event stream carries; encode binary data, as base64 for instance")
+	}
+	return body, nil
+}
+
+// publishOne publishes the body as one event.
+func (a *api) publishOne(ctx context.Context, p publication, body []byte) (gin.H, error) {
+	p.message.Data = body
+	id, err := a.Broker.Publish(ctx, p.topic, p.message)
+	answer := gin.H{"topic": p.topic.String()}
+	if p.topic.Kind == event.Stream {
 		answer["id"] = id.String()
 	}
-	c.JSON(http.StatusOK, answer)
+	return answer, err
 }
 
 // publishLines publishes each line as an event. With an idempotency key, each line has
 // one of its own, so that a repeated batch adds only what the first did not come to.
-func (a *api) publishLines(ctx context.Context, c *gin.Context, topic event.Topic, m source.Message, body []byte) {
-	published := 0
-	key := m.IdempotencyKey
-	for line := range bytes.Lines(body) {
-		line = bytes.TrimRight(line, "\r\n")
-		if len(line) == 0 {
-			continue
-		}
-		m.Data = line
-		if key != "" {
-			m.IdempotencyKey = fmt.Sprintf("%s\n%d", key, published)
-		}
-		if _, err := a.Broker.Publish(ctx, topic, m); err != nil {
-			a.fail(c, fmt.Errorf("after %d lines: %w", published, err))
-			return
-		}
-		published++
+func (a *api) publishLines(ctx context.Context, p publication, lines [][]byte) (gin.H, error) {
+	if most := a.quota.atOnce(); len(lines) > most {
+		return nil, tooManyLinesError{len(lines), most}
 	}
-	c.JSON(http.StatusOK, gin.H{"topic": topic.String(), "published": published})
+	if err := a.quota.take(p.publisher, len(lines)-1); err != nil { // one has been taken for the request
+		return nil, err
+	}
+	key := p.message.IdempotencyKey
+	for i, line := range lines {
+		p.message.Data = line
+		if key != "" {
+			p.message.IdempotencyKey = fmt.Sprintf("%s\n%d", key, i)
+		}
+		if _, err := a.Broker.Publish(ctx, p.topic, p.message); err != nil {
+			return nil, fmt.Errorf("after %d lines: %w", i, err)
+		}
+	}
+	return gin.H{"topic": p.topic.String(), "published": len(lines)}, nil
+}
+
+// linesOf returns the lines of a batch that have something in them.
+func linesOf(body []byte) [][]byte {
+	var lines [][]byte
+	for line := range bytes.Lines(body) {
+		if line = bytes.TrimRight(line, "\r\n"); len(line) > 0 {
+			lines = append(lines, line)
+		}
+	}
+	return lines
 }
 
 func isNDJSON(r *http.Request) bool {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	return err == nil && media == "application/x-ndjson"
-}
-
-func parseQuery(r *http.Request) (url.Values, error) {
-	query, err := url.ParseQuery(r.URL.RawQuery)
-	if err != nil {
-		return nil, badRequestf("the query cannot be read: %v; percent-encode names", err)
-	}
-	return query, nil
 }

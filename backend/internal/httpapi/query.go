@@ -12,6 +12,14 @@ import (
 	"sluice/internal/source"
 )
 
+func parseQuery(r *http.Request) (url.Values, error) {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, badRequestf("the query cannot be read: %v; percent-encode names", err)
+	}
+	return query, nil
+}
+
 const (
 	maxTopics = 64
 	maxLast   = 1000
@@ -45,11 +53,7 @@ func topicsOf(query url.Values) ([]event.Topic, error) {
 }
 
 // subscriptionOf reads the query and the header of GET /events.
-func (a *api) subscriptionOf(r *http.Request) (hub.Request, error) {
-	query, err := parseQuery(r)
-	if err != nil {
-		return hub.Request{}, err
-	}
+func (a *api) subscriptionOf(r *http.Request, query url.Values) (hub.Request, error) {
 	topics, err := topicsOf(query)
 	if err != nil {
 		return hub.Request{}, err

@@ -6,28 +6,33 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"sluice/internal/delivery"
+	"sluice/internal/hub"
 )
 
 // subscribe answers GET /events with an event stream.
 func (a *api) subscribe(c *gin.Context) {
-	req, err := a.subscriptionOf(c.Request)
+	query, err := parseQuery(c.Request)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	req, err := a.subscriptionOf(c.Request, query)
+	if err != nil {
+		a.fail(c, err)
+		return
+	}
+	grant, err := a.Authority.Grant(c.Request, query)
 	if err != nil {
 		a.fail(c, err)
 		return
 	}
 	for _, t := range req.Topics {
-		if err := a.Anyone.MaySubscribe(t); err != nil {
+		if err := grant.MaySubscribe(t); err != nil {
 			a.fail(c, err)
 			return
 		}
 	}
-	if a.Delivery.Draining() {
-		a.fail(c, delivery.ErrDraining)
-		return
-	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), upstreamTimeout)
-	subscription, err := a.Hub.Subscribe(ctx, req)
-	cancel()
+	subscription, leave, err := a.join(c, req)
 	if err != nil {
 		if c.Request.Context().Err() == nil {
 			a.fail(c, err)
@@ -37,11 +42,33 @@ func (a *api) subscribe(c *gin.Context) {
 	streamHeader(c)
 	total := a.Metrics.ConnectionOpened()
 	a.Log.Info("client connected", "topics", len(req.Topics), "total", total)
-	a.Delivery.Serve(c.Writer, c.Request, subscription, func(reason error) {
+	a.Delivery.Serve(c.Writer, c.Request, subscription, grant.Expires, func(reason error) {
 		subscription.Close()
+		leave()
 		total := a.Metrics.ConnectionClosed()
 		a.Log.Info("client disconnected", "reason", reason, "total", total)
 	})
+}
+
+// join begins a subscription, if there is room for one more. leave is called when it has
+// ended.
+func (a *api) join(c *gin.Context, req hub.Request) (s *hub.Subscription, leave func(), err error) {
+	if a.Delivery.Draining() {
+		return nil, nil, delivery.ErrDraining
+	}
+	leave, err = a.room.enter(clientOf(c))
+	if err != nil {
+		return nil, nil, err
+	}
+	a.lobby.leaveWith(c.Request)
+	ctx, cancel := context.WithTimeout(c.Request.Context(), upstreamTimeout)
+	defer cancel()
+	s, err = a.Hub.Subscribe(ctx, req)
+	if err != nil {
+		leave()
+		return nil, nil, err
+	}
+	return s, leave, nil
 }
 
 // streamHeader sets the header of an event stream.

@@ -1,0 +1,238 @@
+package abuse_test
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// flood is more connections than the gateway may have files open.
+const flood = 3 * descriptors
+
+// hang opens connections that begin in some way and do not go on, until the test ends.
+func (g *gateway) hang(n int, begin string) {
+	g.t.Helper()
+	var opening sync.WaitGroup
+	for range 8 {
+		opening.Go(func() {
+			for range n / 8 {
+				conn, err := net.DialTimeout("tcp", g.addr, patience)
+				if err != nil {
+					g.t.Error(err)
+					return
+				}
+				g.t.Cleanup(func() { conn.Close() })
+				_, _ = io.WriteString(conn, begin) // it may be ended already
+			}
+		})
+	}
+	opening.Wait()
+}
+
+// withstands checks that the gateway still serves while it is flooded, and has descriptors
+// to spare: it can even connect to Redis anew.
+func (g *gateway) withstands(inside *subscriber) {
+	g.t.Helper()
+	g.served("while it is flooded", inside)
+	if n := g.open(); n >= descriptors-64 {
+		g.t.Errorf("the gateway has %d files open, of %d", n, descriptors)
+	}
+	if a := g.get("/healthz"); a.status != http.StatusOK {
+		g.t.Errorf("/healthz gives %d", a.status)
+	}
+	if err := g.direct.Do(g.t.Context(), "CLIENT", "KILL", "TYPE", "pubsub").Err(); err != nil {
+		g.t.Fatal(err)
+	}
+	if got := inside.next(); !strings.Contains(got, "source-interrupted") {
+		g.t.Errorf("instead of a gap comes %.200q", got)
+	}
+	g.served("on another connection to Redis", inside)
+	if strings.Contains(g.log.String(), "too many open files") {
+		g.t.Error("the gateway has run out of descriptors")
+	}
+}
+
+func TestAbuse_FloodsOfConnectionsThat(t *testing.T) {
+	t.Parallel()
+	for name, begin := range map[string]string{
+		"say nothing":                    "",
+		"say half a request (slowloris)": "GET /events HTTP/1.1\r\nHost: localhost\r\nX-A: ",
+		"say half a method":              "GE",
+		"stay open behind a request":     "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"never send their body":          "POST /events?channel=updates HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{",
+		"begin with HTTP/2":              "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+		"begin with TLS":                 "\x16\x03\x01\x02\x00\x01",
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := start(t)
+			inside := g.subscribe("")
+			g.hang(flood, begin)
+			g.withstands(inside)
+		})
+	}
+}
+
+func TestAbuse_FloodOfSubscriptions(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	inside := g.subscribe("")
+	g.hang(flood, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	// The flood has taken all room that there is, and no more.
+	await(t, "newcomers are turned away", func() bool {
+		a := g.get("/stats")
+		full := g.get("/events?channel=secret") // which is not open, room or not
+		return full.status == http.StatusUnauthorized && strings.Contains(a.body, `"connections":`) && g.turnedAway()
+	})
+	if n := g.open(); n >= descriptors-64 {
+		t.Errorf("the gateway has %d files open, of %d", n, descriptors)
+	}
+	if a := g.get("/readyz"); a.status != http.StatusOK {
+		t.Errorf("/readyz gives %d: %s", a.status, a.body)
+	}
+	if err := g.direct.Publish(t.Context(), "updates", "for those inside").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if got := inside.next(); got != "for those inside" {
+		t.Errorf("who was there before gets %q", got)
+	}
+}
+
+// turnedAway reports whether there is no room for one more subscription.
+func (g *gateway) turnedAway() bool {
+	g.t.Helper()
+	got := g.send("\n\n", "GET /events HTTP/1.1", "Host: localhost", "Accept: text/event-stream")
+	return strings.Contains(got, `{"reason":"overloaded"}`)
+}
+
+func TestAbuse_SlowHeadersAndBodiesAreCutOff(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes half a minute")
+	}
+	t.Parallel()
+	g := start(t, opened...)
+	var clients sync.WaitGroup // all at once, however many tests may run in parallel
+	for name, tt := range map[string]struct{ begin, drop, answer string }{
+		"headers":        {"GET /events HTTP/1.1\r\nHost: localhost\r\n", "X-A: a\r\n", ""},
+		"one header":     {"GET /events HTTP/1.1\r\nHost: localhost\r\nX-A: ", "a", ""},
+		"a body":         {"POST /events?channel=a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n", "x", "HTTP/1.1 408"},
+		"chunks":         {"POST /events?channel=a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n", "HTTP/1.1 408"},
+		"a refused body": {"POST /events?channel= HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n", "x", ""},
+	} {
+		conn := g.dial()
+		clients.Go(func() {
+			if got, ended := drip(conn, tt.begin, tt.drop); !ended {
+				t.Errorf("%s: it is not cut off", name)
+			} else if !strings.HasPrefix(got, tt.answer) {
+				t.Errorf("%s: the answer is %.200q", name, got)
+			}
+		})
+	}
+	clients.Wait()
+}
+
+// drip goes on with a request drop by drop, and returns the answer when the gateway has
+// ended the connection.
+func drip(conn net.Conn, begin, drop string) (got string, ended bool) {
+	_ = conn.SetDeadline(time.Time{}) // or the test's own end would pass for the gateway's
+	_, _ = io.WriteString(conn, begin)
+	end := make(chan string, 1)
+	go func() {
+		text, _ := io.ReadAll(conn) // to the end, whatever that is
+		end <- string(text)
+	}()
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	timeout := time.After(2 * patience)
+	for {
+		select {
+		case got := <-end:
+			return got, true
+		case <-tick.C:
+			_, _ = io.WriteString(conn, drop) // it may be cut off by now
+		case <-timeout:
+			conn.Close()
+			<-end
+			return "", false
+		}
+	}
+}
+
+func TestAbuse_FloodOfPublishes(t *testing.T) {
+	t.Parallel()
+	g := start(t, "--allow-publish=channel:updates", "--publish-rate=5")
+	inside := g.subscribe("")
+	const burst, publishers, each = 50, 8, 100
+	var mu sync.Mutex
+	taken := 0
+	began := time.Now()
+	var publishing sync.WaitGroup
+	for p := range publishers {
+		publishing.Go(func() {
+			for n := range each {
+				a, err := g.try(http.MethodPost, "/events?channel=updates", strings.NewReader("flood"), "X-Forwarded-For", fmt.Sprintf("203.0.%d.%d", p, n)) // who is no proxy is not believed
+				switch {
+				case err != nil:
+					t.Error(err)
+				case a.status == http.StatusOK:
+					mu.Lock()
+					taken++
+					mu.Unlock()
+				case a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "":
+					t.Errorf("a publish gives %d: %s", a.status, a.body)
+				}
+			}
+		})
+	}
+	for range burst { // nobody reads for those inside but they themselves
+		if got := inside.next(); got != "flood" {
+			t.Errorf("somebody inside gets %q", got)
+		}
+	}
+	go func() {
+		for range inside.data {
+		}
+	}()
+	publishing.Wait()
+	if allowed := burst + 5*int(time.Since(began)/time.Second+1); taken > allowed {
+		t.Errorf("%d of %d publishes were let through, want at most %d", taken, publishers*each, allowed)
+	}
+}
+
+func TestAbuse_ClientThatReadsOneByteASecond(t *testing.T) {
+	t.Parallel()
+	g := start(t, "--write-timeout=2s")
+	slow := g.dial()
+	_ = slow.(*net.TCPConn).SetReadBuffer(4 << 10)
+	if _, err := io.WriteString(slow, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	defer close(done)
+	go func() {
+		for one := make([]byte, 1); ; {
+			if n, err := slow.Read(one); n == 0 || err != nil {
+				return
+			}
+			select {
+			case <-time.After(time.Second):
+			case <-done:
+				return
+			}
+		}
+	}()
+	inside := g.subscribe("")
+	payload := strings.Repeat("x", 64<<10)
+	for i := range 300 { // more than the sockets and the journal hold
+		if err := g.direct.Publish(t.Context(), "updates", fmt.Sprint(i, payload)).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if got := inside.next(); !strings.HasPrefix(got, fmt.Sprint(i, "x")) {
+			t.Fatalf("instead of event %d comes %.100q", i, got)
+		}
+	}
+}

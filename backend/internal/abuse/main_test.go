@@ -1,0 +1,295 @@
+package abuse_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"go.uber.org/goleak"
+
+	"sluice/internal/redistest"
+)
+
+// serverPath is the built gateway.
+var serverPath string
+
+// patience bounds what a test waits for: far more than it takes, on a busy machine.
+const patience = 60 * time.Second
+
+func TestMain(m *testing.M) {
+	os.Exit(testMain(m))
+}
+
+func testMain(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "sluice-abuse-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	serverPath = filepath.Join(dir, "server")
+	if out, err := exec.Command("go", "build", "-o", serverPath, "sluice/cmd/server").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the gateway: %v\n%s", err, out)
+		return 1
+	}
+	if code := m.Run(); code != 0 {
+		return code
+	}
+	if err := goleak.Find(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func await(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); !holds(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("after %s still not: %s", patience, what)
+		}
+	}
+}
+
+// descriptors is how many files a gateway may have open in these tests: few, so that there
+// can easily be more strangers than that.
+const descriptors = 512
+
+// gateway is a server process on a Redis of its own.
+type gateway struct {
+	t       *testing.T
+	addr    string
+	process *exec.Cmd
+	redis   *redistest.Server
+	direct  *redis.Client // of redis
+	client  *http.Client
+	log     lockedBuffer
+}
+
+// start starts a gateway with its default settings, but for the arguments.
+func start(t *testing.T, args ...string) *gateway {
+	t.Helper()
+	g := &gateway{t: t, redis: redistest.Start(t), client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
+	g.direct = g.redis.Client()
+	args = append([]string{
+		"-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, descriptors), serverPath,
+		"--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--redis-url", g.redis.URL(),
+	}, args...)
+	g.process = exec.Command("sh", args...)
+	g.process.Stderr = &g.log
+	g.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when the tests are killed
+	stdout, err := g.process.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := g.process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = g.process.Process.Kill()
+		_ = g.process.Wait()
+		if t.Failed() {
+			t.Logf("log of the gateway:\n%s", g.log.String())
+		}
+	})
+	line, err := bufio.NewReader(stdout).ReadString('\n') // "Sluice is serving http://localhost:4000"
+	if err != nil {
+		t.Fatalf("the gateway says %q, %v", line, err)
+	}
+	g.addr = net.JoinHostPort("127.0.0.1", regexp.MustCompile(`\d+$`).FindString(strings.TrimSpace(line)))
+	await(t, "the gateway is ready", func() bool { return g.get("/readyz").status == http.StatusOK })
+	return g
+}
+
+// open returns the number of files that the gateway has open.
+func (g *gateway) open() int {
+	g.t.Helper()
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", g.process.Process.Pid))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return len(files)
+}
+
+// answer is a response with its body read.
+type answer struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// do is try for requests that are answered for sure.
+func (g *gateway) do(method, path string, body io.Reader, header ...string) answer {
+	g.t.Helper()
+	a, err := g.try(method, path, body, header...)
+	if err != nil {
+		g.t.Fatalf("%s %.100s: %v", method, path, err)
+	}
+	return a
+}
+
+// try sends a request with pairs of a header's name and value, and reads the whole answer.
+// The gateway may end the connection of a request that it refuses before it is sent.
+func (g *gateway) try(method, path string, body io.Reader, header ...string) (answer, error) {
+	g.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, method, "http://"+g.addr+path, body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
+	}
+	resp, err := g.client.Do(req)
+	if err != nil {
+		return answer{}, err
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	return answer{resp.StatusCode, resp.Header, string(text)}, err
+}
+
+func (g *gateway) get(path string, header ...string) answer {
+	g.t.Helper()
+	return g.do(http.MethodGet, path, nil, header...)
+}
+
+// dial opens a connection on which everything is written by hand.
+func (g *gateway) dial() net.Conn {
+	g.t.Helper()
+	conn, err := net.DialTimeout("tcp", g.addr, patience)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	g.t.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(2 * patience))
+	return conn
+}
+
+// send writes a request by hand, line by line, and returns all of the answer until the
+// gateway ends the connection or has said enough.
+func (g *gateway) send(enough string, lines ...string) string {
+	g.t.Helper()
+	conn := g.dial()
+	defer conn.Close()
+	go func() { _, _ = io.WriteString(conn, strings.Join(lines, "\r\n")+"\r\n\r\n") }() // it may be cut off
+	var got strings.Builder
+	for buf := make([]byte, 4<<10); ; {
+		n, err := conn.Read(buf)
+		got.Write(buf[:n])
+		if err != nil || enough != "" && strings.Contains(got.String(), enough) {
+			return got.String()
+		}
+	}
+}
+
+// subscriber is somebody who means well.
+type subscriber struct {
+	t      *testing.T
+	opened string      // the data of stream.open
+	data   chan string // closed at the end
+}
+
+// subscribe follows a topic to the end of the test, and returns when that has begun.
+func (g *gateway) subscribe(query string) *subscriber {
+	g.t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.addr+"/events"+query, nil)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	req.Header.Set("Accept", "text/event-stream")
+	resp, err := g.client.Do(req)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	s := &subscriber{t: g.t, data: make(chan string)}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer close(s.data)
+		lines := bufio.NewScanner(resp.Body)
+		lines.Buffer(nil, 16<<20)
+		for lines.Scan() {
+			data, ok := strings.CutPrefix(lines.Text(), "data: ")
+			if !ok || strings.HasPrefix(data, `{"time":`) {
+				continue
+			}
+			select {
+			case s.data <- data:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	g.t.Cleanup(func() {
+		cancel()
+		resp.Body.Close()
+		<-ended
+	})
+	s.opened = s.next()
+	if !strings.Contains(s.opened, `"topics"`) {
+		g.t.Fatalf("a subscription begins with %d: %.200s", resp.StatusCode, s.opened)
+	}
+	return s
+}
+
+func (s *subscriber) next() string {
+	s.t.Helper()
+	select {
+	case data, ok := <-s.data:
+		if !ok {
+			s.t.Fatal("the stream ended")
+		}
+		return data
+	case <-time.After(patience):
+		s.t.Fatal("nothing comes")
+	}
+	panic("unreachable")
+}
+
+// served checks that a message reaches subscribers, and that one more finds room.
+func (g *gateway) served(message string, subscribers ...*subscriber) {
+	g.t.Helper()
+	subscribers = append(subscribers, g.subscribe(""))
+	if err := g.direct.Publish(g.t.Context(), "updates", message).Err(); err != nil {
+		g.t.Fatal(err)
+	}
+	for i, s := range subscribers {
+		if got := s.next(); got != message {
+			g.t.Errorf("subscriber %d gets %.100q, want %q", i, got, message)
+		}
+	}
+}
+
+// lockedBuffer takes the output of a process while a test reads it.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}

@@ -1,0 +1,227 @@
+package abuse_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// opened to anyone, where the access must not be what stops the abuse.
+var opened = []string{"--allow-subscribe=channel:*,stream:*,key:*", "--allow-publish=channel:*,stream:*,key:*"}
+
+func TestAbuse_HeaderInjectionThroughLastEventID(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	const evil = "\r\nX-Evil: 1\r\n\r\nevent: evil\ndata: evil\n\n"
+	for _, id := range []string{evil, "1-0" + evil, "\n\ndata: evil\n\n", "\rdata: evil\r\r", "\x00", "\u2028data: evil", "channel:updates@" + evil} {
+		got := g.send("stream.open", "GET /events?lastEventId="+url.QueryEscape(id)+" HTTP/1.1", "Host: localhost", "Accept: text/event-stream")
+		if !strings.HasPrefix(got, "HTTP/1.1 200") || strings.Contains(strings.ToLower(got), "evil") {
+			t.Errorf("%q in the query gives %q", id, got)
+		}
+	}
+	for _, id := range []string{"1\rX-Evil: 1", "1\x00", "1\x0bdata: evil"} {
+		got := g.send("stream.open", "GET /events HTTP/1.1", "Host: localhost", "Last-Event-ID: "+id)
+		if strings.Contains(strings.ToLower(got), "evil") {
+			t.Errorf("%q in the header gives %q", id, got)
+		}
+	}
+	g.served("after that")
+}
+
+func TestAbuse_TopicNamesWithControlCharacters(t *testing.T) {
+	t.Parallel()
+	g := start(t, opened...)
+	for c := range 0x20 {
+		for _, kind := range []string{"channel", "stream", "key"} {
+			path := fmt.Sprintf("/events?%s=a%%%02xb", kind, c)
+			for _, a := range []answer{g.get(path), g.do(http.MethodPost, path, strings.NewReader("x"))} {
+				if a.status != http.StatusBadRequest || !strings.Contains(a.body, "control character") {
+					t.Errorf("%s gives %d: %s", path, a.status, a.body)
+				}
+			}
+		}
+	}
+	if n, err := g.direct.DBSize(t.Context()).Result(); err != nil || n != 0 {
+		t.Errorf("%d keys are in Redis, %v", n, err)
+	}
+}
+
+// numbered repeats a text with a number in it.
+func numbered(format string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
+
+func TestAbuse_ManyQueryParameters(t *testing.T) {
+	t.Parallel()
+	g := start(t, opened...)
+	for name, query := range map[string]string{
+		"100,000 topics":           strings.Repeat("channel=a&", 100_000),
+		"100,000 empty names":      strings.Repeat("a&", 100_000),
+		"as many as fit":           strings.Repeat("a&", 30_000),
+		"as many topics as fit":    strings.Repeat("channel=a&", 6_000),
+		"as many others as fit":    numbered("key=%d&", 5_000),
+		"as many separators":       strings.Repeat("&", 60_000),
+		"one name of many letters": "channel=" + strings.Repeat("a", 60_000),
+	} {
+		got := g.send("\r\n\r\n", "GET /events?"+query+" HTTP/1.1", "Host: localhost")
+		var status int
+		if _, err := fmt.Sscanf(got, "HTTP/1.1 %d", &status); err != nil || status != 200 && status/100 != 4 {
+			t.Errorf("%s: the answer is %.100q", name, got)
+		}
+		if len(query) > 100_000 && status != http.StatusRequestHeaderFieldsTooLarge {
+			t.Errorf("%s: the status is %d", name, status)
+		}
+	}
+	g.served("after that")
+}
+
+func TestAbuse_GiganticCursors(t *testing.T) {
+	t.Parallel()
+	g := start(t, opened...)
+	fits := 60 << 10
+	for name, cursor := range map[string]string{
+		"one letter":     strings.Repeat("a", fits),
+		"digits":         strings.Repeat("9", fits),
+		"separators":     strings.Repeat(".", fits),
+		"at signs":       strings.Repeat("@", fits),
+		"parts":          strings.Repeat("a1b2c3:1-0,", fits/11),
+		"an entry's id":  strings.Repeat("9", fits/2) + "-" + strings.Repeat("9", fits/2-1),
+		"percent signs":  strings.Repeat("%41", fits/3),
+		"semicolons":     strings.Repeat(";", fits),
+		"almost a topic": "channel:" + strings.Repeat("x", fits) + "@0",
+	} {
+		for _, query := range []string{"channel=a", "stream=a", "key=a", "channel=a&channel=b*&stream=c&key=d*"} {
+			got := g.send("\n\n", "GET /events?"+query+" HTTP/1.1", "Host: localhost", "Last-Event-ID: "+cursor)
+			if !strings.HasPrefix(got, "HTTP/1.1 200") || !strings.Contains(got, "event: stream.open\n") || strings.Contains(got, cursor[:1000]) {
+				t.Errorf("%s for %s: the answer is %.300q", name, query, got)
+			}
+		}
+	}
+	got := g.send("\r\n\r\n", "GET /events HTTP/1.1", "Host: localhost", "Last-Event-ID: "+strings.Repeat("9", 1<<20))
+	if !strings.HasPrefix(got, "HTTP/1.1 431") {
+		t.Errorf("a cursor of a mebibyte gives %.100q", got)
+	}
+	g.served("after that")
+}
+
+func TestAbuse_OversizedLinesOfNDJSON(t *testing.T) {
+	t.Parallel()
+	g := start(t, opened...)
+	s := g.subscribe("?channel=a")
+	line := strings.Repeat("x", 1<<20)
+	for name, body := range map[string]string{
+		"a line":                      line + "x\n",
+		"a line behind another":       "1\n" + line + "\n",
+		"lines without an end":        strings.Repeat("x\n", 1<<20),
+		"a line that never ends":      strings.Repeat(line, 20),
+		"one behind many empty lines": strings.Repeat("\n", 1<<20) + "x",
+	} {
+		for how, reader := range map[string]io.Reader{
+			"in one":    strings.NewReader(body),
+			"in chunks": struct{ io.Reader }{strings.NewReader(body)},
+		} {
+			a, err := g.try(http.MethodPost, "/events?channel=a", reader, "Content-Type", "application/x-ndjson")
+			if err == nil && a.status != http.StatusRequestEntityTooLarge {
+				t.Errorf("%s, %s, gives %d: %.200s", name, how, a.status, a.body)
+			}
+		}
+	}
+	a := g.do(http.MethodPost, "/events?channel=a", strings.NewReader("first\n"+line[:1<<20-6]), "Content-Type", "application/x-ndjson")
+	if a.status != http.StatusOK {
+		t.Errorf("as much as may be gives %d: %s", a.status, a.body)
+	}
+	if got := s.next(); got != "first" {
+		t.Errorf("of what was refused came %.100q", got)
+	}
+}
+
+// Redis matches the patterns of subscribers with the names of all messages, and the
+// gateway those of grants and of the embedded broker.
+func TestAbuse_GlobsMadeToBacktrack(t *testing.T) {
+	t.Parallel()
+	g := start(t, opened...)
+	name := strings.Repeat("a", 1000)
+	for _, glob := range []string{
+		strings.Repeat("*a", 500) + "b",
+		strings.Repeat("a*", 500) + "b",
+		strings.Repeat("*", 1000) + "b",
+		strings.Repeat("?*", 500) + "b",
+		strings.Repeat("[^b]*", 200) + "b",
+		strings.Repeat("*[a-z]", 170) + "b",
+		"[" + strings.Repeat("a-", 500),
+		strings.Repeat("*a", 20) + "b",
+	} {
+		g.subscribe("?channel=" + url.QueryEscape(glob))
+		if err := g.direct.Publish(t.Context(), name, "x").Err(); err != nil {
+			t.Fatalf("publishing while %.20q is followed: %v", glob, err)
+		}
+		// Whether one glob covers another is asked before Redis is.
+		strict := g.get("/events?stream=" + url.QueryEscape(glob))
+		if strict.status != http.StatusBadRequest {
+			t.Errorf("a glob of streams gives %d", strict.status)
+		}
+	}
+	g.served("after that")
+}
+
+func TestAbuse_KeysOf100MB(t *testing.T) {
+	t.Parallel()
+	g := start(t, opened...)
+	const size = 100 << 20
+	if err := g.direct.SetRange(t.Context(), "large", size, "x").Err(); err != nil {
+		t.Fatal(err)
+	}
+	subscribers := []*subscriber{g.subscribe("?key=large"), g.subscribe("?key=large"), g.subscribe("?key=large*")}
+	for _, s := range subscribers {
+		if got := s.next(); got != `{"reason":"too large","type":"string"}` {
+			t.Errorf("the value is %.100q", got)
+		}
+	}
+	for range 10 {
+		if err := g.direct.Append(t.Context(), "large", "x").Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := g.direct.Set(t.Context(), "large", "small", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range subscribers {
+		if got := s.next(); got != "small" {
+			t.Errorf("behind it comes %.100q", got)
+		}
+	}
+	var sent int64
+	info := g.direct.InfoMap(t.Context(), "stats").Val()["Stats"]["total_net_output_bytes"]
+	if _, err := fmt.Sscan(info, &sent); err != nil || sent > size/2 {
+		t.Errorf("Redis has sent %s bytes, %v", info, err)
+	}
+	g.served("after that")
+}
+
+func TestAbuse_CORSWithCredentials(t *testing.T) {
+	t.Parallel()
+	const evil = "https://evil.example.com"
+	for _, origins := range []string{"*", "https://app.example.com"} {
+		g := start(t, "--cors-origins="+origins)
+		for _, origin := range []string{evil, "null", "https://app.example.com.evil.com", "https://evilapp.example.com", "http://app.example.com", "https://app.example.com:444"} {
+			for _, a := range []answer{
+				g.get("/stats", "Origin", origin, "Cookie", "sluice_token=x"),
+				g.do(http.MethodOptions, "/events", nil, "Origin", origin, "Access-Control-Request-Method", "POST", "Access-Control-Request-Headers", "authorization"),
+			} {
+				if got := a.header.Get("Access-Control-Allow-Credentials"); got != "" && a.header.Get("Access-Control-Allow-Origin") != "" {
+					t.Errorf("with --cors-origins=%s, a page of %s may use cookies", origins, origin)
+				}
+				if got := a.header.Get("Access-Control-Allow-Origin"); got == origin || got == "*" && origins != "*" {
+					t.Errorf("with --cors-origins=%s, the answer to %s is for %s", origins, origin, got)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,190 @@
+package abuse_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// What follows shows what a stranger can do to an installation on which nothing was set.
+
+func TestStranger_ReadsUpdatesAndNothingElse(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	for _, query := range []string{"", "?channel=updates", "?channel=updates&last=1000", `?channel=\updates`} {
+		s := g.subscribe(query)
+		g.served("for everybody", s)
+	}
+	for _, query := range []string{
+		"channel=secret", "channel=*", "channel=update?", "channel=updates*", "channel=[uU]pdates", `channel=updates\*`, "channel=Updates",
+		"channel=updates&channel=secret", "stream=updates", "key=updates", "key=*", "stream=secret&last=1000",
+		"channel=secret&access_token=", "channel=secret&access_token=eyJhbGciOiJub25lIn0.e30.", "channel=updates%20", "channel=secret&lastEventId=0-0",
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
+			a := g.do(method, "/events?"+query, nil, "Accept", "text/event-stream", "X-Forwarded-For", "127.0.0.1", "Cookie", "sluice_token=x", "Origin", "http://localhost")
+			if a.status != http.StatusUnauthorized && a.status != http.StatusBadRequest && a.status != http.StatusMethodNotAllowed {
+				t.Errorf("%s %s gives %d: %.200s", method, query, a.status, a.body)
+			}
+		}
+	}
+}
+
+func TestStranger_CannotWrite(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	all := g.direct.PSubscribe(t.Context(), "[^_]*") // but the marks of gateways
+	defer all.Close()
+	if _, err := all.Receive(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{"channel=updates", "stream=updates", "key=updates", "channel=secret", "key=a&access_token=x", "stream=a&maxlen=1", "", "channel=*"} {
+		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, "XADD"} {
+			a := g.do(method, "/events?"+query, strings.NewReader("x"), "Content-Type", "application/x-ndjson", "Idempotency-Key", "1")
+			if a.status < 400 || a.status >= 500 {
+				t.Errorf("%s %s gives %d: %.200s", method, query, a.status, a.body)
+			}
+		}
+	}
+	if n, err := g.direct.DBSize(t.Context()).Result(); err != nil || n != 0 {
+		t.Errorf("%d keys are in Redis, %v", n, err)
+	}
+	if err := g.direct.Publish(t.Context(), "the end", "").Err(); err != nil {
+		t.Fatal(err)
+	}
+	m, err := all.ReceiveMessage(t.Context())
+	if err != nil || m.Channel != "the end" {
+		t.Errorf("something was published: %v, %v", m, err)
+	}
+}
+
+func TestStranger_LearnsNoTopicsName(t *testing.T) {
+	t.Parallel()
+	const name = "confidential"
+	g := start(t, "--allow-subscribe=channel:updates,channel:"+name+".open", "--default-topics=channel:updates")
+	g.direct.Set(t.Context(), name+":key", "x", 0)
+	g.direct.XAdd(t.Context(), &redis.XAddArgs{Stream: name + ":stream", Values: []string{"data", "x"}})
+	g.subscribe("?channel=" + name + ".open")
+	told := func(what string, a answer) {
+		t.Helper()
+		header := fmt.Sprint(a.header)
+		if strings.Contains(a.body+header, name) {
+			t.Errorf("%s tells a name: %s %s", what, header, a.body)
+		}
+	}
+	for _, path := range []string{
+		"/", "/stats", "/healthz", "/readyz", "/metrics", "/debug/pprof/", "/debug/pprof/cmdline", "/debug/vars", "/events/", "/EVENTS", "/.env",
+		"/events?channel=con*", "/events?channel=*", "/events?key=*", "/events?stream=con*", "/events?channel=other", "/events?last=x", "/events?channel=",
+	} {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodOptions, http.MethodTrace} {
+			told(method+" "+path, g.do(method, path, nil, "Origin", "http://localhost", "Access-Control-Request-Method", "GET"))
+		}
+	}
+	// What is there, and what is not, are refused in one way.
+	for _, kind := range []string{"key", "stream", "channel"} {
+		there, not := g.get("/events?"+kind+"="+name+":"+kind), g.get("/events?"+kind+"=nothing_like_:"+kind)
+		there.body, not.body = strings.ReplaceAll(there.body, name, "…"), strings.ReplaceAll(not.body, "nothing_like_", "…")
+		for _, a := range []answer{there, not} {
+			a.header.Del("Date")
+			a.header.Del("Content-Length") // of two names of different lengths
+		}
+		if there.status != not.status || there.body != not.body || fmt.Sprint(there.header) != fmt.Sprint(not.header) {
+			t.Errorf("a %s that is there gives %+v, and another one %+v", kind, there, not)
+		}
+	}
+}
+
+func TestStranger_DoesNotKeepRedisBusy(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	before := g.commands()
+	for i := range 200 {
+		g.get(fmt.Sprintf("/events?channel=%d&stream=%d&key=%d*", i, i, i))
+		g.do(http.MethodPost, fmt.Sprintf("/events?key=%d", i), strings.NewReader("x"))
+		g.send("stream.open", "GET /events HTTP/1.1", "Host: localhost", "Last-Event-ID: "+fmt.Sprint(i))
+	}
+	after := g.commands()
+	for name, n := range after {
+		// Gateways send marks, this test asks, and readiness is asked once.
+		if name != "publish" && name != "ping" && name != "info" && name != "time" && n > before[name] {
+			t.Errorf("600 requests have Redis carry out %s %d times", name, n-before[name])
+		}
+	}
+	if n := after["publish"] - before["publish"]; n > 100 {
+		t.Errorf("the gateway has published %d times", n)
+	}
+	clients, err := g.direct.ClientList(t.Context()).Result()
+	if n := strings.Count(clients, "\n"); err != nil || n > 20 {
+		t.Errorf("the gateway has %d connections to Redis, %v", n, err)
+	}
+	g.served("after that")
+}
+
+// commands returns how often Redis has carried out each command.
+func (g *gateway) commands() map[string]int {
+	g.t.Helper()
+	counts := make(map[string]int)
+	for name, text := range g.direct.InfoMap(g.t.Context(), "commandstats").Val()["Commandstats"] {
+		var n int
+		if _, err := fmt.Sscanf(text, "calls=%d,", &n); err != nil {
+			g.t.Fatal(err)
+		}
+		counts[strings.TrimPrefix(name, "cmdstat_")] = n
+	}
+	return counts
+}
+
+// Whoever does not take what is sent costs a place in the common memory, and none of its own.
+func TestStranger_ExhaustsNoMemory(t *testing.T) {
+	t.Parallel()
+	g := start(t, "--write-timeout=1m")
+	inside := g.subscribe("")
+	g.hang(160, "GET /events?channel=updates&last=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	const messages, size = 200, 256 << 10
+	payload := strings.Repeat("x", size)
+	most := 0
+	for i := range messages {
+		if err := g.direct.Publish(t.Context(), "updates", payload).Err(); err != nil {
+			t.Fatal(err)
+		}
+		if got := inside.next(); got != payload {
+			t.Fatalf("instead of message %d comes %.100q", i, got)
+		}
+		if i%20 == 0 {
+			most = max(most, g.memory())
+		}
+	}
+	// A queue for each of them would be 8 GiB.
+	if most > 256<<20 {
+		t.Errorf("160 clients that read nothing cost %d MiB", most>>20)
+	}
+}
+
+func (g *gateway) memory() int {
+	g.t.Helper()
+	var stats struct {
+		Memory int `json:"memory_bytes"`
+	}
+	a := g.get("/stats")
+	if err := json.Unmarshal([]byte(a.body), &stats); err != nil {
+		g.t.Fatalf("%v in %s", err, a.body)
+	}
+	return stats.Memory
+}
+
+func TestStranger_FindsTheAdminAddressOnlyOnTheMachine(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline"} {
+		if a := g.get(path); a.status != http.StatusNotFound {
+			t.Errorf("%s gives %d", path, a.status)
+		}
+	}
+	if !slices.ContainsFunc(strings.Fields(g.log.String()), func(word string) bool { return strings.HasPrefix(word, "admin=127.0.0.1:") }) {
+		t.Errorf("the log says %s", g.log.String())
+	}
+}

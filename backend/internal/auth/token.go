@@ -1,0 +1,135 @@
+package auth
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/golang-jwt/jwt/v5"
+
+	"sluice/internal/event"
+)
+
+// The algorithms that tokens may be signed with (RFC 7518, section 3.1, and RFC 8037).
+const (
+	hs256 = "HS256"
+	rs256 = "RS256"
+	es256 = "ES256"
+	edDSA = "EdDSA"
+)
+
+// claims is what Sluice reads of a token.
+type claims struct {
+	jwt.RegisteredClaims
+	Sluice struct {
+		Subscribe topics `json:"subscribe"`
+		Publish   topics `json:"publish"`
+	} `json:"sluice"`
+}
+
+// topics is a list of topics, globs included, as texts.
+type topics []event.Topic
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (t *topics) UnmarshalJSON(b []byte) error {
+	var texts []string
+	if err := json.Unmarshal(b, &texts); err != nil {
+		return err
+	}
+	for _, text := range texts {
+		topic, err := event.ParseGrantTopic(text)
+		if err != nil {
+			return claimError{err}
+		}
+		*t = append(*t, topic)
+	}
+	return nil
+}
+
+// claimError is about a topic in a token's claims.
+type claimError struct{ error }
+
+// verifier turns tokens into grants.
+type verifier struct {
+	secret []byte
+	keys   *KeySet
+	parser *jwt.Parser
+}
+
+func newVerifier(secret string, keys *KeySet) *verifier {
+	var algorithms []string
+	if secret != "" {
+		algorithms = append(algorithms, hs256)
+	}
+	if keys != nil {
+		algorithms = append(algorithms, rs256, es256, edDSA)
+	}
+	// Strict, so that one token has one spelling.
+	parser := jwt.NewParser(jwt.WithValidMethods(algorithms), jwt.WithExpirationRequired(), jwt.WithStrictDecoding())
+	return &verifier{[]byte(secret), keys, parser}
+}
+
+// verify returns what a token by itself allows. Its errors say nothing that the token
+// holds but the name of a bad topic.
+func (v *verifier) verify(ctx context.Context, text string) (Grant, error) {
+	var c claims
+	_, err := v.parser.ParseWithClaims(text, &c, func(t *jwt.Token) (any, error) { return v.keyOf(ctx, t) })
+	if err != nil {
+		return Grant{}, explain(err)
+	}
+	return Grant{
+		Subscribe: c.Sluice.Subscribe,
+		Publish:   c.Sluice.Publish,
+		Expires:   c.ExpiresAt.Time,
+		Holder:    holder(text),
+	}, nil
+}
+
+// keyOf returns what may verify a token. The token names its algorithm; which key goes
+// with an algorithm is not its choice, or a public key could pass as a secret.
+func (v *verifier) keyOf(ctx context.Context, t *jwt.Token) (any, error) {
+	if t.Method.Alg() == hs256 {
+		return v.secret, nil
+	}
+	id, _ := t.Header["kid"].(string)
+	found, err := v.keys.find(ctx, id, t.Method.Alg())
+	set := jwt.VerificationKeySet{}
+	for _, key := range found {
+		set.Keys = append(set.Keys, key)
+	}
+	return set, err
+}
+
+// holder names the bearer of a token by what is signed: a signature can be written in
+// more than one way.
+func holder(token string) string {
+	signed := token[:strings.LastIndexByte(token, '.')]
+	sum := sha256.Sum256([]byte(signed))
+	return string(sum[:])
+}
+
+// explain returns what to tell the bearer of a token that was not taken.
+func explain(err error) error {
+	why := "it is not a JWT in compact form"
+	var claim claimError
+	switch {
+	case errors.Is(err, ErrNoKeys):
+		return err
+	case errors.As(err, &claim):
+		why = "in its claim sluice: " + claim.Error()
+	case errors.Is(err, jwt.ErrTokenExpired):
+		why = "it has expired; get a new one"
+	case errors.Is(err, jwt.ErrTokenNotValidYet):
+		why = "its time (nbf) has not come yet"
+	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
+		why = "it has no exp, which is required"
+	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
+		why = "it is not signed with a key and an algorithm that this server takes"
+	case errors.As(err, new(*json.UnmarshalTypeError)):
+		why = `one of its claims has the wrong type; sluice is {"subscribe": ["channel:a"], "publish": []}, exp and nbf are numbers`
+	}
+	return fmt.Errorf("%w: %s", ErrInvalidToken, why)
+}

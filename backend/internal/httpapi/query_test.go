@@ -1,0 +1,82 @@
+package httpapi
+
+import (
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+	"testing"
+
+	"sluice/internal/event"
+)
+
+// FuzzQuery_GivesARequestWithinItsBoundsOrAClearError reads a query as both routes do.
+func FuzzQuery_GivesARequestWithinItsBoundsOrAClearError(f *testing.F) {
+	for _, query := range []string{
+		"", "channel=updates", "channel=prices.*&stream=orders&key=stock:%3F", "channel=a&last=5&every=500ms&lastEventId=1-0",
+		"stream=orders&event=order.created&maxlen=100", "channel=%zz", "channel=a;b", "key=%00", "every=1e9h", "last=-0", "channel=__sluice__:marks",
+		"channel=%5C*&channel=%5B", "access_token=x", "maxlen=99999999999999999999", "&&==&", "channel=" + url.QueryEscape("a\u2028b"),
+	} {
+		f.Add(query, "1-0")
+	}
+	a := &api{Options: Options{DefaultTopics: []event.Topic{event.Literal(event.Channel, "updates")}}}
+	f.Fuzz(func(t *testing.T, raw, lastID string) {
+		r := &http.Request{URL: &url.URL{RawQuery: raw}, Header: http.Header{"Last-Event-Id": {lastID}}}
+		query, err := parseQuery(r)
+		checkClear(t, err)
+		if err != nil {
+			return
+		}
+		req, err := a.subscriptionOf(r, query)
+		checkClear(t, err)
+		if err == nil {
+			checkSubscription(t, req.Topics, req.Last)
+			if req.Every != 0 && (req.Every < minEvery || req.Every > maxEvery) {
+				t.Errorf("the interval is %s", req.Every)
+			}
+			if lastID != "" && req.Cursor != lastID {
+				t.Errorf("the cursor is %q, want that of the header", req.Cursor)
+			}
+		}
+		topic, err := literalOf(query)
+		checkClear(t, err)
+		if err != nil {
+			return
+		}
+		if topic.IsGlob() || !slices.Contains(event.Kinds, topic.Kind) {
+			t.Errorf("a publish goes to %s", topic)
+		}
+		m, err := messageOf(r, query, topic)
+		checkClear(t, err)
+		if err == nil && (event.CheckType(m.Type) != nil || m.MaxLen < 1) {
+			t.Errorf("the message is %+v", m)
+		}
+	})
+}
+
+// checkClear checks that an error is one that the client is told.
+func checkClear(t *testing.T, err error) {
+	t.Helper()
+	var bad badRequestError
+	if err != nil && !errors.As(err, &bad) && !errors.Is(err, event.ErrBadTopic) {
+		t.Errorf("the error is not about the request: %v", err)
+	}
+}
+
+func checkSubscription(t *testing.T, topics []event.Topic, last int) {
+	t.Helper()
+	if len(topics) == 0 || len(topics) > maxTopics {
+		t.Errorf("%d topics", len(topics))
+	}
+	for i, topic := range topics {
+		if topic.Kind == event.Stream && topic.IsGlob() {
+			t.Errorf("a glob of streams: %s", topic)
+		}
+		if slices.Contains(topics[:i], topic) {
+			t.Errorf("%s is there twice", topic)
+		}
+	}
+	if last < 0 || last > maxLast {
+		t.Errorf("last is %d", last)
+	}
+}

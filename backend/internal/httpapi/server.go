@@ -1,0 +1,37 @@
+package httpapi
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+const (
+	maxHeaderBytes    = 64 << 10
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	// bodyTimeout is how long the body of a request may take to arrive.
+	bodyTimeout = 30 * time.Second
+	// http2Buffer bounds what is taken in of one HTTP/2 connection before a handler reads it.
+	http2Buffer = 256 << 10
+	// http2Ping is the silence after which the other end of an HTTP/2 connection has to show
+	// that it is there.
+	http2Ping = 30 * time.Second
+)
+
+// newServer returns a server for HTTP/1.1 and HTTP/2, the latter without TLS too.
+func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true)
+	return &http.Server{
+		Handler:           handler,
+		Protocols:         protocols,
+		HTTP2:             &http.HTTP2Config{MaxReceiveBufferPerConnection: http2Buffer, MaxReceiveBufferPerStream: http2Buffer, SendPingTimeout: http2Ping},
+		MaxHeaderBytes:    maxHeaderBytes,
+		ReadHeaderTimeout: readHeaderTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
