@@ -54,7 +54,7 @@ $(NODE_MODULES): frontend/package-lock.json
 	@touch $@
 
 .PHONY: test
-test: test-backend test-frontend test-browser test-compose ## Run all tests
+test: test-backend test-frontend test-browser test-deploy ## Run all tests
 
 .PHONY: test-backend
 test-backend: test-programs ## Run the Go tests
@@ -69,8 +69,8 @@ test-frontend: $(NODE_MODULES) ## Run the tests of the app's parts
 test-browser: test-programs build ## Drive the app in a browser against the server
 	cd frontend && SLUICE_SERVER="$(CURDIR)/backend/bin/server" npm run test:e2e
 
-.PHONY: test-compose
-test-compose: ## Check docker-compose.yml
+.PHONY: test-deploy
+test-deploy: ## Check docker-compose.yml, and the examples for Prometheus, Grafana and systemd
 	cd .ci/tools && go test ./...
 
 .PHONY: screenshots
@@ -79,18 +79,24 @@ screenshots: test-programs build ## Draw every screen into frontend/test-results
 	cp frontend/test-results/screenshots/analytics-desktop-dark.png .github/analytics.png
 	cp frontend/test-results/screenshots/logs-desktop-light.png .github/logs.png
 
-# The race detector needs a C compiler, the tests a real Redis and a real browser.
+# The race detector needs a C compiler, the tests a real Redis, real proxies and a real browser.
 .PHONY: test-programs
 test-programs:
 	@missing=; \
 	command -v gcc >/dev/null || missing="gcc libc6-dev"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	PATH=$$PATH:/usr/sbin command -v nginx >/dev/null || missing="$$missing nginx"; \
+	command -v caddy >/dev/null || missing="$$missing caddy"; \
 	command -v "$${CHROMIUM_PATH:-chromium}" >/dev/null || missing="$$missing chromium"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
 		echo "The tests need these installed:" $$missing "(or CHROMIUM_PATH set to a browser)" >&2; exit 1; \
 	fi; \
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
+
+.PHONY: soak
+soak: test-programs ## Load and audit two gateways while something breaks every minute, for SOAK=1h
+	cd backend && go test -tags soak -run TestSoak -v -count=1 -timeout 0 ./internal/faults
 
 # The output of the first is what benchstat reads. More and longer measurements:
 #   make bench BENCH_COUNT=10 BENCH_FLAGS=--full

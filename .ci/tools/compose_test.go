@@ -5,6 +5,7 @@ package ci
 import (
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/compose-spec/compose-go/v2/cli"
 	"github.com/compose-spec/compose-go/v2/types"
@@ -71,6 +72,38 @@ func TestCompose_PublishesPorts(t *testing.T) {
 		}
 		if got != want {
 			t.Errorf("%s publishes port %q, want %q", name, got, want)
+		}
+	}
+}
+
+// timeToDrain is how long a gateway may take to end: it lets its clients go over 10 s, and
+// finishes within 10 s what is under way.
+const timeToDrain = 20 * time.Second
+
+func TestCompose_GatewaysHaveTimeToDrain(t *testing.T) {
+	project := load(t, "production")
+	for _, name := range []string{"backend", "app"} {
+		if grace := project.Services[name].StopGracePeriod; grace == nil || time.Duration(*grace) < timeToDrain {
+			t.Errorf("%s is killed after %v", name, grace)
+		}
+	}
+}
+
+func TestCompose_OurProgramsAreConfined(t *testing.T) {
+	project := load(t, "production")
+	for _, name := range []string{"backend", "publisher", "app"} {
+		s := project.Services[name]
+		if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") || s.Privileged {
+			t.Errorf("%s: read-only %v, without %v, %v, privileged %v", name, s.ReadOnly, s.CapDrop, s.SecurityOpt, s.Privileged)
+		}
+	}
+}
+
+func TestCompose_ProductionComesBackByItself(t *testing.T) {
+	project := load(t, "production")
+	for _, name := range []string{"app", "publisher", "redis"} {
+		if restart := project.Services[name].Restart; restart != types.RestartPolicyUnlessStopped {
+			t.Errorf("%s is restarted %q", name, restart)
 		}
 	}
 }

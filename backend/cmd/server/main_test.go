@@ -29,7 +29,7 @@ import (
 
 func TestMain(m *testing.M) {
 	for _, setting := range os.Environ() {
-		if name, _, _ := strings.Cut(setting, "="); name == "REDIS_URL" || strings.HasPrefix(name, "SLUICE_") {
+		if name, _, _ := strings.Cut(setting, "="); name == "REDIS_URL" || strings.HasPrefix(name, "SLUICE_") || strings.HasPrefix(name, "OTEL_") {
 			os.Unsetenv(name)
 		}
 	}

@@ -24,10 +24,16 @@ import (
 	"sluice/internal/journal"
 	"sluice/internal/metrics"
 	"sluice/internal/source"
+	"sluice/internal/tracing"
 )
 
-// lastAnswers is how long requests that are under way may take after the drain.
-const lastAnswers = 5 * time.Second
+const (
+	// lastAnswers is how long requests that are under way may take after the drain, and the
+	// last traces after that.
+	lastAnswers = 5 * time.Second
+	// scrapePatience is how long a scrape of the metrics waits for Redis.
+	scrapePatience = 2 * time.Second
+)
 
 // Server is a running gateway.
 type Server struct {
@@ -36,6 +42,7 @@ type Server struct {
 	source   source.Source
 	hub      *hub.Hub
 	delivery *delivery.Server
+	tracing  *tracing.Tracing
 
 	public, admin *http.Server
 	listener      net.Listener
@@ -56,12 +63,16 @@ func Start(cfg config.Config, log *slog.Logger) (*Server, error) {
 		return nil, fmt.Errorf("--cors-origins: %w", err)
 	}
 	node := strings.ToLower(rand.Text()[:8])
+	traces, err := tracing.Open(context.Background(), tracing.Service{Version: version, Node: node}, log)
+	if err != nil {
+		return nil, err
+	}
 	src, err := openSource(cfg, node, log)
 	if err != nil {
 		return nil, err
 	}
-	counters := new(metrics.Metrics)
-	s := &Server{cfg: cfg, log: log, source: src, failed: make(chan error, 2)}
+	counters := metrics.New()
+	s := &Server{cfg: cfg, log: log, source: src, tracing: traces, failed: make(chan error, 2)}
 	s.hub = hub.New(src, hub.Options{
 		Node:    node,
 		History: journal.Limits{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes)},
@@ -90,16 +101,13 @@ func Start(cfg config.Config, log *slog.Logger) (*Server, error) {
 		Delivery:            s.delivery,
 		Broker:              src,
 		Metrics:             counters,
+		Tracer:              traces.Tracer(),
 		Log:                 log,
 	})
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("--trusted-proxies: %w", err), src.Close())
 	}
-	registry := counters.Registry(
-		func() float64 { return float64(s.hub.Stats().Topics) },
-		func() float64 { return float64(s.hub.Stats().JournalBytes) },
-	)
-	s.admin = httpapi.NewAdmin(registry, log)
+	s.admin = httpapi.NewAdmin(counters.Registry(s.figures()), log)
 	if err := s.listen(); err != nil {
 		return nil, errors.Join(err, src.Close())
 	}
@@ -127,6 +135,22 @@ func openKeys(cfg config.Config, log *slog.Logger) (*auth.KeySet, error) {
 		return auth.OpenKeyURL(cfg.JWKSURL, log), nil
 	}
 	return nil, nil
+}
+
+// figures are what the metrics tell besides the counters.
+func (s *Server) figures() metrics.Figures {
+	return metrics.Figures{
+		Version:        version,
+		MaxConnections: s.cfg.MaxConnections,
+		Ready: func() bool {
+			ctx, cancel := context.WithTimeout(context.Background(), scrapePatience)
+			defer cancel()
+			return !s.delivery.Draining() && s.source.Ready(ctx) == nil
+		},
+		Topics:       func() int { return s.hub.Stats().Topics },
+		JournalBytes: func() int { return s.hub.Stats().JournalBytes },
+		Reconnects:   s.source.Reconnects,
+	}
 }
 
 func openSource(cfg config.Config, node string, log *slog.Logger) (source.Source, error) {
@@ -220,6 +244,15 @@ func (s *Server) Failed() <-chan error {
 	return s.failed
 }
 
+// flushTraces sends the last spans. That they cannot be sent is no failure of the server.
+func (s *Server) flushTraces() {
+	ctx, cancel := context.WithTimeout(context.Background(), lastAnswers)
+	defer cancel()
+	if err := s.tracing.Close(ctx); err != nil {
+		s.log.Warn("traces were not sent", "error", err)
+	}
+}
+
 // Shutdown stops accepting, drains the connections, and ends everything.
 func (s *Server) Shutdown() error {
 	s.log.Info("draining", "over", s.cfg.Drain)
@@ -239,6 +272,7 @@ func (s *Server) Shutdown() error {
 	s.hub.Close()
 	err := errors.Join(s.admin.Close(), s.source.Close())
 	s.running.Wait()
+	s.flushTraces()
 	s.log.Info("stopped")
 	return err
 }

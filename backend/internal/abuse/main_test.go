@@ -120,9 +120,30 @@ func (g *gateway) open() int {
 	g.t.Helper()
 	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", g.process.Process.Pid))
 	if err != nil {
-		g.t.Fatal(err)
+		g.t.Error(err)
 	}
 	return len(files)
+}
+
+// peak returns the most files that the gateway has open while something happens.
+func (g *gateway) peak(happens func()) (most int) {
+	g.t.Helper()
+	done := make(chan struct{})
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		for {
+			most = max(most, g.open())
+			select {
+			case <-done:
+				return
+			case <-time.After(time.Millisecond):
+			}
+		}
+	})
+	defer watching.Wait()
+	defer close(done)
+	happens()
+	return // what is found until the end
 }
 
 // answer is a response with its body read.

@@ -16,15 +16,16 @@ func TestToken_OfEveryAlgorithmAllowsWhatItsClaimsSay(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
 	for name, token := range map[string]string{
-		"HS256":               symmetric(inAnHour()),
-		"RS256":               sign(jwt.SigningMethodRS256, rsaKey, "rsa", inAnHour()),
-		"ES256":               sign(jwt.SigningMethodES256, ecKey, "ec", inAnHour()),
-		"EdDSA":               sign(jwt.SigningMethodEdDSA, edKey, "ed", inAnHour()),
-		"without a key's id":  sign(jwt.SigningMethodES256, ecKey, "", inAnHour()),
-		"nbf in the past":     symmetric(inAnHour(with("nbf", time.Now().Add(-time.Minute).Unix()))),
-		"issued in no time":   symmetric(inAnHour(with("iat", time.Now().Add(time.Minute).Unix()))),
-		"other claims":        symmetric(inAnHour(with("sub", "42"), with("roles", []int{1}))),
-		"exp with a fraction": symmetric(inAnHour(with("exp", float64(time.Now().Add(time.Hour).UnixMilli())/1000))),
+		"HS256":                 symmetric(inAnHour()),
+		"HS256 with a key's id": sign(jwt.SigningMethodHS256, []byte(secret), "rsa", inAnHour()),
+		"RS256":                 sign(jwt.SigningMethodRS256, rsaKey, "rsa", inAnHour()),
+		"ES256":                 sign(jwt.SigningMethodES256, ecKey, "ec", inAnHour()),
+		"EdDSA":                 sign(jwt.SigningMethodEdDSA, edKey, "ed", inAnHour()),
+		"without a key's id":    sign(jwt.SigningMethodES256, ecKey, "", inAnHour()),
+		"nbf in the past":       symmetric(inAnHour(with("nbf", time.Now().Add(-time.Minute).Unix()))),
+		"issued in no time":     symmetric(inAnHour(with("iat", time.Now().Add(time.Minute).Unix()))),
+		"other claims":          symmetric(inAnHour(with("sub", "42"), with("roles", []int{1}))),
+		"exp with a fraction":   symmetric(inAnHour(with("exp", float64(time.Now().Add(time.Hour).UnixMilli())/1000))),
 	} {
 		g, err := grantOf(a, bearer(token))
 		if err != nil {

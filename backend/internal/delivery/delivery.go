@@ -58,9 +58,12 @@ type Stream interface {
 // Metrics is told what happens. Its methods may be called from any goroutine and
 // must not block.
 type Metrics interface {
-	ConnectionOpened() (open int64)
-	ConnectionClosed() (open int64)
 	Delivered(frames, bytes int)
+	// Written takes the age of an event when it had been written to all clients that could
+	// take it. It is a sample: of the oldest event of a round.
+	Written(age time.Duration)
+	// Stalled says that so many more clients take nothing for now, or fewer if negative.
+	Stalled(change int)
 	// SlowClientCut counts a client that was cut off because it took nothing.
 	SlowClientCut()
 }

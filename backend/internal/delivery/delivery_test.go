@@ -32,14 +32,14 @@ type counts struct {
 	frames, cut int
 }
 
-func (c *counts) ConnectionOpened() int64 { return 0 }
-func (c *counts) ConnectionClosed() int64 { return 0 }
-
 func (c *counts) Delivered(frames, _ int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.frames += frames
 }
+
+func (c *counts) Written(time.Duration) {}
+func (c *counts) Stalled(int)           {}
 
 func (c *counts) SlowClientCut() {
 	c.mu.Lock()

@@ -45,7 +45,8 @@ type mailbox struct {
 	mu      sync.Mutex
 	joining []*conn
 	closing []closing
-	grown   []*group // whose journals have
+	grown   []*group  // whose journals have
+	grewAt  time.Time // when the first of them did
 	ready   []readiness
 	stopped bool
 }
@@ -197,6 +198,9 @@ func (g *group) Wake() {
 	}
 	m := &g.shard.mail
 	m.mu.Lock()
+	if len(m.grown) == 0 {
+		m.grewAt = time.Now()
+	}
 	m.grown = append(m.grown, g)
 	m.mu.Unlock()
 	g.shard.poke()
@@ -245,7 +249,7 @@ func (s *shard) run() {
 func (s *shard) round() (stopped bool) {
 	m := &s.mail
 	m.mu.Lock()
-	joining, closing, grown, ready := m.joining, m.closing, m.grown, m.ready
+	joining, closing, grown, grewAt, ready := m.joining, m.closing, m.grown, m.grewAt, m.ready
 	m.joining, m.closing, m.grown, m.ready = nil, nil, nil, nil
 	stopped = m.stopped
 	m.mu.Unlock()
@@ -255,6 +259,9 @@ func (s *shard) round() (stopped bool) {
 	for _, g := range grown {
 		g.grown.Store(false) // before reading, so that what comes later is another round
 		s.sweep(g)
+	}
+	if len(grown) > 0 {
+		s.server.metrics.Written(time.Since(grewAt))
 	}
 	for _, r := range ready {
 		if c := s.byFD[r.fd]; c != nil && c.serial == r.serial {
@@ -337,6 +344,9 @@ func (s *shard) end(c *conn, reason error) {
 
 // release takes a connection out of the shard.
 func (s *shard) release(c *conn) {
+	if c.full {
+		s.server.metrics.Stalled(-1)
+	}
 	s.poll.remove(c)
 	delete(s.byFD, c.fd)
 	g := c.group

@@ -175,6 +175,7 @@ func (s *shard) park(c *conn) {
 		return
 	}
 	c.full = true
+	s.server.metrics.Stalled(1)
 	c.sent = s.now
 	c.queued = int32(untakenFD(int(c.fd)))
 	if err := s.poll.awaitWritable(c); err != nil {
@@ -188,6 +189,7 @@ func (s *shard) takeReady(c *conn, r readiness) {
 		s.end(c, errGone)
 	case c.full:
 		c.full = false
+		s.server.metrics.Stalled(-1)
 		s.flushAlone(c)
 	}
 }

@@ -190,7 +190,7 @@ func TestAudit_HoldsWhenRedisForgetsTheNewestEntries(t *testing.T) {
 func TestStream_TrimmedWhileAClientIsAwayIsAGap(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, setup{kinds: []event.Kind{event.Stream}, gateway: []string{"--history-events", "16"}})
-	away := r.subscribe("away", steady(r.gateways, 0), r.publications[0])
+	away := r.subscribe("away", steady(r.targets, 0), r.publications[0])
 	away.start()
 	r.settle()
 	away.leave()

@@ -3,6 +3,7 @@ package faults_test
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"io"
 	"net/http"
 	"os/exec"
@@ -50,6 +51,14 @@ func (g *gateway) start(addr string) {
 	if addr == "" {
 		addr = strings.TrimPrefix(g.url, "http://")
 	}
+	// A connection of another process may have the port for a moment.
+	await(g.t, "the gateway serves on "+addr, func() bool { return g.launch(addr) })
+	await(g.t, "the gateway is ready", g.ready)
+}
+
+// launch reports false if the process ended at once.
+func (g *gateway) launch(addr string) bool {
+	g.t.Helper()
 	cmd := exec.Command(serverPath, append([]string{"--addr", addr}, g.args...)...)
 	cmd.Stderr = &g.log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when the tests are killed
@@ -68,14 +77,18 @@ func (g *gateway) start(addr string) {
 		_, _ = io.Copy(io.Discard, stdout)
 		_ = cmd.Wait() // most are killed
 	}()
+	if err != nil {
+		<-exited
+		return false
+	}
 	g.process, g.exited = cmd, exited
-	if err != nil || !found {
-		g.t.Fatalf("the gateway began with %q, %v", line, err)
+	if !found {
+		g.t.Fatalf("the gateway began with %q", line)
 	}
 	if g.url == "" { // else subscribers use it now, and it is the same
 		g.url = "http://127.0.0.1:" + port
 	}
-	await(g.t, "the gateway is ready", g.ready)
+	return true
 }
 
 func (g *gateway) ready() bool {
@@ -85,6 +98,21 @@ func (g *gateway) ready() bool {
 	}
 	response.Body.Close()
 	return response.StatusCode == http.StatusOK
+}
+
+// connections returns how many subscriptions are open.
+func (g *gateway) connections() int {
+	g.t.Helper()
+	response, err := http.Get(g.url + "/stats")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	var stats struct{ Connections int }
+	if err := json.NewDecoder(response.Body).Decode(&stats); err != nil {
+		g.t.Fatal(err)
+	}
+	return stats.Connections
 }
 
 // kill ends the process as a crash would.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
+	"net/http"
 	"net/url"
 	"slices"
 	"sync"
@@ -55,6 +56,7 @@ type setup struct {
 	gateway []string     // further arguments of the gateways
 	proxied bool         // the first gateway reaches Redis through a proxy
 	form    form
+	front   startFront // what stands between the gateways and their clients, nil for nothing
 }
 
 // rig is a Redis with two gateways, publishers that go on whatever happens, and
@@ -67,6 +69,9 @@ type rig struct {
 	tag       string             // begins the names of the topics
 	proxy     *proxy             // nil if there is none
 	gateways  []*gateway
+	front     *front         // nil if there is none
+	targets   []string       // where subscribers find the gateways
+	clients   []*http.Client // that they use, in turn
 	publisher *source.Publisher
 	announcer *source.Publisher // the same for channels; of a cluster, it only knows one server
 
@@ -80,7 +85,10 @@ type rig struct {
 // newRig starts everything and returns when all subscribers have got something.
 func newRig(t *testing.T, s setup) *rig {
 	t.Helper()
-	r := &rig{t: t}
+	r := &rig{t: t, clients: []*http.Client{
+		// A gateway writes to some itself, and to others through net/http.
+		sseclient.NewHTTP(sseclient.Transport{}), sseclient.NewHTTP(sseclient.Transport{HTTP2: true}),
+	}}
 	address := r.startRedis(s)
 	for i := range 2 {
 		own := address
@@ -88,7 +96,14 @@ func newRig(t *testing.T, s setup) *rig {
 			r.proxy = startProxy(t, r.redis.Addr())
 			own = "redis://" + r.proxy.addr()
 		}
-		r.gateways = append(r.gateways, startGateway(t, own, s.gateway...))
+		g := startGateway(t, own, s.gateway...)
+		r.gateways = append(r.gateways, g)
+		r.targets = append(r.targets, g.url)
+	}
+	if s.front != nil {
+		r.front = s.front(t, r.gateways)
+		r.targets = []string{r.front.url, r.front.url}
+		r.clients = []*http.Client{r.front.http1, r.front.http2}
 	}
 	r.publisher = openPublisher(t, address)
 	r.announcer = r.publisher
@@ -105,11 +120,11 @@ func newRig(t *testing.T, s setup) *rig {
 		r.publications = append(r.publications, audit.NewPublication("test", event.Literal(k, r.tag+"of "+k.String()+"s")))
 	}
 	// Those that come and go, and those that stay where they are while they can.
-	r.subscribe("restless, all topics", restless(r.gateways), r.publications...)
+	r.subscribe("restless, all topics", restless(r.targets), r.publications...)
 	for _, p := range r.publications {
-		r.subscribe("restless, "+p.Topic().String(), restless(r.gateways), p)
-		for i := range r.gateways {
-			r.subscribe(fmt.Sprintf("at gateway %d, %s", i, p.Topic()), steady(r.gateways, i), p)
+		r.subscribe("restless, "+p.Topic().String(), restless(r.targets), p)
+		for i := range r.targets {
+			r.subscribe(fmt.Sprintf("at gateway %d, %s", i, p.Topic()), steady(r.targets, i), p)
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -262,29 +277,28 @@ func (r *rig) subscribe(name string, c sseclient.Client, publications ...*audit.
 	}
 	target := c.Target
 	s.client.Target = func() string { return target() + "/events?" + query.Encode() }
-	// A gateway writes to some itself, and to others through net/http.
-	s.client.HTTP = sseclient.NewHTTP(sseclient.Transport{HTTP2: len(r.subscribers)%2 == 1})
+	s.client.HTTP = r.clients[len(r.subscribers)%len(r.clients)]
 	s.client.Pause = func() time.Duration { return rand.N(pauseAtMost) }
 	s.client.MaxEvent = 1 << 20
 	r.subscribers = append(r.subscribers, s)
 	return s
 }
 
-// restless returns a client that often leaves, and comes back to any gateway.
-func restless(gateways []*gateway) sseclient.Client {
+// restless returns a client that often leaves, and comes back to any target.
+func restless(targets []string) sseclient.Client {
 	return sseclient.Client{
-		Target: func() string { return gateways[rand.IntN(len(gateways))].url },
+		Target: func() string { return targets[rand.IntN(len(targets))] },
 		Life:   func() time.Duration { return time.Duration(rand.ExpFloat64() * float64(restlessLife)) },
 	}
 }
 
-// steady returns a client that begins at one gateway and goes to the next whenever its
+// steady returns a client that begins at one target and goes to the next whenever its
 // connection ends.
-func steady(gateways []*gateway, home int) sseclient.Client {
+func steady(targets []string, home int) sseclient.Client {
 	var turn atomic.Int64
 	turn.Store(int64(home))
 	return sseclient.Client{
-		Target: func() string { return gateways[int(turn.Add(1)-1)%len(gateways)].url },
+		Target: func() string { return targets[int(turn.Add(1)-1)%len(targets)] },
 	}
 }
 

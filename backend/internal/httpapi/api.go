@@ -11,6 +11,7 @@ import (
 
 	"github.com/gin-contrib/cors"
 	"github.com/gin-gonic/gin"
+	"go.opentelemetry.io/otel/trace"
 
 	"sluice/internal/auth"
 	"sluice/internal/delivery"
@@ -44,6 +45,7 @@ type Options struct {
 	Delivery  *delivery.Server
 	Broker    Broker
 	Metrics   *metrics.Metrics
+	Tracer    trace.Tracer // nil for no traces
 	Log       *slog.Logger
 }
 
@@ -89,8 +91,8 @@ func (a *api) routes() (http.Handler, error) {
 	r.RedirectTrailingSlash = false
 	r.Use(a.recover, corsPolicy(a.CORSOrigins), boundBody)
 
-	r.GET("/events", a.subscribe)
-	r.POST("/events", a.publish)
+	r.GET("/events", a.traced("subscribe"), a.subscribe)
+	r.POST("/events", a.traced("publish"), a.publish)
 	r.GET("/healthz", a.health)
 	r.GET("/readyz", a.ready)
 	r.GET("/stats", a.stats)
@@ -112,7 +114,7 @@ func boundBody(c *gin.Context) {
 func corsPolicy(origins []string) gin.HandlerFunc {
 	policy := cors.Config{
 		AllowMethods: []string{http.MethodGet, http.MethodPost},
-		AllowHeaders: []string{"Authorization", "Cache-Control", "Content-Type", "Idempotency-Key", "Last-Event-ID"},
+		AllowHeaders: []string{"Authorization", "Cache-Control", "Content-Type", "Idempotency-Key", "Last-Event-ID", "Traceparent", "Tracestate"},
 		MaxAge:       12 * time.Hour,
 	}
 	if slices.Contains(origins, "*") {

@@ -74,6 +74,7 @@ func (a *api) publicationOf(c *gin.Context) (p publication, err error) {
 	if p.topic, err = literalOf(query); err != nil {
 		return p, err
 	}
+	traceTopics(c, p.topic)
 	grant, err := a.Authority.Grant(c.Request, query)
 	if err != nil {
 		return p, err

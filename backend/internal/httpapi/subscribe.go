@@ -26,6 +26,7 @@ func (a *api) subscribe(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	traceTopics(c, req.Topics...)
 	for _, t := range req.Topics {
 		if err := grant.MaySubscribe(t); err != nil {
 			a.fail(c, err)
@@ -42,6 +43,7 @@ func (a *api) subscribe(c *gin.Context) {
 	streamHeader(c)
 	total := a.Metrics.ConnectionOpened()
 	a.Log.Info("client connected", "topics", len(req.Topics), "total", total)
+	endSpan(c)
 	a.Delivery.Serve(c.Writer, c.Request, subscription, grant.Expires, func(reason error) {
 		subscription.Close()
 		leave()

@@ -223,8 +223,9 @@ func TestConflation_ClientThatLeavesAnywhereLosesNoNewestValue(t *testing.T) {
 
 type silent struct{}
 
-func (silent) EventReceived()               {}
+func (silent) EventReceived(event.Kind)     {}
 func (silent) GapAnnounced(event.GapReason) {}
+func (silent) ReplayRead()                  {}
 
 // everyHub returns a hub over an embedded broker, for a test in a bubble of time.
 func everyHub(t *testing.T, events int) (*Hub, func(topic, data string)) {

@@ -52,6 +52,7 @@ func (s *fakeSource) Sync(context.Context, event.Topic) error   { return nil }
 func (s *fakeSource) Mark(event.Topic) *source.Mark             { return nil }
 func (s *fakeSource) FindMark(event.Topic, string) *source.Mark { return nil }
 func (s *fakeSource) Ready(context.Context) error               { return nil }
+func (s *fakeSource) Reconnects() int64                         { return 0 }
 func (s *fakeSource) Close() error                              { return nil }
 
 func (f *fakeFollowing) Live(ctx context.Context) error {

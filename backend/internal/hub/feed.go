@@ -85,7 +85,7 @@ func (f *feed) Begin(after source.ID) {
 
 // Event implements [source.Sink].
 func (f *feed) Event(e event.Event) {
-	f.metrics.EventReceived()
+	f.metrics.EventReceived(f.topic.Kind)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.body = event.AppendBody(f.body[:0], e.Type, e.Data)

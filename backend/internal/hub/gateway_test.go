@@ -25,8 +25,9 @@ const longest = 30 * time.Second
 // noMetrics counts nothing.
 type noMetrics struct{}
 
-func (noMetrics) EventReceived()               {}
+func (noMetrics) EventReceived(event.Kind)     {}
 func (noMetrics) GapAnnounced(event.GapReason) {}
+func (noMetrics) ReplayRead()                  {}
 
 // gateway is a hub with its source, as one process has them.
 type gateway struct {

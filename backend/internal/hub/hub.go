@@ -23,10 +23,12 @@ var ErrClosed = errors.New("hub is closed")
 // must not block.
 type Metrics interface {
 	// EventReceived counts an event that came from a source, once a followed topic.
-	EventReceived()
+	EventReceived(event.Kind)
 	// GapAnnounced counts a gap: once for the interruption of a topic, and once for
 	// each subscriber whose own place was lost.
 	GapAnnounced(event.GapReason)
+	// ReplayRead counts a page that was read from Redis for a single subscriber.
+	ReplayRead()
 }
 
 // Options are the settings of a [Hub].

@@ -27,8 +27,9 @@ type counts struct {
 	events, gaps atomic.Int64
 }
 
-func (c *counts) EventReceived()               { c.events.Add(1) }
+func (c *counts) EventReceived(event.Kind)     { c.events.Add(1) }
 func (c *counts) GapAnnounced(event.GapReason) { c.gaps.Add(1) }
+func (c *counts) ReplayRead()                  {}
 
 // newHub returns a hub over a broker of its own.
 func newHub(t *testing.T, history journal.Limits) (*hub.Hub, *source.Memory) {

@@ -99,6 +99,7 @@ func (h *Hub) readRange(ctx context.Context, t event.Topic, r source.Range) (sou
 	case <-ctx.Done():
 		return source.Page{}, ctx.Err()
 	}
+	h.metrics.ReplayRead()
 	page, err := h.source.Range(ctx, t, r)
 	if err != nil {
 		return page, fmt.Errorf("reading %s: %w", t, err)

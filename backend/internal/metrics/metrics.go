@@ -4,45 +4,71 @@ package metrics
 
 import (
 	"runtime/metrics"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"sluice/internal/event"
 )
 
-// Metrics holds the counters of this process. The zero value is ready to use, from
-// any goroutine.
+// Metrics holds the counters of this process, for use from any goroutine.
 type Metrics struct {
-	events      atomic.Int64
-	deliveries  atomic.Int64
-	bytes       atomic.Int64
 	connections atomic.Int64
+	opened      atomic.Int64
+	stalled     atomic.Int64
 	slowClients atomic.Int64
-	gaps        [len(reasons)]atomic.Int64
+	turnedAway  [len(closeReasons)]atomic.Int64
+
+	events      [event.Key + 1]atomic.Int64 // by kind
+	gaps        [len(gapReasons)]atomic.Int64
+	replayReads atomic.Int64
+
+	deliveries atomic.Int64
+	bytes      atomic.Int64
+	latency    prometheus.Histogram
 }
 
-var reasons = [...]event.GapReason{
+var gapReasons = [...]event.GapReason{
 	event.HistoryExpired, event.UnknownCursor, event.SourceInterrupted, event.SlowConsumer,
 }
 
+var closeReasons = [...]event.CloseReason{
+	event.Draining, event.TokenExpired, event.Unavailable, event.Overloaded,
+}
+
+// New returns counters that are all zero.
+func New() *Metrics {
+	return &Metrics{latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+		Namespace: "sluice",
+		Name:      "delivery_latency_seconds",
+		Help: "Time from the arrival of an event to the end of its write to all clients that could take it. " +
+			"Sampled: the oldest event of a round of writing.",
+		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	})}
+}
+
 // EventReceived counts an event that came from a source.
-func (m *Metrics) EventReceived() {
-	m.events.Add(1)
+func (m *Metrics) EventReceived(kind event.Kind) {
+	m.events[kind].Add(1)
 }
 
 // GapAnnounced counts a gap.
 func (m *Metrics) GapAnnounced(reason event.GapReason) {
-	for i, r := range reasons {
-		if r == reason {
-			m.gaps[i].Add(1)
-		}
+	if i := slices.Index(gapReasons[:], reason); i >= 0 {
+		m.gaps[i].Add(1)
 	}
+}
+
+// ReplayRead counts a page that was read from Redis for a single subscriber.
+func (m *Metrics) ReplayRead() {
+	m.replayReads.Add(1)
 }
 
 // ConnectionOpened counts a connection and returns how many are open.
 func (m *Metrics) ConnectionOpened() int64 {
+	m.opened.Add(1)
 	return m.connections.Add(1)
 }
 
@@ -51,10 +77,27 @@ func (m *Metrics) ConnectionClosed() int64 {
 	return m.connections.Add(-1)
 }
 
+// TurnedAway counts a request that could not be served now.
+func (m *Metrics) TurnedAway(reason event.CloseReason) {
+	if i := slices.Index(closeReasons[:], reason); i >= 0 {
+		m.turnedAway[i].Add(1)
+	}
+}
+
 // Delivered counts frames written to a client.
 func (m *Metrics) Delivered(frames, bytes int) {
 	m.deliveries.Add(int64(frames))
 	m.bytes.Add(int64(bytes))
+}
+
+// Written takes a sample of how old events are when they have been written.
+func (m *Metrics) Written(age time.Duration) {
+	m.latency.Observe(age.Seconds())
+}
+
+// Stalled counts clients that take nothing for now.
+func (m *Metrics) Stalled(change int) {
+	m.stalled.Add(int64(change))
 }
 
 // SlowClientCut counts a client that was cut off.
@@ -76,10 +119,12 @@ type Snapshot struct {
 func (m *Metrics) Snapshot() Snapshot {
 	s := Snapshot{
 		Connections: m.connections.Load(),
-		Events:      m.events.Load(),
 		Deliveries:  m.deliveries.Load(),
 		SlowClients: m.slowClients.Load(),
 		MemoryBytes: memoryBytes(),
+	}
+	for _, kind := range event.Kinds {
+		s.Events += m.events[kind].Load()
 	}
 	for i := range m.gaps {
 		s.Gaps += m.gaps[i].Load()
@@ -96,29 +141,4 @@ func memoryBytes() int64 {
 	}
 	metrics.Read(samples)
 	return int64(samples[0].Value.Uint64() - samples[1].Value.Uint64())
-}
-
-// Registry returns a Prometheus registry of the counters, and of hub's figures.
-func (m *Metrics) Registry(topics, journalBytes func() float64) *prometheus.Registry {
-	r := prometheus.NewRegistry()
-	counter := func(name, help string, labels prometheus.Labels, value *atomic.Int64) {
-		r.MustRegister(prometheus.NewCounterFunc(
-			prometheus.CounterOpts{Namespace: "sluice", Name: name, Help: help, ConstLabels: labels},
-			func() float64 { return float64(value.Load()) }))
-	}
-	gauge := func(name, help string, value func() float64) {
-		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "sluice", Name: name, Help: help}, value))
-	}
-	counter("events_total", "Events that came from the followed topics.", nil, &m.events)
-	counter("deliveries_total", "Events written to clients.", nil, &m.deliveries)
-	counter("delivered_bytes_total", "Bytes of events written to clients.", nil, &m.bytes)
-	counter("slow_clients_total", "Clients cut off because they took nothing.", nil, &m.slowClients)
-	for i, reason := range reasons {
-		counter("gaps_total", "Gaps announced.", prometheus.Labels{"reason": string(reason)}, &m.gaps[i])
-	}
-	gauge("connections", "Open subscriptions.", func() float64 { return float64(m.connections.Load()) })
-	gauge("topics", "Topics that are followed.", topics)
-	gauge("journal_bytes", "Memory held by recent events.", journalBytes)
-	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return r
 }

@@ -235,6 +235,11 @@ func (m *Memory) Ready(context.Context) error {
 	return nil
 }
 
+// Reconnects implements [Source]: there is no connection.
+func (m *Memory) Reconnects() int64 {
+	return 0
+}
+
 // Close implements [Source].
 func (m *Memory) Close() error {
 	m.mu.Lock()

@@ -65,6 +65,9 @@ type pubsub struct {
 	cancel    context.CancelFunc
 	connected sync.WaitGroup
 
+	reconnects  *atomic.Int64 // counts those of all servers
+	established bool          // there has been a connection; of the reader alone
+
 	// commands is held while the set of subscriptions changes and the command for that
 	// is sent, so that Redis sees the changes in their order.
 	commands sync.Mutex
@@ -96,13 +99,15 @@ type following struct {
 
 // newPubsub returns a connection to the server of a client, for gateways that have their
 // marks there in a channel of that name. node names this process among them.
-func newPubsub(client *redis.Client, marksChannel, node string, ordinals *atomic.Uint64, doubt func(), log *slog.Logger) *pubsub {
+func newPubsub(client *redis.Client, marksChannel, node string, ordinals *atomic.Uint64, reconnects *atomic.Int64, doubt func(), log *slog.Logger) *pubsub {
 	p := &pubsub{
 		client:    client,
 		doubt:     doubt,
 		log:       log,
 		marks:     newMarks(ordinals),
 		following: make(map[subscription]*following),
+
+		reconnects: reconnects,
 	}
 	p.probe = newProbe(client, marksChannel, node, p.marks, p.interrupt, log)
 	p.follow(p.probe, nil, subscription{literal, marksChannel}).start()

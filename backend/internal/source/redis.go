@@ -23,6 +23,8 @@ type Redis struct {
 	streams  streamFollower
 	keys     *keys
 	cluster  *cluster // nil unless it is one
+
+	reconnects atomic.Int64
 }
 
 // streamFollower follows streams; how depends on the kind of Redis.
@@ -49,7 +51,7 @@ func OpenRedis(options *Options, node string, fill Fill, log *slog.Logger) *Redi
 func (r *Redis) openServer(client *redis.Client, options *Options, node string, log *slog.Logger) {
 	ordinals := new(atomic.Uint64)
 	r.router = newRouter(func(server) *pubsub {
-		p := newPubsub(client, marksChannel, node, ordinals, func() {}, log)
+		p := newPubsub(client, marksChannel, node, ordinals, &r.reconnects, func() {}, log)
 		p.start(r.keys.enableNotifications)
 		return p
 	})
@@ -63,7 +65,7 @@ func (r *Redis) openCluster(client *redis.ClusterClient, options *Options, node 
 	ordinals := new(atomic.Uint64)
 	r.router = newRouter(func(s server) *pubsub {
 		own := options.openNode(s.addr)
-		p := newPubsub(own, marksChannel+":"+s.id, node, ordinals, r.cluster.doubt, log.With("server", s.addr))
+		p := newPubsub(own, marksChannel+":"+s.id, node, ordinals, &r.reconnects, r.cluster.doubt, log.With("server", s.addr))
 		p.release, p.clustered = own.Close, true
 		p.start(r.keys.enableNotifications)
 		return p
@@ -127,6 +129,11 @@ func (r *Redis) Range(ctx context.Context, topic event.Topic, q Range) (Page, er
 // Ready implements [Source].
 func (r *Redis) Ready(ctx context.Context) error {
 	return r.router.ready(ctx)
+}
+
+// Reconnects implements [Source].
+func (r *Redis) Reconnects() int64 {
+	return r.reconnects.Load()
 }
 
 // Close implements [Source].

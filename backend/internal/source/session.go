@@ -68,6 +68,10 @@ func (p *pubsub) session(ctx context.Context, prepare func(context.Context, *red
 	defer done()
 	p.connected.Go(func() { silence.ask(asking, conn) })
 	p.open(conn)
+	if p.established {
+		p.reconnects.Add(1)
+	}
+	p.established = true
 	p.log.Info("redis pub/sub connected")
 	for {
 		message, err := conn.Receive(ctx)

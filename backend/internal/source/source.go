@@ -81,6 +81,9 @@ type Source interface {
 	// Ready returns nil while what is published reaches this source, else the reason
 	// why not.
 	Ready(ctx context.Context) error
+	// Reconnects returns how often a connection that brings messages was cut off, and came
+	// back.
+	Reconnects() int64
 	// Close ends everything. No Sink is called after it has returned.
 	Close() error
 }

@@ -1,0 +1,189 @@
+package ci
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/prometheus/prometheus/model/labels"
+	"github.com/prometheus/prometheus/promql/parser"
+	"go.yaml.in/yaml/v3"
+)
+
+var promQL = parser.NewParser(parser.Options{})
+
+// rules is Prometheus's format of a file of alerts.
+type rules struct {
+	Groups []struct {
+		Name  string
+		Rules []rule
+	}
+}
+
+type rule struct {
+	Alert       string
+	Expr        string
+	For         model.Duration
+	Labels      struct{ Severity string }
+	Annotations struct{ Summary, Description string }
+}
+
+func readRules(t *testing.T) []rule {
+	t.Helper()
+	var r rules
+	decoder := yaml.NewDecoder(bytes.NewReader(deployFile(t, "prometheus/sluice.rules.yml")))
+	decoder.KnownFields(true)
+	if err := decoder.Decode(&r); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Groups) != 1 {
+		t.Fatalf("%d groups of rules", len(r.Groups))
+	}
+	return r.Groups[0].Rules
+}
+
+// dashboard is the part of Grafana's format that says what is asked of Prometheus.
+type dashboard struct {
+	Panels []struct {
+		ID      int
+		Type    string
+		Title   string
+		GridPos struct{ X, Y, W, H int }
+		Targets []struct {
+			Expr  string
+			RefID string `json:"refId"`
+		}
+	}
+	Templating struct {
+		List []struct{ Name string }
+	}
+}
+
+func readDashboard(t *testing.T) dashboard {
+	t.Helper()
+	var d dashboard
+	if err := json.Unmarshal(deployFile(t, "grafana/sluice.json"), &d); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// grafanaVariables stand for what Grafana puts in place of its variables.
+var grafanaVariables = strings.NewReplacer("$__rate_interval", "5m", "$__range", "3h", "$instance", ".*")
+
+// scrape returns the series that a running gateway has for Prometheus.
+func scrape(t *testing.T) []labels.Labels {
+	t.Helper()
+	response, err := http.Get("http://" + startServer(t).admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	decoder := expfmt.NewDecoder(response.Body, expfmt.ResponseFormat(response.Header))
+	options := &expfmt.DecodeOptions{Timestamp: model.Now()}
+	samples := expfmt.SampleDecoder{Dec: decoder, Opts: options}
+	var series []labels.Labels
+	for {
+		var batch model.Vector
+		if samples.Decode(&batch) != nil {
+			break // the end
+		}
+		for _, s := range batch {
+			series = append(series, ofTarget(s.Metric))
+		}
+	}
+	// What Prometheus adds itself.
+	return append(series, ofTarget(model.Metric{model.MetricNameLabel: "up"}))
+}
+
+// ofTarget gives a series the labels that Prometheus gives to all of a target.
+func ofTarget(metric model.Metric) labels.Labels {
+	b := labels.NewBuilder(labels.EmptyLabels())
+	for name, value := range metric {
+		b.Set(string(name), string(value))
+	}
+	return b.Set("job", "sluice").Set("instance", "127.0.0.1:4001").Labels()
+}
+
+func TestPrometheus_WhatIsAskedForIsThere(t *testing.T) {
+	series := scrape(t)
+	if len(series) < 50 {
+		t.Fatalf("a scrape gives %d series", len(series))
+	}
+	check := func(where, expression string) {
+		parsed, err := promQL.ParseExpr(expression)
+		if err != nil {
+			t.Errorf("%s: %v", where, err)
+			return
+		}
+		parser.Inspect(parsed, func(node parser.Node, _ []parser.Node) error {
+			if selector, ok := node.(*parser.VectorSelector); ok && !slices.ContainsFunc(series, func(s labels.Labels) bool {
+				return !slices.ContainsFunc(selector.LabelMatchers, func(m *labels.Matcher) bool { return !m.Matches(s.Get(m.Name)) })
+			}) {
+				t.Errorf("%s: a gateway has no %s", where, selector)
+			}
+			return nil
+		})
+	}
+	for _, r := range readRules(t) {
+		check(r.Alert, r.Expr)
+	}
+	for _, p := range readDashboard(t).Panels {
+		for _, target := range p.Targets {
+			check(p.Title, grafanaVariables.Replace(target.Expr))
+		}
+	}
+}
+
+func TestPrometheus_AlertsSayWhatIsWrong(t *testing.T) {
+	for _, r := range readRules(t) {
+		if !strings.HasPrefix(r.Alert, "Sluice") || r.Annotations.Summary == "" || r.Labels.Severity != "page" && r.Labels.Severity != "ticket" {
+			t.Errorf("the alert %q is not complete: %+v", r.Alert, r)
+		}
+	}
+}
+
+// Each alert must come in the case that it is for, and not in a similar one.
+func TestPrometheus_AlertsComeWhenTheyShould(t *testing.T) {
+	promtool, err := exec.LookPath("promtool")
+	if err != nil {
+		t.Skip("promtool is not installed: the alerts are not tried out (Debian: prometheus)")
+	}
+	for _, args := range [][]string{
+		{"test", "rules", "sluice.rules.test.yml"},
+		{"check", "config", "prometheus.yml"},
+	} {
+		cmd := exec.Command(promtool, args...)
+		cmd.Dir = filepath.Join(deploy, "prometheus")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+	}
+}
+
+func TestGrafana_DashboardIsWhole(t *testing.T) {
+	d := readDashboard(t)
+	seen := make(map[int]bool)
+	for i, p := range d.Panels {
+		if seen[p.ID] {
+			t.Errorf("%q has the id %d of another panel", p.Title, p.ID)
+		}
+		seen[p.ID] = true
+		if p.Type != "row" && len(p.Targets) == 0 {
+			t.Errorf("%q asks for nothing", p.Title)
+		}
+		for _, other := range d.Panels[:i] {
+			a, b := p.GridPos, other.GridPos
+			if a.X < b.X+b.W && b.X < a.X+a.W && a.Y < b.Y+b.H && b.Y < a.Y+a.H {
+				t.Errorf("%q lies over %q", p.Title, other.Title)
+			}
+		}
+	}
+}

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// metric returns the value of a series in /metrics, named as it stands there.
+func (g *gateway) metric(series string) float64 {
+	g.t.Helper()
+	for line := range strings.Lines(g.get(g.admin + "/metrics").body) {
+		if text, ok := strings.CutPrefix(line, series+" "); ok {
+			value, err := strconv.ParseFloat(strings.TrimSpace(text), 64)
+			if err != nil {
+				g.t.Fatal(err)
+			}
+			return value
+		}
+	}
+	g.t.Fatalf("/metrics has no %s", series)
+	return 0
+}
+
+// becomes waits until a series has a value.
+func (g *gateway) becomes(series string, want float64) {
+	g.t.Helper()
+	eventually(g.t, fmt.Sprint(series, " ", want), func() bool { return g.metric(series) == want })
+}
+
+func TestMetrics_CountEventsByKindAndWhatBecomesOfThem(t *testing.T) {
+	t.Parallel()
+	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
+		g := start(t, "--history-events=1")
+		s := g.subscribe("?channel=c&stream=s&key=k")
+		s.next() // the key is not there
+		for range 3 {
+			for _, topic := range []string{"channel=c", "stream=s"} {
+				if a := g.do(http.MethodPost, "/events?"+topic, strings.NewReader("x")); a.status != http.StatusOK {
+					t.Fatalf("%d: %s", a.status, a.body)
+				}
+				s.next()
+			}
+		}
+		g.becomes(`sluice_events_total{kind="channel"}`, 3)
+		g.becomes(`sluice_events_total{kind="stream"}`, 3)
+		g.becomes(`sluice_events_total{kind="key"}`, 1)
+		g.becomes("sluice_deliveries_total", 7)
+		g.becomes("sluice_connections", 1)
+		g.becomes("sluice_connections_opened_total", 1)
+		if g.metric("sluice_delivered_bytes_total") <= 0 || g.metric("sluice_journal_bytes") <= 0 {
+			t.Error("nothing is delivered or held")
+		}
+		if g.metric("sluice_delivery_latency_seconds_sum") <= 0 {
+			t.Error("no sample of the latency was taken")
+		}
+
+		lost := g.subscribe("?channel=c", "Last-Event-ID", "nonsense")
+		lost.disconnect()
+		g.becomes(`sluice_gaps_total{reason="unknown-cursor"}`, 1)
+		if n := g.metric("sluice_replay_reads_total"); n != 0 {
+			t.Errorf("%v reads of streams for nobody", n)
+		}
+		g.subscribe("?stream=s&last=3")
+		if g.metric("sluice_replay_reads_total") < 1 {
+			t.Error("the stream was not read for the one who wants more than is held")
+		}
+	})
+}
+
+func TestMetrics_LatencyIsSampledOverHTTP2Too(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	resp, cancel := g.request(newH2C(t), "?channel=c")
+	s := g.read(resp, cancel)
+	s.readOpen()
+	eventually(t, "a sample", func() bool {
+		g.publish("c", "x")
+		s.next()
+		return g.metric("sluice_delivery_latency_seconds_count") > 0
+	})
+}
+
+func TestMetrics_TellOfRedis(t *testing.T) {
+	t.Parallel()
+	g := startOnRedis(t)
+	g.becomes("sluice_ready", 1)
+	if n := g.metric("sluice_redis_reconnects_total"); n != 0 {
+		t.Errorf("%v reconnects from the start", n)
+	}
+	g.redis.Kill()
+	g.becomes("sluice_ready", 0)
+	eventually(t, "a subscriber is turned away", func() bool {
+		return g.get("/events").status == http.StatusServiceUnavailable
+	})
+	if g.metric(`sluice_turned_away_total{reason="unavailable"}`) < 1 {
+		t.Error("who is turned away is not counted")
+	}
+	g.redis.Restart()
+	g.becomes("sluice_ready", 1)
+	if g.metric("sluice_redis_reconnects_total") < 1 {
+		t.Error("the reconnect is not counted")
+	}
+}
+
+func TestMetrics_ShowWhoTakesNothing(t *testing.T) {
+	t.Parallel()
+	g := start(t, "--write-timeout=5s", "--history-bytes=64MiB")
+	g.request(newSmallReader(t), "?channel=a") // and nothing is read
+	payload := strings.Repeat("x", 100<<10)
+	eventually(t, "a stalled client", func() bool {
+		g.publish("a", payload)
+		return g.metric("sluice_stalled_connections") == 1
+	})
+	g.becomes("sluice_slow_clients_total", 1)
+	g.becomes("sluice_stalled_connections", 0)
+}

@@ -1,0 +1,79 @@
+package metrics
+
+import (
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"sluice/internal/event"
+)
+
+// Figures are what other parts of the process know of the moment. The functions are
+// called at each scrape, from any goroutine.
+type Figures struct {
+	Version        string
+	MaxConnections int // 0 for no limit
+	Ready          func() bool
+	Topics         func() int // that are followed
+	JournalBytes   func() int
+	Reconnects     func() int64 // to Redis, so far
+}
+
+// Registry returns a Prometheus registry of the counters, the figures, and what Go and
+// the system tell of the process.
+func (m *Metrics) Registry(f Figures) *prometheus.Registry {
+	r := registry{prometheus.NewRegistry()}
+
+	r.gauge("build_info", "The version that runs.", prometheus.Labels{"version": f.Version}, func() float64 { return 1 })
+	r.gauge("ready", "1 while what is published reaches this gateway, else 0.", nil, func() float64 {
+		if f.Ready() {
+			return 1
+		}
+		return 0
+	})
+
+	r.gauge("connections", "Open subscriptions.", nil, of(&m.connections))
+	r.gauge("max_connections", "The most subscriptions that may be open, 0 for no limit.", nil, func() float64 { return float64(f.MaxConnections) })
+	r.counter("connections_opened_total", "Subscriptions that were opened.", nil, of(&m.opened))
+	r.gauge("stalled_connections", "Clients over plain HTTP/1.1 that take nothing for now.", nil, of(&m.stalled))
+	r.counter("slow_clients_total", "Clients cut off because they took nothing.", nil, of(&m.slowClients))
+	for i, reason := range closeReasons {
+		r.counter("turned_away_total", "Requests that could not be served now.", prometheus.Labels{"reason": string(reason)}, of(&m.turnedAway[i]))
+	}
+
+	r.gauge("topics", "Topics that are followed.", nil, func() float64 { return float64(f.Topics()) })
+	r.gauge("journal_bytes", "Memory held by recent events.", nil, func() float64 { return float64(f.JournalBytes()) })
+	for _, kind := range event.Kinds {
+		r.counter("events_total", "Events that came from the followed topics.", prometheus.Labels{"kind": kind.String()}, of(&m.events[kind]))
+	}
+	for i, reason := range gapReasons {
+		r.counter("gaps_total", "Gaps announced: one for the interruption of a topic, one for each subscriber whose own place was lost.",
+			prometheus.Labels{"reason": string(reason)}, of(&m.gaps[i]))
+	}
+	r.counter("redis_reconnects_total", "Times that a Pub/Sub connection to Redis was cut off, and came back.", nil,
+		func() float64 { return float64(f.Reconnects()) })
+	r.counter("replay_reads_total", "Pages of streams read from Redis for a single subscriber.", nil, of(&m.replayReads))
+
+	r.counter("deliveries_total", "Events written to clients.", nil, of(&m.deliveries))
+	r.counter("delivered_bytes_total", "Bytes of events written to clients.", nil, of(&m.bytes))
+
+	r.MustRegister(m.latency, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r.Registry
+}
+
+type registry struct{ *prometheus.Registry }
+
+func (r registry) counter(name, help string, labels prometheus.Labels, value func() float64) {
+	r.MustRegister(prometheus.NewCounterFunc(
+		prometheus.CounterOpts{Namespace: "sluice", Name: name, Help: help, ConstLabels: labels}, value))
+}
+
+func (r registry) gauge(name, help string, labels prometheus.Labels, value func() float64) {
+	r.MustRegister(prometheus.NewGaugeFunc(
+		prometheus.GaugeOpts{Namespace: "sluice", Name: name, Help: help, ConstLabels: labels}, value))
+}
+
+func of(value *atomic.Int64) func() float64 {
+	return func() float64 { return float64(value.Load()) }
+}

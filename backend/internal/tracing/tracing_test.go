@@ -1,0 +1,99 @@
+package tracing_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"sluice/internal/tracing"
+)
+
+func TestMain(m *testing.M) {
+	goleak.VerifyTestMain(m)
+}
+
+// open opens tracing in an environment of these settings, as name=value.
+func open(t *testing.T, settings ...string) (*tracing.Tracing, error) {
+	t.Helper()
+	for _, s := range settings {
+		name, value, _ := strings.Cut(s, "=")
+		t.Setenv(name, value)
+	}
+	tr, err := tracing.Open(t.Context(), tracing.Service{Version: "v", Node: "n"}, slog.New(slog.DiscardHandler))
+	if err == nil {
+		t.Cleanup(func() {
+			if err := tr.Close(context.Background()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	return tr, err
+}
+
+func TestOpen_TracesOnlyWhereAnEndpointIsSet(t *testing.T) {
+	const endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1"
+	for name, test := range map[string]struct {
+		settings []string
+		on       bool
+	}{
+		"nothing set":              {nil, false},
+		"an endpoint":              {[]string{endpoint}, true},
+		"an endpoint for traces":   {[]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=https://example.com/v1/traces"}, true},
+		"and the protocol":         {[]string{endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"}, true},
+		"the SDK is switched off":  {[]string{endpoint, "OTEL_SDK_DISABLED=true"}, false},
+		"traces go to no exporter": {[]string{endpoint, "OTEL_TRACES_EXPORTER=none"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			tr, err := open(t, test.settings...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if on := tr.Tracer() != nil; on != test.on {
+				t.Errorf("there is a tracer: %v", on)
+			}
+		})
+	}
+}
+
+func TestOpen_SaysWhatIsWrong(t *testing.T) {
+	for name, test := range map[string]struct {
+		settings []string
+		want     string
+	}{
+		"no scheme":    {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=localhost:4318"}, "such as http://localhost:4318"},
+		"not HTTP":     {[]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=grpc://localhost:4317"}, "such as http://localhost:4318"},
+		"gRPC":         {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"}, "only http/protobuf"},
+		"bad resource": {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318", "OTEL_RESOURCE_ATTRIBUTES=a"}, "OTEL_RESOURCE_ATTRIBUTES"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := open(t, test.settings...); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("the error is %v, want %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestClose_DoesNotWaitForAnEndpointThatIsAway(t *testing.T) {
+	tr, err := open(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := tr.Tracer().Start(t.Context(), "lost")
+	span.End()
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		_ = tr.Close(ctx)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(30 * time.Second):
+		t.Fatal("it waits")
+	}
+}
