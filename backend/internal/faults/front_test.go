@@ -113,14 +113,15 @@ func example(t *testing.T, name, to string, replace map[string]string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	config := string(text)
+	var pairs []string
 	for from, to := range replace {
-		if !strings.Contains(config, from) {
+		if !strings.Contains(string(text), from) {
 			t.Fatalf("%s has no %q", name, from)
 		}
-		config = strings.ReplaceAll(config, from, to)
+		pairs = append(pairs, from, to)
 	}
-	writeFile(t, to, config)
+	// At one go: an address that was put in may itself look like one that is to be replaced.
+	writeFile(t, to, strings.NewReplacer(pairs...).Replace(string(text)))
 }
 
 func writeFile(t *testing.T, path, text string) {
