@@ -51,12 +51,12 @@ func (g *gateway) start(addr string) {
 	if addr == "" {
 		addr = strings.TrimPrefix(g.url, "http://")
 	}
-	// A connection of another process may have the port for a moment.
 	await(g.t, "the gateway serves on "+addr, func() bool { return g.launch(addr) })
 	await(g.t, "the gateway is ready", g.ready)
 }
 
-// launch reports false if the process ended at once.
+// launch reports false if the address is taken: a connection of another process may have
+// the port for a moment.
 func (g *gateway) launch(addr string) bool {
 	g.t.Helper()
 	cmd := exec.Command(serverPath, append([]string{"--addr", addr}, g.args...)...)
@@ -79,6 +79,9 @@ func (g *gateway) launch(addr string) bool {
 	}()
 	if err != nil {
 		<-exited
+		if !strings.Contains(g.log.String(), "address already in use") {
+			g.t.Fatal("the gateway ended at once")
+		}
 		return false
 	}
 	g.process, g.exited = cmd, exited

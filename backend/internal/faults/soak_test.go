@@ -46,7 +46,7 @@ func TestSoak(t *testing.T) {
 		}
 	}
 	redis := redistest.Start(t, durable...)
-	gateways := []*gateway{startGateway(t, redis.Addr()), startGateway(t, redis.Addr())}
+	gateways := []*gateway{startGateway(t, redis.URL()), startGateway(t, redis.URL())}
 	killed, survivor := gateways[0], gateways[1]
 	do := func(args ...any) func() { return func() { redis.Do(args...) } }
 	stop := func(g *gateway) func() {
