@@ -44,7 +44,9 @@ beforeEach(() => {
       onItem: (lane, topic, { frame, number }) => {
         items.push(`${lane} ${topic} ${number} ${frame.kind === 'message' ? frame.data : 'gap'}`);
       },
-      onPlace: (lane, { id }) => places.push(`${lane} ${id}`),
+      onReached: (lane, { place, marks }) => {
+        places.push(`${lane} ${place.id} ${marks['channel:a']?.number}`);
+      },
       onState: (next) => (state = next),
     },
     { EventSource: FakeEventSource },
@@ -185,7 +187,7 @@ describe('an exchange', () => {
   it('tells from where to go on as soon as that is known', async () => {
     await follow(want('1', 'channel:a'));
     source().open({ id: '7' });
-    expect(places).toEqual(['# channel%3Aa@7']);
+    expect(places).toEqual(['# channel%3Aa@7 0']);
   });
 
   it('measures the latency by pings', async () => {

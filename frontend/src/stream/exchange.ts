@@ -27,6 +27,13 @@ export interface Position extends Mark {
   readonly place: Place | undefined;
 }
 
+/** How far a connection has come. */
+export interface Reached {
+  readonly place: Place;
+  /** Of each topic, the item after which the place is: it is of no use to who has come less far, or further. */
+  readonly marks: Readonly<Record<string, Mark>>;
+}
+
 /** Tells a tab where one of its wants begins, and what came until now. */
 export interface Joined {
   readonly key: string;
@@ -57,9 +64,9 @@ export const initialState: ExchangeState = {
 /** Is told what is to be passed on, synchronously and in order. */
 export interface ExchangeObserver {
   readonly onJoined: (tab: string, joined: Joined) => void;
-  readonly onItem: (lane: string, topic: string, item: Item, place: Place | undefined) => void;
-  /** All that came before the place has been passed on. */
-  readonly onPlace: (lane: string, place: Place) => void;
+  readonly onItem: (lane: string, topic: string, item: Item, reached: Reached | undefined) => void;
+  /** A connection has opened; all that came before has been passed on. */
+  readonly onReached: (lane: string, reached: Reached) => void;
   readonly onState: (state: ExchangeState) => void;
 }
 
@@ -74,7 +81,6 @@ export interface Exchange {
 interface Feed {
   readonly topic: string;
   readonly history: History;
-  mark: Mark;
   readonly users: Set<string>;
 }
 
@@ -83,6 +89,8 @@ interface Lane {
   readonly every: string;
   readonly line: Line;
   readonly feeds: Map<string, Feed>;
+  /** Those of the feeds, by topic. */
+  readonly marks: Record<string, Mark>;
   refused: ReadonlyMap<string, Refusal>;
   wasDown: boolean;
 }
@@ -91,9 +99,9 @@ interface Lane {
 const MAX_TOPICS = 64;
 
 let lastEra = 0;
-/** Later than all eras that any tab has begun, as they share a clock. */
-function nextEra() {
-  lastEra = Math.max(Date.now(), lastEra + 1);
+/** Later than the era before, also where the clock went back; and than those of other tabs, by the clock they share. */
+function nextEra(before = 0) {
+  lastEra = Math.max(Date.now(), lastEra + 1, before + 1);
   return lastEra;
 }
 
@@ -108,7 +116,7 @@ function nextEra() {
  */
 export function createExchange(
   eventsURL: string,
-  { onJoined, onItem, onPlace, onState }: ExchangeObserver,
+  { onJoined, onItem, onReached, onState }: ExchangeObserver,
   options: LineOptions,
 ): Exchange {
   const lanes = new Map<string, Lane>();
@@ -128,10 +136,11 @@ export function createExchange(
     const { lane, feed, items } = find(want) ?? open(want);
     feed.users.add(want.key);
     lane.line.hear(want.events);
-    const mark = want.from && isAfter(want.from, feed.mark) ? want.from : feed.mark;
     const place = lane.line.placeOf(want.topic);
-    const position = { era: mark.era, number: mark.number, lane: lane.id, place };
-    onJoined(tab, { key: want.key, position, items });
+    const here = { ...markOf(lane, want.topic), place };
+    // A tab can have heard more from the leader before this one.
+    const position = want.from && isAfter(want.from, here) ? want.from : here;
+    onJoined(tab, { key: want.key, position: { ...position, lane: lane.id }, items });
     return lane;
   }
 
@@ -152,10 +161,11 @@ export function createExchange(
     const lane = laneFor(topic, every, left?.lane);
     // Values have no order to number by: on another connection, others may have been left out.
     const keepsValues = isKey(topic) || every !== '';
-    const mark = left && !keepsValues ? left : { era: nextEra(), number: 0 };
+    const mark = left && !keepsValues ? left : { era: nextEra(left?.era), number: 0 };
     const history = keepsValues ? createValues(isKey(topic)) : createTail(mark, left ? 0 : last);
-    const feed: Feed = { topic, history, mark, users: new Set() };
+    const feed: Feed = { topic, history, users: new Set() };
     lane.feeds.set(topic, feed);
+    lane.marks[topic] = { era: mark.era, number: mark.number };
     lane.line.follow(topic, last, left?.place);
     return { lane, feed, items: [] };
   }
@@ -185,7 +195,10 @@ export function createExchange(
       },
     };
     const line = createLine(eventsURL, every, observer, options);
-    const lane: Lane = { id, every, line, feeds: new Map(), refused: new Map(), wasDown: false };
+    const lane: Lane = {
+      ...{ id, every, line, feeds: new Map(), marks: {} },
+      ...{ refused: new Map(), wasDown: false },
+    };
     lanes.set(id, lane);
     return lane;
   }
@@ -194,6 +207,7 @@ export function createExchange(
     for (const { topic, users } of lane.feeds.values()) {
       if (!users.delete(key) || users.size > 0) continue;
       lane.feeds.delete(topic);
+      Reflect.deleteProperty(lane.marks, topic);
       lane.line.unfollow(topic);
     }
     if (lane.feeds.size > 0) return;
@@ -218,19 +232,29 @@ export function createExchange(
     }
     const feed = lane.feeds.get(topic);
     if (!feed || (frame.kind !== 'message' && frame.kind !== 'gap')) return;
-    const { era, number } = feed.mark;
-    feed.mark = { era: frame.kind === 'gap' ? nextEra() : era, number: number + 1 };
+    const { era, number } = markOf(lane, topic);
+    const mark = { era: frame.kind === 'gap' ? nextEra(era) : era, number: number + 1 };
+    lane.marks[topic] = mark;
     const origin = frame.kind === 'gap' ? frame.topic : (topicOf(frame.id) ?? topic);
-    const item: Item = { frame, origin, ...feed.mark, receivedAt: Date.now() };
+    const item: Item = { frame, origin, ...mark, receivedAt: Date.now() };
     feed.history.push(item);
-    onItem(lane.id, topic, item, lane.line.placeOf(topic));
+    onItem(lane.id, topic, item, reachedBy(lane));
   }
 
   function opened(lane: Lane, { resumed }: OpenFrame) {
     if (lane.wasDown) setState({ resumed });
     lane.wasDown = false;
-    const place = lane.line.place();
-    if (place) onPlace(lane.id, place);
+    const reached = reachedBy(lane);
+    if (reached) onReached(lane.id, reached);
+  }
+
+  function reachedBy({ line, marks }: Lane): Reached | undefined {
+    const place = line.place();
+    return place && { place, marks };
+  }
+
+  function markOf({ marks }: Lane, topic: string): Mark {
+    return marks[topic] ?? { era: 0, number: 0 };
   }
 
   function setState(more: Partial<ExchangeState>) {

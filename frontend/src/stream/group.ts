@@ -24,8 +24,8 @@ export function joinGroup(name: string, member: Member, open: OpenExchange): Gro
 function stayAlone(member: Member, open: OpenExchange): Group {
   const exchange = open({
     onJoined: (_, joined) => member.onJoined(joined),
-    onItem: (lane, topic, item, place) => deliver(member, { lane, topic, item }, place),
-    onPlace: (lane, place) => member.onItems([], { [lane]: place }),
+    onItem: (lane, topic, item, reached) => deliver(member, { lane, topic, item }, reached),
+    onReached: (lane, reached) => member.onItems([], { [lane]: reached }),
     onState: member.onState,
   });
   return {
@@ -73,7 +73,7 @@ function joinTabs(name: string, member: Member, open: OpenExchange): Group {
         if (message.tab === tab) member.onJoined(message.joined);
         break;
       case 'items':
-        member.onItems(message.deliveries, message.places);
+        member.onItems(message.deliveries, message.reached);
         break;
       case 'state':
         member.onState(message.state);

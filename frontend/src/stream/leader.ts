@@ -1,7 +1,6 @@
 import { awaitEnd } from './election';
-import type { ExchangeState, Want } from './exchange';
+import type { ExchangeState, Reached, Want } from './exchange';
 import { deliver, type Delivery, type Member, type Message, type OpenExchange } from './member';
-import type { Place } from './opening';
 
 /** What a tab does while it leads; see `group.ts`. */
 export interface Leader {
@@ -35,14 +34,14 @@ export function lead(
       if (tab === own) member.onJoined(joined);
       else post({ kind: 'joined', tab, joined });
     },
-    onItem: (lane, topic, item, place) => {
+    onItem: (lane, topic, item, reached) => {
       const delivery = { lane, topic, item };
-      outbox.add(delivery, place);
-      deliver(member, delivery, place);
+      outbox.add(delivery, reached);
+      deliver(member, delivery, reached);
     },
-    onPlace: (lane, place) => {
-      outbox.move(lane, place);
-      member.onItems([], { [lane]: place });
+    onReached: (lane, reached) => {
+      outbox.move(lane, reached);
+      member.onItems([], { [lane]: reached });
     },
     onState: (state) => {
       latest = state;
@@ -68,7 +67,7 @@ export function lead(
     else if (message.kind === 'retry') exchange.retryNow();
     else if (message.kind === 'question') post({ kind: 'answer' });
     // A leader before this one may still be heard.
-    else if (message.kind === 'items') member.onItems(message.deliveries, message.places);
+    else if (message.kind === 'items') member.onItems(message.deliveries, message.reached);
   }
 
   function stop() {
@@ -87,17 +86,17 @@ export function lead(
 function createOutbox(post: (message: Message) => void) {
   const turn = new MessageChannel();
   let deliveries: Delivery[] = [];
-  let places: Record<string, Place> = {};
+  let reached: Record<string, Reached> = {};
   let isDue = false;
 
-  function add(delivery: Delivery, place: Place | undefined) {
+  function add(delivery: Delivery, now: Reached | undefined) {
     deliveries.push(delivery);
-    if (place) places[delivery.lane] = place;
+    if (now) reached[delivery.lane] = now;
     request();
   }
 
-  function move(lane: string, place: Place) {
-    places[lane] = place;
+  function move(lane: string, now: Reached) {
+    reached[lane] = now;
     request();
   }
 
@@ -108,9 +107,9 @@ function createOutbox(post: (message: Message) => void) {
 
   function flush() {
     if (!isDue) return;
-    post({ kind: 'items', deliveries, places });
+    post({ kind: 'items', deliveries, reached });
     deliveries = [];
-    places = {};
+    reached = {};
     isDue = false;
   }
 

@@ -1,6 +1,5 @@
-import type { Exchange, ExchangeObserver, ExchangeState, Joined, Want } from './exchange';
+import type { Exchange, ExchangeObserver, ExchangeState, Joined, Reached, Want } from './exchange';
 import type { Item } from './history';
-import type { Place } from './opening';
 
 /** An item on its way to a tab. */
 export interface Delivery {
@@ -15,10 +14,10 @@ export interface Member {
   readonly rejoin: () => void;
   readonly wants: () => readonly Want[];
   readonly onJoined: (joined: Joined) => void;
-  /** `places` are the newest ones behind the deliveries, by lane. */
+  /** `reached` is how far the connections have come with the deliveries, by lane. */
   readonly onItems: (
     deliveries: readonly Delivery[],
-    places: Readonly<Record<string, Place>>,
+    reached: Readonly<Record<string, Reached>>,
   ) => void;
   readonly onState: (state: ExchangeState) => void;
 }
@@ -32,13 +31,13 @@ export type Message =
   | {
       readonly kind: 'items';
       readonly deliveries: readonly Delivery[];
-      readonly places: Readonly<Record<string, Place>>;
+      readonly reached: Readonly<Record<string, Reached>>;
     };
 
 /** Opens the exchange of the tab that leads. */
 export type OpenExchange = (observer: ExchangeObserver) => Exchange;
 
 /** Hands one item to a tab. */
-export function deliver(member: Member, delivery: Delivery, place: Place | undefined) {
-  member.onItems([delivery], place ? { [delivery.lane]: place } : {});
+export function deliver(member: Member, delivery: Delivery, reached: Reached | undefined) {
+  member.onItems([delivery], reached ? { [delivery.lane]: reached } : {});
 }

@@ -20,7 +20,11 @@ const key = () => membership.wants()[0]?.key ?? '';
 
 function arrive(...items: Item[]) {
   const deliveries = items.map((item) => ({ lane: '#', topic: 'channel:a', item }));
-  membership.onItems(deliveries, { '#': place(`at ${items.at(-1)?.number}`) });
+  const last = items.at(-1);
+  const marks = last && { 'channel:a': last };
+  membership.onItems(deliveries, {
+    '#': { place: place(`at ${last?.number}`), marks: marks ?? {} },
+  });
 }
 
 function join(number: number, items: Item[] = [], era = 1) {
@@ -99,10 +103,22 @@ describe('a want', () => {
 
   it('moves on when others of its connection do', () => {
     join(0);
-    membership.onItems([], { '#': place('later'), other: place('elsewhere') });
+    const marks = { 'channel:a': { era: 1, number: 0 } };
+    membership.onItems([], { '#': { place: place('later'), marks } });
+    membership.onItems([], { other: { place: place('elsewhere'), marks } });
     expect(followed.position()).toMatchObject({ number: 0, place: { id: 'later' } });
-    membership.onItems([], { '#': { id: 'without', covers: ['channel:b'] } });
+    membership.onItems([], { '#': { place: { id: 'without', covers: ['channel:b'] }, marks } });
     expect(followed.position()).toMatchObject({ place: { id: 'later' } });
+  });
+
+  it('does not go back with a leader that is behind', () => {
+    join(0);
+    arrive(item(1), item(2), item(3));
+    arrive(item(2));
+    expect(followed.position()).toMatchObject({ number: 3, place: { id: 'at 3' } });
+    membership.rejoin();
+    join(1);
+    expect(followed.position()).toMatchObject({ number: 3, place: { id: 'at 3' } });
   });
 
   it('is gone when it ends', () => {

@@ -4,11 +4,11 @@ import {
   initialState,
   type Joined,
   type Position,
+  type Reached,
   type Want,
 } from './exchange';
 import type { Delivery, Member } from './member';
 import { isAfter, type Item } from './history';
-import type { Place } from './opening';
 import { randomName } from './random-name';
 import { connecting, type Status, type StreamStatus, worst } from './status';
 
@@ -108,14 +108,14 @@ export function createMembership({ onChange, onStatus }: Options): Membership {
       if (entry.key !== key) continue;
       entry.position ??= { ...position, number: -1, place: undefined, era: 0 };
       for (const item of items) take(entry, item);
-      const { era, number } = isAfter(entry.position, position) ? entry.position : position;
-      entry.position = { era, number, lane: position.lane, place: position.place };
+      const furthest = isAfter(entry.position, position) ? entry.position : position;
+      entry.position = { ...furthest, lane: position.lane };
       entry.joining = false;
       entry.onServed();
     }
   }
 
-  function onItems(deliveries: readonly Delivery[], places: Readonly<Record<string, Place>>) {
+  function onItems(deliveries: readonly Delivery[], reached: Readonly<Record<string, Reached>>) {
     if (deliveries.length > 0 && Date.now() - (lastActivity ?? 0) >= ACTIVITY) {
       lastActivity = Date.now();
       onStatus();
@@ -127,7 +127,7 @@ export function createMembership({ onChange, onStatus }: Options): Membership {
         else take(entry, item);
       }
     }
-    for (const entry of entries) move(entry, places);
+    for (const entry of entries) move(entry, reached);
   }
 
   function take(entry: Entry, item: Item) {
@@ -148,16 +148,17 @@ export function createMembership({ onChange, onStatus }: Options): Membership {
     return item.era === position.era && item.number > position.number + 1;
   }
 
-  /** All that came before a place has been taken, also of the topics that nothing came of. */
-  function move(entry: Entry, places: Readonly<Record<string, Place>>) {
-    const { position, joining, wanted } = entry;
-    const place = position && places[position.lane];
-    if (joining || !place || place === position.place || !place.covers.includes(wanted.topic))
-      return;
+  /** Who has come exactly as far as a connection goes on from its place, also where nothing came of the topic. */
+  function move({ position, wanted, onServed }: Entry, reached: Readonly<Record<string, Reached>>) {
+    if (!position) return;
+    const now = reached[position.lane];
+    const mark = now?.marks[wanted.topic];
+    if (!mark || !now.place.covers.includes(wanted.topic)) return;
+    if (mark.era !== position.era || mark.number !== position.number) return;
     const isFirst = position.place === undefined;
-    position.place = place;
+    position.place = now.place;
     if (!isFirst) return;
-    entry.onServed();
+    onServed();
     onStatus();
   }
 
