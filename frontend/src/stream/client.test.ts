@@ -1,5 +1,6 @@
 import { EventSource } from 'eventsource';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FakeEventSource } from '../../test/fake-event-source';
 import { encode, type SSEServer, startSSEServer } from '../../test/sse-server';
 import { createStreamClient, type StreamClientOptions } from './client';
 import type { SubscriptionState } from './subscription';
@@ -92,5 +93,21 @@ describe('a client, over a real connection', () => {
     const texts = ['', ' x ', 'two\nlines', '{"a":"größer 😀"}', 'data: x'];
     texts.forEach((data, n) => response.write(encode({ id: String(n + 1), data })));
     await vi.waitFor(() => expect(got).toEqual(texts.map((text, n) => `${n + 1} ${text}`)), WAIT);
+  });
+});
+
+describe('the status of a client', () => {
+  it('is not live as long as anybody waits for the default topics', async () => {
+    const client = createStreamClient('http://gateway.test', { EventSource: FakeEventSource });
+    const phase = () => client.status.getSnapshot().status.phase;
+    const observer = { onEntry: () => undefined };
+    ends.push(client.subscribe(['channel:a'], {}, observer));
+    const line = await vi.waitFor(() => FakeEventSource.current);
+    line.open({ id: '1' });
+    expect(phase()).toBe('live');
+    const giveUp = client.subscribe([], {}, observer);
+    expect(phase()).toBe('connecting');
+    giveUp();
+    expect(phase()).toBe('live');
   });
 });

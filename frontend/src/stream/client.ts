@@ -5,7 +5,7 @@ import { type Group, joinGroup } from './group';
 import type { LineOptions } from './line';
 import { createMembership, type Membership } from './membership';
 import { fingerprint } from './fingerprint';
-import type { StreamStatus } from './status';
+import { type StreamStatus, worst } from './status';
 import type { Store } from './store';
 import {
   createSubscription,
@@ -52,7 +52,7 @@ export function createStreamClient(url: string, options: StreamClientOptions = {
   const eventsURL = `${base}/events`;
   const listeners = new Set<() => void>();
   const publishing = createBatch(() => listeners.forEach((onChange) => onChange()), schedule);
-  const defaults = createDefaults(eventsURL, line);
+  const defaults = createDefaults(eventsURL, line, publish);
   const membership: Membership = createMembership({ onChange: changed, onStatus: publish });
   let group: Group | undefined;
   let changing = false;
@@ -61,6 +61,13 @@ export function createStreamClient(url: string, options: StreamClientOptions = {
   function publish() {
     status = undefined;
     publishing.request();
+  }
+
+  /** Who still asks for the default topics is not live, however the connection of the others is. */
+  function currentStatus(): StreamStatus {
+    const all = membership.status();
+    const asking = defaults.status();
+    return asking ? { ...all, status: worst([all.status, asking]) } : all;
   }
 
   /** Joins, updates or leaves the group once for all changes of a turn of the event loop. */
@@ -106,7 +113,7 @@ export function createStreamClient(url: string, options: StreamClientOptions = {
         listeners.add(onChange);
         return () => listeners.delete(onChange);
       },
-      getSnapshot: () => (status ??= membership.status()),
+      getSnapshot: () => (status ??= currentStatus()),
     },
     retryNow: () => {
       defaults.retryNow();

@@ -9,6 +9,8 @@ export interface Defaults {
     onStatus: (status: Status) => void,
     onTopics: (topics: readonly string[]) => void,
   ) => () => void;
+  /** The way to an answer that somebody waits for; `undefined` where nobody does. */
+  readonly status: () => Status | undefined;
   readonly retryNow: () => void;
 }
 
@@ -20,8 +22,14 @@ interface Question {
 /**
  * Learns the gateway's default topics: opens the subscription that names none, and closes it as soon as the
  * gateway says which they are. From there on they are topics like any others, on the connection of all.
+ *
+ * @param onChange - what {@link Defaults.status} returns has changed
  */
-export function createDefaults(eventsURL: string, { token, ...options }: LineOptions): Defaults {
+export function createDefaults(
+  eventsURL: string,
+  { token, ...options }: LineOptions,
+  onChange: () => void,
+): Defaults {
   const questions = new Set<Question>();
   let status = connecting;
   let answer: readonly string[] | undefined;
@@ -40,6 +48,7 @@ export function createDefaults(eventsURL: string, { token, ...options }: LineOpt
         if (next.phase === 'connecting' || next.phase === 'waiting') {
           questions.forEach(({ onStatus }) => onStatus(next));
         }
+        onChange();
       },
       onFrame: (frame) => {
         if (frame.kind !== 'open') return;
@@ -47,6 +56,7 @@ export function createDefaults(eventsURL: string, { token, ...options }: LineOpt
         answer = frame.topics;
         questions.forEach(({ onTopics }) => onTopics(frame.topics));
         questions.clear();
+        onChange();
       },
     },
     options,
@@ -61,11 +71,17 @@ export function createDefaults(eventsURL: string, { token, ...options }: LineOpt
     questions.add(question);
     connection.start();
     onStatus(status);
+    onChange();
     return () => {
       questions.delete(question);
+      onChange();
       if (questions.size === 0) connection.stop();
     };
   }
 
-  return { ask, retryNow: connection.retryNow };
+  return {
+    ask,
+    status: () => (questions.size > 0 ? status : undefined),
+    retryNow: connection.retryNow,
+  };
 }
