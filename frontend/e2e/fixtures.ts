@@ -58,7 +58,9 @@ export class LivePage {
     await this.expectLive();
   }
 
+  /** The connection can be live before this screen's topics are on it. */
   async expectLive(): Promise<void> {
+    await expect(this.page.locator('[data-phase="live"]')).toBeAttached();
     await expect(this.page.getByRole('button', { name: /^Connection: Live/ })).toBeVisible();
   }
 

@@ -1,5 +1,5 @@
 import type { BrowserContext, Page } from '@playwright/test';
-import { expect, test } from './fixtures';
+import { expect, LivePage, test } from './fixtures';
 
 /** All data of a page's list, oldest first, without its times. */
 const dataOf = (page: Page) =>
@@ -11,11 +11,10 @@ const dataOf = (page: Page) =>
 const series = (first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, index) => String(first + index));
 
-/** Opens the live page in a new tab, and waits until it shows that it is live. */
+/** Opens the live page in a new tab, and waits until its topics are live. */
 async function openTab(context: BrowserContext, url: string): Promise<Page> {
   const page = await context.newPage();
-  await page.goto(url);
-  await expect(page.getByRole('button', { name: /^Connection: Live/ })).toBeVisible();
+  await new LivePage(page).open(url);
   return page;
 }
 
@@ -25,11 +24,15 @@ test.describe('tabs of one browser', () => {
       open: ['channel:*', 'stream:logs', 'stream:notifications'],
     });
     const one = await openTab(context, gateway.url);
-    const others = [];
-    for (const path of ['/', '/?channel=other', '/logs', '/notifications']) {
-      others.push(await openTab(context, gateway.url + path));
+    const two = await openTab(context, gateway.url);
+    const three = await openTab(context, `${gateway.url}/?channel=other`);
+    const others = [two, three];
+    for (const path of ['/logs', '/notifications']) {
+      const page = await context.newPage();
+      await page.goto(gateway.url + path);
+      await expect(page.getByRole('button', { name: /^Connection: Live/ })).toBeVisible();
+      others.push(page);
     }
-    const [two, three] = others as [Page, Page];
     await expect.poll(gateway.connections).toBe(1);
     await gateway.publish('updates', 'to two');
     await gateway.publish('other', 'to one');
@@ -63,6 +66,7 @@ test.describe('tabs of one browser', () => {
       if (n === 60) void second.close();
     }
     await expect(third.getByText('2,000 received')).toBeVisible();
+    await third.getByRole('button', { name: 'Pause' }).click(); // shows all that it holds
     expect(await dataOf(third)).toEqual(series(1_801, 2_000));
     await expect(third.getByText('missed')).toBeHidden();
     await expect.poll(gateway.connections).toBe(1);

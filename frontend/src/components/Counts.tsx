@@ -10,7 +10,7 @@ export function Counts({ snapshot }: { snapshot: Entries<unknown> }) {
         <strong className="font-semibold text-ink">{count(received)}</strong> received
       </span>
       {missed > 0 && <span className="font-medium text-warning">{count(missed)} missed</span>}
-      {dropped > 0 && <span>newest {count(entries.length)} shown</span>}
+      {dropped > 0 && <span>newest {count(entries.length)} kept</span>}
     </p>
   );
 }

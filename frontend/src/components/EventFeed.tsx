@@ -11,6 +11,9 @@ interface Props {
   labelledBy: string;
 }
 
+/** At the top nobody sees further down than this, on the tallest screen; the rest is there for who scrolls. */
+const IN_SIGHT = 60;
+
 /** A few pixels from the top still count as the top: fingers and zoomed pages are not exact. */
 const TOP = 8;
 
@@ -45,7 +48,7 @@ export function EventFeed({ snapshot, showTopics, labelledBy }: Props) {
       <div className="relative flex min-h-0 flex-1 flex-col">
         <NewEvents count={waiting} onShow={showNewest} />
         <EventList
-          entries={shown}
+          entries={heldBy ? shown : shown.slice(-IN_SIGHT)}
           showTopics={showTopics}
           labelledBy={labelledBy}
           scroller={scroller}

@@ -12,6 +12,9 @@ interface Props {
   onScroll: (event: UIEvent<HTMLElement>) => void;
 }
 
+/** Milliseconds between two arrivals, below which nobody can look at each. */
+const FLOOD = 100;
+
 /**
  * The entries, newest on top, so that the newest is in sight without any scrolling.
  *
@@ -30,7 +33,7 @@ export function EventList({ entries, showTopics, labelledBy, scroller, onScroll 
       onScroll={onScroll}
       className="min-h-0 flex-1 overflow-y-auto overscroll-contain -outline-offset-2 [overflow-anchor:none]"
     >
-      <ol>
+      <ol className="group" data-flood={isFlood(entries)}>
         {newestFirst.map((entry) =>
           entry.kind === 'gap' ? (
             <GapRow key={entry.seq} gap={entry} showTopic={showTopics} />
@@ -41,4 +44,9 @@ export function EventList({ entries, showTopics, labelledBy, scroller, onScroll 
       </ol>
     </div>
   );
+}
+
+function isFlood(entries: readonly Entry[]): boolean {
+  const [before, newest] = entries.slice(-2);
+  return !!before && !!newest && newest.receivedAt - before.receivedAt < FLOOD;
 }

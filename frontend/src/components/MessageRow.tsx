@@ -14,7 +14,7 @@ interface Props {
 export const MessageRow = memo(function MessageRow({ message, showTopic }: Props) {
   const isNamed = message.type !== 'message';
   return (
-    <li className="row flex flex-wrap items-baseline gap-x-4 gap-y-0.5 border-b border-line px-4 py-2 motion-safe:first:animate-arrive sm:flex-nowrap sm:px-5">
+    <li className="row flex flex-wrap items-baseline gap-x-4 gap-y-0.5 border-b border-line px-4 py-2 motion-safe:group-data-[flood=false]:first:animate-arrive sm:flex-nowrap sm:px-5">
       <ArrivalTime at={message.receivedAt} />
       <div className="min-w-0 grow basis-full text-sm sm:basis-auto">
         {(showTopic || isNamed) && (

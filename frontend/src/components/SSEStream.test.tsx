@@ -8,8 +8,8 @@ const line = () => FakeEventSource.current;
 const rows = () => within(screen.getByRole('log')).getAllByRole('listitem');
 const button = (name: string | RegExp) => screen.getByRole('button', { name });
 
-/** Lets everything that is due within `time` happen, the next frame included. */
-const pass = (time = 20) => act(() => vi.advanceTimersByTimeAsync(time));
+/** Lets everything that is due within `time` happen, the next picture included. */
+const pass = (time = 120) => act(() => vi.advanceTimersByTimeAsync(time));
 
 async function show(topics = ['channel:updates'], limit?: number) {
   const view = renderWithClient(
@@ -82,7 +82,7 @@ describe('SSEStream', () => {
     await showLive(undefined, 3);
     await send('1', '2', '3', '4', '5');
     expect(rows().map((row) => row.querySelector('div')?.textContent)).toEqual(['5', '4', '3']);
-    expect(screen.getByText('newest 3 shown')).toBeInTheDocument();
+    expect(screen.getByText('newest 3 kept')).toBeInTheDocument();
   });
 
   it('says how many events a gap has lost, and why', async () => {
@@ -171,6 +171,26 @@ describe('SSEStream', () => {
     await send('2');
     scrollTo(0);
     expect(rows()).toHaveLength(2);
+  });
+
+  it('draws what is in sight, and all that it keeps for who looks further down', async () => {
+    await showLive();
+    await send(...Array.from({ length: 150 }, (_, n) => String(n)));
+    expect(rows()).toHaveLength(60);
+    expect(rows()[0]).toHaveTextContent('149');
+    scrollTo(100);
+    expect(rows()).toHaveLength(150);
+    expect(rows()[0]).toHaveTextContent('149');
+  });
+
+  it('highlights what comes alone, and no flood', async () => {
+    await showLive();
+    const isFlood = () => screen.getByRole('log').querySelector('ol')?.dataset.flood;
+    await send('1');
+    await send('2');
+    expect(isFlood()).toBe('false');
+    await send('3', '4');
+    expect(isFlood()).toBe('true');
   });
 
   it('stands still on request, also at the top', async () => {

@@ -30,7 +30,7 @@ export function ConnectionPill() {
       >
         <span className="sr-only">Connection:</span>
         <span
-          className={`size-2 rounded-full bg-(--dot) ${look === 'bad' ? '' : 'motion-safe:animate-breathe'}`}
+          className={`size-2 rounded-full bg-(--dot) ${look === 'busy' ? 'motion-safe:animate-breathe' : ''}`}
         />
         <Summary {...status} />
       </button>

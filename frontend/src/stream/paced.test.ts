@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { Scheduler } from '../../stream/frames';
+import type { Scheduler } from './frames';
 import { paced } from './paced';
 
 const INTERVAL = 100;

@@ -1,4 +1,4 @@
-import type { Scheduler } from '../../stream/frames';
+import type { Scheduler } from './frames';
 
 /**
  * A scheduler that runs like another, but not sooner than `interval` milliseconds after the run before.

@@ -11,13 +11,13 @@ import { useStreamStatus } from './use-stream-status';
 
 const openLines = () => FakeEventSource.opened.filter((line) => line.readyState !== 2);
 
-/** Lets all that is due within a frame happen. */
-const frame = () => act(() => vi.advanceTimersByTimeAsync(20));
+/** Lets all happen that is due before the next picture of a flood, and that. */
+const picture = () => act(() => vi.advanceTimersByTimeAsync(120));
 
 async function live(id = '0') {
-  await frame();
+  await picture();
   FakeEventSource.current.open({ id });
-  await frame();
+  await picture();
 }
 
 beforeEach(() => {
@@ -47,7 +47,7 @@ const positive: StandardSchemaV1<unknown, number> = {
 };
 
 describe('useStream', () => {
-  it('shows what arrives, with one render per frame', async () => {
+  it('shows what arrives, with one render per picture', async () => {
     const onRender = vi.fn();
     renderWithClient(
       <Profiler id="stream" onRender={onRender}>
@@ -58,7 +58,7 @@ describe('useStream', () => {
     await live();
     onRender.mockClear();
     for (let n = 1; n <= 500; n++) FakeEventSource.current.message('1', String(n));
-    await frame();
+    await picture();
     expect(screen.getByText('live: 500')).toBeInTheDocument();
     expect(onRender).toHaveBeenCalledOnce();
   });
@@ -73,7 +73,7 @@ describe('useStream', () => {
     await live();
     expect(openLines()).toHaveLength(1);
     unmount();
-    await frame();
+    await picture();
     expect(openLines()).toHaveLength(0);
   });
 
@@ -88,7 +88,7 @@ describe('useStream', () => {
     renderWithClient(<Values />);
     await live();
     ['1', '-1', 'x', '2'].forEach((data, n) => FakeEventSource.current.message(data, `${n}`));
-    await frame();
+    await picture();
     expect(screen.getByText('1, not a positive number, not JSON, 2 (2)')).toBeInTheDocument();
   });
 
@@ -97,15 +97,15 @@ describe('useStream', () => {
     const { unmount } = renderWithClient(<Received />, client);
     await live();
     FakeEventSource.current.message('x', '7');
-    await frame();
+    await picture();
     unmount();
-    await frame();
+    await picture();
     renderWithClient(<Received />, client);
-    await frame();
+    await picture();
     expect(FakeEventSource.current.url).toContain('lastEventId=channel%253Aa%407');
     FakeEventSource.current.open({ id: '7', resumed: true });
     FakeEventSource.current.message('y', '8');
-    await frame();
+    await picture();
     expect(screen.getByText('live: 2')).toBeInTheDocument();
   });
 });
@@ -124,7 +124,7 @@ describe('useLatest', () => {
     FakeEventSource.current.message('2', 'key:price:b@2');
     FakeEventSource.current.message('3', 'key:price:a@3');
     FakeEventSource.current.emit('key.deleted', 'null', 'key:price:b@4');
-    await frame();
+    await picture();
     expect(screen.getByText('key:price:a 3, key:price:b key.deleted')).toBeInTheDocument();
   });
 });
@@ -141,7 +141,7 @@ describe('useSeries', () => {
     FakeEventSource.current.message('{"x":1}', '1');
     FakeEventSource.current.emit('stream.gap', '{"topic":"channel:a","lost":2}', '2');
     FakeEventSource.current.message('{"x":2,"y":3}', '3');
-    await frame();
+    await picture();
     expect(screen.getByText('[["x","y"],[[1,null,2],[null,null,3]],1]')).toBeInTheDocument();
   });
 });
@@ -162,11 +162,11 @@ describe('useStreamStatus', () => {
     expect(screen.getByText('live 0 0 undefined')).toBeInTheDocument();
     FakeEventSource.current.emit('stream.gap', '{"topic":"channel:a","lost":12}', '2');
     FakeEventSource.current.break();
-    await frame();
+    await picture();
     expect(screen.getByText('waiting 12 1 undefined')).toBeInTheDocument();
     await act(() => vi.advanceTimersByTimeAsync(2_000));
     FakeEventSource.current.open({ id: '2', resumed: true });
-    await frame();
+    await picture();
     expect(screen.getByText('live 12 1 true')).toBeInTheDocument();
   });
 });

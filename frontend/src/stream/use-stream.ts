@@ -10,7 +10,7 @@ export interface UseStreamOptions<T> extends SubscribeOptions, EntriesOptions<T>
 
 /**
  * The newest entries of some topics, for as long as the component is mounted; no topics are the gateway's
- * default ones. Renders at most once per frame. A `schema` must stay the same object between renders.
+ * default ones. Renders with the next frame, in a flood ten times a second. A `schema` must stay the same object between renders.
  */
 export function useStream<T = unknown>(
   topics: string | readonly string[],

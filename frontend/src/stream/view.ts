@@ -1,6 +1,7 @@
 import type { StreamClient } from './client';
 import { createBatch, nextFrame, type Scheduler } from './frames';
 import type { Memory } from './memory';
+import { paced } from './paced';
 import { observePage } from './page';
 import { connecting } from './status';
 import type { Store } from './store';
@@ -14,7 +15,7 @@ import type {
 
 /** What a view makes of a subscription. */
 export interface Collector<T> extends Pick<Observer, 'onEntry'> {
-  /** What is to be shown now; called once per frame at most. */
+  /** What is to be shown now; called once per picture. */
   readonly read: (state: SubscriptionState) => T;
   /** What is to outlive a reload, as plain JSON. */
   readonly save?: () => unknown;
@@ -26,7 +27,7 @@ export interface Collector<T> extends Pick<Observer, 'onEntry'> {
 export interface ViewOptions {
   /** Where the view goes on after a reload, or when it is shown again. Default: nowhere. */
   readonly memory?: { readonly in: Memory; readonly name: string };
-  /** When to tell of changes. Default: once per animation frame. */
+  /** When to tell of changes. Default: with the next animation frame, and in a flood ten times a second. */
   readonly schedule?: Scheduler;
 }
 
@@ -35,6 +36,9 @@ interface Kept {
   readonly progress: Progress;
   readonly saved: unknown;
 }
+
+/** Milliseconds between two pictures of a flood: nobody reads more of it than that. */
+const INTERVAL = 100;
 
 /** After a longer absence, in milliseconds, nobody wants to see all that came meanwhile. */
 const MAX_ABSENCE = 10 * 60_000;
@@ -48,7 +52,7 @@ export function createView<T>(
   topics: readonly string[],
   options: SubscribeOptions,
   collector: Collector<T>,
-  { memory, schedule = nextFrame }: ViewOptions = {},
+  { memory, schedule = paced(nextFrame, INTERVAL) }: ViewOptions = {},
 ): Store<T> {
   const subscribers = new Set<() => void>();
   const publishing = createBatch(publish, schedule);

@@ -1,7 +1,7 @@
 import { useEffect, useMemo, useSyncExternalStore } from 'react';
 import { useStreamClient } from '../../stream/use-client';
 import { nextFrame } from '../../stream/frames';
-import { paced } from './paced';
+import { paced } from '../../stream/paced';
 import { createTail, type Tail, type TailSnapshot } from './tail';
 
 /** As much history as the gateway gives. */
