@@ -12,9 +12,10 @@ const forbid = (...patterns) => ({
 });
 
 const noReact = ['^(react|react-dom)(/|$)', 'The stream core works without React.'];
-const streamAlone = [
-  '^\\.\\./',
-  'src/stream imports nothing of the app, so that it can stand alone.',
+/** Forbids what matches `regex` to a part of the stream core. */
+const streamOnly = (regex) => [
+  regex,
+  'src/stream stands alone, and its folders know only those before them: see its index.ts.',
 ];
 const sharedOnly = ['^\\.\\./(?!stream/)', 'Shared parts import only each other and src/stream.'];
 const featureOnly = [
@@ -44,8 +45,17 @@ export default defineConfig(
     extends: [reactHooks.configs.flat['recommended-latest']],
   },
   // The import rules: stream → components → features → app, one way only. Tests may reach for test/.
-  { files: ['src/stream/**'], rules: forbid(noReact, streamAlone) },
-  { files: ['src/stream/use-*.ts'], rules: forbid(streamAlone) },
+  { files: ['src/stream/*.ts'], rules: forbid(noReact, streamOnly('^(\\.\\.|\\./react)/')) },
+  { files: ['src/stream/line/**'], rules: forbid(noReact, streamOnly('^\\.\\./')) },
+  {
+    files: ['src/stream/tabs/**'],
+    rules: forbid(noReact, streamOnly('^\\.\\./(?!line/|buffer$)')),
+  },
+  {
+    files: ['src/stream/views/**'],
+    rules: forbid(noReact, streamOnly('^\\.\\./(\\.\\.|tabs|react)/')),
+  },
+  { files: ['src/stream/react/**'], rules: forbid(streamOnly('^\\.\\./(\\.\\.|tabs)/')) },
   { files: ['src/components/**'], rules: forbid(sharedOnly) },
   { files: ['src/features/**'], rules: forbid(featureOnly) },
   { files: ['src/**/*.test.{ts,tsx}'], rules: { 'no-restricted-imports': 'off' } },

@@ -13,7 +13,7 @@ import { Menu } from './shell/Menu';
 import { ScreenBoundary } from './shell/ScreenBoundary';
 import { type ScreenEntry, screens } from './shell/screens';
 import type { StreamClient } from './stream/client';
-import { StreamProvider } from './stream/use-client';
+import { StreamProvider } from './stream/react/use-client';
 
 /** The frame around the screens. */
 export function App({ client }: { client: StreamClient }) {

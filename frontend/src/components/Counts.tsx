@@ -1,4 +1,4 @@
-import type { Entries } from '../stream/entries';
+import type { Entries } from '../stream/views/entries';
 import { count } from './text';
 
 /** How much has come, and how much of it is still in the list. */

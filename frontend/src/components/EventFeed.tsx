@@ -1,5 +1,5 @@
 import { type UIEvent, useRef } from 'react';
-import type { Entries } from '../stream/entries';
+import type { Entries } from '../stream/views/entries';
 import { Counts } from './Counts';
 import { EventList } from './EventList';
 import { NewEvents } from './NewEvents';

@@ -1,7 +1,7 @@
 import { useId } from 'react';
-import { isGlob } from '../stream/topic';
-import { useStream } from '../stream/use-stream';
-import { useStreamClient } from '../stream/use-client';
+import { isGlob } from '../stream/line/topic';
+import { useStream } from '../stream/react/use-stream';
+import { useStreamClient } from '../stream/react/use-client';
 import { Announcements } from './Announcements';
 import { EmptyState } from './EmptyState';
 import { EventFeed } from './EventFeed';

@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react';
-import type { Refusal } from '../stream/diagnose';
+import type { Refusal } from '../stream/line/diagnose';
 import { shellQuote } from './commands';
 
 interface Props {

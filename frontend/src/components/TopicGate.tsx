@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
-import { useStreamClient } from '../stream/use-client';
-import { useStreamStatus } from '../stream/use-stream-status';
+import { useStreamClient } from '../stream/react/use-client';
+import { useStreamStatus } from '../stream/react/use-stream-status';
 import { EmptyState } from './EmptyState';
 import { Loading, Refused } from './ScreenState';
 

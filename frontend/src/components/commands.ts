@@ -1,4 +1,4 @@
-import { isGlob } from '../stream/topic';
+import { isGlob } from '../stream/line/topic';
 
 /** A way to publish an event, for a terminal. */
 export interface Command {

@@ -1,6 +1,6 @@
 import type { GapEntry } from '../stream/entry';
-import type { GapReason } from '../stream/protocol';
-import type { Cause } from '../stream/status';
+import type { GapReason } from '../stream/line/protocol';
+import type { Cause } from '../stream/line/status';
 
 const numbers = new Intl.NumberFormat('en');
 

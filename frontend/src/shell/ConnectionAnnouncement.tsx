@@ -1,5 +1,5 @@
-import type { StreamStatus } from '../stream/status';
-import { useStreamStatus } from '../stream/use-stream-status';
+import type { StreamStatus } from '../stream/line/status';
+import { useStreamStatus } from '../stream/react/use-stream-status';
 
 /** What a screen reader says about the connection. */
 export function ConnectionAnnouncement() {

@@ -2,9 +2,9 @@ import { Popover } from '@base-ui/react/popover';
 import type { ReactNode, RefObject } from 'react';
 import { causeText, count, gaps } from '../components/text';
 import { useNow } from '../components/use-now';
-import type { StreamStatus } from '../stream/status';
-import { useStreamClient } from '../stream/use-client';
-import { useStreamStatus } from '../stream/use-stream-status';
+import type { StreamStatus } from '../stream/line/status';
+import { useStreamClient } from '../stream/react/use-client';
+import { useStreamStatus } from '../stream/react/use-stream-status';
 
 interface Props {
   /** The element that it belongs to. */

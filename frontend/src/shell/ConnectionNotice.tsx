@@ -1,7 +1,7 @@
 import { causeText } from '../components/text';
-import type { Cause } from '../stream/status';
-import { useStreamClient } from '../stream/use-client';
-import { useStreamStatus } from '../stream/use-stream-status';
+import type { Cause } from '../stream/line/status';
+import { useStreamClient } from '../stream/react/use-client';
+import { useStreamStatus } from '../stream/react/use-stream-status';
 
 /** Says why there is no connection, and offers to try at once. Stays until it is live again. */
 export function ConnectionNotice() {

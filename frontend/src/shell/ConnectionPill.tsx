@@ -1,6 +1,6 @@
 import { lazy, Suspense, useRef, useState } from 'react';
-import type { StreamStatus } from '../stream/status';
-import { useStreamStatus } from '../stream/use-stream-status';
+import type { StreamStatus } from '../stream/line/status';
+import { useStreamStatus } from '../stream/react/use-stream-status';
 import { count, gaps } from '../components/text';
 import { useNow } from '../components/use-now';
 

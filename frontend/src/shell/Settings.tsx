@@ -1,5 +1,5 @@
 import { type SubmitEvent, useId, useState } from 'react';
-import { useStreamClient } from '../stream/use-client';
+import { useStreamClient } from '../stream/react/use-client';
 import { type DialogProps, ShellDialog } from './ShellDialog';
 import { setTheme, type Theme, useTheme } from './theme';
 import { setToken, token } from './token';

@@ -1,11 +1,11 @@
 import { createDefaults } from './defaults';
-import { createExchange } from './exchange';
+import { createExchange } from './tabs/exchange';
 import { createBatch, nextFrame, type Scheduler } from './frames';
-import { type Group, joinGroup } from './group';
-import type { LineOptions } from './line';
-import { createMembership, type Membership } from './membership';
-import { fingerprint } from './fingerprint';
-import { type StreamStatus, worst } from './status';
+import { type Group, joinGroup } from './tabs/group';
+import type { LineOptions } from './line/line';
+import { createMembership, type Membership } from './tabs/membership';
+import { fingerprint } from './tabs/fingerprint';
+import { type StreamStatus, worst } from './line/status';
 import type { Store } from './store';
 import {
   createSubscription,

@@ -1,6 +1,6 @@
-import { createConnection } from './connection';
-import type { LineOptions } from './line';
-import { connecting, type Status } from './status';
+import { createConnection } from './line/connection';
+import type { LineOptions } from './line/line';
+import { connecting, type Status } from './line/status';
 
 /** The topics that the gateway gives to who names none; see {@link createDefaults}. */
 export interface Defaults {

@@ -1,4 +1,4 @@
-import type { GapFrame, MessageFrame } from './protocol';
+import type { GapFrame, MessageFrame } from './line/protocol';
 
 interface Arrival {
   /** Counts all entries of one subscription from 1, without holes. */

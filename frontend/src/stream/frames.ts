@@ -24,6 +24,34 @@ export const nextFrame: Scheduler = (run) => {
   return cancel;
 };
 
+/** Milliseconds between two pictures of a flood: nobody reads more of it than that. */
+const INTERVAL = 100;
+
+/**
+ * A scheduler that runs like another, but not sooner than `interval` milliseconds after the run before.
+ * What comes now and then shows at once; in a flood the frames between are left to the browser.
+ */
+export function paced(schedule: Scheduler, interval = INTERVAL): Scheduler {
+  let last = -Infinity;
+
+  return (run) => {
+    let cancel: (() => void) | undefined;
+    const begin = () => {
+      cancel = schedule(() => {
+        last = performance.now();
+        run();
+      });
+    };
+    const wait = last + interval - performance.now();
+    const timer = wait > 0 ? setTimeout(begin, wait) : undefined;
+    if (timer === undefined) begin();
+    return () => {
+      clearTimeout(timer);
+      cancel?.();
+    };
+  };
+}
+
 /** See {@link createBatch}. */
 export interface Batch {
   /** Asks for a run; any number of requests before it happens make one run. */

@@ -1,10 +1,10 @@
 import type { Defaults } from './defaults';
-import type { Refusal } from './diagnose';
+import type { Refusal } from './line/diagnose';
 import type { Entry } from './entry';
-import type { Position } from './exchange';
-import type { Item } from './history';
-import type { Followed, Membership } from './membership';
-import { type Status, worst } from './status';
+import type { Position } from './tabs/exchange';
+import type { Item } from './tabs/history';
+import type { Followed, Membership } from './tabs/membership';
+import { type Status, worst } from './line/status';
 
 /** What a subscription asks of the gateway. */
 export interface SubscribeOptions {

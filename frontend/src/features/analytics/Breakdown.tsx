@@ -1,7 +1,7 @@
 import { Bars } from '../../components/Bars';
 import { labelOf, unitOf } from '../../components/quantity';
 import { summarise } from '../../components/series-summary';
-import type { Series } from '../../stream/series';
+import type { Series } from '../../stream/views/series';
 import type { Columns } from './figures';
 
 interface Props {

@@ -2,7 +2,7 @@ import { useMemo } from 'react';
 import type uPlot from 'uplot';
 import { labelOf, unitOf } from '../../components/quantity';
 import { TimeChart } from '../../components/TimeChart';
-import type { Series } from '../../stream/series';
+import type { Series } from '../../stream/views/series';
 
 interface Props {
   series: Series;

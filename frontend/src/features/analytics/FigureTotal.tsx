@@ -1,7 +1,7 @@
 import { Figure } from '../../components/Figure';
 import { labelOf, quantity, unitOf } from '../../components/quantity';
 import { type SeriesSummary, summarise, trend } from '../../components/series-summary';
-import type { Series } from '../../stream/series';
+import type { Series } from '../../stream/views/series';
 import { isCount } from './figures';
 
 interface Props {

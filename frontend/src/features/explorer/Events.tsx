@@ -4,7 +4,7 @@ import { Panel } from '../../components/Panel';
 import { count } from '../../components/text';
 import { TopicGate } from '../../components/TopicGate';
 import { useHold } from '../../components/use-hold';
-import { useStream } from '../../stream/use-stream';
+import { useStream } from '../../stream/react/use-stream';
 import { EventRow } from './EventRow';
 import type { Exploration } from './topics';
 

@@ -1,4 +1,4 @@
-import { isGlob } from '../../stream/topic';
+import { isGlob } from '../../stream/line/topic';
 
 export const kinds = ['channel', 'stream', 'key'] as const;
 export type Kind = (typeof kinds)[number];

@@ -6,9 +6,9 @@ import { Panel } from '../../components/Panel';
 import { quantity } from '../../components/quantity';
 import { TimeChart } from '../../components/TimeChart';
 import { TopicGate } from '../../components/TopicGate';
-import type { Series } from '../../stream/series';
-import { useSeries } from '../../stream/use-series';
-import { useStream } from '../../stream/use-stream';
+import type { Series } from '../../stream/views/series';
+import { useSeries } from '../../stream/react/use-series';
+import { useStream } from '../../stream/react/use-stream';
 import { chartedFigures, type Machine, machineSchema, sampledAt } from './machine';
 
 interface Props {

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react';
-import { useStreamClient } from '../../stream/use-client';
+import { useStreamClient } from '../../stream/react/use-client';
 import { addSample, emptyHistory, type GatewayHistory, type GatewayStats } from './gateway';
 
 /** How often the gateway is asked, in milliseconds. */

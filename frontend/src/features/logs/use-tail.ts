@@ -1,13 +1,10 @@
 import { useEffect, useMemo, useSyncExternalStore } from 'react';
-import { useStreamClient } from '../../stream/use-client';
-import { nextFrame } from '../../stream/frames';
-import { paced } from '../../stream/paced';
+import { useStreamClient } from '../../stream/react/use-client';
+import { nextFrame, paced } from '../../stream/frames';
 import { createTail, type Tail, type TailSnapshot } from './tail';
 
 /** As much history as the gateway gives. */
 const HISTORY = 1_000;
-/** Milliseconds between two pictures of a flood: nobody reads more of it than that. */
-const INTERVAL = 100;
 
 /** A tail of what comes on the topics, for as long as the component is mounted. */
 export function useTail(topics: readonly string[]): { tail: Tail; snapshot: TailSnapshot } {
@@ -15,7 +12,7 @@ export function useTail(topics: readonly string[]): { tail: Tail; snapshot: Tail
   // A new array with each render says the same.
   const key = JSON.stringify(topics);
   const [tail, follow] = useMemo(() => {
-    const tail = createTail({ publishing: paced(nextFrame, INTERVAL) });
+    const tail = createTail({ publishing: paced(nextFrame) });
     const followed = JSON.parse(key) as string[];
     return [tail, () => client.subscribe(followed, { last: HISTORY }, { onEntry: tail.add })];
   }, [client, key]);

@@ -1,10 +1,10 @@
 import type { StreamClient } from '../../stream/client';
 import type { Entry } from '../../stream/entry';
-import { sessionMemory } from '../../stream/memory';
-import { connecting } from '../../stream/status';
+import { sessionMemory } from '../../stream/views/memory';
+import { connecting } from '../../stream/line/status';
 import type { Store } from '../../stream/store';
 import type { SubscriptionState } from '../../stream/subscription';
-import { createView } from '../../stream/view';
+import { createView } from '../../stream/views/view';
 import { rememberRefusal } from './noticed';
 import { type Notification, readNotification } from './notification';
 

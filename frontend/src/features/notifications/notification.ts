@@ -1,5 +1,5 @@
 import type { MessageEntry } from '../../stream/entry';
-import { parse } from '../../stream/schema';
+import { parse } from '../../stream/views/schema';
 
 export const severities = ['info', 'success', 'warning', 'critical'] as const;
 

@@ -1,5 +1,5 @@
 import { useMemo, useSyncExternalStore } from 'react';
-import { useStreamClient } from '../../stream/use-client';
+import { useStreamClient } from '../../stream/react/use-client';
 import { centerOf, type Inbox } from './center';
 import type { Notification } from './notification';
 import { createReadMarks } from './read-marks';

@@ -1,5 +1,5 @@
 import type { Entry, MessageEntry } from '../../stream/entry';
-import type { Collector } from '../../stream/view';
+import type { Collector } from '../../stream/views/view';
 
 /** A key as a row: its value now, and how it has moved since the page follows it. */
 export interface Quote {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { FakeEventSource } from '../../test/fake-event-source';
+import { FakeEventSource } from '../../../test/fake-event-source';
 import type { Refusal } from './diagnose';
 import { createLine, type Line, type LineOptions } from './line';
 import type { Status } from './status';

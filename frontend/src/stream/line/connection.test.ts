@@ -1,6 +1,6 @@
 // @vitest-environment jsdom
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { FakeEventSource } from '../../test/fake-event-source';
+import { FakeEventSource } from '../../../test/fake-event-source';
 import { type Connection, type ConnectionOptions, createConnection } from './connection';
 import type { Frame } from './protocol';
 import type { Status } from './status';

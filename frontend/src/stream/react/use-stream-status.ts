@@ -1,5 +1,5 @@
 import { useSyncExternalStore } from 'react';
-import type { StreamStatus } from './status';
+import type { StreamStatus } from '../line/status';
 import { useStreamClient } from './use-client';
 
 /** How the page's connection is. */

@@ -1,8 +1,8 @@
 import { useMemo, useSyncExternalStore } from 'react';
-import { collectSeries, type Select, type Series, type SeriesOptions } from './series';
-import type { SubscribeOptions } from './subscription';
+import { collectSeries, type Select, type Series, type SeriesOptions } from '../views/series';
+import type { SubscribeOptions } from '../subscription';
 import { useStreamClient } from './use-client';
-import { createView } from './view';
+import { createView } from '../views/view';
 
 /** See {@link useSeries}. */
 export interface UseSeriesOptions<T> extends SubscribeOptions, SeriesOptions<T> {}

@@ -1,9 +1,9 @@
 import { act, screen } from '@testing-library/react';
 import { Profiler, StrictMode } from 'react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { FakeEventSource } from '../../test/fake-event-source';
-import { fakeClient, renderWithClient } from '../../test/tab';
-import type { StandardSchemaV1 } from './schema';
+import { FakeEventSource } from '../../../test/fake-event-source';
+import { fakeClient, renderWithClient } from '../../../test/tab';
+import type { StandardSchemaV1 } from '../views/schema';
 import { useLatest } from './use-latest';
 import { useSeries } from './use-series';
 import { useStream } from './use-stream';

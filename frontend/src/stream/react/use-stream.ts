@@ -1,9 +1,9 @@
 import { useMemo, useSyncExternalStore } from 'react';
-import { collectEntries, type Entries, type EntriesOptions } from './entries';
-import { sessionMemory } from './memory';
-import type { SubscribeOptions } from './subscription';
+import { collectEntries, type Entries, type EntriesOptions } from '../views/entries';
+import { sessionMemory } from '../views/memory';
+import type { SubscribeOptions } from '../subscription';
 import { useStreamClient } from './use-client';
-import { createView } from './view';
+import { createView } from '../views/view';
 
 /** See {@link useStream}. */
 export interface UseStreamOptions<T> extends SubscribeOptions, EntriesOptions<T> {}

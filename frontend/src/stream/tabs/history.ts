@@ -1,5 +1,5 @@
-import { createBuffer } from './buffer';
-import type { GapFrame, MessageFrame } from './protocol';
+import { createBuffer } from '../buffer';
+import type { GapFrame, MessageFrame } from '../line/protocol';
 
 /** A position among the items of a topic. */
 export interface Mark {

@@ -1,7 +1,7 @@
 import { campaign, liveUnder } from './election';
 import { lead, type Leader } from './leader';
 import { deliver, type Member, type Message, type OpenExchange } from './member';
-import { observePage } from './page';
+import { observePage } from '../line/page';
 import { randomName } from './random-name';
 
 /** Tabs that share their connections, as one of them sees it. */

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Joined } from './exchange';
 import type { Item } from './history';
 import { createMembership, type Followed, type Membership } from './membership';
-import type { Place } from './opening';
+import type { Place } from '../line/opening';
 
 const place = (id: string): Place => ({ id, covers: ['channel:a', 'channel:b'] });
 

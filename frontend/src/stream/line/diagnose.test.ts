@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type SSEServer, startSSEServer } from '../../test/sse-server';
+import { type SSEServer, startSSEServer } from '../../../test/sse-server';
 import { diagnose, isLasting } from './diagnose';
 
 let server: SSEServer;

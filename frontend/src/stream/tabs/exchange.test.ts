@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { FakeEventSource } from '../../test/fake-event-source';
+import { FakeEventSource } from '../../../test/fake-event-source';
 import {
   createExchange,
   type Exchange,

@@ -1,17 +1,16 @@
-import type { StreamClient } from './client';
-import { createBatch, nextFrame, type Scheduler } from './frames';
+import type { StreamClient } from '../client';
+import { createBatch, nextFrame, paced, type Scheduler } from '../frames';
 import type { Memory } from './memory';
-import { paced } from './paced';
-import { observePage } from './page';
-import { connecting } from './status';
-import type { Store } from './store';
+import { observePage } from '../line/page';
+import { connecting } from '../line/status';
+import type { Store } from '../store';
 import type {
   Observer,
   Progress,
   SubscribeOptions,
   Subscription,
   SubscriptionState,
-} from './subscription';
+} from '../subscription';
 
 /** What a view makes of a subscription. */
 export interface Collector<T> extends Pick<Observer, 'onEntry'> {
@@ -37,9 +36,6 @@ interface Kept {
   readonly saved: unknown;
 }
 
-/** Milliseconds between two pictures of a flood: nobody reads more of it than that. */
-const INTERVAL = 100;
-
 /** After a longer absence, in milliseconds, nobody wants to see all that came meanwhile. */
 const MAX_ABSENCE = 10 * 60_000;
 
@@ -52,7 +48,7 @@ export function createView<T>(
   topics: readonly string[],
   options: SubscribeOptions,
   collector: Collector<T>,
-  { memory, schedule = paced(nextFrame, INTERVAL) }: ViewOptions = {},
+  { memory, schedule = paced(nextFrame) }: ViewOptions = {},
 ): Store<T> {
   const subscribers = new Set<() => void>();
   const publishing = createBatch(publish, schedule);

@@ -1,9 +1,9 @@
 import { useMemo, useSyncExternalStore } from 'react';
-import { collectLatest, type Latest } from './latest';
-import type { StandardSchemaV1 } from './schema';
-import type { SubscribeOptions } from './subscription';
+import { collectLatest, type Latest } from '../views/latest';
+import type { StandardSchemaV1 } from '../views/schema';
+import type { SubscribeOptions } from '../subscription';
 import { useStreamClient } from './use-client';
-import { createView } from './view';
+import { createView } from '../views/view';
 
 /** See {@link useLatest}. */
 export interface UseLatestOptions<T> extends Omit<SubscribeOptions, 'last'> {

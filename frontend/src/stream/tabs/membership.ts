@@ -1,4 +1,4 @@
-import type { Refusal } from './diagnose';
+import type { Refusal } from '../line/diagnose';
 import {
   type ExchangeState,
   initialState,
@@ -10,7 +10,7 @@ import {
 import type { Delivery, Member } from './member';
 import { isAfter, type Item } from './history';
 import { randomName } from './random-name';
-import { connecting, type Status, type StreamStatus, worst } from './status';
+import { connecting, type Status, type StreamStatus, worst } from '../line/status';
 
 /** One topic of one subscription. */
 export interface Wanted {

@@ -1,6 +1,6 @@
-import { createBuffer } from './buffer';
-import type { SubscriptionState } from './subscription';
-import type { Entry, GapEntry, MessageEntry } from './entry';
+import { createBuffer } from '../buffer';
+import type { SubscriptionState } from '../subscription';
+import type { Entry, GapEntry, MessageEntry } from '../entry';
 import { parse, type Parsed, type StandardSchemaV1 } from './schema';
 import type { Collector } from './view';
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { FakeEventSource } from '../../test/fake-event-source';
-import { FakeLocks } from '../../test/fake-locks';
-import { createStreamClient, type StreamClientOptions } from './client';
-import type { Subscription } from './subscription';
+import { FakeEventSource } from '../../../test/fake-event-source';
+import { FakeLocks } from '../../../test/fake-locks';
+import { createStreamClient, type StreamClientOptions } from '../client';
+import type { Subscription } from '../subscription';
 
 const open = () => FakeEventSource.opened.filter((source) => source.readyState !== 2);
 let subscriptions: Subscription[];

@@ -1,5 +1,5 @@
 import { createContext, createElement, type ReactNode, useContext } from 'react';
-import type { StreamClient } from './client';
+import type { StreamClient } from '../client';
 
 const ClientContext = createContext<StreamClient | undefined>(undefined);
 

@@ -1,4 +1,4 @@
-import type { Entry } from './entry';
+import type { Entry } from '../entry';
 import { parse, type StandardSchemaV1 } from './schema';
 import type { Collector } from './view';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Entry } from './entry';
+import type { Entry } from '../entry';
 import { collectSeries, type SeriesOptions } from './series';
-import { connecting } from './status';
+import { connecting } from '../line/status';
 
 const state = { status: connecting, topics: [], refused: new Map() };
 

@@ -1,11 +1,11 @@
-import type { Refusal } from './diagnose';
+import type { Refusal } from '../line/diagnose';
 import { createTail, createValues, type History, isAfter, type Item, type Mark } from './history';
-import { createLine, type Line, type LineOptions } from './line';
-import type { Place } from './opening';
-import type { Frame, OpenFrame } from './protocol';
+import { createLine, type Line, type LineOptions } from '../line/line';
+import type { Place } from '../line/opening';
+import type { Frame, OpenFrame } from '../line/protocol';
 import { randomName } from './random-name';
-import type { Status } from './status';
-import { isKey, mayOverlap, topicOf } from './topic';
+import type { Status } from '../line/status';
+import { isKey, mayOverlap, topicOf } from '../line/topic';
 
 /** What one subscription of a tab wants of one topic. */
 export interface Want {
