@@ -76,7 +76,8 @@ export function createSubscription(
   function reportState() {
     const served = Array.from(followed, ([topic, it]) => ({ topic, ...it.served() }));
     onState?.({
-      status: worst(served.map(({ status }) => status)),
+      // What is refused must not make the others look dead.
+      status: worst(served.flatMap(({ status, refusal }) => (refusal ? [] : [status]))),
       topics: [...followed.keys()],
       refused: new Map(served.flatMap(({ topic, refusal }) => (refusal ? [[topic, refusal]] : []))),
     });
