@@ -25,7 +25,7 @@ export function Menu({ path, unread }: Props) {
       >
         <ul className="flex max-md:justify-between md:flex-col md:gap-0.5">
           {screens.map((screen) => (
-            <li key={screen.path} className="min-w-0 max-md:flex-1">
+            <li key={screen.path} className="min-w-0 max-md:flex-auto">
               <MenuLink
                 screen={screen}
                 isCurrent={screen.path === path}

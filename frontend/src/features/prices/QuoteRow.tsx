@@ -39,7 +39,7 @@ export const QuoteRow = memo(function QuoteRow({ quote }: { quote: Quote }) {
         {opened === undefined ? '–' : decimal(opened, decimals)}
       </td>
       <td className="w-40 py-2 pe-4 text-end max-sm:hidden">
-        {history.length > 1 && <Sparkline values={history} />}
+        <Sparkline values={history} />
       </td>
     </tr>
   );
