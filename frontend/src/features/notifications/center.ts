@@ -49,13 +49,18 @@ function createCenter(client: StreamClient, topics: readonly string[], name: str
   const listeners = new Set<(notification: Notification) => void>();
   let entries: Entry[] = [];
   let liveSince: number | undefined;
+  let seq = 0;
 
-  function add(entry: Entry) {
+  /** Numbers those from before a reload too, so that no two have the same number. */
+  function add(arrived: Entry): Entry {
+    seq += 1;
+    const entry = { ...arrived, seq };
     entries = [...entries, entry].slice(-LIMIT);
+    return entry;
   }
 
-  function onEntry(entry: Entry) {
-    add(entry);
+  function onEntry(arrived: Entry) {
+    const entry = add(arrived);
     liveSince ??= Date.now();
     if (entry.kind === 'gap' || Date.now() - liveSince < PAST) return;
     for (const tell of [...listeners]) tell(readNotification(entry));
