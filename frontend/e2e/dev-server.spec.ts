@@ -1,5 +1,8 @@
 import { expect, test } from './fixtures';
 
+// One after the other: both servers bundle what the page depends on into the same folder.
+test.describe.configure({ mode: 'default' });
+
 test('the development server follows a gateway of another origin', async ({ live, processes }) => {
   const gateway = await processes.startGateway();
   await live.open(await processes.startDevServer(gateway));
@@ -8,4 +11,24 @@ test('the development server follows a gateway of another origin', async ({ live
     await gateway.publish('updates', 'across origins');
     await expect(live.rows.first()).toContainText('across origins', { timeout: 2_000 });
   }).toPass();
+});
+
+// React complains of what is wrong with a tree only here, and the console must stay empty.
+test('the development build has nothing to complain of', async ({ page, processes }) => {
+  const gateway = await processes.startGateway({ flags: ['--demo'] });
+  const url = await processes.startDevServer(gateway);
+  for (const [path, first] of [
+    ['/', 'received'],
+    ['/analytics', 'Page views'],
+    ['/logs', 'lines'],
+    ['/notifications', 'unread'],
+    ['/prices', 'price:BTC'],
+    ['/health', 'Deliveries'],
+    ['/explorer?stream=logs&last=5', 'received'],
+  ] as const) {
+    for (const open of [() => page.goto(url + path), () => page.reload()]) {
+      await open();
+      await expect(page.getByRole('main').getByText(first).first()).toBeVisible();
+    }
+  }
 });
