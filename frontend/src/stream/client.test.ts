@@ -110,4 +110,14 @@ describe('the status of a client', () => {
     giveUp();
     expect(phase()).toBe('live');
   });
+
+  it('asks for the default topics at once with a new token', async () => {
+    const client = createStreamClient('http://gateway.test', { EventSource: FakeEventSource });
+    ends.push(client.subscribe([], {}, { onEntry: () => undefined }));
+    FakeEventSource.current.break();
+    expect(client.status.getSnapshot().status.phase).toBe('waiting');
+    const opened = FakeEventSource.opened.length;
+    client.tokenChanged();
+    await vi.waitFor(() => expect(FakeEventSource.opened.length).toBe(opened + 1));
+  });
 });

@@ -94,6 +94,7 @@ export function createStreamClient(url: string, options: StreamClientOptions = {
   }
 
   function tokenChanged() {
+    defaults.retryNow();
     leave();
     membership.rejoin();
     changed();

@@ -215,6 +215,22 @@ describe('a line that the gateway refuses', () => {
     expect(refused.size).toBe(0);
   });
 
+  it('asks again for what it refused when nothing else is left', async () => {
+    vi.stubGlobal('fetch', refusing('secret'));
+    line.follow('channel:a', 0);
+    line.follow('channel:secret', 0);
+    await settle();
+    source().refuse();
+    await vi.waitFor(() => expect(asked().topics).toEqual(['a']));
+    open('1');
+    line.unfollow('channel:a');
+    await settle();
+    expect(asked().topics).toEqual(['secret']);
+    source().refuse();
+    await vi.waitFor(() => expect(refused.size).toBe(1));
+    expect(status?.phase).toBe('waiting');
+  });
+
   it('waits where all topics are to blame', async () => {
     vi.stubGlobal('fetch', refusing('secret'));
     line.follow('channel:secret', 0);

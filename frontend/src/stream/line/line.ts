@@ -26,6 +26,7 @@ export interface Line {
   readonly unfollow: (topic: string) => void;
   /** Hears events of these types from now on. */
   readonly hear: (types: readonly string[]) => void;
+  readonly heard: () => Iterable<string>;
   /** Where the topics of the present connection go on; `undefined` until there was one. */
   readonly place: () => Place | undefined;
   /** Where a topic goes on; `undefined` until the gateway has said so. */
@@ -107,11 +108,13 @@ export function createLine(
   }
 
   function reconnect() {
-    if (wishes().some(({ topic }) => !hopeless.has(topic))) giveUpHopeless();
-    if (wishes().length === 0) {
+    if (followed.size === 0) {
       connection.stop();
       return;
     }
+    if (wishes().some(({ topic }) => !hopeless.has(topic))) giveUpHopeless();
+    // Where nothing but refused topics is left, they are asked for again.
+    if (wishes().length === 0) refused = new Map();
     if (isNewlyHearing || !isUpToDate()) connection.reopen();
     connection.start();
   }
@@ -223,6 +226,7 @@ export function createLine(
     follow,
     unfollow,
     hear,
+    heard: () => events,
     place: () => place,
     placeOf: (topic) => followed.get(topic)?.place,
     retryNow,

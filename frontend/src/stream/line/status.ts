@@ -35,13 +35,13 @@ export type Status =
 
 /** What a page can show of its connection. */
 export interface StreamStatus {
-  /** The worst of the connections, as a rule the only one. */
+  /** The worst of the topics that this page follows. */
   readonly status: Status;
   /** Milliseconds from the gateway's clock to this one's at the last ping; the difference of the two clocks is in it. */
   readonly latency: number | undefined;
   /** Whether the connection went on where the one before it broke; `undefined` as long as none did. */
   readonly resumed: boolean | undefined;
-  /** Events that gaps counted as lost. */
+  /** Events that gaps counted as lost to this page. */
   readonly missed: number;
   /** Gaps, those of unknown size included. */
   readonly gaps: number;

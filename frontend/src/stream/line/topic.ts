@@ -7,7 +7,7 @@ interface Reach {
 
 const reaches = new Map<string, Reach>();
 
-/** Reads a topic's text once: events look it up again and again. */
+/** Reads the text of a topic that is followed once: events look it up again and again. */
 function reachOf(topic: string): Reach {
   const known = reaches.get(topic);
   if (known) return known;
@@ -56,7 +56,7 @@ export function mayOverlap(a: string, b: string): boolean {
  * glob tells, and its wildcards need not be understood here.
  */
 export function subscribedAs(origin: string, topics: Iterable<string>): string | undefined {
-  const { prefix: name } = reachOf(origin);
+  const { prefix: name } = readReach(origin); // not remembered: there are as many as there are names
   for (const topic of topics) {
     const { prefix, isGlob } = reachOf(topic);
     if (isGlob ? name.startsWith(prefix) : name === prefix) return topic;

@@ -161,12 +161,46 @@ describe('an exchange', () => {
     expect(items.at(-1)).toMatch(/^#\w+ channel:a 2 x$/);
   });
 
+  it('does not take the numbers of another connection for its own', async () => {
+    await follow(want('1', 'channel:a'));
+    source().open({ id: '50' });
+    const place = { id: 'channel%3Aa@50', covers: ['channel:a'] };
+    const from = { era: Date.now() * 2, number: 7, lane: '#', place };
+    await follow(want('1', 'channel:a'), want('2', 'channel:a', { from }));
+    expect(queries()).toEqual(['?channel=a', '?channel=a&lastEventId=channel%3Aa@50']);
+  });
+
+  it('lets keys go on for all who were at the same place, and nobody else', async () => {
+    const place = { id: 'key%3Ak%3A*@9', covers: ['key:k:*'] };
+    const from = { era: 5, number: 40, lane: '#', place };
+    const behind = { ...from, number: 39, place: { ...place, id: 'key%3Ak%3A*@8' } };
+    await follow(want('1', 'key:k:*', { from }));
+    source().open({ id: '9' });
+    source().message('x', 'key:k:a@10');
+    await follow(want('1', 'key:k:*', { from }), want('2', 'key:k:*', { from }));
+    expect(dataOf('2')).toEqual(['x']);
+    expect(sources()).toHaveLength(1);
+    await follow(want('1', 'key:k:*', { from }), want('3', 'key:k:*', { from: behind }));
+    expect(queries().at(-1)).toBe('?key=k:*&lastEventId=key%3Ak%3A*@8');
+    await follow(want('1', 'key:k:*', { from }), want('4', 'key:k:*'));
+    expect(queries().at(-1)).toBe('?key=k:*');
+  });
+
+  it('asks anew for the past with types of events that it has not heard', async () => {
+    await follow(want('0', 'channel:a'), want('1', 'stream:s'));
+    source().open({ id: 'channel:a@p=0,q=0-0' });
+    await follow(want('0', 'channel:a'), want('2', 'stream:s', { last: 5, events: ['order'] }));
+    expect(queries()).toEqual(['?channel=a&lastEventId=channel:a@p=0,q=0-0']);
+    source().open({ id: '3' });
+    await settle();
+    expect(queries()).toEqual(['?channel=a&stream=s&last=5&lastEventId=channel%3Aa@3']);
+  });
+
   it('begins a new era with a gap', async () => {
     await follow(want('1', 'channel:a'));
     source().open({ id: '0' });
     const before = joined.get('1')?.position.era ?? 0;
     source().emit('stream.gap', '{"topic":"channel:a","reason":"slow-consumer","lost":3}', '4');
-    expect(state).toMatchObject({ gaps: 1, missed: 3 });
     await follow(want('1', 'channel:a'), want('2', 'channel:a'));
     expect(joined.get('2')?.position.era).toBeGreaterThan(before);
   });

@@ -47,8 +47,6 @@ export interface ExchangeState {
   readonly refused: readonly (readonly [topic: string, refusal: Refusal])[];
   readonly latency: number | undefined;
   readonly resumed: boolean | undefined;
-  readonly missed: number;
-  readonly gaps: number;
 }
 
 /** What the exchange does when nothing has happened yet. */
@@ -57,8 +55,6 @@ export const initialState: ExchangeState = {
   refused: [],
   latency: undefined,
   resumed: undefined,
-  missed: 0,
-  gaps: 0,
 };
 
 /** Is told what is to be passed on, synchronously and in order. */
@@ -81,6 +77,12 @@ export interface Exchange {
 interface Feed {
   readonly topic: string;
   readonly history: History;
+  /** Where it begins: what came after that has passed here. */
+  readonly begin: Mark;
+  /** What {@link begin} is for the gateway; `undefined` for a fresh start. */
+  readonly place: Place | undefined;
+  /** The types of events that it has heard from its beginning. */
+  readonly types: ReadonlySet<string>;
   readonly users: Set<string>;
 }
 
@@ -99,9 +101,9 @@ interface Lane {
 const MAX_TOPICS = 64;
 
 let lastEra = 0;
-/** Later than the era before, also where the clock went back; and than those of other tabs, by the clock they share. */
+/** Later than the era before, also where the clock went back, and by its fraction unlike that of any other tab. */
 function nextEra(before = 0) {
-  lastEra = Math.max(Date.now(), lastEra + 1, before + 1);
+  lastEra = Math.max(Date.now(), Math.ceil(lastEra), Math.ceil(before)) + Math.random();
   return lastEra;
 }
 
@@ -125,15 +127,19 @@ export function createExchange(
 
   function setWants(tab: string, wants: readonly Want[]) {
     const before = tabs.get(tab) ?? new Map<string, Lane>();
-    const after = new Map(wants.map((want) => [want.key, before.get(want.key) ?? join(tab, want)]));
+    const leaving = new Map(before);
+    for (const { key } of wants) leaving.delete(key);
+    const after = new Map(
+      wants.map((want) => [want.key, before.get(want.key) ?? join(tab, want, leaving)]),
+    );
     if (after.size > 0) tabs.set(tab, after);
     else tabs.delete(tab);
     // Only now, so that a topic that another want takes over is followed without a break.
-    for (const [key, lane] of before) if (!after.has(key)) leave(lane, key);
+    for (const [key, lane] of leaving) leave(lane, key);
   }
 
-  function join(tab: string, want: Want): Lane {
-    const { lane, feed, items } = find(want) ?? open(want);
+  function join(tab: string, want: Want, leaving: ReadonlyMap<string, Lane>): Lane {
+    const { lane, feed, items } = find(want) ?? openInsteadOf(leaving, want);
     feed.users.add(want.key);
     lane.line.hear(want.events);
     const place = lane.line.placeOf(want.topic);
@@ -145,27 +151,50 @@ export function createExchange(
   }
 
   /** Looks for the topic among those that are followed, with all that the want has not seen of it. */
-  function find({ topic, every, last, from }: Want) {
+  function find(want: Want) {
     for (const lane of lanes.values()) {
-      const feed = lane.feeds.get(topic);
-      const isElsewhere = from?.place && from.lane !== lane.id;
-      if (!feed || lane.every !== every || isElsewhere) continue;
-      const items = from?.place ? feed.history.since(from) : feed.history.newest(last);
+      const feed = lane.feeds.get(want.topic);
+      const isElsewhere = want.from?.place && want.from.lane !== lane.id;
+      if (!feed || lane.every !== want.every || isElsewhere) continue;
+      const items = unseen(feed, want);
       if (items) return { lane, feed, items };
     }
     return undefined;
   }
 
-  function open({ topic, every, last, from }: Want) {
+  /** What of a feed a want has not seen, or asks for of the past; `undefined` where that is not known. */
+  function unseen({ history, begin, place, types }: Feed, { last, events, from }: Want) {
+    if (from?.place) {
+      const isBegin = from.place.id === place?.id && isAfter(begin, from);
+      return history.since(isBegin ? begin : from);
+    }
+    const isHeard = last === 0 || events.every((type) => types.has(type));
+    return isHeard ? history.newest(last) : undefined;
+  }
+
+  /** Makes room first by what the tab follows no more, so that no other connection is needed beside it. */
+  function openInsteadOf(leaving: ReadonlyMap<string, Lane>, want: Want) {
+    for (const [key, lane] of leaving) {
+      if (lane.feeds.get(want.topic)?.users.has(key)) leave(lane, key);
+    }
+    return open(want);
+  }
+
+  function open({ topic, every, last, events, from }: Want) {
     const left = from?.place ? from : undefined;
     const lane = laneFor(topic, every, left?.lane);
     // Values have no order to number by: on another connection, others may have been left out.
     const keepsValues = isKey(topic) || every !== '';
     const mark = left && !keepsValues ? left : { era: nextEra(left?.era), number: 0 };
-    const history = keepsValues ? createValues(isKey(topic)) : createTail(mark, left ? 0 : last);
-    const feed: Feed = { topic, history, users: new Set() };
+    const begin: Mark = { era: mark.era, number: mark.number };
+    const history = keepsValues
+      ? createValues({ begin, isState: isKey(topic), depth: left ? undefined : last })
+      : createTail(begin, left ? 0 : last);
+    lane.line.hear(events);
+    const types = new Set(lane.line.heard());
+    const feed: Feed = { topic, history, begin, place: left?.place, types, users: new Set() };
     lane.feeds.set(topic, feed);
-    lane.marks[topic] = { era: mark.era, number: mark.number };
+    lane.marks[topic] = begin;
     lane.line.follow(topic, last, left?.place);
     return { lane, feed, items: [] };
   }
@@ -226,9 +255,6 @@ export function createExchange(
     if (frame.kind === 'open') opened(lane, frame);
     if (frame.kind === 'ping' && frame.time !== undefined) {
       setState({ latency: Date.now() - frame.time });
-    }
-    if (frame.kind === 'gap') {
-      setState({ gaps: state.gaps + 1, missed: state.missed + (frame.lost ?? 0) });
     }
     const feed = lane.feeds.get(topic);
     if (!feed || (frame.kind !== 'message' && frame.kind !== 'gap')) return;

@@ -3,6 +3,7 @@ import { FakeEventSource } from '../../../test/fake-event-source';
 import { FakeLocks } from '../../../test/fake-locks';
 import { createStreamClient, type StreamClientOptions } from '../client';
 import type { Subscription } from '../subscription';
+import { fingerprint } from './fingerprint';
 
 const open = () => FakeEventSource.opened.filter((source) => source.readyState !== 2);
 let subscriptions: Subscription[];
@@ -85,6 +86,49 @@ describe('tabs', () => {
     second.open({ id: String(from) });
     for (let n = from + 1; n <= 5; n++) second.message(String(n), String(n));
     await vi.waitFor(() => expect(other.got).toEqual(['2', '3', '4', '5']));
+  });
+
+  it('take nothing from a leader before theirs, which may not know that it leads no more', async () => {
+    openTab();
+    const source = await connection('?channel=a');
+    source.open({ id: '0' });
+    const other = openTab();
+    await vi.waitFor(() => expect(other.client.status.getSnapshot().status.phase).toBe('live'));
+    const frame = { kind: 'gap', id: '9', topic: 'channel:a', reason: 'unknown', lost: null };
+    const item = { frame, origin: 'channel:a', era: Date.now() * 2, number: 1, receivedAt: 0 };
+    const deliveries = [{ lane: '#', topic: 'channel:a', item }];
+    const frozen = new BroadcastChannel(`http://gateway/events ${fingerprint('')}`);
+    frozen.postMessage({ kind: 'items', term: 1, deliveries, reached: {} });
+    source.message('1', '1');
+    await vi.waitFor(() => expect(other.got).toEqual(['1']));
+    frozen.close();
+  });
+
+  it('that leave their group go on with the numbers of the next', async () => {
+    const one = openTab('channel:a', { token: () => 'one' });
+    (await connection('?channel=a&access_token=one')).open({ id: '7' });
+    let token = 'two';
+    const two = openTab('channel:a', { token: () => token });
+    const second = await vi.waitFor(() => {
+      const source = open()[1];
+      if (!source) throw new Error('no second connection');
+      return source;
+    });
+    second.open({ id: '7' });
+    second.message('x', '8');
+    await vi.waitFor(() => expect(two.got).toEqual(['x']));
+    token = 'one';
+    two.client.tokenChanged();
+    const third = await vi.waitFor(() => {
+      const source = open().find((it) => it.url.includes('lastEventId') && it !== second);
+      if (!source) throw new Error('not from its own place');
+      return source;
+    });
+    expect(decodeURIComponent(third.url)).toContain('lastEventId=channel%3Aa@8');
+    third.open({ id: '8' });
+    third.message('y', '9');
+    await vi.waitFor(() => expect(two.got).toEqual(['x', 'y']));
+    expect(one.got).toEqual([]);
   });
 
   it('do not share what another token opens', async () => {

@@ -47,13 +47,15 @@ const PATIENCE = 3;
  * When the leader goes, the next one goes on from where it has come to itself, and all tabs say again what
  * they want, and from where. What was under way between tabs at that moment may come twice, or tabs may
  * be ahead of their new leader. Both do no harm, as items are numbered: see `history.ts`. A tab skips what
- * it has. Nor can a leader that was frozen, and does not know yet that it leads no more, do any.
+ * it has. Nor can a leader that was frozen, and does not know yet that it leads no more, do any: what it says is older than what its successor has said.
  */
 function joinTabs(name: string, member: Member, open: OpenExchange): Group {
   const tab = randomName();
   const channel = new BroadcastChannel(name);
   const post = (message: Message) => channel.postMessage(message);
   let leading: Leader | undefined;
+  /** That of the newest leader that was heard. */
+  let term = 0;
   let unanswered = 0;
   let known = false;
   let left = false;
@@ -65,6 +67,8 @@ function joinTabs(name: string, member: Member, open: OpenExchange): Group {
 
   /** What the leader says to the others. */
   function follow(message: Message) {
+    if (!('term' in message) || message.term < term) return;
+    term = message.term;
     switch (message.kind) {
       case 'lead':
         startAnew();
@@ -80,10 +84,6 @@ function joinTabs(name: string, member: Member, open: OpenExchange): Group {
         break;
       case 'answer':
         break;
-      case 'wants':
-      case 'retry':
-      case 'question':
-        return; // said to the leader
     }
     unanswered = 0;
   }
@@ -102,14 +102,15 @@ function joinTabs(name: string, member: Member, open: OpenExchange): Group {
   const life = liveUnder(`${name}/${tab}`);
   void life.begun.then(() => {
     known = true;
-    update();
+    if (!left) update();
   });
 
   const candidacy = campaign(name, () => {
-    const mine = lead(name, tab, member, open, post);
+    term = Math.max(term + 1, Date.now());
+    const mine = lead({ group: name, tab, term }, member, open, post);
     leading = mine;
     startAnew();
-    post({ kind: 'lead' });
+    post({ kind: 'lead', term });
     return () => {
       if (left) return;
       mine.stop();

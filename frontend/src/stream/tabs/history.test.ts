@@ -9,6 +9,13 @@ const item = (number: number, { era = 1, data = 'x', origin = 'channel:a' } = {}
   receivedAt: 0,
 });
 
+const gap: Item['frame'] = { kind: 'gap', id: '', topic: 'key:*', reason: 'unknown', lost: null };
+
+const deleted = (number: number): Item => ({
+  ...item(number, { origin: `key:${number}` }),
+  frame: { kind: 'message', id: '', type: 'key.deleted', data: 'null' },
+});
+
 const numbers = (items: readonly Item[] | undefined) => items?.map(({ number }) => number);
 
 function fill(history: History, first: number, last: number) {
@@ -29,6 +36,7 @@ describe('a tail', () => {
     expect(numbers(tail.since({ era: 1, number: 3 }))).toEqual([4, 5]);
     expect(numbers(tail.since({ era: 1, number: 9 }))).toEqual([]);
     expect(tail.since({ era: 0, number: 9 })).toBeUndefined();
+    expect(tail.since({ era: 2, number: 3 })).toBeUndefined();
   });
 
   it('does not pretend to know what it has let go', () => {
@@ -59,18 +67,45 @@ describe('a tail', () => {
 
 describe('values', () => {
   it('are the newest of each name, in the order of their changes', () => {
-    const values = createValues(true);
+    const values = createValues({ begin: { era: 1, number: 0 }, isState: true, depth: 0 });
     values.push(item(1, { origin: 'key:a' }));
     values.push(item(2, { origin: 'key:b' }));
     values.push(item(3, { origin: 'key:a' }));
     expect(numbers(values.newest(0))).toEqual([2, 3]);
     expect(numbers(values.since({ era: 1, number: 2 }))).toEqual([3]);
+    expect(values.since({ era: 7, number: 2 })).toBeUndefined();
+  });
+
+  it('are not all of them where the beginning was elsewhere', () => {
+    const values = createValues({ begin: { era: 5, number: 0 }, isState: true, depth: undefined });
+    values.push(item(1, { era: 5, origin: 'key:a' }));
+    expect(values.newest(0)).toBeUndefined();
+    expect(values.since({ era: 1, number: 2 })).toBeUndefined();
+    expect(numbers(values.since({ era: 5, number: 0 }))).toEqual([1]);
+  });
+
+  it('come again after a gap, and what does not is gone', () => {
+    const values = createValues({ begin: { era: 1, number: 0 }, isState: true, depth: 0 });
+    values.push(item(1, { origin: 'key:a' }));
+    values.push(item(2, { origin: 'key:b' }));
+    values.push({ ...item(3, { era: 2 }), frame: gap });
+    values.push(item(4, { era: 2, origin: 'key:b' }));
+    expect(numbers(values.newest(0))).toEqual([4]);
+    expect(numbers(values.since({ era: 1, number: 2 }))).toEqual([3, 4]);
+  });
+
+  it('remember so many deleted ones, for those who still show them', () => {
+    const values = createValues({ begin: { era: 1, number: 0 }, isState: true, depth: 0 });
+    for (let n = 1; n <= 1_001; n++) values.push(deleted(n));
+    expect(values.since({ era: 1, number: 0 })).toBeUndefined();
+    expect(values.since({ era: 1, number: 1 })).toHaveLength(1_000);
   });
 
   it('that were events are the past, which has to be asked for', () => {
-    const values = createValues(false);
+    const values = createValues({ begin: { era: 1, number: 0 }, isState: false, depth: 1 });
     values.push(item(1));
     expect(values.newest(0)).toEqual([]);
     expect(numbers(values.newest(1))).toEqual([1]);
+    expect(values.newest(2)).toBeUndefined();
   });
 });

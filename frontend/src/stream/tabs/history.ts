@@ -9,9 +9,10 @@ export interface Mark {
 }
 
 /**
- * An event with its number among those of its topic. Numbers have no holes until a gap, with which a new
- * era begins, so that two who followed the same topic on different connections agree on the number of an
- * event: it comes from its order alone.
+ * An event with its number among those of its topic. Numbers have no holes. A new era begins with each gap
+ * and with each fresh start, so that two who followed the same topic from the same mark on different
+ * connections agree on the number of an event: it comes from its order alone. Marks of two fresh starts have
+ * nothing to do with each other: nobody goes on from a mark of an era that they have not seen themselves.
  */
 export interface Item extends Mark {
   readonly frame: MessageFrame | GapFrame;
@@ -26,12 +27,12 @@ export const isAfter = (a: Mark, b: Mark): boolean =>
   a.era > b.era || (a.era === b.era && a.number > b.number);
 
 /** Whether nothing lies between `a` and `b`. */
-const isNext = (a: Mark, b: Mark) => a.era === b.era && a.number === b.number + 1;
+export const isNext = (a: Mark, b: Mark): boolean => a.era >= b.era && a.number === b.number + 1;
 
 /** What is remembered of a topic, for those who come later. */
 export interface History {
   readonly push: (item: Item) => void;
-  /** What came after a mark; `undefined` where that is not remembered in full. */
+  /** What came after a mark; `undefined` where that is not remembered in full, or the mark is another's. */
   readonly since: (mark: Mark) => readonly Item[] | undefined;
   /** The newest `count` items, or all that there are; `undefined` where older ones are among the wanted. */
   readonly newest: (count: number) => readonly Item[] | undefined;
@@ -55,11 +56,12 @@ export function createTail(begin: Mark, depth: number): History {
 
   function since(mark: Mark) {
     const items = buffer.toArray();
-    const oldest = items[0];
+    const known = buffer.dropped() === 0 ? [begin, ...items] : items;
+    const [oldest] = known;
     const isWhole =
-      buffer.dropped() === 0
-        ? !isAfter(begin, mark)
-        : oldest && (!isAfter(oldest, mark) || isNext(oldest, mark));
+      oldest &&
+      known.some(({ era }) => era === mark.era) &&
+      (!isAfter(oldest, mark) || isNext(oldest, mark));
     return isWhole ? items.filter((item) => isAfter(item, mark)) : undefined;
   }
 
@@ -72,27 +74,62 @@ export function createTail(begin: Mark, depth: number): History {
   return { push: buffer.push, since, newest };
 }
 
+/** Names that are gone are kept too, for those who still show them: so many. */
+const MAX_GONE = 1_000;
+
+interface ValuesOptions {
+  /** The mark after which the first item comes. */
+  readonly begin: Mark;
+  /** The present values count, and come first without being asked for. */
+  readonly isState: boolean;
+  /** With how many recent events it began; `undefined` where it goes on from a place, so that much is older. */
+  readonly depth: number | undefined;
+}
+
 /**
  * Remembers the newest value of each name, which is what counts of keys, and wherever events are left out
  * on purpose.
- *
- * @param isState - whoever comes gets the present values, although none of the past was asked for
  */
-export function createValues(isState: boolean): History {
+export function createValues({ begin, isState, depth }: ValuesOptions): History {
   const values = new Map<string, Item>();
+  const gone = new Set<string>();
+  const eras = new Set([begin.era]);
+  let floor = begin;
 
   function push(item: Item) {
-    const name = item.frame.kind === 'gap' ? '' : item.origin;
+    const { frame } = item;
+    eras.add(item.era);
+    // After a gap all present values come again, and what does not is gone.
+    if (frame.kind === 'gap' && isState) {
+      values.clear();
+      gone.clear();
+    }
+    const name = frame.kind === 'gap' ? '' : item.origin;
     values.delete(name); // so that they stay in the order of their changes
     values.set(name, item);
+    gone.delete(name);
+    if (frame.kind === 'message' && frame.type === 'key.deleted') gone.add(name);
+    if (gone.size > MAX_GONE) forgetOldest();
   }
 
-  return {
-    push,
-    since: (mark) => [...values.values()].filter((item) => isAfter(item, mark)),
-    newest: (count) =>
-      isState || count > 0
-        ? [...values.values()].filter(({ frame }) => frame.kind === 'message')
-        : [],
-  };
+  function forgetOldest() {
+    const [name = ''] = gone;
+    gone.delete(name);
+    floor = values.get(name) ?? floor;
+    values.delete(name);
+  }
+
+  function since(mark: Mark) {
+    const isWhole = eras.has(mark.era) && !isAfter(floor, mark);
+    return isWhole ? [...values.values()].filter((item) => isAfter(item, mark)) : undefined;
+  }
+
+  function newest(count: number) {
+    if (!isState && count === 0) return [];
+    const isWhole = depth !== undefined && (isState || depth >= count);
+    if (!isWhole) return undefined;
+    return [...values.values()].filter(({ frame }) => frame.kind === 'message');
+  }
+
+  return { push, since, newest };
 }

@@ -1,6 +1,13 @@
 import { awaitEnd } from './election';
 import type { ExchangeState, Reached, Want } from './exchange';
-import { deliver, type Delivery, type Member, type Message, type OpenExchange } from './member';
+import {
+  type Answer,
+  deliver,
+  type Delivery,
+  type Member,
+  type Message,
+  type OpenExchange,
+} from './member';
 
 /** What a tab does while it leads; see `group.ts`. */
 export interface Leader {
@@ -12,19 +19,27 @@ export interface Leader {
   readonly stop: () => void;
 }
 
+/** Who leads whom. */
+export interface Lead {
+  readonly group: string;
+  readonly tab: string;
+  /** See {@link Message}. */
+  readonly term: number;
+}
+
 /** Follows what all tabs of a group want, and passes on what comes. */
 export function lead(
-  name: string,
-  own: string,
+  { group, tab: own, term }: Lead,
   member: Member,
   open: OpenExchange,
-  post: (message: Message) => void,
+  send: (message: Message) => void,
 ): Leader {
   const departures = new AbortController();
   const tabs = new Set([own]);
+  const post = (answer: Answer) => send({ ...answer, term });
   // A tab that nobody knows of yet wants nothing yet.
-  const outbox = createOutbox((message) => {
-    if (tabs.size > 1) post(message);
+  const outbox = createOutbox((answer) => {
+    if (tabs.size > 1) post(answer);
   });
   let latest: ExchangeState | undefined;
 
@@ -56,7 +71,7 @@ export function lead(
     if (tabs.has(tab)) return;
     tabs.add(tab);
     if (latest) post({ kind: 'state', state: latest });
-    awaitEnd(`${name}/${tab}`, departures.signal, () => {
+    awaitEnd(`${group}/${tab}`, departures.signal, () => {
       tabs.delete(tab);
       exchange.setWants(tab, []);
     });
@@ -66,8 +81,6 @@ export function lead(
     if (message.kind === 'wants') setWants(message.tab, message.wants);
     else if (message.kind === 'retry') exchange.retryNow();
     else if (message.kind === 'question') post({ kind: 'answer' });
-    // A leader before this one may still be heard.
-    else if (message.kind === 'items') member.onItems(message.deliveries, message.reached);
   }
 
   function stop() {
@@ -83,7 +96,7 @@ export function lead(
  * Collects what comes in one turn of the event loop into one message. Turns are told by a message
  * channel, as timers are slowed down in the hidden tab that a leader often is.
  */
-function createOutbox(post: (message: Message) => void) {
+function createOutbox(post: (answer: Answer) => void) {
   const turn = new MessageChannel();
   let deliveries: Delivery[] = [];
   let reached: Record<string, Reached> = {};

@@ -22,10 +22,14 @@ export interface Member {
   readonly onState: (state: ExchangeState) => void;
 }
 
-/** What tabs of a group say to each other. */
-export type Message =
+/** What a tab says to its leader. */
+export type Request =
   | { readonly kind: 'wants'; readonly tab: string; readonly wants: readonly Want[] }
-  | { readonly kind: 'retry' | 'question' | 'answer' | 'lead' }
+  | { readonly kind: 'retry' | 'question' };
+
+/** What a leader says to its tabs. */
+export type Answer =
+  | { readonly kind: 'lead' | 'answer' }
   | { readonly kind: 'joined'; readonly tab: string; readonly joined: Joined }
   | { readonly kind: 'state'; readonly state: ExchangeState }
   | {
@@ -33,6 +37,9 @@ export type Message =
       readonly deliveries: readonly Delivery[];
       readonly reached: Readonly<Record<string, Reached>>;
     };
+
+/** What tabs of a group say to each other. The term is the leader's: each has a later one than those before it. */
+export type Message = Request | (Answer & { readonly term: number });
 
 /** Opens the exchange of the tab that leads. */
 export type OpenExchange = (observer: ExchangeObserver) => Exchange;

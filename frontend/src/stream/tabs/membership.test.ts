@@ -16,7 +16,14 @@ let got: string[];
 let membership: Membership;
 let followed: Followed;
 
-const key = () => membership.wants()[0]?.key ?? '';
+const gap = (number: number, era: number): Item => ({
+  ...item(number, era),
+  frame: { kind: 'gap', id: '', topic: 'channel:a', reason: 'unknown', lost: 3 },
+});
+
+const wanted = { topic: 'channel:a', every: '', last: 0, events: [], from: undefined };
+
+const key = (index = 0) => membership.wants()[index]?.key ?? '';
 
 function arrive(...items: Item[]) {
   const deliveries = items.map((item) => ({ lane: '#', topic: 'channel:a', item }));
@@ -27,9 +34,12 @@ function arrive(...items: Item[]) {
   });
 }
 
+const joinedAt = (number: number, era = 1) => ({
+  position: { era, number, lane: '#', place: place(`joined at ${number}`) },
+});
+
 function join(number: number, items: Item[] = [], era = 1) {
-  const position = { era, number, lane: '#', place: place(`joined at ${number}`) };
-  membership.onJoined({ key: key(), position, items } satisfies Joined);
+  membership.onJoined({ ...joinedAt(number, era), key: key(), items } satisfies Joined);
 }
 
 beforeEach(() => {
@@ -38,7 +48,7 @@ beforeEach(() => {
   membership = createMembership({ onChange, onStatus: () => undefined });
   followed = membership.want(
     {
-      ...{ topic: 'channel:a', every: '', last: 0, events: [], from: undefined },
+      ...wanted,
       onItem: ({ frame }) => got.push(frame.kind === 'message' ? frame.data : 'gap'),
     },
     () => undefined,
@@ -84,21 +94,62 @@ describe('a want', () => {
     expect(got).toEqual(['1', '2', '3', '4']);
   });
 
-  it('takes what the old leader sent while it joins the new one', () => {
+  it('takes nothing while it joins a new leader, whose answer has all', () => {
     join(0);
     membership.rejoin();
-    arrive(item(1), item(2));
-    join(0);
-    arrive(item(1), item(2), item(3));
-    expect(got).toEqual(['1', '2', '3']);
+    arrive(item(2, 2));
+    expect(got).toEqual([]);
+    join(2, [item(1), gap(2, 2)], 2);
+    arrive(item(3, 2));
+    expect(got).toEqual(['1', 'gap', '3']);
   });
 
-  it('takes all of a new era', () => {
+  it('goes on with a new era after a gap, and asks again where it is no sequel', () => {
     join(7);
     arrive(item(8));
-    arrive(item(2, 2), item(3, 2));
-    arrive(item(9));
-    expect(got).toEqual(['8', '2', '3']);
+    arrive(gap(9, 2), item(10, 2));
+    arrive(item(12));
+    expect(got).toEqual(['8', 'gap', '10']);
+    const before = key();
+    arrive(item(3, 4));
+    expect(got).toEqual(['8', 'gap', '10']);
+    expect(key()).not.toBe(before);
+  });
+
+  it('counts what gaps have lost, once for all subscriptions, and not those of before', () => {
+    const others: Item[] = [];
+    membership.want({ ...wanted, onItem: (item) => others.push(item) }, () => undefined);
+    join(0);
+    membership.onJoined({ ...joinedAt(2, 2), key: key(1), items: [item(1), gap(2, 2)] });
+    expect(membership.status()).toMatchObject({ gaps: 1, missed: 3 });
+    arrive(item(1), gap(2, 2));
+    expect(got).toEqual(['1', 'gap']);
+    expect(membership.status()).toMatchObject({ gaps: 1, missed: 3 });
+    arrive(gap(3, 3));
+    expect(others).toHaveLength(3);
+    expect(membership.status()).toMatchObject({ gaps: 2, missed: 6 });
+  });
+
+  it('that fails does not keep anything from the others', () => {
+    const later = vi.spyOn(globalThis, 'queueMicrotask').mockReturnValue();
+    const others: Item[] = [];
+    followed.end();
+    membership.want(
+      {
+        ...wanted,
+        onItem: () => {
+          throw new Error('broken');
+        },
+      },
+      () => undefined,
+    );
+    membership.want({ ...wanted, onItem: (item) => others.push(item) }, () => undefined);
+    membership.onJoined({ ...joinedAt(0), key: key(0), items: [] });
+    membership.onJoined({ ...joinedAt(0), key: key(1), items: [] });
+    arrive(item(1), item(2));
+    expect(others).toHaveLength(2);
+    expect(later.mock.calls[0]?.[0]).toThrow('broken');
+    later.mockRestore();
   });
 
   it('moves on when others of its connection do', () => {

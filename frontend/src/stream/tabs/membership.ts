@@ -8,7 +8,7 @@ import {
   type Want,
 } from './exchange';
 import type { Delivery, Member } from './member';
-import { isAfter, type Item } from './history';
+import { isAfter, isNext, type Item, type Mark } from './history';
 import { randomName } from './random-name';
 import { connecting, type Status, type StreamStatus, worst } from '../line/status';
 
@@ -74,6 +74,9 @@ export function createMembership({ onChange, onStatus }: Options): Membership {
   let state: ExchangeState = initialState;
   let lastActivity: number | undefined;
   let keys = 0;
+  let missed = 0;
+  let gaps = 0;
+  const counted = new Map<string, Mark>();
 
   function nextKey() {
     keys += 1;
@@ -122,35 +125,55 @@ export function createMembership({ onChange, onStatus }: Options): Membership {
     }
     for (const { lane, topic, item } of deliveries) {
       for (const entry of entries) {
-        if (entry.wanted.topic !== topic || entry.position?.lane !== lane) continue;
-        if (isHole(entry.position, item)) lose(entry);
+        const { position, wanted, joining } = entry;
+        // The answer to who joins has all that comes before it, and more may come of who led before.
+        if (joining || wanted.topic !== topic || position?.lane !== lane) continue;
+        if (isHole(position, item)) askAgain(entry);
         else take(entry, item);
       }
     }
     for (const entry of entries) move(entry, reached);
   }
 
-  function take(entry: Entry, item: Item) {
-    if (!entry.position || !isAfter(item, entry.position)) return;
-    entry.position.era = item.era;
-    entry.position.number = item.number;
-    entry.wanted.onItem(item);
+  function take({ position, wanted }: Entry, item: Item) {
+    if (!position || !isAfter(item, position)) return;
+    position.era = item.era;
+    position.number = item.number;
+    if (item.frame.kind === 'gap') count(position.lane, wanted.topic, item);
+    try {
+      wanted.onItem(item);
+    } catch (error) {
+      // One that fails must not keep events from the others; it is reported like any error of the page.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
   }
 
-  /** Items that this tab never heard of lie before the one that came: they are asked for again. */
-  function lose(entry: Entry) {
-    if (entry.joining) return;
+  /** Counts a gap once, whichever subscriptions it comes to. */
+  function count(lane: string, topic: string, item: Item) {
+    const name = `${lane} ${topic}`;
+    const before = counted.get(name);
+    if (item.frame.kind !== 'gap' || (before && !isAfter(item, before))) return;
+    counted.set(name, item);
+    gaps += 1;
+    missed += item.frame.lost ?? 0;
+    onStatus();
+  }
+
+  /** Items that this tab never heard of lie before the one that came. */
+  function askAgain(entry: Entry) {
     rekey(entry);
     onChange();
   }
 
-  function isHole(position: Position, item: Item) {
-    return item.era === position.era && item.number > position.number + 1;
-  }
+  const isHole = (position: Position, item: Item) =>
+    isAfter(item, position) && !isNext(item, position);
 
   /** Who has come exactly as far as a connection goes on from its place, also where nothing came of the topic. */
-  function move({ position, wanted, onServed }: Entry, reached: Readonly<Record<string, Reached>>) {
-    if (!position) return;
+  function move(entry: Entry, reached: Readonly<Record<string, Reached>>) {
+    const { position, wanted, onServed, joining } = entry;
+    if (!position || joining) return;
     const now = reached[position.lane];
     const mark = now?.marks[wanted.topic];
     if (!mark || !now.place.covers.includes(wanted.topic)) return;
@@ -180,14 +203,13 @@ export function createMembership({ onChange, onStatus }: Options): Membership {
   }
 
   function status(): StreamStatus {
-    const { lanes, latency, resumed, missed, gaps } = state;
-    const refused = new Map(state.refused);
-    const waitedFor = Array.from(entries, served)
-      .filter(({ refusal }) => !refusal)
-      .map(({ status }) => status);
+    const { latency, resumed } = state;
+    const all = Array.from(entries, served);
+    const open = all.filter(({ refusal }) => !refusal);
     return {
-      ...{ latency, resumed, missed, gaps, lastActivity, refused },
-      status: worst([...Object.values(lanes), ...waitedFor]),
+      ...{ latency, resumed, missed, gaps, lastActivity, refused: new Map(state.refused) },
+      // What is refused waits for long, which says nothing of the connection.
+      status: worst((open.length > 0 ? open : all).map(({ status }) => status)),
     };
   }
 
