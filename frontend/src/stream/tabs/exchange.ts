@@ -1,5 +1,14 @@
 import type { Refusal } from '../line/diagnose';
-import { createTail, createValues, type History, isAfter, type Item, type Mark } from './history';
+import {
+  createTail,
+  createValues,
+  type History,
+  isAfter,
+  isOrdered,
+  type Item,
+  type Mark,
+  type Tail,
+} from './history';
 import { createLine, type Line, type LineOptions } from '../line/line';
 import type { Place } from '../line/opening';
 import type { Frame, OpenFrame } from '../line/protocol';
@@ -66,10 +75,13 @@ export interface ExchangeObserver {
   readonly onState: (state: ExchangeState) => void;
 }
 
+/** What a tab has of a want's past, by the want's key. */
+export type PastOf = (key: string) => Tail | undefined;
+
 /** Follows what several tabs want; see {@link createExchange}. */
 export interface Exchange {
-  /** Replaces all that a tab wants. */
-  readonly setWants: (tab: string, wants: readonly Want[]) => void;
+  /** Replaces all that a tab wants. Where the tab is this one, it can give what it has of the past. */
+  readonly setWants: (tab: string, wants: readonly Want[], pastOf?: PastOf) => void;
   readonly retryNow: () => void;
   readonly close: () => void;
 }
@@ -125,12 +137,12 @@ export function createExchange(
   const tabs = new Map<string, Map<string, Lane>>();
   let state = initialState;
 
-  function setWants(tab: string, wants: readonly Want[]) {
+  function setWants(tab: string, wants: readonly Want[], pastOf: PastOf = () => undefined) {
     const before = tabs.get(tab) ?? new Map<string, Lane>();
     const leaving = new Map(before);
     for (const { key } of wants) leaving.delete(key);
     const after = new Map(
-      wants.map((want) => [want.key, before.get(want.key) ?? join(tab, want, leaving)]),
+      wants.map((want) => [want.key, before.get(want.key) ?? join(tab, want, leaving, pastOf)]),
     );
     if (after.size > 0) tabs.set(tab, after);
     else tabs.delete(tab);
@@ -138,8 +150,8 @@ export function createExchange(
     for (const [key, lane] of leaving) leave(lane, key);
   }
 
-  function join(tab: string, want: Want, leaving: ReadonlyMap<string, Lane>): Lane {
-    const { lane, feed, items } = find(want) ?? openInsteadOf(leaving, want);
+  function join(tab: string, want: Want, leaving: ReadonlyMap<string, Lane>, pastOf: PastOf): Lane {
+    const { lane, feed, items } = find(want) ?? openInsteadOf(leaving, want, pastOf);
     feed.users.add(want.key);
     lane.line.hear(want.events);
     const place = lane.line.placeOf(want.topic);
@@ -173,23 +185,23 @@ export function createExchange(
   }
 
   /** Makes room first by what the tab follows no more, so that no other connection is needed beside it. */
-  function openInsteadOf(leaving: ReadonlyMap<string, Lane>, want: Want) {
+  function openInsteadOf(leaving: ReadonlyMap<string, Lane>, want: Want, pastOf: PastOf) {
     for (const [key, lane] of leaving) {
       if (lane.feeds.get(want.topic)?.users.has(key)) leave(lane, key);
     }
-    return open(want);
+    return open(want, pastOf);
   }
 
-  function open({ topic, every, last, events, from }: Want) {
+  function open({ key, topic, every, last, events, from }: Want, pastOf: PastOf) {
     const left = from?.place ? from : undefined;
     const lane = laneFor(topic, every, left?.lane);
+    const ordered = isOrdered(topic, every);
     // Values have no order to number by: on another connection, others may have been left out.
-    const keepsValues = isKey(topic) || every !== '';
-    const mark = left && !keepsValues ? left : { era: nextEra(left?.era), number: 0 };
+    const mark = left && ordered ? left : { era: nextEra(left?.era), number: 0 };
     const begin: Mark = { era: mark.era, number: mark.number };
-    const history = keepsValues
-      ? createValues({ begin, isState: isKey(topic), depth: left ? undefined : last })
-      : createTail(begin, left ? 0 : last);
+    const history = ordered
+      ? (tailFrom(begin, left && pastOf(key)) ?? createTail(begin, left ? 0 : last))
+      : createValues({ begin, isState: isKey(topic), depth: left ? undefined : last });
     lane.line.hear(events);
     const types = new Set(lane.line.heard());
     const feed: Feed = { topic, history, begin, place: left?.place, types, users: new Set() };
@@ -197,6 +209,11 @@ export function createExchange(
     lane.marks[topic] = begin;
     lane.line.follow(topic, last, left?.place);
     return { lane, feed, items: [] };
+  }
+
+  /** A past that ends where the feed begins, so that who comes later gets it too. */
+  function tailFrom(begin: Mark, past: Tail | undefined) {
+    return past?.since(begin)?.length === 0 ? past.copy() : undefined;
   }
 
   function laneFor(topic: string, every: string, id: string | undefined): Lane {

@@ -9,12 +9,12 @@ const open = () => FakeEventSource.opened.filter((source) => source.readyState !
 let subscriptions: Subscription[];
 
 /** A tab that follows a channel; returns what it has got, and what closes it. */
-function openTab(topic = 'channel:a', options: StreamClientOptions = {}) {
+function openTab(topic = 'channel:a', options: StreamClientOptions = {}, last = 0) {
   const client = createStreamClient('http://gateway', { EventSource: FakeEventSource, ...options });
   const got: string[] = [];
   const close = client.subscribe(
     [topic],
-    {},
+    { last },
     {
       onEntry: (entry) => got.push(entry.kind === 'message' ? entry.data : 'gap'),
     },
@@ -86,6 +86,24 @@ describe('tabs', () => {
     second.open({ id: String(from) });
     for (let n = from + 1; n <= 5; n++) second.message(String(n), String(n));
     await vi.waitFor(() => expect(other.got).toEqual(['2', '3', '4', '5']));
+  });
+
+  it('get the past over the one connection, whichever of them has it', async () => {
+    const leader = openTab('stream:s', {}, 5);
+    const first = await connection('?stream=s&last=5');
+    first.open({ id: '0-0' });
+    first.message('1', '1-0');
+    const other = openTab('stream:s', {}, 5);
+    await vi.waitFor(() => expect(other.got).toEqual(['1']));
+    first.message('2', '2-0');
+    await vi.waitFor(() => expect(other.got).toEqual(['1', '2']));
+    leader.close();
+    const second = await connection('?stream=s&lastEventId=stream%3As@2-0');
+    second.open({ id: '2-0' });
+    second.message('3', '3-0');
+    const third = openTab('stream:s', {}, 5);
+    await vi.waitFor(() => expect(third.got).toEqual(['1', '2', '3']));
+    expect(open()).toEqual([second]);
   });
 
   it('take nothing from a leader before theirs, which may not know that it leads no more', async () => {

@@ -29,7 +29,7 @@ function stayAlone(member: Member, open: OpenExchange): Group {
     onState: member.onState,
   });
   return {
-    update: () => exchange.setWants('', member.wants()),
+    update: () => exchange.setWants('', member.wants(), member.pastOf),
     retryNow: exchange.retryNow,
     leave: exchange.close,
   };

@@ -1,4 +1,5 @@
 import { createBuffer } from '../buffer';
+import { isKey } from '../line/topic';
 import type { GapFrame, MessageFrame } from '../line/protocol';
 
 /** A position among the items of a topic. */
@@ -29,6 +30,9 @@ export const isAfter = (a: Mark, b: Mark): boolean =>
 /** Whether nothing lies between `a` and `b`. */
 export const isNext = (a: Mark, b: Mark): boolean => a.era >= b.era && a.number === b.number + 1;
 
+/** Whether all events of a topic count, in their order, rather than the newest of each name. */
+export const isOrdered = (topic: string, every: string): boolean => !isKey(topic) && every === '';
+
 /** What is remembered of a topic, for those who come later. */
 export interface History {
   readonly push: (item: Item) => void;
@@ -36,6 +40,11 @@ export interface History {
   readonly since: (mark: Mark) => readonly Item[] | undefined;
   /** The newest `count` items, or all that there are; `undefined` where older ones are among the wanted. */
   readonly newest: (count: number) => readonly Item[] | undefined;
+}
+
+/** One of events in order, which another tab or connection can go on with. */
+export interface Tail extends History {
+  readonly copy: () => Tail;
 }
 
 const MAX_ITEMS = 4_096;
@@ -46,8 +55,9 @@ const MAX_CHARACTERS = 4 * 1024 * 1024;
  *
  * @param begin - the mark after which the first item comes
  * @param depth - with how many recent events the first items begin, where there were so many
+ * @param past - the first items
  */
-export function createTail(begin: Mark, depth: number): History {
+export function createTail(begin: Mark, depth: number, past: readonly Item[] = []): Tail {
   const buffer = createBuffer<Item>({
     limit: MAX_ITEMS,
     maxSize: MAX_CHARACTERS,
@@ -71,7 +81,15 @@ export function createTail(begin: Mark, depth: number): History {
     return isWhole ? items.slice(Math.max(0, items.length - count)) : undefined;
   }
 
-  return { push: buffer.push, since, newest };
+  function copy(): Tail {
+    const items = buffer.toArray();
+    const [oldest] = items;
+    if (buffer.dropped() === 0 || !oldest) return createTail(begin, depth, items);
+    return createTail({ era: oldest.era, number: oldest.number - 1 }, 0, items);
+  }
+
+  past.forEach(buffer.push);
+  return { push: buffer.push, since, newest, copy };
 }
 
 /** Names that are gone are kept too, for those who still show them: so many. */

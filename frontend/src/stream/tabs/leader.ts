@@ -67,7 +67,7 @@ export function lead(
   });
 
   function setWants(tab: string, wants: readonly Want[]) {
-    exchange.setWants(tab, wants);
+    exchange.setWants(tab, wants, tab === own ? member.pastOf : undefined);
     if (tabs.has(tab)) return;
     tabs.add(tab);
     if (latest) post({ kind: 'state', state: latest });

@@ -1,4 +1,12 @@
-import type { Exchange, ExchangeObserver, ExchangeState, Joined, Reached, Want } from './exchange';
+import type {
+  Exchange,
+  ExchangeObserver,
+  ExchangeState,
+  Joined,
+  PastOf,
+  Reached,
+  Want,
+} from './exchange';
 import type { Item } from './history';
 
 /** An item on its way to a tab. */
@@ -13,6 +21,7 @@ export interface Member {
   /** Makes ready to be known to a new leader: with new keys, each from where the tab has come to. */
   readonly rejoin: () => void;
   readonly wants: () => readonly Want[];
+  readonly pastOf: PastOf;
   readonly onJoined: (joined: Joined) => void;
   /** `reached` is how far the connections have come with the deliveries, by lane. */
   readonly onItems: (

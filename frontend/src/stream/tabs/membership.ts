@@ -8,7 +8,7 @@ import {
   type Want,
 } from './exchange';
 import type { Delivery, Member } from './member';
-import { isAfter, isNext, type Item, type Mark } from './history';
+import { createTail, isAfter, isNext, isOrdered, type Item, type Mark, type Tail } from './history';
 import { randomName } from './random-name';
 import { connecting, type Status, type StreamStatus, worst } from '../line/status';
 
@@ -50,6 +50,8 @@ interface Entry {
   joining: boolean;
   /** Changed in place, as each event moves it; others get copies. */
   position: Mutable<Position> | undefined;
+  /** What has come, for who comes to this tab when it leads. */
+  past: Tail | undefined;
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
@@ -85,7 +87,10 @@ export function createMembership({ onChange, onStatus }: Options): Membership {
 
   function want(wanted: Wanted, onServed: () => void): Followed {
     const position = copyOf(wanted.from);
-    const entry: Entry = { wanted, onServed, key: nextKey(), joining: true, position };
+    const entry: Entry = {
+      ...{ wanted, onServed, key: nextKey(), joining: true },
+      ...{ position, past: undefined },
+    };
     entries.add(entry);
     onChange();
     return {
@@ -109,6 +114,7 @@ export function createMembership({ onChange, onStatus }: Options): Membership {
   function onJoined({ key, position, items }: Joined) {
     for (const entry of entries) {
       if (entry.key !== key) continue;
+      entry.past ??= createPast(entry, position, items);
       entry.position ??= { ...position, number: -1, place: undefined, era: 0 };
       for (const item of items) take(entry, item);
       const furthest = isAfter(entry.position, position) ? entry.position : position;
@@ -135,10 +141,11 @@ export function createMembership({ onChange, onStatus }: Options): Membership {
     for (const entry of entries) move(entry, reached);
   }
 
-  function take({ position, wanted }: Entry, item: Item) {
+  function take({ position, past, wanted }: Entry, item: Item) {
     if (!position || !isAfter(item, position)) return;
     position.era = item.era;
     position.number = item.number;
+    past?.push(item);
     if (item.frame.kind === 'gap') count(position.lane, wanted.topic, item);
     try {
       wanted.onItem(item);
@@ -217,11 +224,19 @@ export function createMembership({ onChange, onStatus }: Options): Membership {
     want,
     rejoin: () => entries.forEach(rekey),
     wants,
+    pastOf: (key) => [...entries].find((entry) => entry.key === key)?.past,
     onJoined,
     onItems,
     onState,
     status,
   };
+}
+
+function createPast({ wanted, position }: Entry, joined: Position, [first]: readonly Item[]) {
+  if (!isOrdered(wanted.topic, wanted.every)) return undefined;
+  if (position) return createTail({ era: position.era, number: position.number }, 0);
+  const begin = first ? { era: first.era, number: first.number - 1 } : joined;
+  return createTail({ era: begin.era, number: begin.number }, wanted.last);
 }
 
 const copyOf = (position: Position | undefined) => position && { ...position };
