@@ -48,6 +48,30 @@ test.describe('tabs of one browser', () => {
     await expect.poll(gateway.connections).toBe(0);
   });
 
+  test('share one connection through reloads, other screens, and a change of leader', async ({
+    context,
+    processes,
+  }) => {
+    const gateway = await processes.startGateway({ flags: ['--demo'] });
+    const one = await openTab(context, gateway.url);
+    const goTo = async (name: string, first: string) => {
+      await one.getByRole('link', { name, exact: true }).click();
+      await expect(one.getByRole('main').getByText(first).first()).toBeVisible();
+      await expect.poll(gateway.connections).toBe(1);
+    };
+    for (const name of ['Analytics', 'Health', 'Analytics']) {
+      await goTo(name, name === 'Health' ? 'CPU' : 'Page views');
+    }
+    await one.reload();
+    await goTo('Live', 'received');
+    const two = await openTab(context, gateway.url);
+    await expect.poll(gateway.connections).toBe(1);
+    await one.close();
+    await expect(two.getByText('received')).toBeVisible();
+    await openTab(context, gateway.url);
+    await expect.poll(gateway.connections).toBe(1);
+  });
+
   test('lose and repeat nothing when the one with the connection is closed under load', async ({
     context,
     processes,

@@ -41,7 +41,7 @@ export default function Analytics({ topics }: ScreenProps) {
 function Charts({ topic, span }: { topic: string; span: number }) {
   const series = useSeries(topic, figuresOf, { at: timeOf, window: KEPT, last: HISTORY });
   const { figures, breakdowns } = sortColumns(series.names);
-  const { entries, received } = useStream(topic, { last: HISTORY, limit: 1 });
+  const { entries, received } = useStream(topic, { last: HISTORY, limit: 1, remember: false });
   return (
     <TopicGate topics={[topic]} isEmpty={received === 0}>
       <Freshness at={entries.at(-1)?.receivedAt} staleAfter={STALE_AFTER} />

@@ -22,7 +22,7 @@ type Line = keyof ReturnType<typeof chartedFigures>;
 const KEPT = 16 * 60 * 1_000;
 const HISTORY = 1_000;
 /** The newest message, and room for a gap after it. */
-const newestOnly = { last: HISTORY, limit: 2 };
+const newestOnly = { last: HISTORY, limit: 2, remember: false };
 const STALE_AFTER = 10_000;
 
 /** A machine's own figures, as they come on a topic. */

@@ -1,6 +1,5 @@
 import type { StreamClient } from '../../stream/client';
 import type { Entry } from '../../stream/entry';
-import { sessionMemory } from '../../stream/views/memory';
 import { connecting } from '../../stream/line/status';
 import type { Store } from '../../stream/store';
 import type { SubscriptionState } from '../../stream/subscription';
@@ -40,27 +39,18 @@ export function centerOf(client: StreamClient, topics: readonly string[]): Cente
   const known = centers.get(client) ?? new Map<string, Center>();
   centers.set(client, known);
   const name = JSON.stringify(topics);
-  const center = known.get(name) ?? createCenter(client, topics, name);
+  const center = known.get(name) ?? createCenter(client, topics);
   known.set(name, center);
   return center;
 }
 
-function createCenter(client: StreamClient, topics: readonly string[], name: string): Center {
+function createCenter(client: StreamClient, topics: readonly string[]): Center {
   const listeners = new Set<(notification: Notification) => void>();
   let entries: Entry[] = [];
   let liveSince: number | undefined;
-  let seq = 0;
 
-  /** Numbers those from before a reload too, so that no two have the same number. */
-  function add(arrived: Entry): Entry {
-    seq += 1;
-    const entry = { ...arrived, seq };
+  function onEntry(entry: Entry) {
     entries = [...entries, entry].slice(-LIMIT);
-    return entry;
-  }
-
-  function onEntry(arrived: Entry) {
-    const entry = add(arrived);
     liveSince ??= Date.now();
     if (entry.kind === 'gap' || Date.now() - liveSince < PAST) return;
     for (const tell of [...listeners]) tell(readNotification(entry));
@@ -68,11 +58,6 @@ function createCenter(client: StreamClient, topics: readonly string[], name: str
 
   const collector = {
     onEntry,
-    save: () => entries,
-    restore: (saved: unknown) => {
-      (saved as Entry[]).forEach(add);
-      liveSince = 0; // what comes now is what was missed
-    },
     read: (state: SubscriptionState): Inbox => {
       if (state.status.phase === 'live') liveSince ??= Date.now();
       rememberRefusal(state);
@@ -80,8 +65,8 @@ function createCenter(client: StreamClient, topics: readonly string[], name: str
       return { ...state, notifications: messages.map(readNotification).reverse() };
     },
   };
-  const memory = { in: sessionMemory(client.url), name: `notifications ${name}` };
-  const view = createView(client, topics, { last: LIMIT }, collector, { memory });
+  // Each page begins with the same past, so that all tabs can share what one of them has.
+  const view = createView(client, topics, { last: LIMIT }, collector);
 
   function onNews(tell: (notification: Notification) => void) {
     listeners.add(tell);

@@ -6,7 +6,13 @@ import { useStreamClient } from './use-client';
 import { createView } from '../views/view';
 
 /** See {@link useStream}. */
-export interface UseStreamOptions<T> extends SubscribeOptions, EntriesOptions<T> {}
+export interface UseStreamOptions<T> extends SubscribeOptions, EntriesOptions<T> {
+  /**
+   * Goes on where it was, with what it had, after a reload, or when it is mounted again. Default true;
+   * false where another part of the page follows the same topics from the beginning.
+   */
+  readonly remember?: boolean;
+}
 
 /**
  * The newest entries of some topics, for as long as the component is mounted; no topics are the gateway's
@@ -14,7 +20,7 @@ export interface UseStreamOptions<T> extends SubscribeOptions, EntriesOptions<T>
  */
 export function useStream<T = unknown>(
   topics: string | readonly string[],
-  { schema, last, every, events, limit, maxCharacters }: UseStreamOptions<T> = {},
+  { schema, last, every, events, limit, maxCharacters, remember = true }: UseStreamOptions<T> = {},
 ): Entries<T> {
   const client = useStreamClient();
   const list = typeof topics === 'string' ? [topics] : topics;
@@ -27,8 +33,8 @@ export function useStream<T = unknown>(
       EntriesOptions<T>,
     ];
     const collector = collectEntries({ ...bounds, schema });
-    const memory = { in: sessionMemory(client.url), name: key };
+    const memory = remember ? { in: sessionMemory(client.url), name: key } : undefined;
     return createView(client, topics, subscription, collector, { memory });
-  }, [client, key, schema]);
+  }, [client, key, schema, remember]);
   return useSyncExternalStore(view.subscribe, view.getSnapshot);
 }

@@ -25,7 +25,7 @@ export interface Collector<T> extends Pick<Observer, 'onEntry'> {
 /** How a view behaves; every option has a default. */
 export interface ViewOptions {
   /** Where the view goes on after a reload, or when it is shown again. Default: nowhere. */
-  readonly memory?: { readonly in: Memory; readonly name: string };
+  readonly memory?: { readonly in: Memory; readonly name: string } | undefined;
   /** When to tell of changes. Default: with the next animation frame, and in a flood ten times a second. */
   readonly schedule?: Scheduler;
 }
