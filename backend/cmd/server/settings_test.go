@@ -116,6 +116,7 @@ func TestProgram_BadSettingStopsTheStartWithOneLine(t *testing.T) {
 		{"two key sets", "--jwks-file=a --jwks-url=http://localhost", "jwks-file", false},
 		{"negative connections", "--max-connections=-1", "max-connections", false},
 		{"negative connections of one", "--max-connections-per-ip=-1", "max-connections-per-ip", false},
+		{"a glob that matches nothing", "--allow-subscribe=channel:[]", "matches nothing", false},
 		{"negative rate", "--publish-rate=-1", "publish-rate", false},
 		{"not a proxy", "--trusted-proxies=10.0.0.0/8,proxy.example.com", "trusted-proxies", false},
 		{"key without certificate", "--tls-key=key.pem", "tls-cert", false},

@@ -1,5 +1,7 @@
 package event
 
+import "strings"
+
 // globMeta are the characters with a meaning in a glob.
 const globMeta = `*?[\`
 
@@ -45,7 +47,7 @@ func CompileGlob(pattern string) Glob {
 		case c == '[':
 			var s *byteSet
 			s, i = compileSet(pattern, i+1)
-			g = append(g, token{kind: set, set: s})
+			g = append(g, s.token())
 		case c == '\\' && i+1 < len(pattern):
 			i++
 			g = append(g, token{kind: char, char: pattern[i]})
@@ -87,6 +89,24 @@ func compileSet(pattern string, i int) (*byteSet, int) {
 	return &s, i
 }
 
+// token returns the token of a set: of one byte or of all it is the one that has a
+// spelling of its own.
+func (s *byteSet) token() token {
+	size, last := 0, 0
+	for c := range s {
+		if s[c] {
+			size, last = size+1, c
+		}
+	}
+	switch size {
+	case 1:
+		return token{kind: char, char: byte(last)}
+	case len(s):
+		return token{kind: set, set: anyByte}
+	}
+	return token{kind: set, set: s}
+}
+
 // normalised writes each run of * and ? as its ?s and then one *, so that equal
 // runs compare equal and matching never meets two stars in a row.
 func (g Glob) normalised() Glob {
@@ -107,6 +127,92 @@ func (g Glob) normalised() Glob {
 		out = append(out, token{kind: star})
 	}
 	return out
+}
+
+// String returns the one spelling of g: two patterns with the same characters, sets and
+// runs have the same. It means the same as g where each set can be written; see
+// [byteSet.problem].
+func (g Glob) String() string {
+	var b strings.Builder
+	for _, t := range g {
+		switch {
+		case t.kind == star:
+			b.WriteByte('*')
+		case t.set == anyByte:
+			b.WriteByte('?')
+		case t.kind == set:
+			t.set.write(&b)
+		default:
+			writeEscaped(&b, t.char, globMeta)
+		}
+	}
+	return b.String()
+}
+
+func writeEscaped(b *strings.Builder, c byte, meta string) {
+	if strings.IndexByte(meta, c) >= 0 {
+		b.WriteByte('\\')
+	}
+	b.WriteByte(c)
+}
+
+// setMeta are the characters with a meaning between brackets. At the end of a range Redis
+// takes them as themselves.
+const setMeta = `]^-\`
+
+// write writes a set in the order of its bytes, three or more in a row as a range. A set
+// that was not negated has no NUL, which topics cannot have.
+func (s *byteSet) write(b *strings.Builder) {
+	b.WriteByte('[')
+	negated := s[0]
+	if negated {
+		b.WriteByte('^')
+	}
+	for c := 0; c < ascii; c++ {
+		if s[c] == negated {
+			continue
+		}
+		end := c
+		for end+1 < ascii && s[end+1] != negated {
+			end++
+		}
+		writeEscaped(b, byte(c), setMeta)
+		if end-c >= 2 && strings.IndexByte(setMeta, byte(c)) < 0 {
+			b.WriteByte('-')
+			b.WriteByte(byte(end))
+			c = end
+		}
+	}
+	b.WriteByte(']')
+}
+
+// ascii is the number of bytes that are a character each.
+const ascii = 128
+
+// problem says why a topic cannot have the set, empty if it can.
+func (s *byteSet) problem() string {
+	if *s == (byteSet{}) {
+		return `has a set that matches nothing; write \[ for the bracket itself`
+	}
+	for c := ascii; c < len(s); c++ {
+		if s[c] != s[0] { // it was named, which then is half a character
+			return "has a character in a set that is several bytes, of which a set matches one; sets can have ASCII characters only"
+		}
+	}
+	return ""
+}
+
+// problem says why a topic cannot have the pattern, empty if it can.
+func (g Glob) problem() string {
+	for _, t := range g {
+		if t.kind != set {
+			continue
+		}
+		if problem := t.set.problem(); problem != "" {
+			return problem
+		}
+	}
+	return ""
 }
 
 func (g Glob) isGlob() bool {

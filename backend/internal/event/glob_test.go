@@ -3,7 +3,9 @@ package event_test
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -214,6 +216,113 @@ func TestTopic_CoversAsTheTableSays(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestGlob_HasOneSpelling(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ pattern, want string }{
+		{"a*b", "a*b"},
+		{"*?**?", "??*"},
+		{"[a]", "a"},
+		{`[\]]`, "]"},
+		{"[?]", `\?`},
+		{`\a\*`, `a\*`},
+		{`a\`, `a\\`},
+		{"[^]", "?"},
+		{"[ba]", "[ab]"},
+		{"[abc]", "[a-c]"},
+		{"[a-cb-d]", "[a-d]"},
+		{"[c-a]", "[a-c]"},
+		{"[^ba]", "[^ab]"},
+		{"[a^]", `[\^a]`},
+		{`[+\-.]`, `[+\-.]`},
+		{"[!--]", "[!--]"},
+		{"[Z-]]", `[Z-]]`},
+		{"[z-]]", `[\]\^_-z]`},
+		{`[!-~]`, "[!-~]"},
+	} {
+		if got := event.CompileGlob(tt.pattern).String(); got != tt.want {
+			t.Errorf("%q is written %q, want %q", tt.pattern, got, tt.want)
+		}
+	}
+}
+
+// Redis itself has to take the one spelling for what was asked.
+func TestGlob_SpellingMeansTheSameToRedis(t *testing.T) {
+	t.Parallel()
+	rnd := seeded(t)
+	names := randomTexts(rnd, 300, `aab]^-\*`, 5)
+	var asked, spelled []string
+	for _, pattern := range randomTexts(rnd, 4000, globAlphabet, 8) {
+		if topic, err := event.NewTopic(event.Key, pattern); err == nil {
+			asked, spelled = append(asked, pattern), append(spelled, topic.Pattern)
+		}
+	}
+	matches := redisMatches(t, slices.Concat(asked, spelled), names)
+	for i := range asked {
+		if !maps.Equal(matches[i], matches[i+len(asked)]) {
+			t.Errorf("%q matches %v, and as %q %v", asked[i], matches[i], spelled[i], matches[i+len(asked)])
+		}
+	}
+}
+
+func FuzzGlob_SpellingIsOneAndMeansTheSame(f *testing.F) {
+	f.Add("[uu][p-p]dates", "updates", uint64(1))
+	f.Add("[z-]]*?*", "]x", uint64(2))
+	f.Add(`[^\^-\]`, "]", uint64(3))
+	f.Add("[^]**[!--", "x-", uint64(4))
+	f.Fuzz(func(t *testing.T, pattern, name string, seed uint64) {
+		topic, err := event.NewGrantTopic(event.Key, pattern)
+		if err != nil {
+			t.Skip()
+		}
+		asked, spelled := event.CompileGlob(pattern), event.CompileGlob(topic.Pattern)
+		if asked.Match(name) != spelled.Match(name) {
+			t.Errorf("%q and %q, its spelling, differ on %q", pattern, topic.Pattern, name)
+		}
+		if again := spelled.String(); again != topic.Pattern {
+			t.Errorf("%q is spelled %q, and that %q", pattern, topic.Pattern, again)
+		}
+		other := respelled(rand.New(rand.NewPCG(seed, 0)), asked)
+		if got := event.CompileGlob(other).String(); got != topic.Pattern {
+			t.Errorf("%q is spelled %q, and %q, which is the same, %q", pattern, topic.Pattern, other, got)
+		}
+	})
+}
+
+// respelled writes a glob anew: each place as a set of what it takes, which is found out by
+// asking, in any order and some of it twice.
+func respelled(rnd *rand.Rand, g event.Glob) string {
+	var b strings.Builder
+	for i := range g {
+		place := g[i : i+1]
+		if place.Match("") { // a star
+			b.WriteString(strings.Repeat("*", 1+rnd.IntN(3)))
+			continue
+		}
+		negated := place.Match("\x00")
+		var members []byte
+		for c := range 128 {
+			if place.Match(string(rune(c))) != negated {
+				members = append(members, byte(c))
+			}
+		}
+		if len(members) == 0 && !negated { // half a character, outside of a set
+			return g.String()
+		}
+		b.WriteByte('[')
+		if negated {
+			b.WriteByte('^')
+		}
+		members = append(members, members[:rnd.IntN(len(members)+1)]...)
+		rnd.Shuffle(len(members), func(i, j int) { members[i], members[j] = members[j], members[i] })
+		for _, c := range members {
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		}
+		b.WriteByte(']')
+	}
+	return b.String()
 }
 
 // A grant that covered too much would open topics that it does not name.

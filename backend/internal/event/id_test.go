@@ -38,6 +38,22 @@ func TestQualifier_IsPrintableASCIIAndComesBack(t *testing.T) {
 	}
 }
 
+// A client may name a glob, or a name, in its own way for as long as it likes.
+func TestSplitID_TopicInAnySpelling(t *testing.T) {
+	t.Parallel()
+	for spelled, want := range map[string]string{
+		"channel:updates":    "channel:updates",
+		"channel:[u]pdates":  "channel:updates",
+		"key:price:[cba]**":  "key:price:[a-c]*",
+		"key:price:[a-c]*":   "key:price:[a-c]*",
+		"channel:%5Ba%5D%40": "channel:a@",
+	} {
+		if topic, cursor := event.SplitID(spelled + "@c-1"); topic.String() != want || cursor != "c-1" {
+			t.Errorf("%q is of %q, and the cursor is %q", spelled, topic, cursor)
+		}
+	}
+}
+
 func TestSplitID_KeepsTheCursorOfAnyText(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, id, cursor string }{

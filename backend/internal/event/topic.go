@@ -37,8 +37,8 @@ func (k Kind) String() string {
 const MaxNameBytes = 1024
 
 // Topic is what can be followed: a kind, and a name or a glob of names as Redis
-// writes them ("prices.*", `literal\*star`). It is comparable, and two spellings
-// of one literal name are equal.
+// writes them ("prices.*", `literal\*star`). It is comparable: two spellings of one
+// name, or of one glob, are equal, so that they are followed once.
 type Topic struct {
 	Kind    Kind
 	Pattern string
@@ -70,11 +70,11 @@ func NewGrantTopic(kind Kind, pattern string) (Topic, error) {
 	case strings.ContainsFunc(pattern, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return Topic{}, fmt.Errorf("%w: %q has a control character", ErrBadTopic, pattern)
 	}
-	t := Topic{kind, pattern}
-	if !t.IsGlob() {
-		return Literal(kind, t.Name()), nil
+	g := CompileGlob(pattern)
+	if problem := g.problem(); problem != "" {
+		return Topic{}, fmt.Errorf("%w: %q %s", ErrBadTopic, pattern, problem)
 	}
-	return t, nil
+	return Topic{kind, g.String()}, nil
 }
 
 // Literal returns the topic of exactly that name, whatever characters it has.
@@ -84,10 +84,7 @@ func Literal(kind Kind, name string) Topic {
 	}
 	var b strings.Builder
 	for i := range len(name) {
-		if strings.IndexByte(globMeta, name[i]) >= 0 {
-			b.WriteByte('\\')
-		}
-		b.WriteByte(name[i])
+		writeEscaped(&b, name[i], globMeta)
 	}
 	return Topic{kind, b.String()}
 }

@@ -35,7 +35,7 @@ func checkInterrupted(t *testing.T, who string, r *recorder) {
 func followedForFaults(t *testing.T, src source.Source, p string) map[string]*recorder {
 	t.Helper()
 	recorders := make(map[string]*recorder)
-	for _, pattern := range []string{"a", "*", "[a]"} {
+	for _, pattern := range []string{"a", "*", "[ab]"} {
 		recorders[pattern], _ = follow(t, src, topicOf(t, "channel:"+p+pattern))
 	}
 	publish(t, src, p+"a", "before")
