@@ -74,9 +74,10 @@ func Start(cfg config.Config, log *slog.Logger) (*Server, error) {
 	counters := metrics.New()
 	s := &Server{cfg: cfg, log: log, source: src, tracing: traces, failed: make(chan error, 2)}
 	s.hub = hub.New(src, hub.Options{
-		Node:    node,
-		History: journal.Limits{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes)},
-		Linger:  cfg.Linger,
+		Node:      node,
+		History:   journal.Limits{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes)},
+		Linger:    cfg.Linger,
+		MaxTopics: cfg.MaxTopics,
 	}, counters)
 	if err := s.hub.Follow(cfg.DefaultTopics); err != nil {
 		return nil, err

@@ -75,6 +75,7 @@ func TestProgram_HelpListsAllSettings(t *testing.T) {
 		"--history-events", "SLUICE_HISTORY_EVENTS", "4096", "--history-bytes", "SLUICE_HISTORY_BYTES", "4MiB", "--linger", "SLUICE_LINGER", "2m",
 		"--jwt-secret", "SLUICE_JWT_SECRET", "--jwks-file", "SLUICE_JWKS_FILE", "--jwks-url", "SLUICE_JWKS_URL",
 		"--max-connections", "SLUICE_MAX_CONNECTIONS", "--max-connections-per-ip", "SLUICE_MAX_CONNECTIONS_PER_IP",
+		"--max-topics", "SLUICE_MAX_TOPICS", "65536",
 		"--trusted-proxies", "SLUICE_TRUSTED_PROXIES", "--publish-rate", "SLUICE_PUBLISH_RATE",
 		"--write-timeout", "SLUICE_WRITE_TIMEOUT", "10s", "--drain", "SLUICE_DRAIN",
 	} {
@@ -116,6 +117,8 @@ func TestProgram_BadSettingStopsTheStartWithOneLine(t *testing.T) {
 		{"two key sets", "--jwks-file=a --jwks-url=http://localhost", "jwks-file", false},
 		{"negative connections", "--max-connections=-1", "max-connections", false},
 		{"negative connections of one", "--max-connections-per-ip=-1", "max-connections-per-ip", false},
+		{"negative topics", "--max-topics=-1", "max-topics", false},
+		{"fewer topics than the default ones", "--max-topics=1 --default-topics=channel:a,channel:b", "max-topics", false},
 		{"a glob that matches nothing", "--allow-subscribe=channel:[]", "matches nothing", false},
 		{"negative rate", "--publish-rate=-1", "publish-rate", false},
 		{"not a proxy", "--trusted-proxies=10.0.0.0/8,proxy.example.com", "trusted-proxies", false},

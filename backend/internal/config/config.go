@@ -36,6 +36,7 @@ type Config struct {
 
 	MaxConnections      int      `default:"0" env:"SLUICE_MAX_CONNECTIONS" help:"Subscriptions that may be open at once; 0 for as many as the limit of open files allows."`
 	MaxConnectionsPerIP int      `name:"max-connections-per-ip" default:"0" env:"SLUICE_MAX_CONNECTIONS_PER_IP" help:"Of them, those from one address; 0 for any number."`
+	MaxTopics           int      `default:"65536" env:"SLUICE_MAX_TOPICS" help:"Topics that are followed at once; those without subscribers make room first. 0 for any number."`
 	TrustedProxies      []string `env:"SLUICE_TRUSTED_PROXIES" placeholder:"ADDRESS,…" help:"Addresses and CIDR blocks of proxies whose X-Forwarded-For tells the client's address."`
 	PublishRate         int      `default:"0" env:"SLUICE_PUBLISH_RATE" help:"Events a second that one token or address may publish over HTTP, on average over ten seconds; 0 for any number."`
 
@@ -173,6 +174,10 @@ func (c *Config) validateLimits() error {
 		return errors.New("--max-connections must be at least 0")
 	case c.MaxConnectionsPerIP < 0:
 		return errors.New("--max-connections-per-ip must be at least 0")
+	case c.MaxTopics < 0:
+		return errors.New("--max-topics must be at least 0")
+	case c.MaxTopics > 0 && c.MaxTopics < len(c.DefaultTopics):
+		return errors.New("--max-topics leaves no room for all of --default-topics")
 	case c.PublishRate < 0:
 		return errors.New("--publish-rate must be at least 0")
 	}

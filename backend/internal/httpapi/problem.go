@@ -76,6 +76,8 @@ func (a *api) fail(c *gin.Context, err error) {
 		a.turnAway(c, event.Draining, "this server is going away; try again, another one may answer")
 	case errors.Is(err, errFull):
 		a.turnAway(c, event.Overloaded, "there is no room for another subscription now, on this server or from this address; close some, or try again later")
+	case errors.Is(err, hub.ErrFull):
+		a.turnAway(c, event.Overloaded, "this server follows as many topics as it may; ask for one that others follow, or try again later")
 	case errors.Is(err, auth.ErrNoKeys):
 		a.Log.Debug("a token cannot be verified", "error", err) // the key set itself warns, once for all requests
 		a.turnAway(c, event.Unavailable, "the token cannot be verified now; try again later")

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"container/list"
 	"sync"
 	"time"
 
@@ -17,8 +18,9 @@ type feed struct {
 	following source.Following
 
 	// Guarded by the hub's mutex.
-	users  int
-	expiry *time.Timer // runs while there are no users
+	users     int
+	lingering *list.Element // in the hub's, while there are no users
+	expiry    *time.Timer   // runs meanwhile
 
 	// mu is held while an event goes into the journal and the bundles, so that whoever
 	// holds it sees all of them at the same place. It guards places, too.

@@ -5,6 +5,7 @@
 package hub
 
 import (
+	"container/list"
 	"context"
 	"errors"
 	"slices"
@@ -16,8 +17,13 @@ import (
 	"sluice/internal/source"
 )
 
-// ErrClosed is returned by Subscribe after Close.
-var ErrClosed = errors.New("hub is closed")
+var (
+	// ErrClosed is returned by Subscribe after Close.
+	ErrClosed = errors.New("hub is closed")
+	// ErrFull is returned where as many topics are followed as may be, and each has
+	// subscribers.
+	ErrFull = errors.New("no room for another topic")
+)
 
 // Metrics is told what happens. Its methods may be called from any goroutine and
 // must not block.
@@ -33,9 +39,10 @@ type Metrics interface {
 
 // Options are the settings of a [Hub].
 type Options struct {
-	Node    string         // this process, among all on the same Redis
-	History journal.Limits // of each topic
-	Linger  time.Duration  // how long a topic without subscribers is still followed
+	Node      string         // this process, among all on the same Redis
+	History   journal.Limits // of each topic
+	Linger    time.Duration  // how long a topic without subscribers is still followed
+	MaxTopics int            // that are followed at once; 0 for any number
 }
 
 // Hub follows topics on behalf of subscribers. Its methods may be called from any
@@ -45,10 +52,11 @@ type Hub struct {
 	options Options
 	metrics Metrics
 
-	mu      sync.Mutex
-	closed  bool
-	feeds   map[event.Topic]*feed
-	bundles map[string]*bundle
+	mu        sync.Mutex
+	closed    bool
+	feeds     map[event.Topic]*feed
+	lingering *list.List // of the feeds without users, the one longest without them first
+	bundles   map[string]*bundle
 
 	replaying chan struct{} // holds one for each read from Redis for a single subscriber
 }
@@ -56,11 +64,12 @@ type Hub struct {
 // New returns a hub that follows topics on src.
 func New(src source.Source, options Options, metrics Metrics) *Hub {
 	return &Hub{
-		source:  src,
-		options: options,
-		metrics: metrics,
-		feeds:   make(map[event.Topic]*feed),
-		bundles: make(map[string]*bundle),
+		source:    src,
+		options:   options,
+		metrics:   metrics,
+		feeds:     make(map[event.Topic]*feed),
+		lingering: list.New(),
+		bundles:   make(map[string]*bundle),
 
 		replaying: make(chan struct{}, maxReplays),
 	}
@@ -83,7 +92,8 @@ type Request struct {
 
 // Subscribe follows the topics and returns a subscription that begins where the
 // request says, once every topic is live. The error wraps [source.ErrUnavailable]
-// where Redis is away, and is the context's where that ended first.
+// where Redis is away, is ErrFull where there is no room for one of them, and is the
+// context's where that ended first.
 func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error) {
 	topics := distinct(req.Topics)
 	feeds, err := h.acquire(topics)
@@ -125,22 +135,64 @@ func (h *Hub) acquire(topics []event.Topic) ([]*feed, error) {
 	if h.closed {
 		return nil, ErrClosed
 	}
+	if !h.hasRoom(topics) {
+		return nil, ErrFull
+	}
 	feeds := make([]*feed, len(topics))
 	for i, t := range topics {
-		f := h.feeds[t]
-		if f == nil {
-			f = newFeed(t, h.source, h.options.History, h.metrics)
-			f.following = h.source.Follow(t, f)
-			h.feeds[t] = f
+		if f := h.feeds[t]; f != nil { // first, so that it does not make room for the others
+			h.awaken(f)
+			f.users++
+			feeds[i] = f
 		}
-		f.users++
-		if f.expiry != nil {
-			f.expiry.Stop()
-			f.expiry = nil
+	}
+	for i, t := range topics {
+		if feeds[i] == nil {
+			feeds[i] = h.open(t)
 		}
-		feeds[i] = f
 	}
 	return feeds, nil
+}
+
+// hasRoom reports whether all of the topics may have a user at once with those that have
+// one already.
+func (h *Hub) hasRoom(topics []event.Topic) bool {
+	inUse := len(h.feeds) - h.lingering.Len()
+	for _, t := range topics {
+		if f := h.feeds[t]; f == nil || f.users == 0 {
+			inUse++
+		}
+	}
+	return h.options.MaxTopics == 0 || inUse <= h.options.MaxTopics
+}
+
+// open follows a topic for its first user, where there is room. The one that lingers
+// longest may have to go for it.
+func (h *Hub) open(t event.Topic) *feed {
+	if h.options.MaxTopics > 0 && len(h.feeds) == h.options.MaxTopics {
+		h.close(h.lingering.Front().Value.(*feed))
+	}
+	f := newFeed(t, h.source, h.options.History, h.metrics)
+	f.following = h.source.Follow(t, f)
+	f.users = 1
+	h.feeds[t] = f
+	return f
+}
+
+// awaken ends a feed's lingering.
+func (h *Hub) awaken(f *feed) {
+	if f.lingering != nil {
+		h.lingering.Remove(f.lingering)
+		f.lingering = nil
+		f.expiry.Stop()
+	}
+}
+
+// close ends a feed.
+func (h *Hub) close(f *feed) {
+	h.awaken(f)
+	delete(h.feeds, f.topic)
+	f.following.Close()
 }
 
 // release gives up feeds; one that nobody uses any more lingers.
@@ -150,6 +202,7 @@ func (h *Hub) release(feeds []*feed) {
 	for _, f := range feeds {
 		f.users--
 		if f.users == 0 && !h.closed {
+			f.lingering = h.lingering.PushBack(f)
 			f.expiry = time.AfterFunc(h.options.Linger, func() { h.expire(f) })
 		}
 	}
@@ -160,11 +213,7 @@ func (h *Hub) expire(f *feed) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if f.users == 0 && h.feeds[f.topic] == f {
-		if f.expiry != nil {
-			f.expiry.Stop()
-		}
-		delete(h.feeds, f.topic)
-		f.following.Close()
+		h.close(f)
 	}
 }
 
@@ -194,10 +243,6 @@ func (h *Hub) Close() {
 	defer h.mu.Unlock()
 	h.closed = true
 	for _, f := range h.feeds {
-		if f.expiry != nil {
-			f.expiry.Stop()
-		}
-		f.following.Close()
+		h.close(f)
 	}
-	clear(h.feeds)
 }
