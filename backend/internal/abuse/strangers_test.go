@@ -98,6 +98,64 @@ func TestStranger_LearnsNoTopicsName(t *testing.T) {
 	}
 }
 
+// The gateway has Redis notify it of keys, in channels that anybody could follow who may
+// follow any channel.
+func TestStranger_LearnsNoKeysNameFromNotifications(t *testing.T) {
+	t.Parallel()
+	g := start(t, "--allow-subscribe=channel:*")
+	if err := g.direct.ConfigSet(t.Context(), "notify-keyspace-events", "KEA").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for _, query := range []string{
+		"__keyspace@0__:*", "__keyspace@0__:secret", "__keyevent@0__:set", "__keyspace@*", "[_]_keyspac[e]@*", `\__keyevent@?__:*`, "*&channel=__keyevent@0__:*",
+	} {
+		if a := g.get("/events?channel=" + query); a.status != http.StatusUnauthorized {
+			t.Errorf("%s gives %d: %.200s", query, a.status, a.body)
+		}
+	}
+	if a := g.get("/events?channel=[_]_sluice__:marks"); a.status != http.StatusBadRequest {
+		t.Errorf("the gateways' own channel gives %d: %.200s", a.status, a.body)
+	}
+	all := []*subscriber{}
+	for _, query := range []string{"*", "__*", "__key*", "_[_]*", "?[_-z]key*", "*[a-z]", "__sluice__:*&channel=__key"} {
+		all = append(all, g.subscribe("?channel="+query))
+	}
+	if err := g.direct.Set(t.Context(), "secret", "x", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := g.direct.Publish(t.Context(), "__key", "nothing else").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range all {
+		if got := s.next(); got != "nothing else" {
+			t.Errorf("subscriber %d gets %q", i, got)
+		}
+	}
+}
+
+func TestNotifications_AreShownToWhoMayFollowAllKeys(t *testing.T) {
+	t.Parallel()
+	g := start(t, "--allow-subscribe=channel:*,key:*")
+	all := []*subscriber{}
+	for _, query := range []string{"__keyspace@0__:*", "__keyspace@0__:known", "__keyspace@*"} {
+		all = append(all, g.subscribe("?channel="+query))
+	}
+	if err := g.direct.Set(t.Context(), "known", "x", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for i, s := range all {
+		if got := s.next(); got != "set" {
+			t.Errorf("subscriber %d gets %q", i, got)
+		}
+	}
+	for _, list := range []string{"channel:*,key:a*", "channel:*,stream:*"} {
+		g := start(t, "--allow-subscribe="+list)
+		if a := g.get("/events?channel=__keyspace@0__:a"); a.status != http.StatusUnauthorized {
+			t.Errorf("with %s it gives %d: %.200s", list, a.status, a.body)
+		}
+	}
+}
+
 func TestStranger_DoesNotKeepRedisBusy(t *testing.T) {
 	t.Parallel()
 	g := start(t)

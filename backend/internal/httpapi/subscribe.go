@@ -5,8 +5,11 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"sluice/internal/auth"
 	"sluice/internal/delivery"
+	"sluice/internal/event"
 	"sluice/internal/hub"
+	"sluice/internal/source"
 )
 
 // subscribe answers GET /events with an event stream.
@@ -27,11 +30,9 @@ func (a *api) subscribe(c *gin.Context) {
 		return
 	}
 	traceTopics(c, req.Topics...)
-	for _, t := range req.Topics {
-		if err := grant.MaySubscribe(t); err != nil {
-			a.fail(c, err)
-			return
-		}
+	if err := maySubscribe(grant, req.Topics); err != nil {
+		a.fail(c, err)
+		return
 	}
 	subscription, leave, err := a.join(c, req)
 	if err != nil {
@@ -50,6 +51,18 @@ func (a *api) subscribe(c *gin.Context) {
 		total := a.Metrics.ConnectionClosed()
 		a.Log.Info("client disconnected", "reason", reason, "total", total)
 	})
+}
+
+// maySubscribe returns nil if the grant covers the topics, and what following them tells.
+func maySubscribe(grant auth.Grant, topics []event.Topic) error {
+	for _, t := range topics {
+		for _, needed := range source.Needed(t) {
+			if err := grant.MaySubscribe(needed); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // join begins a subscription, if there is room for one more. leave is called when it has

@@ -18,15 +18,30 @@ const (
 	marksChannel = internalPrefix + "marks"
 )
 
-// hiddenPrefixes begin the names of channels that nobody publishes to by intention: those
-// of gateways, and the notifications that a gateway switches on. Globs show them only if
-// they ask for such names.
-var hiddenPrefixes = []string{internalPrefix, "__keyspace@", "__keyevent@"}
+// keyPrefixes begin the names of the channels in which Redis notifies of changes of keys,
+// as the gateway has it do.
+var keyPrefixes = []string{"__keyspace@", "__keyevent@"}
 
+// tellsOfKeys reports whether a channel, or a glob that begins like one, is for
+// notifications.
+func tellsOfKeys(pattern string) bool {
+	return slices.ContainsFunc(keyPrefixes, func(prefix string) bool { return strings.HasPrefix(pattern, prefix) })
+}
+
+// hidden reports whether a glob does not show a channel that it matches: what gateways say
+// to each other never, notifications unless it asks for them by name.
 func hidden(channel, pattern string) bool {
-	return !strings.HasPrefix(pattern, "__") && slices.ContainsFunc(hiddenPrefixes, func(prefix string) bool {
-		return strings.HasPrefix(channel, prefix)
-	})
+	return strings.HasPrefix(channel, internalPrefix) || tellsOfKeys(channel) && !tellsOfKeys(pattern)
+}
+
+// Needed returns the topics that somebody must be allowed to follow in order to follow one:
+// itself, and all keys besides where it tells which of them are written.
+func Needed(t event.Topic) []event.Topic {
+	needed := []event.Topic{t}
+	if t.Kind == event.Channel && tellsOfKeys(t.Pattern) {
+		needed = append(needed, event.Topic{Kind: event.Key, Pattern: "*"})
+	}
+	return needed
 }
 
 // IsInternal reports whether a topic is one that gateways use among themselves, so that

@@ -230,8 +230,10 @@ func TestRedis_GlobDoesNotShowProbes(t *testing.T) {
 		t.Fatal(err)
 	}
 	src := openRedis(t, server.URL())
+	own, _ := follow(t, src, topicOf(t, "channel:__sluice__:*"))
 	star, _ := follow(t, src, topicOf(t, "channel:*"))
 	set, _ := follow(t, src, topicOf(t, "channel:[a_]*"))
+	underscores, _ := follow(t, src, topicOf(t, "channel:__*"))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for range 2 {
@@ -245,6 +247,9 @@ func TestRedis_GlobDoesNotShowProbes(t *testing.T) {
 	set.await(t, 2)
 	checkData(t, "*", star, "x", "y")
 	checkData(t, "[a_]*", set, "x", "y")
+	underscores.await(t, 1)
+	checkData(t, "__*", underscores, "y")
+	checkData(t, "the gateways' own", own) // which came before those
 }
 
 func TestRedis_TwoNodesSeeEachOthersMessages(t *testing.T) {
