@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -19,8 +20,8 @@ const (
 	// a load that failed.
 	refreshInterval = 15 * time.Minute
 	refreshRetry    = 30 * time.Second
-	// refreshPause is the least time between two loads that tokens ask for: whoever sends
-	// made-up names of keys must not make this server a burden to another.
+	// refreshPause is the least time from one load to the next that tokens ask for: whoever
+	// sends made-up names of keys must not make this server a burden to another.
 	refreshPause = 10 * time.Second
 	// loadTimeout bounds one load.
 	loadTimeout = 10 * time.Second
@@ -35,14 +36,17 @@ type KeySet struct {
 	load func(context.Context) ([]byte, error)
 	log  *slog.Logger
 
-	known   atomic.Pointer[keys]
-	loading chan struct{} // holds one while a load is under way
+	known atomic.Pointer[keys]
+
+	mu      sync.Mutex
+	loading chan struct{}      // closed when the load that is under way ends, nil if there is none
+	cancel  context.CancelFunc // ends that load
 }
 
 // keys is what a [KeySet] knows.
 type keys struct {
 	all   []publicKey
-	tried time.Time // when the last load began
+	tried time.Time // when the last load ended
 	err   error     // of the last load
 }
 
@@ -60,13 +64,14 @@ func OpenKeyURL(address string, log *slog.Logger) *KeySet {
 }
 
 func newKeySet(load func(context.Context) ([]byte, error), log *slog.Logger) *KeySet {
-	s := &KeySet{load: load, log: log, loading: make(chan struct{}, 1)}
+	s := &KeySet{load: load, log: log}
 	s.known.Store(new(keys))
 	return s
 }
 
 // Run loads the set, and every now and then again, until the context ends.
 func (s *KeySet) Run(ctx context.Context) {
+	defer s.stop()
 	for {
 		wait := refreshInterval
 		if err := s.refresh(ctx, refreshPause); err != nil && ctx.Err() == nil {
@@ -88,8 +93,7 @@ func (s *KeySet) find(ctx context.Context, id, algorithm string) ([]crypto.Publi
 	if found := s.known.Load().find(id, algorithm); len(found) > 0 {
 		return found, nil
 	}
-	// The load is for all, and goes on when this client is gone.
-	err := s.refresh(context.WithoutCancel(ctx), refreshPause)
+	err := s.refresh(ctx, refreshPause)
 	found := s.known.Load().find(id, algorithm)
 	if len(found) == 0 && err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoKeys, err)
@@ -107,25 +111,57 @@ func (k *keys) find(id, algorithm string) []crypto.PublicKey {
 	return found
 }
 
-// refresh loads the set, unless that was done less than the pause ago: by another request
-// in the meantime, for instance. It returns the error of the last load.
+// refresh has the set loaded, unless that was done less than the pause ago, and returns
+// the error of the last load. A load is for all who wait for it, and goes on when one of
+// them no longer does.
 func (s *KeySet) refresh(ctx context.Context, pause time.Duration) error {
-	s.loading <- struct{}{}
-	defer func() { <-s.loading }()
-	known := *s.known.Load()
-	if time.Since(known.tried) < pause {
-		return known.err
+	if loaded := s.begin(pause); loaded != nil {
+		select {
+		case <-loaded:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	known.tried = time.Now()
-	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
-	defer cancel()
+	return s.known.Load().err
+}
+
+// begin starts a load unless one is under way. It returns a channel that is closed when
+// the load ends, nil if the last one is less than the pause ago.
+func (s *KeySet) begin(pause time.Duration) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.loading == nil && time.Since(s.known.Load().tried) >= pause {
+		ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
+		s.loading, s.cancel = make(chan struct{}), cancel
+		go s.finish(ctx)
+	}
+	return s.loading
+}
+
+// finish does the load that begin has started.
+func (s *KeySet) finish(ctx context.Context) {
+	known := *s.known.Load()
 	all, err := s.read(ctx)
 	if err == nil {
 		known.all = all
 	}
-	known.err = err
+	known.err, known.tried = err, time.Now()
+
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.known.Store(&known)
-	return err
+	s.cancel()
+	close(s.loading)
+	s.loading = nil
+}
+
+// stop ends a load that is under way.
+func (s *KeySet) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.loading != nil {
+		s.cancel()
+	}
 }
 
 func (s *KeySet) read(ctx context.Context) ([]publicKey, error) {

@@ -170,3 +170,42 @@ func TestKeySet_LoadGoesOnWhenItsClientIsGone(t *testing.T) {
 		has(t, s, "second", 1, nil)
 	})
 }
+
+// If each of them had a load of its own, the last one would wait for all of them.
+func TestKeySet_AllWhoWaitForOneLoadShareIt(t *testing.T) {
+	t.Parallel()
+	withKeys(t, func(t *testing.T, p *place, s *KeySet) {
+		time.Sleep(refreshPause)
+		p.put(answer{takes: time.Hour})
+		before, start := p.count(), time.Now()
+		var finding sync.WaitGroup
+		for i := range 100 {
+			finding.Go(func() { has(t, s, fmt.Sprint("made up ", i), 0, ErrNoKeys) })
+		}
+		finding.Wait()
+		if took := time.Since(start); took > loadTimeout {
+			t.Errorf("it takes %s, want no more than one load, %s", took, loadTimeout)
+		}
+		has(t, s, "made up later", 0, ErrNoKeys)
+		if n := p.count() - before; n != 1 {
+			t.Errorf("the set was loaded %d times, want 1", n)
+		}
+	})
+}
+
+func TestKeySet_ClientThatIsGoneDoesNotWait(t *testing.T) {
+	t.Parallel()
+	withKeys(t, func(t *testing.T, p *place, s *KeySet) {
+		time.Sleep(refreshPause)
+		p.put(answer{takes: time.Hour})
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		start := time.Now()
+		if _, err := s.find(ctx, "second", edDSA); !errors.Is(err, ErrNoKeys) {
+			t.Errorf("the error is %v", err)
+		}
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("it waits for %s after it was gone", took-time.Second)
+		}
+	})
+}
