@@ -32,16 +32,19 @@ type Grant struct {
 	Expires time.Time // when it ends; zero for never
 	Holder  string    // tells the bearer of one token from all others, and not the token; empty without one
 
-	advice string // where there is no token: what to do about that
+	advice     string // where there is no token: what to do about that
+	unverified error  // why nobody can know yet what else its token allows, or nil
 }
 
 // MaySubscribe returns nil if every name that the topic stands for is covered by one
-// entry of the grant.
+// entry of the grant. The error wraps [ErrNoKeys] where that may change when the keys can
+// be had.
 func (g Grant) MaySubscribe(t event.Topic) error {
 	return g.may("subscribe", g.Subscribe, t)
 }
 
-// MayPublish returns nil if the grant covers publishing to the topic.
+// MayPublish returns nil if the grant covers publishing to the topic. Its errors are those
+// of MaySubscribe.
 func (g Grant) MayPublish(t event.Topic) error {
 	return g.may("publish", g.Publish, t)
 }
@@ -52,6 +55,8 @@ func (g Grant) may(do string, list []event.Topic, t event.Topic) error {
 	switch {
 	case slices.ContainsFunc(list, func(allowed event.Topic) bool { return allowed.Covers(t) }):
 		return nil
+	case g.unverified != nil:
+		return g.unverified
 	case g.Holder != "":
 		return fmt.Errorf("%w to %s to %s; get one whose claim sluice.%s has a topic that covers it", ErrNotAllowed, do, t, do)
 	}

@@ -51,9 +51,9 @@ func New(o Options) (*Authority, error) {
 //
 // A token in the header comes before one in the query (RFC 6750, sections 2.1 and 2.3),
 // and both come before the cookie: they were sent on purpose, and so the error wraps
-// [ErrInvalidToken] where they are no good. A cookie that is no good counts as none, so
-// that a stale one does not close what is open to anyone. Where the keys cannot be had,
-// the error wraps [ErrNoKeys].
+// [ErrInvalidToken] where they are no good, and [ErrNoKeys] where the keys cannot be had.
+// A cookie that is no good, or cannot be verified, counts as none, so that a stale one
+// does not close what is open to anyone.
 func (a *Authority) Grant(r *http.Request, query url.Values) (Grant, error) {
 	if token, ok := sentToken(r, query); ok {
 		return a.grantOf(r.Context(), token)
@@ -66,10 +66,13 @@ func (a *Authority) Grant(r *http.Request, query url.Values) (Grant, error) {
 		return a.without("the cookie " + Cookie + " counts from this server's own pages and those of --cors-origins only"), nil
 	}
 	grant, err := a.grantOf(r.Context(), cookie.Value)
-	if errors.Is(err, ErrInvalidToken) {
-		return a.without("the cookie " + Cookie + " does not count: " + err.Error()), nil
+	if err != nil {
+		grant = a.without("the cookie " + Cookie + " does not count: " + err.Error())
 	}
-	return grant, err
+	if errors.Is(err, ErrNoKeys) {
+		grant.unverified = err
+	}
+	return grant, nil
 }
 
 // sentToken returns the token that a client has put into its request itself.

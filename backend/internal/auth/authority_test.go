@@ -3,9 +3,12 @@ package auth_test
 import (
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 
 	"sluice/internal/auth"
 	"sluice/internal/event"
@@ -62,6 +65,35 @@ func TestGrant_ReadsTheTokenFrom(t *testing.T) {
 	} {
 		if got := takenFor(a, request(tt.target, tt.header...)); got != tt.want {
 			t.Errorf("%s: it is taken for %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// Nobody can know what the token allows, but what is open to anyone needs none.
+func TestGrant_CookieThatCannotBeVerifiedClosesNothingThatIsOpen(t *testing.T) {
+	t.Parallel()
+	away := httptest.NewServer(http.NotFoundHandler())
+	away.Close()
+	a := must(auth.New(auth.Options{
+		Anyone: auth.Grant{Subscribe: []event.Topic{topic("channel:updates")}, Publish: []event.Topic{topic("channel:updates")}},
+		Keys:   auth.OpenKeyURL(away.URL, quiet),
+	}))
+	token := sign(jwt.SigningMethodES256, ecKey, "ec", inAnHour())
+	if _, err := grantOf(a, bearer(token)); !errors.Is(err, auth.ErrNoKeys) {
+		t.Errorf("a token that was sent on purpose gives %v", err)
+	}
+	g, err := grantOf(a, request("/", "Cookie", "sluice_token="+token))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, err := range []error{g.MaySubscribe(topic("channel:updates")), g.MayPublish(topic("channel:updates"))} {
+		if err != nil {
+			t.Errorf("an open topic: %v", err)
+		}
+	}
+	for _, err := range []error{g.MaySubscribe(topic("channel:user.42")), g.MayPublish(topic("channel:user.42"))} {
+		if !errors.Is(err, auth.ErrNoKeys) {
+			t.Errorf("a topic that the token may allow: %v", err)
 		}
 	}
 }

@@ -72,6 +72,11 @@ func newVerifier(secret string, keys *KeySet) *verifier {
 	return &verifier{[]byte(secret), keys, parser}
 }
 
+// errCritical is why a token is refused whose header holds crit: it says that the token
+// must not be taken by who does not understand certain others (RFC 7515, section 4.1.11),
+// and there are none here.
+var errCritical = errors.New("crit is not supported")
+
 // verify returns what a token by itself allows. Its errors say nothing that the token
 // holds but the name of a bad topic.
 func (v *verifier) verify(ctx context.Context, text string) (Grant, error) {
@@ -91,6 +96,9 @@ func (v *verifier) verify(ctx context.Context, text string) (Grant, error) {
 // keyOf returns what may verify a token. The token names its algorithm; which key goes
 // with an algorithm is not its choice, or a public key could pass as a secret.
 func (v *verifier) keyOf(ctx context.Context, t *jwt.Token) (any, error) {
+	if _, ok := t.Header["crit"]; ok {
+		return nil, errCritical
+	}
 	if t.Method.Alg() == hs256 {
 		return v.secret, nil
 	}
@@ -118,6 +126,8 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, ErrNoKeys):
 		return err
+	case errors.Is(err, errCritical):
+		why = "its header has crit, and this server knows none of the extensions that it may name"
 	case errors.As(err, &claim):
 		why = "in its claim sluice: " + claim.Error()
 	case errors.Is(err, jwt.ErrTokenExpired):

@@ -83,6 +83,8 @@ func TestToken_IsRefusedWhen(t *testing.T) {
 	now := time.Now()
 	valid := symmetric(inAnHour())
 	parts := strings.Split(valid, ".")
+	critical := jwt.NewWithClaims(jwt.SigningMethodHS256, inAnHour())
+	critical.Header["crit"], critical.Header["https://example.com/once"] = []string{"https://example.com/once"}, true
 	header := func(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 	for name, tt := range map[string]struct{ token, why string }{
 		"expired":                   {symmetric(inAnHour(with("exp", now.Add(-time.Second).Unix()))), "expired"},
@@ -107,6 +109,7 @@ func TestToken_IsRefusedWhen(t *testing.T) {
 		"a modulus as secret":       {sign(jwt.SigningMethodHS256, rsaKey.N.Bytes(), "rsa", inAnHour()), "signed"},
 		"a point as secret":         {sign(jwt.SigningMethodHS256, must(ecKey.PublicKey.Bytes()), "ec", inAnHour()), "signed"},
 		"an Ed25519 key as secret":  {sign(jwt.SigningMethodHS256, []byte(edKey[32:]), "ed", inAnHour()), "signed"},
+		"with a critical header":    {must(critical.SignedString([]byte(secret))), "crit"},
 		"changed claims":            {parts[0] + "." + header(`{"exp":99999999999,"sluice":{"subscribe":["channel:*"]}}`) + "." + parts[2], "signed"},
 		"spelt in another way":      {valid[:len(valid)-1] + string(valid[len(valid)-1]+1), "JWT"},
 		"with padding":              {valid + "=", "JWT"},
