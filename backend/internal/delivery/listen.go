@@ -21,30 +21,34 @@ func (l *Listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &progressConn{c, l.WriteTimeout}, nil
+	return &progressConn{Conn: c, timeout: l.WriteTimeout}, nil
 }
 
 type progressConn struct {
 	net.Conn
-	timeout time.Duration
+	timeout  time.Duration
+	progress progress
 }
 
 // Write fails with an error that is [os.ErrDeadlineExceeded] if the client took nothing
-// for the timeout.
+// for the timeout: of this, or of what was written before.
 func (c *progressConn) Write(p []byte) (written int, err error) {
-	waiting := untaken(c.Conn)
+	if c.progress.stalled(untaken(c.Conn), time.Now(), c.timeout) {
+		return 0, os.ErrDeadlineExceeded
+	}
 	for {
 		if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
 			return written, err
 		}
 		n, err := c.Conn.Write(p[written:])
 		written += n
+		c.progress.sent += uint32(n)
+		held := untaken(c.Conn)
+		stalled := c.progress.stalled(held, time.Now(), c.timeout)
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return written, err
 		}
-		before := waiting
-		waiting = untaken(c.Conn)
-		if n == 0 && waiting >= before {
+		if stalled || n == 0 && held == 0 { // the latter where the system does not tell what it holds
 			return written, err
 		}
 	}

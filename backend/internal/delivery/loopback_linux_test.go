@@ -34,45 +34,57 @@ func newLoopback(tb testing.TB, clients int) *loopback {
 		frame:   journal.Frame{Cursor: []byte(cursor), Body: []byte("data: " + strings.Repeat("x", 200) + "\n\n")},
 	}
 	l.event = make([]byte, len("id: ")+len(cursor)+len("\n")+len(l.frame.Body))
-	server := delivery.New(delivery.Options{Heartbeat: time.Hour, WriteTimeout: time.Minute, Retry: time.Second}, new(counts))
-	tb.Cleanup(server.Close)
-
-	inner, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
 	var ended sync.WaitGroup
 	ended.Add(clients)
-	public := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		server.Serve(w, r, &liveStream{journal: l.journal}, time.Time{}, func(error) { ended.Done() })
-	})}
-	served := make(chan struct{})
-	go func() {
-		defer close(served)
-		_ = public.Serve(&delivery.Listener{Listener: inner, WriteTimeout: time.Minute}) // until it is closed
-	}()
-	tb.Cleanup(func() {
-		public.Close()
-		<-served
-		server.Close()
-		ended.Wait()
-	})
+	options := delivery.Options{Heartbeat: time.Hour, WriteTimeout: time.Minute, Retry: time.Second}
+	address := serveTCP(tb, options, func() delivery.Stream { return &liveStream{journal: l.journal} }, func(error) { ended.Done() })
+	tb.Cleanup(ended.Wait)
 	for range clients {
-		conn, err := net.Dial("tcp", inner.Addr().String())
-		if err != nil {
-			tb.Fatal(err)
-		}
-		tb.Cleanup(func() { conn.Close() })
-		if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
-			tb.Fatal(err)
-		}
-		l.clients = append(l.clients, bufio.NewReaderSize(conn, 16<<10))
+		l.clients = append(l.clients, bufio.NewReaderSize(subscribeTCP(tb, address), 16<<10))
 	}
 	l.journal.Append(l.frame) // those that join later read it too
 	for _, client := range l.clients {
 		readUntil(tb, client, l.frame.Body)
 	}
 	return l
+}
+
+// serveTCP serves streams at an address until the end of the test.
+func serveTCP(tb testing.TB, options delivery.Options, stream func() delivery.Stream, done func(error)) string {
+	tb.Helper()
+	server := delivery.New(options, new(counts))
+	inner, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	public := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		server.Serve(w, r, stream(), time.Time{}, done)
+	})}
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = public.Serve(&delivery.Listener{Listener: inner, WriteTimeout: options.WriteTimeout}) // until it is closed
+	}()
+	tb.Cleanup(func() {
+		public.Close()
+		<-served
+		server.Close()
+	})
+	return inner.Addr().String()
+}
+
+// subscribeTCP returns a connection on which a stream was asked for.
+func subscribeTCP(tb testing.TB, address string) *net.TCPConn {
+	tb.Helper()
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { conn.Close() })
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		tb.Fatal(err)
+	}
+	return conn.(*net.TCPConn)
 }
 
 // readUntil reads up to the end of a text.

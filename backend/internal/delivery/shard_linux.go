@@ -36,6 +36,7 @@ type shard struct {
 	alarms alarms
 	now    time.Time // when the present round began
 	read   []readBatch
+	looks  int // at all connections, so far
 
 	frames, bytes int // delivered in this round
 }
@@ -63,18 +64,19 @@ type conn struct {
 	serial int32  // tells it from an earlier connection with the same descriptor
 	place  int32  // in the shard's list
 	member int32  // in the group's list
-	queued int32  // what the client had not taken when it was full, in bytes
 	full   bool   // the socket takes nothing more for now
 	group  *group // nil when it has ended
 	pos    uint64
 	last   []byte    // cursor of pos
 	rest   []byte    // of a frame of which the socket took only a part
 	leaves error     // why it ends when rest has gone out, or nil
-	sent   time.Time // when something was taken last
+	sent   time.Time // when the socket took something last
 	due    time.Time // when the stream is to be asked again, or none
-	paced  bool      // the stream says what of the journal goes out
-	stream Stream
-	ended  func(error)
+	// progress is what the client took of that.
+	progress progress
+	paced    bool // the stream says what of the journal goes out
+	stream   Stream
+	ended    func(error)
 	// expires is when the client's right to the stream ends, zero for never.
 	expires time.Time
 }
@@ -316,13 +318,13 @@ func (s *shard) fellBehind(c *conn) {
 	go func() {
 		c.stream.FellBehind(c.pos, c.last)
 		file := os.NewFile(uintptr(c.fd), "")
-		defer file.Close()
 		conn, err := net.FileConn(file)
+		_ = file.Close() // what FileConn returns has a descriptor of its own
 		if err != nil {
 			s.server.finish(err, c.ended)
 			return
 		}
-		s.server.bringLive(&progressConn{conn, s.server.options.WriteTimeout}, nil, c.stream, c.expires, c.ended)
+		s.server.bringLive(&progressConn{Conn: conn, timeout: s.server.options.WriteTimeout}, nil, c.stream, c.expires, c.ended)
 	}()
 }
 
@@ -377,13 +379,14 @@ func (s *shard) lookInterval() time.Duration {
 // lookAfter sends heartbeats, cuts off clients that take nothing, and says goodbye to
 // those whose right to the stream has ended.
 func (s *shard) lookAfter() {
+	s.looks++
 	ping := event.AppendPing(nil, s.now)
 	for i := 0; i < len(s.conns); {
 		c := s.conns[i]
 		idle := s.now.Sub(c.sent)
 		switch {
-		case c.full && idle >= s.server.options.WriteTimeout:
-			s.cutOff(c)
+		case s.isToBeChecked(c) && s.stalled(c):
+			s.end(c, os.ErrDeadlineExceeded)
 		case c.leaves == nil && expired(c.expires, s.now):
 			s.sayGoodbye(c, event.TokenExpired)
 		case !c.full && idle >= s.server.options.Heartbeat:
@@ -398,13 +401,16 @@ func (s *shard) lookAfter() {
 	}
 }
 
-// cutOff ends a connection that is full, unless the client has taken something of what
-// the kernel holds for it.
-func (s *shard) cutOff(c *conn) {
-	queued := int32(untakenFD(int(c.fd)))
-	if queued < c.queued {
-		c.queued, c.sent = queued, s.now
-		return
-	}
-	s.end(c, os.ErrDeadlineExceeded)
+// checkOneIn is at how few of the looks the kernel is asked what a client has taken that
+// is not known to be slow: each time is a system call.
+const checkOneIn = 8
+
+func (s *shard) isToBeChecked(c *conn) bool {
+	return c.full || (int(c.fd)+s.looks)%checkOneIn == 0
+}
+
+// stalled reports whether a client has taken nothing for the write timeout of what the
+// kernel holds for it.
+func (s *shard) stalled(c *conn) bool {
+	return c.progress.stalled(untakenFD(int(c.fd)), s.now, s.server.options.WriteTimeout)
 }

@@ -160,6 +160,7 @@ func (s *shard) write(c *conn, b []byte) (n int, ok bool) {
 	switch errno {
 	case 0:
 		c.sent = s.now
+		c.progress.sent += uint32(n)
 		return n, true
 	case unix.EAGAIN, unix.EINTR:
 		return 0, true
@@ -176,8 +177,7 @@ func (s *shard) park(c *conn) {
 	}
 	c.full = true
 	s.server.metrics.Stalled(1)
-	c.sent = s.now
-	c.queued = int32(untakenFD(int(c.fd)))
+	s.stalled(c) // from here on
 	if err := s.poll.awaitWritable(c); err != nil {
 		s.end(c, err)
 	}
