@@ -2,9 +2,14 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
+
+	"sluice/internal/redistest"
 )
 
 func TestPublish_AnswersWithTheTopic(t *testing.T) {
@@ -93,4 +98,78 @@ func TestPublish_LinesAreEventsEach(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The time limit is that of a part of it: no batch that is small enough takes too long.
+func TestPublish_BatchMayHaveAsManyLinesAsThereIsRoomFor(t *testing.T) {
+	t.Parallel()
+	const lines = 1 << 19
+	g := startOnRedis(t)
+	a := g.do(http.MethodPost, "/events?stream=s", strings.NewReader(strings.Repeat("1\n", lines)), "Content-Type", "application/x-ndjson")
+	var got struct{ Published int }
+	if err := json.Unmarshal([]byte(a.body), &got); err != nil || got.Published != lines {
+		t.Errorf("the answer is %d: %s", a.status, a.body)
+	}
+	if info := g.direct.XInfoStream(t.Context(), "s").Val(); info == nil || info.EntriesAdded != lines {
+		t.Errorf("the stream is %+v, want %d entries", info, lines)
+	}
+}
+
+func TestPublish_BatchThatFailsSaysWhereToGoOn(t *testing.T) {
+	t.Parallel()
+	g := startOnRedis(t)
+	var batch strings.Builder
+	var want []string
+	for i := range 1000 {
+		line := fmt.Sprintf("%0999d", i)
+		want = append(want, line)
+		batch.WriteString(line + "\n")
+	}
+	publish := func(body string) (a answer, published *int) {
+		a = g.do(http.MethodPost, "/events?stream=s", strings.NewReader(body), "Content-Type", "application/x-ndjson")
+		var got struct{ Published *int }
+		if err := json.Unmarshal([]byte(a.body), &got); err != nil {
+			t.Fatal(err)
+		}
+		return a, got.Published
+	}
+	// Redis has room for a part of it, the commands on their way there included.
+	g.redis.Do("CONFIG", "SET", "maxmemory", usedMemory(g)+1<<20)
+	a, published := publish(batch.String())
+	checkProblem(t, "a batch that Redis has no room for", a, http.StatusServiceUnavailable)
+	if published == nil || *published == 0 || *published >= len(want) {
+		t.Fatalf("the problem does not say how much of it was published: %s", a.body)
+	}
+	g.redis.Do("CONFIG", "SET", "maxmemory", 0)
+	if a, rest := publish(strings.Join(want[*published:], "\n")); a.status != http.StatusOK || *rest != len(want)-*published {
+		t.Errorf("the rest gives %d: %s", a.status, a.body)
+	}
+	var got []string
+	for _, entry := range g.direct.XRange(t.Context(), "s", "-", "+").Val() {
+		got = append(got, entry.Values["data"].(string))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the stream has %d entries, or others than were published, or in another order; want %d", len(got), len(want))
+	}
+}
+
+// usedMemory returns how many bytes Redis uses now.
+func usedMemory(g *gateway) int {
+	g.t.Helper()
+	info := g.direct.InfoMap(g.t.Context(), "memory").Val()
+	used, err := strconv.Atoi(info["Memory"]["used_memory"])
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return used
+}
+
+func TestPublish_WhatRedisForbidsIsRefusedForGood(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Do("ACL", "SETUSER", "default", "-publish", "-xadd")
+	g := startOn(t, server)
+	for _, topic := range []string{"channel=a", "stream=a"} {
+		checkProblem(t, topic, g.do(http.MethodPost, "/events?"+topic, strings.NewReader("x")), http.StatusForbidden)
+	}
 }

@@ -26,11 +26,14 @@ type problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
+	// Published is how many lines of a batch were published before the error.
+	Published any `json:"published,omitempty"`
 }
 
 func writeProblem(c *gin.Context, status int, detail string) {
+	published, _ := c.Get(publishedKey)
 	c.Header("Content-Type", "application/problem+json")
-	c.AbortWithStatusJSON(status, problem{"about:blank", http.StatusText(status), status, detail})
+	c.AbortWithStatusJSON(status, problem{"about:blank", http.StatusText(status), status, detail, published})
 }
 
 // badRequestError is an error of the client's making.
@@ -52,7 +55,7 @@ func (a *api) fail(c *gin.Context, err error) {
 	case errors.As(err, &bad), errors.Is(err, event.ErrBadTopic), errors.Is(err, source.ErrTooManyKeys):
 		writeProblem(c, http.StatusBadRequest, err.Error())
 	case errors.Is(err, source.ErrForbidden):
-		writeProblem(c, http.StatusForbidden, "Redis does not let this server follow the topic; the ACL of its user decides that")
+		writeProblem(c, http.StatusForbidden, "Redis does not let this server do that with the topic; the ACL of its user decides that")
 	case errors.Is(err, source.ErrWrongType):
 		writeProblem(c, http.StatusConflict, err.Error())
 	case errors.As(err, &tooLarge):

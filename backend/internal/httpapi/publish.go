@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"os"
+	"slices"
 	"unicode/utf8"
 
 	"github.com/gin-gonic/gin"
@@ -19,6 +20,13 @@ import (
 
 // maxBody bounds the body of a publish: the data of one event, or a batch of lines.
 const maxBody = 1 << 20
+
+// chunkLines bounds the lines of a batch that are published at one go, and with them how
+// long Redis does nothing else.
+const chunkLines = 256
+
+// publishedKey is where a request's context holds how much of its batch was published.
+const publishedKey = "published"
 
 // errSlowBody is why a publish is refused whose body does not arrive.
 var errSlowBody = fmt.Errorf("the body did not arrive within %s; send less at a time", bodyTimeout)
@@ -49,13 +57,11 @@ func (a *api) publish(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), upstreamTimeout)
-	defer cancel()
 	var answer gin.H
 	if isNDJSON(c.Request) {
-		answer, err = a.publishLines(ctx, p, linesOf(body))
+		answer, err = a.publishBatch(c, p, linesOf(body))
 	} else {
-		answer, err = a.publishOne(ctx, p, body)
+		answer, err = a.publishOne(c.Request.Context(), p, body)
 	}
 	if err != nil {
 		a.fail(c, err)
@@ -107,6 +113,8 @@ func readText(c *gin.Context) ([]byte, error) {
 
 // publishOne publishes the body as one event.
 func (a *api) publishOne(ctx context.Context, p publication, body []byte) (gin.H, error) {
+	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
+	defer cancel()
 	p.message.Data = body
 	id, err := a.Broker.Publish(ctx, p.topic, p.message)
 	answer := gin.H{"topic": p.topic.String()}
@@ -116,26 +124,41 @@ func (a *api) publishOne(ctx context.Context, p publication, body []byte) (gin.H
 	return answer, err
 }
 
-// publishLines publishes each line as an event. With an idempotency key, each line has
-// one of its own, so that a repeated batch adds only what the first did not come to.
-func (a *api) publishLines(ctx context.Context, p publication, lines [][]byte) (gin.H, error) {
+// publishBatch publishes each line as an event. On an error, the problem says how many
+// lines were published before.
+func (a *api) publishBatch(c *gin.Context, p publication, lines [][]byte) (gin.H, error) {
 	if most := a.quota.atOnce(); len(lines) > most {
 		return nil, tooManyLinesError{len(lines), most}
 	}
 	if err := a.quota.take(p.publisher, len(lines)-1); err != nil { // one has been taken for the request
 		return nil, err
 	}
-	key := p.message.IdempotencyKey
-	for i, line := range lines {
-		p.message.Data = line
-		if key != "" {
-			p.message.IdempotencyKey = fmt.Sprintf("%s\n%d", key, i)
+	published := 0
+	for chunk := range slices.Chunk(lines, chunkLines) {
+		if err := a.publishChunk(c.Request.Context(), p, chunk, published); err != nil {
+			c.Set(publishedKey, published)
+			return nil, err
 		}
-		if _, err := a.Broker.Publish(ctx, p.topic, p.message); err != nil {
-			return nil, fmt.Errorf("after %d lines: %w", i, err)
+		published += len(chunk)
+	}
+	return gin.H{"topic": p.topic.String(), "published": published}, nil
+}
+
+// publishChunk publishes lines of a batch, all or none; first is the number of the first
+// one. With an idempotency key, each line has one of its own, so that a repeated batch
+// adds only what the first did not come to.
+func (a *api) publishChunk(ctx context.Context, p publication, lines [][]byte, first int) error {
+	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
+	defer cancel()
+	messages := make([]source.Message, len(lines))
+	for i, line := range lines {
+		messages[i] = p.message
+		messages[i].Data = line
+		if p.message.IdempotencyKey != "" {
+			messages[i].IdempotencyKey = fmt.Sprintf("%s\n%d", p.message.IdempotencyKey, first+i)
 		}
 	}
-	return gin.H{"topic": p.topic.String(), "published": len(lines)}, nil
+	return a.Broker.PublishAll(ctx, p.topic, messages)
 }
 
 // linesOf returns the lines of a batch that have something in them.

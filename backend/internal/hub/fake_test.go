@@ -44,6 +44,10 @@ func (s *fakeSource) Publish(context.Context, event.Topic, source.Message) (sour
 	return source.ID{}, nil
 }
 
+func (s *fakeSource) PublishAll(context.Context, event.Topic, []source.Message) error {
+	return nil
+}
+
 func (s *fakeSource) Range(context.Context, event.Topic, source.Range) (source.Page, error) {
 	return source.Page{}, nil
 }

@@ -7,15 +7,16 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/internal/event"
 	"sluice/internal/redistest"
 	"sluice/internal/source"
 )
 
-// connectLimited connects as a Redis user that may use channels that begin with "ok." and
-// no others.
+// connectLimited connects as a Redis user that may use channels and keys that begin with
+// "ok." and no others.
 func connectLimited(t *testing.T, server *redistest.Server) *source.Redis {
 	t.Helper()
-	server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "~*", "resetchannels", "&ok.*", "&__sluice__:*")
+	server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "~ok.*", "~__sluice__:*", "resetchannels", "&ok.*", "&__sluice__:*")
 	options, err := source.ParseRedisURL(strings.Replace(server.URL(), "redis://", "redis://gateway:secret@", 1))
 	if err != nil {
 		t.Fatal(err)
@@ -63,5 +64,24 @@ func TestRedis_ForbiddenChannelDoesNotKeepOthersFromComingBack(t *testing.T) {
 	})
 	if err := src.Ready(t.Context()); err != nil {
 		eventually(t, "readiness", func() bool { return src.Ready(t.Context()) == nil })
+	}
+}
+
+// It will not be allowed by trying again.
+func TestRedis_ForbiddenPublishIsRefused(t *testing.T) {
+	t.Parallel()
+	src := connectLimited(t, redistest.Start(t))
+	for _, kind := range event.Kinds {
+		for _, m := range []source.Message{{Data: []byte("x")}, {Data: []byte("x"), IdempotencyKey: "k"}} {
+			for name, allowed := range map[string]bool{"ok.a" + kind.String(): true, "secret": false} {
+				topic := event.Literal(kind, name)
+				_, err := src.Publish(t.Context(), topic, m)
+				for _, err := range []error{err, src.PublishAll(t.Context(), topic, []source.Message{m, m})} {
+					if allowed != (err == nil) || !allowed && !errors.Is(err, source.ErrForbidden) {
+						t.Errorf("publishing to %s gives %v", topic, err)
+					}
+				}
+			}
+		}
 	}
 }

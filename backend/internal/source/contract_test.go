@@ -3,6 +3,7 @@ package source_test
 import (
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -69,6 +70,7 @@ func testContract(t *testing.T, open func(*testing.T) source.Source) {
 		{"nothing after Close", nothingAfterClose},
 		{"payloads arrive byte for byte", exactPayloads},
 		{"publishing to nobody succeeds", publishToNobody},
+		{"what is published together comes together, in order", publishedTogether},
 		{"a topic can be followed again at once", followAgain},
 		{"following, closing, and messages at the same time", followUnderLoad},
 		{"many topics", manyTopics},
@@ -95,6 +97,53 @@ func checkData(t *testing.T, who string, r *recorder, want ...string) {
 	}
 	if n := r.gaps(); n > 0 {
 		t.Errorf("%s got %d gaps", who, n)
+	}
+}
+
+func publishedTogether(t *testing.T, src source.Source) {
+	p := prefix(t)
+	a, f := follow(t, src, channelNamed(p+"a"))
+	live(t, f)
+	var want []string
+	var messages []source.Message
+	for i := range 300 {
+		want = append(want, fmt.Sprint(i))
+		messages = append(messages, source.Message{Data: []byte(want[i])})
+	}
+	for _, topic := range []event.Topic{channelNamed(p + "a"), event.Literal(event.Stream, p+"s"), event.Literal(event.Key, p+"k")} {
+		if err := src.PublishAll(t.Context(), topic, messages); err != nil {
+			t.Errorf("%s: %v", topic, err)
+		}
+	}
+	a.await(t, len(want))
+	checkData(t, "the channel", a, want...)
+	checkEntries(t, src, p+"s", want)
+
+	// With keys, what is known already is not added again.
+	for i := range messages {
+		messages[i].IdempotencyKey = fmt.Sprint("key ", i)
+	}
+	for _, n := range []int{100, len(messages)} {
+		if err := src.PublishAll(t.Context(), event.Literal(event.Stream, p+"once"), messages[:n]); err != nil {
+			t.Error(err)
+		}
+	}
+	checkEntries(t, src, p+"once", want)
+}
+
+// checkEntries checks all that a stream holds.
+func checkEntries(t *testing.T, src source.Source, name string, want []string) {
+	t.Helper()
+	page, err := src.Range(t.Context(), event.Literal(event.Stream, name), source.Range{UpTo: source.ID{Millis: math.MaxUint64}, Count: len(want) + 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range page.Entries {
+		got = append(got, string(e.Data))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the stream %s has %.300q, want %.300q", name, got, want)
 	}
 }
 

@@ -134,6 +134,20 @@ func (f *memoryFollowing) Close() {
 func (m *Memory) Publish(_ context.Context, topic event.Topic, msg Message) (ID, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	return m.publish(topic, msg), nil
+}
+
+// PublishAll implements [Source].
+func (m *Memory) PublishAll(_ context.Context, topic event.Topic, messages []Message) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, msg := range messages {
+		m.publish(topic, msg)
+	}
+	return nil
+}
+
+func (m *Memory) publish(topic event.Topic, msg Message) ID {
 	e := event.Event{Topic: topic, Data: msg.Data}
 	var id ID
 	switch topic.Kind {
@@ -141,7 +155,7 @@ func (m *Memory) Publish(_ context.Context, topic event.Topic, msg Message) (ID,
 	case event.Stream:
 		answer := topic.Name() + "\n" + msg.IdempotencyKey
 		if known := m.answers[answer]; msg.IdempotencyKey != "" && time.Now().Before(known.expires) {
-			return known.id, nil
+			return known.id
 		}
 		id = m.stream(topic.Name()).add(msg)
 		if msg.IdempotencyKey != "" {
@@ -151,7 +165,7 @@ func (m *Memory) Publish(_ context.Context, topic event.Topic, msg Message) (ID,
 	case event.Key:
 		v := newValue("", append([]byte(nil), msg.Data...))
 		if v.sum == m.values[topic.Name()].sum {
-			return ID{}, nil
+			return ID{}
 		}
 		m.values[topic.Name()] = v
 	}
@@ -160,7 +174,7 @@ func (m *Memory) Publish(_ context.Context, topic event.Topic, msg Message) (ID,
 			f.sink.Event(e)
 		}
 	}
-	return id, nil
+	return id
 }
 
 // remember keeps an answer, and forgets those whose time is over.

@@ -52,16 +52,69 @@ func (p *Publisher) Publish(ctx context.Context, topic event.Topic, m Message) (
 	default:
 		err = p.send(ctx, topic.Name(), m.Data)
 	}
-	switch {
-	case isWrongType(err):
-		return ID{}, fmt.Errorf("%w: %s is not a stream", ErrWrongType, topic)
-	case err != nil:
-		if ctx.Err() == nil {
-			p.doubt(ctx)
-		}
-		return ID{}, fmt.Errorf("%w: publishing to %s: %w", ErrUnavailable, topic, err)
+	return id, p.explain(ctx, topic, err)
+}
+
+// PublishAll implements [Source].
+func (p *Publisher) PublishAll(ctx context.Context, topic event.Topic, messages []Message) error {
+	return p.explain(ctx, topic, p.transact(ctx, topic, messages))
+}
+
+func (p *Publisher) transact(ctx context.Context, topic event.Topic, messages []Message) error {
+	server, err := p.serverOf(ctx, topic.Name())
+	if err != nil {
+		return err
 	}
-	return id, nil
+	cmds, err := server.TxPipelined(ctx, func(tx redis.Pipeliner) error {
+		for i, m := range messages {
+			queue(ctx, tx, topic, m, i == 0)
+		}
+		return nil
+	})
+	if err == nil {
+		return nil
+	}
+	// Of a transaction that is not even begun, the error is that, and not why.
+	if why := cmds[0].Err(); why != nil {
+		return why
+	}
+	return err
+}
+
+// queue adds the command that writes a message to a transaction.
+func queue(ctx context.Context, tx redis.Pipeliner, topic event.Topic, m Message, first bool) {
+	name := topic.Name()
+	switch {
+	case topic.Kind == event.Key:
+		tx.Set(ctx, name, m.Data, 0)
+	case topic.Kind == event.Channel:
+		tx.Publish(ctx, name, m.Data)
+	case m.IdempotencyKey == "":
+		_ = tx.Process(ctx, xadd(ctx, name, m))
+	default:
+		run := addOnce.EvalSha
+		if first {
+			run = addOnce.Eval // from which Redis learns the script for the others
+		}
+		keys, args := onceArgs(name, m)
+		run(ctx, tx, keys, args...)
+	}
+}
+
+// explain returns the error of a publish for who asked for it.
+func (p *Publisher) explain(ctx context.Context, topic event.Topic, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case isWrongType(err):
+		return fmt.Errorf("%w: %s is not a stream", ErrWrongType, topic)
+	case redis.IsPermissionError(err):
+		return fmt.Errorf("%w: publishing to %s: %w", ErrForbidden, topic, err)
+	}
+	if ctx.Err() == nil {
+		p.doubt(ctx)
+	}
+	return fmt.Errorf("%w: publishing to %s: %w", ErrUnavailable, topic, err)
 }
 
 // once is a command that a cluster's client must not send again after an error: it may
@@ -74,15 +127,19 @@ func (once) NoRetry() bool { return true }
 // send publishes to a channel. Any server of a cluster would take that and pass it on;
 // taken by the one where all gateways follow the channel, messages stay in order.
 func (p *Publisher) send(ctx context.Context, channel string, data []byte) error {
-	cluster, ok := p.client.(*redis.ClusterClient)
-	if !ok {
-		return p.client.Publish(ctx, channel, data).Err()
-	}
-	owner, err := cluster.MasterForKey(ctx, channel)
+	owner, err := p.serverOf(ctx, channel)
 	if err != nil {
 		return err
 	}
 	return owner.Publish(ctx, channel, data).Err()
+}
+
+// serverOf returns the server that is in charge of a name.
+func (p *Publisher) serverOf(ctx context.Context, name string) (redis.Cmdable, error) {
+	if cluster, ok := p.client.(*redis.ClusterClient); ok {
+		return cluster.MasterForKey(ctx, name)
+	}
+	return p.client, nil
 }
 
 // doubt has a cluster's client look where the slots are now, which it does by itself only
@@ -94,23 +151,14 @@ func (p *Publisher) doubt(ctx context.Context) {
 }
 
 func (p *Publisher) add(ctx context.Context, name string, m Message) (ID, error) {
-	fields := []any{dataField, m.Data}
-	if m.Type != "" {
-		fields = append(fields, typeField, m.Type)
-	}
 	var text string
 	var err error
 	if m.IdempotencyKey == "" {
-		args := []any{"xadd", name}
-		if m.MaxLen > 0 {
-			args = append(args, "maxlen", "~", m.MaxLen)
-		}
-		cmd := redis.NewStringCmd(ctx, append(append(args, "*"), fields...)...)
+		cmd := xadd(ctx, name, m)
 		err = p.client.Process(ctx, once{cmd})
 		text = cmd.Val()
 	} else {
-		keys := []string{name, idempotencyName(name, m.IdempotencyKey)}
-		args := append([]any{idempotencyTime.Milliseconds(), m.MaxLen}, fields...)
+		keys, args := onceArgs(name, m)
 		text, err = addOnce.Run(ctx, p.client, keys, args...).Text()
 	}
 	if err != nil {
@@ -121,6 +169,29 @@ func (p *Publisher) add(ctx context.Context, name string, m Message) (ID, error)
 		return ID{}, errors.New("redis answered XADD with something else than an id")
 	}
 	return id, nil
+}
+
+// fieldsOf returns an entry as XADD takes it.
+func fieldsOf(m Message) []any {
+	fields := []any{dataField, m.Data}
+	if m.Type != "" {
+		fields = append(fields, typeField, m.Type)
+	}
+	return fields
+}
+
+func xadd(ctx context.Context, name string, m Message) *redis.StringCmd {
+	args := []any{"xadd", name}
+	if m.MaxLen > 0 {
+		args = append(args, "maxlen", "~", m.MaxLen)
+	}
+	return redis.NewStringCmd(ctx, append(append(args, "*"), fieldsOf(m)...)...)
+}
+
+// onceArgs returns what addOnce takes.
+func onceArgs(name string, m Message) (keys []string, args []any) {
+	keys = []string{name, idempotencyName(name, m.IdempotencyKey)}
+	return keys, append([]any{idempotencyTime.Milliseconds(), m.MaxLen}, fieldsOf(m)...)
 }
 
 // idempotencyName returns the key that remembers the answer to a publish, on the server of

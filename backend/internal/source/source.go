@@ -22,8 +22,8 @@ var (
 	// ErrWrongType is wrapped by the error of a publish to a key that holds something
 	// else.
 	ErrWrongType = errors.New("the key holds another type")
-	// ErrForbidden is wrapped by the error of following a topic that Redis does not let this
-	// gateway follow.
+	// ErrForbidden is wrapped by the error of following, or publishing to, a topic that Redis
+	// does not let this gateway use.
 	ErrForbidden = errors.New("redis does not allow it")
 	// ErrTooManyKeys is wrapped by the error of following a glob that matches more than
 	// [MaxKeys] keys.
@@ -78,6 +78,10 @@ type Source interface {
 	// Publish writes to a literal topic what any Redis client would write. It returns the
 	// id of a stream's entry.
 	Publish(ctx context.Context, topic event.Topic, m Message) (ID, error)
+	// PublishAll writes messages to a literal topic, in order and with nothing of others
+	// between them: all of them, or none if it returns an error. Only where the connection
+	// breaks before the answer, nobody knows which.
+	PublishAll(ctx context.Context, topic event.Topic, messages []Message) error
 	// Ready returns nil while what is published reaches this source, else the reason
 	// why not.
 	Ready(ctx context.Context) error
