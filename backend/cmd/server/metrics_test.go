@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -90,6 +91,10 @@ func TestMetrics_TellOfRedis(t *testing.T) {
 	if n := g.metric("sluice_redis_reconnects_total"); n != 0 {
 		t.Errorf("%v reconnects from the start", n)
 	}
+	eventually(t, "a sample of the lag", func() bool { return g.metric("sluice_redis_lag_seconds_count") > 0 })
+	if g.metric("sluice_redis_lag_seconds_sum") <= 0 {
+		t.Error("a message takes no time through Redis")
+	}
 	g.redis.Kill()
 	g.becomes("sluice_ready", 0)
 	eventually(t, "a subscriber is turned away", func() bool {
@@ -116,4 +121,21 @@ func TestMetrics_ShowWhoTakesNothing(t *testing.T) {
 	})
 	g.becomes("sluice_slow_clients_total", 1)
 	g.becomes("sluice_stalled_connections", 0)
+}
+
+func TestMetrics_TellHowManySeatsThereAre(t *testing.T) {
+	t.Parallel()
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	if n := start(t).metric("sluice_max_connections"); n <= 0 || n >= float64(limit.Cur) {
+		t.Errorf("without a limit of their own there may be %v subscriptions, with %d descriptors", n, limit.Cur)
+	}
+	if n := start(t, "--max-connections=7").metric("sluice_max_connections"); n != 7 {
+		t.Errorf("there may be %v subscriptions, want 7", n)
+	}
+	if n := start(t, fmt.Sprint("--max-connections=", limit.Cur)).metric("sluice_max_connections"); n >= float64(limit.Cur) {
+		t.Errorf("there may be %v subscriptions, with %d descriptors", n, limit.Cur)
+	}
 }

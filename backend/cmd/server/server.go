@@ -67,11 +67,11 @@ func Start(cfg config.Config, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	src, err := openSource(cfg, node, log)
+	counters := metrics.New()
+	src, err := openSource(cfg, node, counters, log)
 	if err != nil {
 		return nil, err
 	}
-	counters := metrics.New()
 	s := &Server{cfg: cfg, log: log, source: src, tracing: traces, failed: make(chan error, 2)}
 	s.hub = hub.New(src, hub.Options{
 		Node:      node,
@@ -141,8 +141,7 @@ func openKeys(cfg config.Config, log *slog.Logger) (*auth.KeySet, error) {
 // figures are what the metrics tell besides the counters.
 func (s *Server) figures() metrics.Figures {
 	return metrics.Figures{
-		Version:        version,
-		MaxConnections: s.cfg.MaxConnections,
+		Version: version,
 		Ready: func() bool {
 			ctx, cancel := context.WithTimeout(context.Background(), scrapePatience)
 			defer cancel()
@@ -154,7 +153,7 @@ func (s *Server) figures() metrics.Figures {
 	}
 }
 
-func openSource(cfg config.Config, node string, log *slog.Logger) (source.Source, error) {
+func openSource(cfg config.Config, node string, counters *metrics.Metrics, log *slog.Logger) (source.Source, error) {
 	fill := source.Fill{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes)}
 	if cfg.RedisURL == "" {
 		return source.NewMemory(fill), nil
@@ -168,6 +167,7 @@ func openSource(cfg config.Config, node string, log *slog.Logger) (source.Source
 			return nil, fmt.Errorf("--redis-ca: %w", err)
 		}
 	}
+	options.Lag = counters.RedisLag
 	return source.OpenRedis(options, node, fill, log), nil
 }
 

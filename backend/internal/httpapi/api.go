@@ -64,6 +64,7 @@ const upstreamTimeout = 5 * time.Second
 // New returns the server of the public address.
 func New(options Options) (*http.Server, error) {
 	subscriptions, lobby := seats(descriptorLimit(), options.MaxConnections, options.Log)
+	options.Metrics.SetSeats(subscriptions)
 	a := &api{
 		Options: options,
 		started: time.Now(),

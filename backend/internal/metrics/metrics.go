@@ -16,6 +16,7 @@ import (
 // Metrics holds the counters of this process, for use from any goroutine.
 type Metrics struct {
 	connections atomic.Int64
+	seats       atomic.Int64
 	opened      atomic.Int64
 	stalled     atomic.Int64
 	slowClients atomic.Int64
@@ -28,6 +29,7 @@ type Metrics struct {
 	deliveries atomic.Int64
 	bytes      atomic.Int64
 	latency    prometheus.Histogram
+	redisLag   prometheus.Histogram
 }
 
 var gapReasons = [...]event.GapReason{
@@ -40,13 +42,22 @@ var closeReasons = [...]event.CloseReason{
 
 // New returns counters that are all zero.
 func New() *Metrics {
-	return &Metrics{latency: prometheus.NewHistogram(prometheus.HistogramOpts{
-		Namespace: "sluice",
-		Name:      "delivery_latency_seconds",
-		Help: "Time from the arrival of an event to the end of its write to all clients that could take it. " +
-			"Sampled: the oldest event of a round of writing.",
-		Buckets: []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
-	})}
+	buckets := []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	return &Metrics{
+		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "sluice",
+			Name:      "delivery_latency_seconds",
+			Help: "Time from the arrival of an event to the end of its write to all clients that could take it. " +
+				"Sampled: the oldest event of a round of writing.",
+			Buckets: buckets,
+		}),
+		redisLag: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "sluice",
+			Name:      "redis_lag_seconds",
+			Help:      "Time from publishing a message to its arrival from Redis. Sampled: the gateway's own probes.",
+			Buckets:   buckets,
+		}),
+	}
 }
 
 // EventReceived counts an event that came from a source.
@@ -64,6 +75,11 @@ func (m *Metrics) GapAnnounced(reason event.GapReason) {
 // ReplayRead counts a page that was read from Redis for a single subscriber.
 func (m *Metrics) ReplayRead() {
 	m.replayReads.Add(1)
+}
+
+// SetSeats says how many subscriptions may be open.
+func (m *Metrics) SetSeats(n int) {
+	m.seats.Store(int64(n))
 }
 
 // ConnectionOpened counts a connection and returns how many are open.
@@ -93,6 +109,11 @@ func (m *Metrics) Delivered(frames, bytes int) {
 // Written takes a sample of how old events are when they have been written.
 func (m *Metrics) Written(age time.Duration) {
 	m.latency.Observe(age.Seconds())
+}
+
+// RedisLag takes a sample of how long a message takes through Redis.
+func (m *Metrics) RedisLag(lag time.Duration) {
+	m.redisLag.Observe(lag.Seconds())
 }
 
 // Stalled counts clients that take nothing for now.

@@ -12,12 +12,11 @@ import (
 // Figures are what other parts of the process know of the moment. The functions are
 // called at each scrape, from any goroutine.
 type Figures struct {
-	Version        string
-	MaxConnections int // 0 for no limit
-	Ready          func() bool
-	Topics         func() int // that are followed
-	JournalBytes   func() int
-	Reconnects     func() int64 // to Redis, so far
+	Version      string
+	Ready        func() bool
+	Topics       func() int // that are followed
+	JournalBytes func() int
+	Reconnects   func() int64 // to Redis, so far
 }
 
 // Registry returns a Prometheus registry of the counters, the figures, and what Go and
@@ -34,7 +33,7 @@ func (m *Metrics) Registry(f Figures) *prometheus.Registry {
 	})
 
 	r.gauge("connections", "Open subscriptions.", nil, of(&m.connections))
-	r.gauge("max_connections", "The most subscriptions that may be open, 0 for no limit.", nil, func() float64 { return float64(f.MaxConnections) })
+	r.gauge("max_connections", "The most subscriptions that may be open: as asked for, and as the limit of open files allows.", nil, of(&m.seats))
 	r.counter("connections_opened_total", "Subscriptions that were opened.", nil, of(&m.opened))
 	r.gauge("stalled_connections", "Clients over plain HTTP/1.1 that take nothing for now.", nil, of(&m.stalled))
 	r.counter("slow_clients_total", "Clients cut off because they took nothing.", nil, of(&m.slowClients))
@@ -58,7 +57,7 @@ func (m *Metrics) Registry(f Figures) *prometheus.Registry {
 	r.counter("deliveries_total", "Events written to clients.", nil, of(&m.deliveries))
 	r.counter("delivered_bytes_total", "Bytes of events written to clients.", nil, of(&m.bytes))
 
-	r.MustRegister(m.latency, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(m.latency, m.redisLag, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r.Registry
 }
 

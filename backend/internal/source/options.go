@@ -25,6 +25,10 @@ type Options struct {
 	server   *redis.Options
 	sentinel *redis.FailoverOptions
 	cluster  *redis.ClusterOptions
+
+	// Lag is told how long each probe took from when it was published until it came back. It
+	// must not block.
+	Lag func(time.Duration)
 }
 
 // errAddress takes the place of the parsers' own errors, which can quote any part of the
@@ -40,7 +44,7 @@ var errAddress = errors.New("not a Redis address such as redis://:password@127.0
 func ParseRedisURL(address string) (*Options, error) {
 	scheme, rest, _ := strings.Cut(address, "://")
 	plain, form, _ := strings.Cut(scheme, "-")
-	var o Options
+	o := Options{Lag: func(time.Duration) {}}
 	var err error
 	switch form {
 	case "":

@@ -32,22 +32,29 @@ type probe struct {
 	node    string
 	marks   *marks
 	broken  func() // breaks the connection that does not bring probes
+	lag     func(time.Duration)
 	log     *slog.Logger
 	now     chan struct{} // asks for a probe at once
 	ended   chan struct{} // closed when no more probes are sent
 
 	mu      sync.Mutex
-	asked   time.Time                  // when the oldest probe that has not come back was taken, or zero
-	back    time.Time                  // when the newest came back, or zero
-	failed  error                      // why the newest could not be published
-	waiting []chan struct{}            // closed when a probe that is sent from now on came back
-	sent    map[string][]chan struct{} // the same for those under way, by token
+	asked   time.Time       // when the oldest probe that has not come back was taken, or zero
+	back    time.Time       // when the newest came back, or zero
+	failed  error           // why the newest could not be published
+	waiting []chan struct{} // closed when a probe that is sent from now on came back
+	sent    []sentProbe     // under way, the oldest first
 }
 
-func newProbe(client *redis.Client, channel, node string, marks *marks, broken func(), log *slog.Logger) *probe {
+type sentProbe struct {
+	token   string
+	at      time.Time
+	waiting []chan struct{} // closed when it, or a later one, came back
+}
+
+func newProbe(client *redis.Client, channel, node string, marks *marks, broken func(), lag func(time.Duration), log *slog.Logger) *probe {
 	return &probe{
-		client: client, channel: channel, node: node, marks: marks, broken: broken, log: log,
-		now: make(chan struct{}, 1), ended: make(chan struct{}), sent: make(map[string][]chan struct{}),
+		client: client, channel: channel, node: node, marks: marks, broken: broken, lag: lag, log: log,
+		now: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 }
 
@@ -83,18 +90,15 @@ func (p *probe) send(ctx context.Context) {
 	token := strings.ToLower(rand.Text()[:tokenLength])
 	before := time.Now()
 	p.mu.Lock()
-	if len(p.waiting) > 0 {
-		p.sent[token] = p.waiting
-		p.waiting = nil
-	}
+	p.sent = append(p.sent, sentProbe{token, before, p.waiting})
+	p.waiting = nil
 	p.mu.Unlock()
 	err := p.client.Publish(ctx, p.channel, p.node+"."+token).Err()
 
 	p.mu.Lock()
 	p.failed = err
 	if err != nil {
-		p.waiting = append(p.waiting, p.sent[token]...)
-		delete(p.sent, token)
+		p.takeBack(p.place(token))
 	} else if p.asked.IsZero() && p.back.Before(before) {
 		p.asked = before
 	}
@@ -120,10 +124,36 @@ func (p *probe) message(_, payload string) {
 	defer p.mu.Unlock()
 	p.asked = time.Time{}
 	p.back = time.Now()
-	for _, done := range p.sent[token] {
-		close(done)
+	i := p.place(token)
+	if i == len(p.sent) {
+		return
 	}
-	delete(p.sent, token)
+	p.lag(p.back.Sub(p.sent[i].at))
+	for _, s := range p.sent[:i+1] { // with it has come what was published before those that are missing
+		for _, done := range s.waiting {
+			close(done)
+		}
+	}
+	p.sent = p.sent[i+1:]
+}
+
+// place returns where a probe is among those under way, and their number if it is not.
+func (p *probe) place(token string) int {
+	for i, s := range p.sent {
+		if s.token == token {
+			return i
+		}
+	}
+	return len(p.sent)
+}
+
+// takeBack gives up the probes under way from a place on. Who waits for them waits for the
+// next one.
+func (p *probe) takeBack(from int) {
+	for _, s := range p.sent[from:] {
+		p.waiting = append(p.waiting, s.waiting...)
+	}
+	p.sent = p.sent[:from]
 }
 
 // confirmed implements [receiver]: the connection is there, so that it can be probed.
@@ -131,16 +161,12 @@ func (p *probe) confirmed(*Mark) {
 	p.soon()
 }
 
-// disconnected forgets what the lost connection still owed; who waited for it waits for
-// the next one.
+// disconnected forgets what the lost connection still owed.
 func (p *probe) disconnected() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked, p.back = time.Time{}, time.Time{}
-	for token, waiting := range p.sent {
-		p.waiting = append(p.waiting, waiting...)
-		delete(p.sent, token)
-	}
+	p.takeBack(0)
 }
 
 // sync waits until a probe that is sent from now on has come back.

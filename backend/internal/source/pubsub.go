@@ -99,7 +99,7 @@ type following struct {
 
 // newPubsub returns a connection to the server of a client, for gateways that have their
 // marks there in a channel of that name. node names this process among them.
-func newPubsub(client *redis.Client, marksChannel, node string, ordinals *atomic.Uint64, reconnects *atomic.Int64, doubt func(), log *slog.Logger) *pubsub {
+func newPubsub(client *redis.Client, marksChannel, node string, ordinals *atomic.Uint64, reconnects *atomic.Int64, doubt func(), lag func(time.Duration), log *slog.Logger) *pubsub {
 	p := &pubsub{
 		client:    client,
 		doubt:     doubt,
@@ -109,7 +109,7 @@ func newPubsub(client *redis.Client, marksChannel, node string, ordinals *atomic
 
 		reconnects: reconnects,
 	}
-	p.probe = newProbe(client, marksChannel, node, p.marks, p.interrupt, log)
+	p.probe = newProbe(client, marksChannel, node, p.marks, p.interrupt, lag, log)
 	p.follow(p.probe, nil, subscription{literal, marksChannel}).start()
 	return p
 }

@@ -51,7 +51,7 @@ func OpenRedis(options *Options, node string, fill Fill, log *slog.Logger) *Redi
 func (r *Redis) openServer(client *redis.Client, options *Options, node string, log *slog.Logger) {
 	ordinals := new(atomic.Uint64)
 	r.router = newRouter(func(server) *pubsub {
-		p := newPubsub(client, marksChannel, node, ordinals, &r.reconnects, func() {}, log)
+		p := newPubsub(client, marksChannel, node, ordinals, &r.reconnects, func() {}, options.Lag, log)
 		p.start(r.keys.enableNotifications)
 		return p
 	})
@@ -65,7 +65,7 @@ func (r *Redis) openCluster(client *redis.ClusterClient, options *Options, node 
 	ordinals := new(atomic.Uint64)
 	r.router = newRouter(func(s server) *pubsub {
 		own := options.openNode(s.addr)
-		p := newPubsub(own, marksChannel+":"+s.id, node, ordinals, &r.reconnects, r.cluster.doubt, log.With("server", s.addr))
+		p := newPubsub(own, marksChannel+":"+s.id, node, ordinals, &r.reconnects, r.cluster.doubt, options.Lag, log.With("server", s.addr))
 		p.release, p.clustered = own.Close, true
 		p.start(r.keys.enableNotifications)
 		return p
