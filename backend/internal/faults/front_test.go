@@ -35,7 +35,8 @@ const site = "sluice.example.com"
 type front struct {
 	url          string
 	http1, http2 *http.Client
-	accessLog    string // path
+	accessLog    string        // path
+	stop         func() string // ends it and returns what it has told besides
 }
 
 type startFront func(t *testing.T, gateways []*gateway) *front
@@ -64,6 +65,7 @@ func startNginx(t *testing.T, gateways []*gateway) *front {
 			"/etc/ssl/certs/sluice.pem":   dir + "/cert.pem",
 			"/etc/ssl/private/sluice.key": dir + "/key.pem",
 			"/var/log/nginx/sluice.log":   dir + "/access.log",
+			"/var/log/nginx/error.log":    "stderr",
 		})
 		// Around it, what Debian's own nginx.conf has, in a directory of the test.
 		var temp strings.Builder
@@ -166,10 +168,12 @@ func runFront(t *testing.T, command func(dir string, port int) *exec.Cmd) *front
 			defer close(exited)
 			_ = cmd.Wait() // it is killed
 		}()
-		t.Cleanup(func() {
+		f.stop = func() string {
 			_ = cmd.Process.Kill()
 			<-exited
-		})
+			return log.String()
+		}
+		t.Cleanup(func() { f.stop() })
 		if f.answers(exited) {
 			return f
 		}
@@ -327,15 +331,17 @@ func awaitLine(t *testing.T, r *bufio.Reader, want string) {
 	}
 }
 
-// An EventSource gives up for good on any status but 200.
+// An EventSource gives up for good on any status but 200. And what the proxy tells of such
+// a failure may hold the request.
 func TestFront_TellsClientsToComeBackWhileNoGatewayAnswers(t *testing.T) {
 	eachFront(t, func(t *testing.T, start startFront) {
+		const secret = "a-token-of-the-tests"
 		r := newRig(t, setup{front: start, kinds: []event.Kind{event.Channel}})
 		for _, g := range r.gateways {
 			g.kill()
 		}
 		for accept, status := range map[string]int{"text/event-stream": http.StatusOK, "*/*": http.StatusServiceUnavailable} {
-			request, err := http.NewRequest(http.MethodGet, r.front.url+"/events", nil)
+			request, err := http.NewRequest(http.MethodGet, r.front.url+"/events?access_token="+secret, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -358,5 +364,8 @@ func TestFront_TellsClientsToComeBackWhileNoGatewayAnswers(t *testing.T) {
 			g.start("")
 		}
 		r.finish()
+		if told := r.front.stop(); strings.Contains(told, secret) {
+			t.Errorf("the log tells tokens:\n%s", told)
+		}
 	})
 }
