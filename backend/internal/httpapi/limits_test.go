@@ -91,77 +91,106 @@ func TestQuota_WithoutARateThereIsNone(t *testing.T) {
 	}
 }
 
-// guest is a connection of which only the end matters.
-type guest struct {
+// fakeConn is a connection of which only the end matters.
+type fakeConn struct {
 	net.Conn
 	mu    sync.Mutex
 	ended bool
 }
 
-func (g *guest) Close() error {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.ended = true
+func (c *fakeConn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ended = true
 	return nil
 }
 
-func (g *guest) gone() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.ended
+func (c *fakeConn) gone() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ended
 }
 
 func TestLobby_WhoHasDoneNothingForLongestHasToLeave(t *testing.T) {
 	t.Parallel()
 	const most = 4
 	l := newLobby(most)
-	guests := make([]*guest, 10)
-	for i := range guests {
-		guests[i] = new(guest)
-		l.track(guests[i], http.StateNew)
-		l.track(guests[0], http.StateActive) // the first goes on showing that it lives
-		l.track(guests[0], http.StateIdle)
+	conns := make([]*fakeConn, 10)
+	for i := range conns {
+		conns[i] = new(fakeConn)
+		l.track(conns[i], http.StateNew)
+		l.track(conns[0], http.StateActive) // the first goes on showing that it lives
+		l.track(conns[0], http.StateIdle)
 	}
-	for i, g := range guests {
-		stays := i == 0 || i > len(guests)-most
-		if g.gone() == stays {
-			t.Errorf("connection %d has ended: %v", i, g.gone())
+	for i, c := range conns {
+		stays := i == 0 || i > len(conns)-most
+		if c.gone() == stays {
+			t.Errorf("connection %d has ended: %v", i, c.gone())
 		}
 	}
-	if l.order.Len() != most || len(l.place) != most {
-		t.Errorf("%d connections are in the lobby, %d of them with a place", l.order.Len(), len(l.place))
+	if l.order.Len() != most || len(l.guests) != most {
+		t.Errorf("%d connections are in the lobby, %d of them with a place", l.order.Len(), len(l.guests))
 	}
+}
+
+func requestOn(t *testing.T, c net.Conn) *http.Request {
+	t.Helper()
+	return (&http.Request{}).WithContext(withConn(t.Context(), c))
 }
 
 func TestLobby_WhoHasAStreamIsNotInIt(t *testing.T) {
 	t.Parallel()
 	l := newLobby(1)
-	taken, streaming, closed, next := new(guest), new(guest), new(guest), new(guest)
+	taken, streaming, closed, next := new(fakeConn), new(fakeConn), new(fakeConn), new(fakeConn)
 	l.track(taken, http.StateNew)
 	l.track(taken, http.StateHijacked)
 	l.track(streaming, http.StateNew)
-	l.leaveWith((&http.Request{}).WithContext(withConn(t.Context(), streaming)))
+	back := l.leaveWith(requestOn(t, streaming))
 	l.track(closed, http.StateNew)
 	l.track(closed, http.StateClosed)
 	l.track(next, http.StateNew)
-	for i, g := range []*guest{taken, streaming, closed, next} {
-		if g.gone() {
+	for i, c := range []*fakeConn{taken, streaming, closed, next} {
+		if c.gone() {
 			t.Errorf("connection %d has to leave", i)
 		}
 	}
 	// When its stream has ended it is in the way like any other.
-	l.track(streaming, http.StateIdle)
+	back()
 	if !next.gone() || streaming.gone() {
 		t.Error("the newest has to leave, and not the oldest")
+	}
+}
+
+func TestLobby_ConnectionIsBackWithTheLastOfItsStreams(t *testing.T) {
+	t.Parallel()
+	l := newLobby(2)
+	several, waiting := new(fakeConn), new(fakeConn)
+	l.track(several, http.StateNew)
+	l.track(waiting, http.StateNew)
+	first, second := l.leaveWith(requestOn(t, several)), l.leaveWith(requestOn(t, several))
+	l.track(several, http.StateActive) // another request, which never ends
+	first()
+	if l.order.Len() != 1 {
+		t.Errorf("with a stream left, %d connections are in the lobby", l.order.Len())
+	}
+	second()
+	if l.order.Len() != 2 {
+		t.Errorf("without a stream, %d connections are in the lobby", l.order.Len())
+	}
+	again := l.leaveWith(requestOn(t, several))
+	l.track(several, http.StateClosed)
+	again()
+	if l.order.Len() != 1 || len(l.guests) != 1 {
+		t.Errorf("when it is closed, %d connections are in the lobby, of %d", l.order.Len(), len(l.guests))
 	}
 }
 
 func TestLobby_EndsEncryptedConnectionsWithoutAWord(t *testing.T) {
 	t.Parallel()
 	l := newLobby(1)
-	under := new(guest)
+	under := new(fakeConn)
 	l.track(tls.Server(under, &tls.Config{MinVersion: tls.VersionTLS12}), http.StateNew)
-	l.track(new(guest), http.StateNew)
+	l.track(new(fakeConn), http.StateNew)
 	if !under.gone() {
 		t.Error("it stays")
 	}

@@ -17,53 +17,88 @@ import (
 type lobby struct {
 	most int
 
-	mu    sync.Mutex
-	order *list.List // of net.Conn, the one longest without a sign of life first
-	place map[net.Conn]*list.Element
+	mu     sync.Mutex
+	order  *list.List // of net.Conn, the one longest without a sign of life first
+	guests map[net.Conn]*guest
+}
+
+// guest is an open connection, of which several requests at once may be served (HTTP/2).
+type guest struct {
+	place   *list.Element // in the lobby; nil while it has event streams
+	streams int
 }
 
 func newLobby(most int) *lobby {
-	return &lobby{most: most, order: list.New(), place: make(map[net.Conn]*list.Element)}
+	return &lobby{most: most, order: list.New(), guests: make(map[net.Conn]*guest)}
 }
 
 // track follows what happens to a connection; see [http.Server.ConnState].
 func (l *lobby) track(c net.Conn, state http.ConnState) {
 	switch state {
-	case http.StateNew, http.StateActive, http.StateIdle:
-		if out := l.enter(c); out != nil {
-			_ = out.Close() // it has nothing to lose
-		}
+	case http.StateNew:
+		end(l.welcome(c))
+	case http.StateActive, http.StateIdle:
+		l.seen(c)
 	default:
-		l.leave(c)
+		l.forget(c)
 	}
 }
 
-// enter notes a sign of life of a connection, and returns the one that has to leave.
-func (l *lobby) enter(c net.Conn) (out net.Conn) {
+// end ends a connection that has to leave, if there is one: it has nothing to lose.
+func end(c net.Conn) {
+	if encrypted, ok := c.(*tls.Conn); ok {
+		c = encrypted.NetConn() // whose end need not be said in TLS's own way, which can take time
+	}
+	if c != nil {
+		_ = c.Close()
+	}
+}
+
+// welcome lets a new connection in, and returns the one that has to leave.
+func (l *lobby) welcome(c net.Conn) (out net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e := l.place[c]; e != nil {
-		l.order.MoveToBack(e)
-		return nil
-	}
-	l.place[c] = l.order.PushBack(c)
+	g := new(guest)
+	l.guests[c] = g
+	return l.enter(c, g)
+}
+
+// enter gives a connection the last place, and returns the one that has to leave. It
+// needs l.mu.
+func (l *lobby) enter(c net.Conn, g *guest) (out net.Conn) {
+	g.place = l.order.PushBack(c)
 	if l.order.Len() <= l.most {
 		return nil
 	}
 	out = l.order.Remove(l.order.Front()).(net.Conn)
-	delete(l.place, out)
-	if encrypted, ok := out.(*tls.Conn); ok {
-		return encrypted.NetConn() // whose end need not be said in TLS's own way, which can take time
-	}
+	delete(l.guests, out)
 	return out
 }
 
-func (l *lobby) leave(c net.Conn) {
+// seen notes a sign of life of a connection.
+func (l *lobby) seen(c net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if e := l.place[c]; e != nil {
-		l.order.Remove(e)
-		delete(l.place, c)
+	if g := l.guests[c]; g != nil && g.place != nil {
+		l.order.MoveToBack(g.place)
+	}
+}
+
+// forget is for a connection that is closed, or not the server's any more.
+func (l *lobby) forget(c net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if g := l.guests[c]; g != nil {
+		l.leave(g)
+		delete(l.guests, c)
+	}
+}
+
+// leave gives up the place of a connection, if it has one. It needs l.mu.
+func (l *lobby) leave(g *guest) {
+	if g.place != nil {
+		l.order.Remove(g.place)
+		g.place = nil
 	}
 }
 
@@ -75,9 +110,28 @@ func withConn(ctx context.Context, c net.Conn) context.Context {
 }
 
 // leaveWith takes the connection of a request out: it has an event stream from now on.
-// It is back when that has ended, and the connection has not.
-func (l *lobby) leaveWith(r *http.Request) {
-	if c, ok := r.Context().Value(connKey{}).(net.Conn); ok {
-		l.leave(c)
+// back is called when that has ended. With the last of its streams the connection is in
+// the lobby again, whatever else is going on on it, unless it has ended too.
+func (l *lobby) leaveWith(r *http.Request) (back func()) {
+	c, _ := r.Context().Value(connKey{}).(net.Conn)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g := l.guests[c]
+	if g == nil {
+		return func() {}
 	}
+	l.leave(g)
+	g.streams++
+	return func() { end(l.comeBack(c, g)) }
+}
+
+// comeBack notes the end of a stream, and returns the connection that has to leave.
+func (l *lobby) comeBack(c net.Conn, g *guest) (out net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	g.streams--
+	if g.streams > 0 || l.guests[c] != g {
+		return nil
+	}
+	return l.enter(c, g)
 }

@@ -71,11 +71,15 @@ func (a *api) join(c *gin.Context, req hub.Request) (s *hub.Subscription, leave 
 	if a.Delivery.Draining() {
 		return nil, nil, delivery.ErrDraining
 	}
-	leave, err = a.room.enter(clientOf(c))
+	freeSeat, err := a.room.enter(clientOf(c))
 	if err != nil {
 		return nil, nil, err
 	}
-	a.lobby.leaveWith(c.Request)
+	backToLobby := a.lobby.leaveWith(c.Request)
+	leave = func() {
+		backToLobby() // first, so that no connection is counted nowhere
+		freeSeat()
+	}
 	ctx, cancel := context.WithTimeout(c.Request.Context(), upstreamTimeout)
 	defer cancel()
 	s, err = a.Hub.Subscribe(ctx, req)
