@@ -84,6 +84,7 @@ func TestWebApp_GivesNothingFromOutsideItsDirectory(t *testing.T) {
 	for _, path := range []string{
 		"/../secret.txt", "/assets/../../secret.txt", "/..%2fsecret.txt", "/%2e%2e/secret.txt", "/assets/%2e%2e/%2e%2e/secret.txt",
 		"/..%5csecret.txt", "//../secret.txt", "/./../secret.txt", "/assets/..%2f..%2fsecret.txt", "/secret.txt", "/%00", "/assets/app-1.js%00",
+		"/..", "/topics/..", "/topics%2f..", "/../topics",
 	} {
 		// Written by hand, since a client would clean the path.
 		conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
@@ -100,7 +101,28 @@ func TestWebApp_GivesNothingFromOutsideItsDirectory(t *testing.T) {
 		if strings.Contains(string(got), secret) || strings.Contains(string(got), " 500 ") {
 			t.Errorf("GET %s gives %q", path, got)
 		}
+		if strings.Contains(string(got), "text/plain") {
+			t.Errorf("GET %s is not refused like everything else: %q", path, got)
+		}
 	}
+}
+
+func TestWebApp_ServesFilesAsTheyAreNow(t *testing.T) {
+	t.Parallel()
+	dir := newWebDir(t)
+	g := start(t, "--web-dir="+dir)
+	for _, now := range []string{"<svg/>", "<svg>new</svg>"} {
+		if err := os.WriteFile(filepath.Join(dir, "favicon.svg"), []byte(now), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if a := g.get("/favicon.svg"); a.body != now {
+			t.Errorf("instead of %q comes %q", now, a.body)
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, "favicon.svg")); err != nil {
+		t.Fatal(err)
+	}
+	checkProblem(t, "a file that is gone", g.get("/favicon.svg"), http.StatusNotFound)
 }
 
 func TestWebApp_WithoutADirectoryThereIsNone(t *testing.T) {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -66,6 +68,16 @@ func (c *http2Conn) next(kinds ...http2.FrameType) (http2.Frame, error) {
 	}
 }
 
+// answered waits for the beginning of an answer.
+func (c *http2Conn) answered(stream uint32) error {
+	for {
+		frame, err := c.next(http2.FrameHeaders)
+		if err != nil || frame.Header().StreamID == stream {
+			return err
+		}
+	}
+}
+
 // hangHTTP2 opens connections that each do something, and do nothing more until the test
 // ends. The gateway may end them meanwhile.
 func (g *gateway) hangHTTP2(n int, begin func(*http2Conn) error) {
@@ -97,14 +109,121 @@ func TestAbuse_HTTP2ConnectionsThatOutliveTheirEventStreams(t *testing.T) {
 			if err := c.get(3, "/events"); err != nil {
 				return err
 			}
-			for answered := uint32(0); answered != 3; {
-				frame, err := c.next(http2.FrameHeaders)
-				if err != nil {
-					return err
-				}
-				answered = frame.Header().StreamID
+			if err := c.answered(3); err != nil {
+				return err
 			}
 			return c.frames.WriteRSTStream(3, http2.ErrCodeCancel)
 		})
 	})
+}
+
+func TestAbuse_HTTP2FilesThatAreNotTaken(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"index.html", "large.js"} {
+		if err := os.WriteFile(filepath.Join(dir, name), make([]byte, 1<<20), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := start(t, "--web-dir="+dir)
+	const connections, streams = 16, 100 // three times as many files as there may be, on few connections
+	g.withstands(func() {
+		g.hangHTTP2(connections, func(c *http2Conn) error {
+			for i := range uint32(streams) {
+				if err := c.get(2*i+1, []string{"/", "/large.js"}[i%2]); err != nil {
+					return err
+				}
+			}
+			for range streams {
+				if _, err := c.next(http2.FrameHeaders); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+func TestAbuse_HTTP2StreamsOfOneConnectionAreBounded(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	c, err := g.dialHTTP2()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const asked, tabs = 200, 100
+	for i := range uint32(asked) {
+		if err := c.get(2*i+1, "/events"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	served, refused := 0, 0
+	for served+refused < asked {
+		frame, err := c.next(http2.FrameHeaders, http2.FrameRSTStream)
+		if err != nil {
+			t.Fatalf("after %d served and %d refused: %v", served, refused, err)
+		}
+		if frame.Header().Type == http2.FrameHeaders {
+			served++
+		} else if code := frame.(*http2.RSTStreamFrame).ErrCode; code == http2.ErrCodeRefusedStream {
+			refused++
+		} else {
+			t.Fatalf("a stream ends with %s", code)
+		}
+	}
+	if served < tabs || refused == 0 {
+		t.Errorf("%d streams at once are served and %d refused", served, refused)
+	}
+}
+
+func TestAbuse_HTTP2AnswersThatAreNotTakenAreCutOff(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes a minute")
+	}
+	t.Parallel()
+	g := start(t)
+	c, err := g.dialHTTP2()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const following, refused, stalled = 1, 3, 5 // streams, the oldest of which has to stay
+	try := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	try(c.get(following, "/events"))
+	try(c.frames.WriteWindowUpdate(following, 1<<20))
+	try(c.answered(following))
+	try(c.get(refused, "/events?channel=secret"))
+	try(c.get(stalled, "/stats"))
+	var cut []uint32
+	for len(cut) < 2 {
+		frame, err := c.next(http2.FrameRSTStream)
+		if err != nil {
+			t.Fatalf("after the end of %v: %v", cut, err)
+		}
+		cut = append(cut, frame.Header().StreamID)
+	}
+	slices.Sort(cut)
+	if !slices.Equal(cut, []uint32{refused, stalled}) {
+		t.Fatalf("streams %v are cut off", cut)
+	}
+	if err := g.direct.Publish(t.Context(), "updates", "still here").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		frame, err := c.next(http2.FrameData, http2.FrameRSTStream)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, ok := frame.(*http2.DataFrame)
+		if !ok {
+			t.Fatalf("the event stream ends with %s", frame)
+		}
+		if bytes.Contains(data.Data(), []byte("still here")) {
+			return
+		}
+	}
 }

@@ -77,6 +77,7 @@ func New(options Options) (*http.Server, error) {
 		return nil, err
 	}
 	server := newServer(routes, options.Log)
+	server.WriteTimeout = answerTimeout
 	server.ConnState = a.lobby.track
 	server.ConnContext = withConn
 	return server, nil

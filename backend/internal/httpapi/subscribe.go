@@ -2,6 +2,8 @@ package httpapi
 
 import (
 	"context"
+	"net/http"
+	"time"
 
 	"github.com/gin-gonic/gin"
 
@@ -45,6 +47,7 @@ func (a *api) subscribe(c *gin.Context) {
 	total := a.Metrics.ConnectionOpened()
 	a.Log.Info("client connected", "topics", len(req.Topics), "total", total)
 	endSpan(c)
+	liftDeadline(c)
 	a.Delivery.Serve(c.Writer, c.Request, subscription, grant.Expires, func(reason error) {
 		subscription.Close()
 		leave()
@@ -88,6 +91,11 @@ func (a *api) join(c *gin.Context, req hub.Request) (s *hub.Subscription, leave 
 		return nil, nil, err
 	}
 	return s, leave, nil
+}
+
+// liftDeadline lets an answer go on after answerTimeout.
+func liftDeadline(c *gin.Context) {
+	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Time{}) // a broken connection is noticed elsewhere
 }
 
 // streamHeader sets the header of an event stream.
