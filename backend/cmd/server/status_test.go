@@ -173,10 +173,25 @@ func TestEvents_CORS(t *testing.T) {
 			}
 		}
 		a := g.get("/healthz", "Origin", "https://evil.example.com")
+		checkProblem(t, "another origin", a, http.StatusForbidden)
 		if got := a.header.Get("Access-Control-Allow-Origin"); got != "" {
 			t.Errorf("another origin gets Allow-Origin %q", got)
 		}
 	})
+	for setting, origin := range map[string]string{
+		"HTTPS://App.Example.COM":                      "https://app.example.com",
+		"https://app.example.com:443":                  "https://app.example.com",
+		"http://[::1]:80":                              "http://[::1]",
+		"http://localhost:5173, capacitor://localhost": "capacitor://localhost",
+	} {
+		t.Run("as browsers write "+setting, func(t *testing.T) {
+			t.Parallel()
+			g := start(t, "--cors-origins="+setting)
+			if got := g.get("/healthz", "Origin", origin).header.Get("Access-Control-Allow-Origin"); got != origin {
+				t.Errorf("Allow-Origin is %q, want %q", got, origin)
+			}
+		})
+	}
 	t.Run("preflight", func(t *testing.T) {
 		t.Parallel()
 		g := start(t)

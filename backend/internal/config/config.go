@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
@@ -28,7 +29,7 @@ type Config struct {
 	DefaultTopics  Topics      `default:"channel:updates" env:"SLUICE_DEFAULT_TOPICS" placeholder:"TOPIC,…" help:"Topics of a subscription that names none (default ${default})."`
 	AllowSubscribe GrantTopics `default:"channel:updates" env:"SLUICE_ALLOW_SUBSCRIBE" placeholder:"TOPIC,…" help:"Topics, globs included, that anyone may subscribe to (default ${default})."`
 	AllowPublish   GrantTopics `env:"SLUICE_ALLOW_PUBLISH" placeholder:"TOPIC,…" help:"Topics, globs included, that anyone may publish to."`
-	CORSOrigins    []string    `name:"cors-origins" default:"*" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may connect; * for all, then without credentials (default ${default})."`
+	CORSOrigins    Origins     `name:"cors-origins" default:"*" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may connect; * for all, then without credentials (default ${default})."`
 
 	JWTSecret string `name:"jwt-secret" env:"SLUICE_JWT_SECRET" placeholder:"SECRET" help:"Secret that verifies tokens signed with HS256, of at least 32 bytes. Better set as the variable: other users of the machine can see flags."`
 	JWKSFile  string `name:"jwks-file" env:"SLUICE_JWKS_FILE" placeholder:"FILE" help:"JSON Web Key Set that verifies tokens signed with RS256, ES256 or EdDSA."`
@@ -86,6 +87,45 @@ func decodeTopics(ctx *kong.DecodeContext, parse func(string) (event.Topic, erro
 	return topics, nil
 }
 
+// Origins is a comma-separated list of origins, in the words of browsers; * is any.
+type Origins []string
+
+// Decode implements [kong.MapperValue].
+func (o *Origins) Decode(ctx *kong.DecodeContext) error {
+	var list string
+	if err := ctx.Scan.PopValueInto("origins", &list); err != nil {
+		return err
+	}
+	*o = nil
+	for _, s := range kong.SplitEscaped(list, ',') {
+		origin, err := parseOrigin(strings.TrimSpace(s))
+		if err != nil {
+			return err
+		}
+		*o = append(*o, origin)
+	}
+	return nil
+}
+
+// defaultPorts are what browsers leave out of an origin.
+var defaultPorts = map[string]string{"http": ":80", "https": ":443"}
+
+// parseOrigin returns an origin as browsers write it (RFC 6454, section 6.2). Those of apps
+// have schemes of their own, as in capacitor://localhost.
+func parseOrigin(s string) (string, error) {
+	if s == "*" {
+		return s, nil
+	}
+	u, err := url.Parse(strings.ToLower(s))
+	if err != nil || u.Scheme == "" || u.Hostname() == "" || *u != (url.URL{Scheme: u.Scheme, Host: u.Host}) {
+		return "", fmt.Errorf("%q is not an origin such as https://example.com", s)
+	}
+	if strings.Contains(u.Host, "*") {
+		return "", fmt.Errorf("%q has a * in it, which no origin matches: name each, or give * alone for all", s)
+	}
+	return u.Scheme + "://" + strings.TrimSuffix(u.Host, defaultPorts[u.Scheme]), nil
+}
+
 // Bytes is a size such as 4MiB.
 type Bytes int
 
@@ -112,6 +152,8 @@ func (c *Config) Validate() error {
 		return errors.New("--history-bytes must be at least 1")
 	case len(c.DefaultTopics) == 0:
 		return errors.New("--default-topics needs at least one topic")
+	case len(c.CORSOrigins) == 0:
+		return errors.New("--cors-origins needs at least one origin, or * for all")
 	}
 	if err := c.validateTokens(); err != nil {
 		return err
@@ -132,11 +174,6 @@ func (c *Config) Validate() error {
 	} {
 		if d.value < d.least {
 			return fmt.Errorf("%s must be at least %s", d.flag, d.least)
-		}
-	}
-	for _, origin := range c.CORSOrigins {
-		if err := validateOrigin(origin); err != nil {
-			return err
 		}
 	}
 	if c.WebDir != "" {
@@ -187,17 +224,6 @@ func (c *Config) validateLimits() error {
 		if notAddr != nil && notBlock != nil {
 			return fmt.Errorf("--trusted-proxies: %q is not an address or a block such as 10.0.0.0/8", proxy)
 		}
-	}
-	return nil
-}
-
-func validateOrigin(origin string) error {
-	if origin == "*" {
-		return nil
-	}
-	u, err := url.Parse(origin)
-	if err != nil || u.Scheme == "" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
-		return fmt.Errorf("--cors-origins: %q is not an origin such as https://example.com", origin)
 	}
 	return nil
 }
