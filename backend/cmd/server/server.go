@@ -54,6 +54,9 @@ type Server struct {
 
 // Start listens on the configured addresses and serves.
 func Start(cfg config.Config, log *slog.Logger) (*Server, error) {
+	if i := slices.IndexFunc(cfg.DefaultTopics, source.IsInternal); i >= 0 {
+		return nil, fmt.Errorf("--default-topics: %s is for gateways among themselves; name topics of your own", cfg.DefaultTopics[i])
+	}
 	keys, err := openKeys(cfg, log)
 	if err != nil {
 		return nil, err

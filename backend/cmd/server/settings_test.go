@@ -107,6 +107,7 @@ func TestProgram_BadSettingStopsTheStartWithOneLine(t *testing.T) {
 		{"not a topic", "--allow-subscribe=updates", "updates", false},
 		{"glob on a stream", "--default-topics=stream:a*", "stream", false},
 		{"no default topics", "--default-topics=", "default-topics", false},
+		{"default topic of the gateways' own", "--default-topics=channel:updates,channel:__sluice__:marks", "default-topics", false},
 		{"not an origin", "--cors-origins=example.com/app", "cors-origins", false},
 		{"no origins", "--cors-origins=", "cors-origins", false},
 		{"variable of no origins", "SLUICE_CORS_ORIGINS=", "cors-origins", true},
