@@ -241,7 +241,11 @@ func TestEvents_RedisAwayAtTheStartThenThere(t *testing.T) {
 	if a.header.Get("Retry-After") == "" {
 		t.Error("POST gets no Retry-After")
 	}
-	checkProblem(t, "/readyz", g.get("/readyz"), http.StatusServiceUnavailable)
+	notReady := g.get("/readyz")
+	checkProblem(t, "/readyz", notReady, http.StatusServiceUnavailable)
+	if strings.Contains(notReady.body, redis.Addr()) || !strings.Contains(g.log.String(), redis.Addr()) {
+		t.Errorf("where Redis is, the log has to say and nobody else: %s", notReady.body)
+	}
 	if a := g.get("/healthz"); a.status != http.StatusOK {
 		t.Errorf("/healthz gives %d", a.status)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -181,6 +182,22 @@ func TestStranger_DoesNotKeepRedisBusy(t *testing.T) {
 		t.Errorf("the gateway has %d connections to Redis, %v", n, err)
 	}
 	g.served("after that")
+}
+
+func TestStranger_AsksForReadinessAndRedisIsNotAskedEachTime(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	before, began := g.commands()["ping"], time.Now()
+	const requests = 1000
+	for range requests {
+		if a := g.get("/readyz"); a.status != http.StatusOK {
+			t.Fatalf("/readyz gives %d: %s", a.status, a.body)
+		}
+	}
+	asked, atMost := g.commands()["ping"]-before, 20*int(time.Since(began)/time.Second+1)
+	if asked > atMost {
+		t.Errorf("%d requests have Redis answer %d times, want at most %d", requests, asked, atMost)
+	}
 }
 
 // commands returns how often Redis has carried out each command.

@@ -54,10 +54,11 @@ type Options struct {
 
 type api struct {
 	Options
-	started time.Time
-	lobby   *lobby
-	room    *room
-	quota   *quota
+	started   time.Time
+	lobby     *lobby
+	room      *room
+	quota     *quota
+	readiness *readiness
 }
 
 // upstreamTimeout bounds how long a request waits for Redis.
@@ -68,11 +69,12 @@ func New(options Options) (*http.Server, error) {
 	subscriptions, lobby := seats(descriptorLimit(), options.MaxConnections, options.Log)
 	options.Metrics.SetSeats(subscriptions)
 	a := &api{
-		Options: options,
-		started: time.Now(),
-		lobby:   newLobby(lobby),
-		room:    newRoom(subscriptions, options.MaxConnectionsPerIP),
-		quota:   newQuota(options.PublishRate),
+		Options:   options,
+		started:   time.Now(),
+		lobby:     newLobby(lobby),
+		room:      newRoom(subscriptions, options.MaxConnectionsPerIP),
+		quota:     newQuota(options.PublishRate),
+		readiness: &readiness{broker: options.Broker, log: options.Log},
 	}
 	routes, err := a.routes()
 	if err != nil {

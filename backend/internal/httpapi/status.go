@@ -2,7 +2,9 @@ package httpapi
 
 import (
 	"context"
+	"log/slog"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -20,13 +22,48 @@ func (a *api) ready(c *gin.Context) {
 		writeProblem(c, http.StatusServiceUnavailable, "draining: this server is going away")
 		return
 	}
-	ctx, cancel := context.WithTimeout(c.Request.Context(), upstreamTimeout)
-	defer cancel()
-	if err := a.Broker.Ready(ctx); err != nil {
-		writeProblem(c, http.StatusServiceUnavailable, err.Error())
+	if !a.readiness.now(c.Request.Context()) {
+		writeProblem(c, http.StatusServiceUnavailable, "Redis cannot be reached, or what is published does not come back from it; the log of this server says why")
 		return
 	}
 	c.String(http.StatusOK, "ok\n")
+}
+
+// readinessAge is how old an answer of the broker may be that is given to others too.
+const readinessAge = 100 * time.Millisecond
+
+// readiness asks the broker whether it is ready, once for all who want to know.
+type readiness struct {
+	broker Broker
+	log    *slog.Logger
+
+	mu       sync.Mutex
+	answered time.Time
+	reason   string // why it was not ready, empty if it was
+}
+
+// now waits for whoever is asking already. The reason is for the log only: it can name
+// addresses and users, and anyone may ask.
+func (r *readiness) now(ctx context.Context) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.answered.IsZero() || time.Since(r.answered) > readinessAge {
+		reason := r.ask(ctx)
+		if reason != "" && reason != r.reason {
+			r.log.Warn("not ready", "reason", reason)
+		}
+		r.reason, r.answered = reason, time.Now()
+	}
+	return r.reason == ""
+}
+
+func (r *readiness) ask(ctx context.Context) (reason string) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), upstreamTimeout) // the answer is for others too
+	defer cancel()
+	if err := r.broker.Ready(ctx); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // stats answers GET /stats. It is open to anyone, so it has no topic names.
