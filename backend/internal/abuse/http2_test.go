@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -142,6 +143,33 @@ func TestAbuse_HTTP2FilesThatAreNotTaken(t *testing.T) {
 			return nil
 		})
 	})
+}
+
+func TestAbuse_HTTP2RequestsWhoseAnswersAreNotTaken(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	inside := g.subscribe("")
+	const connections, streams, most = 24, 120, 2048
+	var ended atomic.Int32
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	for range connections {
+		c, err := g.dialHTTP2()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range uint32(streams) {
+			_ = c.get(2*i+1, "/stats") // it may be cut off
+		}
+		reading.Go(func() {
+			_, _ = c.next(http2.FrameGoAway) // until the end
+			ended.Add(1)
+		})
+		defer c.conn.Close()
+	}
+	const over = (connections*streams - most) / streams
+	await(t, "those with the most of them are cut off", func() bool { return ended.Load() >= over })
+	g.served("to those inside", inside)
 }
 
 func TestAbuse_HTTP2StreamsOfOneConnectionAreBounded(t *testing.T) {

@@ -80,7 +80,7 @@ func New(options Options) (*http.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	server := newServer(routes, options.Log)
+	server := newServer(a.lobby.count(routes), options.Log)
 	server.WriteTimeout = answerTimeout
 	server.ConnState = a.lobby.track
 	server.ConnContext = withConn

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -182,6 +183,37 @@ func TestLobby_ConnectionIsBackWithTheLastOfItsStreams(t *testing.T) {
 	again()
 	if l.order.Len() != 1 || len(l.guests) != 1 {
 		t.Errorf("when it is closed, %d connections are in the lobby, of %d", l.order.Len(), len(l.guests))
+	}
+}
+
+func TestLobby_ConnectionWithTheMostRequestsEndsWhereThereAreTooMany(t *testing.T) {
+	t.Parallel()
+	l := newLobby(10)
+	l.mostRequests = 4
+	modest, greedy, streaming := new(fakeConn), new(fakeConn), new(fakeConn)
+	for _, c := range []net.Conn{modest, greedy, streaming} {
+		l.track(c, http.StateNew)
+	}
+	// The requests of one become event streams, which are counted elsewhere.
+	for range 5 {
+		v, _ := l.begin(streaming)
+		r := requestOn(t, streaming)
+		l.leaveWith(r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
+		l.finish(v)
+	}
+	first, _ := l.begin(modest)
+	l.finish(first)
+	for range 3 {
+		if _, out := l.begin(greedy); out != nil {
+			t.Fatal("a connection has to leave although there is room")
+		}
+	}
+	_, _ = l.begin(modest)
+	if _, out := l.begin(modest); out != net.Conn(greedy) {
+		t.Errorf("%v has to leave, want %v", out, greedy)
+	}
+	if l.requests != 5 {
+		t.Errorf("%d requests are counted, want 5", l.requests)
 	}
 }
 

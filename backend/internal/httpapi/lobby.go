@@ -14,22 +14,32 @@ import (
 // answered. Where one more comes than there may be, the one that has done nothing for
 // the longest time has to leave. So a flood of them holds no one up but each other: a
 // request is answered in less time than it takes to push its connection out.
+//
+// It bounds their requests too, of which a connection of HTTP/2 may have many at once:
+// where there is one more than there may be, the connection with the most is ended.
 type lobby struct {
-	most int
+	most         int // connections
+	mostRequests int
 
-	mu     sync.Mutex
-	order  *list.List // of net.Conn, the one longest without a sign of life first
-	guests map[net.Conn]*guest
+	mu       sync.Mutex
+	order    *list.List // of net.Conn, the one longest without a sign of life first
+	guests   map[net.Conn]*guest
+	requests int // under way, but for event streams
 }
 
 // guest is an open connection, of which several requests at once may be served (HTTP/2).
 type guest struct {
-	place   *list.Element // in the lobby; nil while it has event streams
-	streams int
+	place    *list.Element // in the lobby; nil while it has event streams
+	streams  int
+	requests int // besides
 }
 
+// maxRequests bounds the requests that are under way at once, which cost some 30 KB each
+// when their answers are not taken.
+const maxRequests = 2048
+
 func newLobby(most int) *lobby {
-	return &lobby{most: most, order: list.New(), guests: make(map[net.Conn]*guest)}
+	return &lobby{most: most, mostRequests: maxRequests, order: list.New(), guests: make(map[net.Conn]*guest)}
 }
 
 // track follows what happens to a connection; see [http.Server.ConnState].
@@ -44,7 +54,7 @@ func (l *lobby) track(c net.Conn, state http.ConnState) {
 	}
 }
 
-// end ends a connection that has to leave, if there is one: it has nothing to lose.
+// end ends a connection that has to leave, if there is one.
 func end(c net.Conn) {
 	if encrypted, ok := c.(*tls.Conn); ok {
 		c = encrypted.NetConn() // whose end need not be said in TLS's own way, which can take time
@@ -102,18 +112,82 @@ func (l *lobby) leave(g *guest) {
 	}
 }
 
-// connKey is the key of a request's connection in its context.
-type connKey struct{}
+// connKey and visitKey are the keys of a request's connection and visit in its context.
+type (
+	connKey  struct{}
+	visitKey struct{}
+)
 
 func withConn(ctx context.Context, c net.Conn) context.Context {
 	return context.WithValue(ctx, connKey{}, c)
+}
+
+func connOf(r *http.Request) net.Conn {
+	c, _ := r.Context().Value(connKey{}).(net.Conn)
+	return c
+}
+
+// visit is a request that is under way.
+type visit struct {
+	guest   *guest // nil where its connection is ended already
+	counted bool   // until it has an event stream
+}
+
+// count has all requests counted that a handler serves.
+func (l *lobby) count(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		v, out := l.begin(connOf(r))
+		end(out)
+		// Over HTTP/2 the last of an answer is often sent when the handler has returned.
+		context.AfterFunc(r.Context(), func() { l.finish(v) })
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
+	})
+}
+
+// begin counts a request, and returns the connection that has to leave.
+func (l *lobby) begin(c net.Conn) (v *visit, out net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v = &visit{guest: l.guests[c], counted: true}
+	l.add(v, 1)
+	if l.requests <= l.mostRequests {
+		return v, nil
+	}
+	most := 1
+	for c, g := range l.guests {
+		if g.requests > most {
+			most, out = g.requests, c
+		}
+	}
+	return v, out
+}
+
+// finish counts a request no more, if it still is.
+func (l *lobby) finish(v *visit) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if v.counted {
+		v.counted = false
+		l.add(v, -1)
+	}
+}
+
+// add needs l.mu.
+func (l *lobby) add(v *visit, n int) {
+	l.requests += n
+	if v.guest != nil {
+		v.guest.requests += n
+	}
 }
 
 // leaveWith takes the connection of a request out: it has an event stream from now on.
 // back is called when that has ended. With the last of its streams the connection is in
 // the lobby again, whatever else is going on on it, unless it has ended too.
 func (l *lobby) leaveWith(r *http.Request) (back func()) {
-	c, _ := r.Context().Value(connKey{}).(net.Conn)
+	if v, ok := r.Context().Value(visitKey{}).(*visit); ok {
+		l.finish(v)
+	}
+	c := connOf(r)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	g := l.guests[c]
