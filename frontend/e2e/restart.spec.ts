@@ -1,4 +1,4 @@
-import { expect, test } from './fixtures';
+import { expect, LivePage, test } from './fixtures';
 
 test.use({ expectNetworkErrors: true });
 
@@ -22,4 +22,46 @@ test('the gateway is killed and comes back: the page recovers by itself', async 
   await gateway.publish('updates', 'after');
   await expect(live.rows.first()).toContainText('after');
   await expect(live.rows.last()).toContainText('before');
+});
+
+test('while the gateway is away, the details of the connection can be opened', async ({
+  page,
+  live,
+  processes,
+}) => {
+  const gateway = await processes.startGateway();
+  const loaded = ['ConnectionDetails', 'Palette', 'Settings', 'ShortcutHelp'].map((name) =>
+    page.waitForResponse((response) => response.url().includes(`/${name}-`)),
+  );
+  await live.open(gateway.url);
+  for (const response of await Promise.all(loaded)) await response.finished();
+  await gateway.kill();
+  await live.button(/^Connection: Retrying/).click();
+  await expect(page.getByRole('dialog', { name: 'Connection' })).toContainText(gateway.url);
+});
+
+test('code that is no longer there does not take the page with it', async ({
+  context,
+  processes,
+}) => {
+  const gateway = await processes.startGateway();
+  // A page whose complaints are not looked at: React tells the console what the boundary caught.
+  const page = await context.newPage();
+  const live = new LivePage(page);
+  await page.route(/\/assets\/(ConnectionDetails|Palette)-/, (route) =>
+    route.fulfill({ status: 404 }),
+  );
+  await live.open(gateway.url);
+  const failure = page.getByRole('alert').filter({ hasText: 'This page is out of date' });
+  for (const open of [
+    () => page.keyboard.press('Control+k'),
+    () => live.button(/^Connection: Live/).click(),
+  ]) {
+    await open();
+    await expect(failure.getByRole('button', { name: 'Reload' })).toBeVisible();
+    await gateway.publish('updates', 'still here');
+    await expect(live.rows.first()).toContainText('still here');
+    await failure.getByRole('button', { name: 'Close' }).click();
+    await expect(failure).toBeHidden();
+  }
 });

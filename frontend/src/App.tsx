@@ -4,13 +4,14 @@ import { Loading, ScreenState } from './components/ScreenState';
 import { noticedTopics } from './features/notifications/noticed';
 import { Toasts } from './features/notifications/Toasts';
 import { useUnreadBadge } from './features/notifications/use-unread-badge';
+import { Boundary } from './shell/Boundary';
 import { ConnectionAnnouncement } from './shell/ConnectionAnnouncement';
 import { ConnectionNotice } from './shell/ConnectionNotice';
 import { Dialogs } from './shell/Dialogs';
 import { Link } from './shell/Link';
 import { replaceQuery, useLocation } from './shell/location';
 import { Menu } from './shell/Menu';
-import { ScreenBoundary } from './shell/ScreenBoundary';
+import { Preload } from './shell/Preload';
 import { type ScreenEntry, screens } from './shell/screens';
 import type { StreamClient } from './stream/client';
 import { StreamProvider } from './stream/react/use-client';
@@ -57,11 +58,12 @@ function Shown({ screen, query }: { screen: ScreenEntry; query: URLSearchParams 
     return { query, topics: topicsOf(query, fallback) };
   }, [text, fallback]);
   return (
-    <ScreenBoundary>
+    <Boundary what="screen">
       <Suspense fallback={<Loading what="the screen" />}>
         <Component {...props} setQuery={replaceQuery} />
+        <Preload />
       </Suspense>
-    </ScreenBoundary>
+    </Boundary>
   );
 }
 

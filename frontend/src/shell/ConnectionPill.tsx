@@ -3,8 +3,12 @@ import type { StreamStatus } from '../stream/line/status';
 import { useStreamStatus } from '../stream/react/use-stream-status';
 import { count, gaps } from '../components/text';
 import { useNow } from '../components/use-now';
+import { Boundary } from './Boundary';
 
-const ConnectionDetails = lazy(() => import('./ConnectionDetails'));
+/** Loads the code of the details. */
+export const loadDetails = () => import('./ConnectionDetails');
+
+const ConnectionDetails = lazy(loadDetails);
 
 const looks = {
   good: 'border-live/40 text-live [--dot:var(--live)]',
@@ -18,6 +22,7 @@ export function ConnectionPill() {
   const look = lookOf(status);
   const button = useRef<HTMLButtonElement>(null);
   const [isOpen, setOpen] = useState(false);
+  const close = () => setOpen(false);
   return (
     <>
       <button
@@ -34,9 +39,13 @@ export function ConnectionPill() {
         />
         <Summary {...status} />
       </button>
-      <Suspense>
-        {isOpen && <ConnectionDetails anchor={button} onClose={() => setOpen(false)} />}
-      </Suspense>
+      {isOpen && (
+        <Boundary what="dialog" onClose={close}>
+          <Suspense>
+            <ConnectionDetails anchor={button} onClose={close} />
+          </Suspense>
+        </Boundary>
+      )}
     </>
   );
 }

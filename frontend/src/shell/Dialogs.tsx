@@ -1,11 +1,21 @@
 import { createContext, lazy, type ReactNode, Suspense, use, useMemo, useState } from 'react';
+import { Boundary } from './Boundary';
 import { useShortcuts } from './shortcuts';
 
-const dialogs = {
-  palette: lazy(() => import('./Palette')),
-  settings: lazy(() => import('./Settings')),
-  shortcuts: lazy(() => import('./ShortcutHelp')),
+const code = {
+  palette: () => import('./Palette'),
+  settings: () => import('./Settings'),
+  shortcuts: () => import('./ShortcutHelp'),
 };
+
+const dialogs = {
+  palette: lazy(code.palette),
+  settings: lazy(code.settings),
+  shortcuts: lazy(code.shortcuts),
+};
+
+/** Loads the code of the dialogs. */
+export const loadDialogs = () => Object.values(code).map((load) => load());
 
 /** The dialogs that every screen has. */
 export type DialogName = keyof typeof dialogs;
@@ -35,21 +45,28 @@ export function Dialogs({ children }: { children: ReactNode }) {
   }, []);
   useShortcuts(opener.open);
 
+  function close(name: DialogName) {
+    setCurrent((now) => (now === name ? undefined : now));
+  }
+
+  function forget(name: DialogName) {
+    close(name);
+    setLoaded((before) => new Set([...before].filter((other) => other !== name)));
+  }
+
   return (
     <DialogsContext value={opener}>
       {children}
-      <Suspense>
-        {[...loaded].map((name) => {
-          const Dialog = dialogs[name];
-          return (
-            <Dialog
-              key={name}
-              isOpen={name === current}
-              onClose={() => setCurrent((now) => (now === name ? undefined : now))}
-            />
-          );
-        })}
-      </Suspense>
+      {[...loaded].map((name) => {
+        const Dialog = dialogs[name];
+        return (
+          <Boundary key={name} what="dialog" onClose={() => forget(name)}>
+            <Suspense>
+              <Dialog isOpen={name === current} onClose={() => close(name)} />
+            </Suspense>
+          </Boundary>
+        );
+      })}
     </DialogsContext>
   );
 }

@@ -1,0 +1,62 @@
+import { Component, type ReactNode } from 'react';
+import { ScreenState } from '../components/ScreenState';
+
+interface Props {
+  /** What may fail, for people. */
+  what: 'screen' | 'dialog';
+  /** Takes the failure away again; without it, it stays until the boundary goes. */
+  onClose?: () => void;
+  children: ReactNode;
+}
+
+interface State {
+  readonly error: unknown;
+}
+
+const places = {
+  screen: 'flex h-full p-6',
+  dialog: 'fixed inset-x-4 top-16 z-50 mx-auto flex max-w-md rounded-2xl bg-surface shadow-lg',
+};
+
+/** Keeps the rest of the app alive when a part of it fails. Give it a `key`, so that another part begins anew. */
+export class Boundary extends Component<Props, State> {
+  override state: State = { error: undefined };
+
+  static getDerivedStateFromError(error: unknown): State {
+    return { error };
+  }
+
+  override render() {
+    const { error } = this.state;
+    const { what, onClose, children } = this.props;
+    if (error === undefined) return children;
+    return (
+      <div role="alert" className={places[what]}>
+        <ScreenState
+          title={isMissingCode(error) ? 'This page is out of date' : `This ${what} failed`}
+        >
+          <p>
+            {isMissingCode(error)
+              ? `The server was updated, or cannot be reached, so that the code of this ${what} is not there.`
+              : error instanceof Error && error.message}
+          </p>
+          <div className="flex justify-center gap-2 text-ink">
+            <button type="button" className="button" onClick={() => window.location.reload()}>
+              Reload
+            </button>
+            {onClose && (
+              <button type="button" className="button" onClick={onClose}>
+                Close
+              </button>
+            )}
+          </div>
+        </ScreenState>
+      </div>
+    );
+  }
+}
+
+/** Browsers word it differently, but all of them speak of the module. */
+function isMissingCode(error: unknown): boolean {
+  return error instanceof TypeError && /module|import/i.test(error.message);
+}
