@@ -44,6 +44,27 @@ test('prices change in place, flash, sort, and go with their keys', async ({ pag
   await expect(names).toHaveText(['price:B']);
 });
 
+test.describe('after a gateway that is replaced', () => {
+  test.use({ expectNetworkErrors: true });
+
+  test('a key that was deleted meanwhile is not shown as current', async ({ page, processes }) => {
+    const redis = await processes.startRedis();
+    const gateway = await processes.startGateway({ redis, flags });
+    for (const name of ['A', 'B']) await redis.command('SET', `price:${name}`, '100');
+    await page.goto(`${gateway.url}/prices`);
+    const row = (name: string) => page.getByRole('row', { name: new RegExp(`^price:${name}`) });
+    await expect(row('B')).toContainText('100');
+    await gateway.kill();
+    await redis.command('DEL', 'price:B');
+    await gateway.restart();
+    await expect(row('B')).toContainText('not known since a gap');
+    await expect(row('A')).not.toContainText('not known');
+    await redis.command('SET', 'price:B', '110');
+    await expect(row('B')).toContainText('+10.00%');
+    await expect(row('B')).not.toContainText('not known');
+  });
+});
+
 test('values of any shape are shown', async ({ page, processes }) => {
   const redis = await processes.startRedis();
   const gateway = await processes.startGateway({ redis, flags });

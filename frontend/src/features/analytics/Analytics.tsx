@@ -41,10 +41,10 @@ export default function Analytics({ topics }: ScreenProps) {
 function Charts({ topic, span }: { topic: string; span: number }) {
   const series = useSeries(topic, figuresOf, { at: timeOf, window: KEPT, last: HISTORY });
   const { figures, breakdowns } = sortColumns(series.names);
-  const { entries, received } = useStream(topic, { last: HISTORY, limit: 1, remember: false });
+  const stream = useStream(topic, { last: HISTORY, limit: 1, remember: false });
   return (
-    <TopicGate topics={[topic]} isEmpty={received === 0}>
-      <Freshness at={entries.at(-1)?.receivedAt} staleAfter={STALE_AFTER} />
+    <TopicGate stream={stream} isEmpty={stream.received === 0}>
+      <Freshness at={stream.entries.at(-1)?.receivedAt} staleAfter={STALE_AFTER} />
       {figures.length === 0 && breakdowns.length === 0 && (
         <p className="text-sm text-muted">
           There are no figures in these messages. Numbers are charted, on their own or as the fields

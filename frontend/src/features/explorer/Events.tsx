@@ -24,7 +24,7 @@ export function Events({
   const { shown, waiting, heldBy, hold, release } = useHold(entries);
   const [format, setFormat] = useState<'pretty' | 'raw'>('pretty');
   return (
-    <TopicGate topics={topics} isEmpty={entries.length === 0}>
+    <TopicGate stream={stream} isEmpty={entries.length === 0}>
       <Panel className="overflow-hidden">
         <div className="flex flex-wrap items-center justify-between gap-2 border-b border-line bg-raised px-4 py-2">
           <p className="text-sm text-muted tabular-nums">

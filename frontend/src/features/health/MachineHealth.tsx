@@ -30,7 +30,8 @@ export function MachineHealth({ topic, span }: Props) {
   const series = useSeries(topic, chartedFigures, {
     ...{ schema: machineSchema, at: sampledAt, window: KEPT, last: HISTORY },
   });
-  const { entries, invalid } = useStream(topic, { ...newestOnly, schema: machineSchema });
+  const stream = useStream(topic, { ...newestOnly, schema: machineSchema });
+  const { entries, invalid } = stream;
   const newest = entries.findLast((entry) => entry.kind === 'message');
   const headingId = useId();
   return (
@@ -47,7 +48,7 @@ export function MachineHealth({ topic, span }: Props) {
           What comes on this topic is no sample of a machine ({newest.invalid}).
         </p>
       )}
-      <TopicGate topics={[topic]} isEmpty={series.names.length === 0 && invalid === 0}>
+      <TopicGate stream={stream} isEmpty={series.names.length === 0 && invalid === 0}>
         {newest?.value && <Now machine={newest.value} />}
         {series.names.length > 0 && <Charts series={series} span={span} />}
       </TopicGate>

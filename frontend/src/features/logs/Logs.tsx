@@ -12,7 +12,7 @@ import { useTail } from './use-tail';
 
 /** A tail of log lines that can be filtered, stopped and exported. */
 export default function Logs({ topics }: ScreenProps) {
-  const { tail, snapshot } = useTail(topics);
+  const { tail, snapshot, stream } = useTail(topics);
   const filter = useFilter(tail);
   const [active, setActive] = useState<LogRow>();
   const [isOpen, setIsOpen] = useState(false);
@@ -20,7 +20,7 @@ export default function Logs({ topics }: ScreenProps) {
 
   return (
     <Screen title="Logs" fill>
-      <TopicGate topics={topics} isEmpty={isEmpty}>
+      <TopicGate stream={stream} isEmpty={isEmpty}>
         <Panel className="flex min-h-0 flex-1 flex-col overflow-hidden">
           <Toolbar tail={tail} snapshot={snapshot} filter={filter} />
           <div className="flex min-h-0 flex-1 flex-col lg:flex-row">

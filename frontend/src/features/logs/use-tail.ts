@@ -1,21 +1,32 @@
-import { useEffect, useMemo, useSyncExternalStore } from 'react';
-import { useStreamClient } from '../../stream/react/use-client';
+import { useMemo, useSyncExternalStore } from 'react';
 import { nextFrame, paced } from '../../stream/frames';
+import { useStreamClient } from '../../stream/react/use-client';
+import type { SubscriptionState } from '../../stream/subscription';
+import { createView } from '../../stream/views/view';
 import { createTail, type Tail, type TailSnapshot } from './tail';
 
 /** As much history as the gateway gives. */
 const HISTORY = 1_000;
 
+interface Tailing {
+  readonly tail: Tail;
+  readonly snapshot: TailSnapshot;
+  readonly stream: SubscriptionState;
+}
+
 /** A tail of what comes on the topics, for as long as the component is mounted. */
-export function useTail(topics: readonly string[]): { tail: Tail; snapshot: TailSnapshot } {
+export function useTail(topics: readonly string[]): Tailing {
   const client = useStreamClient();
   // A new array with each render says the same.
   const key = JSON.stringify(topics);
-  const [tail, follow] = useMemo(() => {
+  const [tail, view] = useMemo(() => {
     const tail = createTail({ publishing: paced(nextFrame) });
-    const followed = JSON.parse(key) as string[];
-    return [tail, () => client.subscribe(followed, { last: HISTORY }, { onEntry: tail.add })];
+    const collector = { onEntry: tail.add, read: (state: SubscriptionState) => state };
+    return [tail, createView(client, JSON.parse(key) as string[], { last: HISTORY }, collector)];
   }, [client, key]);
-  useEffect(() => follow(), [follow]);
-  return { tail, snapshot: useSyncExternalStore(tail.subscribe, tail.getSnapshot) };
+  return {
+    tail,
+    snapshot: useSyncExternalStore(tail.subscribe, tail.getSnapshot),
+    stream: useSyncExternalStore(view.subscribe, view.getSnapshot),
+  };
 }

@@ -11,7 +11,8 @@ import { useNotifications } from './use-notifications';
 
 /** All notifications, with what is new to the reader. */
 export default function Notifications({ topics }: ScreenProps) {
-  const { notifications, unread, isUnread, markRead } = useNotifications(topics);
+  const inbox = useNotifications(topics);
+  const { notifications, unread, isUnread, markRead } = inbox;
   const [onlyUnread, setOnlyUnread] = useState(false);
   const shown = onlyUnread ? unread : notifications;
   return (
@@ -40,7 +41,7 @@ export default function Notifications({ topics }: ScreenProps) {
         </>
       }
     >
-      <TopicGate topics={topics} isEmpty={notifications.length === 0}>
+      <TopicGate stream={inbox} isEmpty={notifications.length === 0}>
         {shown.length === 0 && (
           <p className="p-6 text-center text-sm text-muted">Nothing unread.</p>
         )}

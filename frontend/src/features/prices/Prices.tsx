@@ -6,8 +6,8 @@ import { count } from '../../components/text';
 import { TopicGate } from '../../components/TopicGate';
 import { useStreamClient } from '../../stream/react/use-client';
 import { createView } from '../../stream/views/view';
-import { nextOrder, type Order, sortQuotes } from './order';
-import { collectQuotes, type Quote } from './quote';
+import { firstQuotes, nextOrder, type Order } from './order';
+import { collectQuotes, type Quotes } from './quote';
 import { QuoteTable } from './QuoteTable';
 
 /** More changes than four a second cannot be read. */
@@ -17,11 +17,14 @@ const MAX_ROWS = 200;
 
 /** Keys as a live table. */
 export default function Prices({ topics }: ScreenProps) {
-  const quotes = useQuotes(topics);
+  const { stream, topics: known, byTopic } = useQuotes(topics);
   const [search, setSearch] = useState('');
   const [order, setOrder] = useState<Order>({ column: 'name', descending: false });
-  const found = quotes.filter(({ topic }) => topic.toLowerCase().includes(search.toLowerCase()));
-  const shown = sortQuotes(found, order).slice(0, MAX_ROWS);
+  const found = useMemo(() => {
+    const text = search.toLowerCase();
+    return known.filter((topic) => topic.toLowerCase().includes(text));
+  }, [known, search]);
+  const shown = firstQuotes(found, byTopic, order, MAX_ROWS);
   return (
     <Screen
       title="Prices"
@@ -36,7 +39,7 @@ export default function Prices({ topics }: ScreenProps) {
         />
       }
     >
-      <TopicGate topics={topics} isEmpty={quotes.length === 0}>
+      <TopicGate stream={stream} isEmpty={byTopic.size === 0}>
         <Panel className="overflow-hidden">
           <QuoteTable
             quotes={shown}
@@ -56,7 +59,7 @@ export default function Prices({ topics }: ScreenProps) {
   );
 }
 
-function useQuotes(topics: readonly string[]): readonly Quote[] {
+function useQuotes(topics: readonly string[]): Quotes {
   const client = useStreamClient();
   // A new array with each render says the same.
   const key = JSON.stringify(topics);

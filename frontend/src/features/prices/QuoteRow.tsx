@@ -9,13 +9,18 @@ const percent = new Intl.NumberFormat('en', {
   signDisplay: 'exceptZero',
 });
 
+const absences = {
+  gone: 'gone',
+  unsupported: 'a type that cannot be shown',
+  unknown: 'not known since a gap',
+};
+
 /** One key. Quotes never change, so a table of them costs only the rows that have. */
 export const QuoteRow = memo(function QuoteRow({ quote }: { quote: Quote }) {
   const { topic, state, detail, history, opened, decimals } = quote;
   const change = changeOf(quote);
-  const isGone = state !== 'there';
   return (
-    <tr className={`border-b border-line last:border-0 ${isGone ? 'text-muted' : ''}`}>
+    <tr className={`border-b border-line last:border-0 ${state === 'there' ? '' : 'text-muted'}`}>
       <th scope="row" className="max-w-40 py-2 ps-4 pe-2 text-start font-medium sm:max-w-72">
         <span className="block wrap-anywhere">{topic.replace(/^key:/, '')}</span>
         {detail !== '' && state === 'there' && (
@@ -23,9 +28,9 @@ export const QuoteRow = memo(function QuoteRow({ quote }: { quote: Quote }) {
             {detail}
           </span>
         )}
-        {isGone && (
+        {state !== 'there' && (
           <span className="inline-block rounded border border-dashed border-control px-1.5 text-xs font-normal">
-            {state === 'gone' ? 'gone' : 'a type that cannot be shown'}
+            {absences[state]}
           </span>
         )}
       </th>

@@ -14,19 +14,34 @@ export function nextOrder({ column, descending }: Order, clicked: Column): Order
   return { column: clicked, descending: clicked !== 'name' };
 }
 
-const names = new Intl.Collator('en', { numeric: true });
+/**
+ * The first quotes in an order, of those whose topics are given in the order of their names. Only an order
+ * of figures, which change all the time, needs a look at all of them.
+ */
+export function firstQuotes(
+  topics: readonly string[],
+  byTopic: ReadonlyMap<string, Quote>,
+  { column, descending }: Order,
+  limit: number,
+): Quote[] {
+  const quotesOf = (some: readonly string[]) => some.flatMap((topic) => byTopic.get(topic) ?? []);
+  if (column !== 'name') return byFigure(quotesOf(topics), column, descending).slice(0, limit);
+  return quotesOf(descending ? topics.slice(-limit).reverse() : topics.slice(0, limit));
+}
 
-/** Orders quotes; what has no such figure comes last, either way. */
-export function sortQuotes(quotes: readonly Quote[], { column, descending }: Order): Quote[] {
-  const sign = descending ? -1 : 1;
-  const byName = (a: Quote, b: Quote) => names.compare(a.topic, b.topic);
-  if (column === 'name') return quotes.toSorted((a, b) => sign * byName(a, b));
+/** What has no such figure comes last, either way; those of one figure stay in the order in which they are. */
+function byFigure(
+  quotes: readonly Quote[],
+  column: Exclude<Column, 'name'>,
+  descending: boolean,
+): Quote[] {
   const figure = column === 'price' ? ({ price }: Quote) => price : changeOf;
+  const sign = descending ? -1 : 1;
   return quotes.toSorted((a, b) => {
     const [left, right] = [figure(a), figure(b)];
     if (left === undefined || right === undefined) {
-      return Number(left === undefined) - Number(right === undefined) || byName(a, b);
+      return Number(left === undefined) - Number(right === undefined);
     }
-    return sign * (left - right) || byName(a, b);
+    return sign * (left - right);
   });
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { MessageEntry } from '../../stream/entry';
+import type { GapEntry, MessageEntry } from '../../stream/entry';
 import { changeOf, collectQuotes, nextQuote, type Quote } from './quote';
 
 const event = (data: string, more: Partial<MessageEntry> = {}): MessageEntry => ({
@@ -81,14 +81,63 @@ describe('a quote', () => {
   });
 });
 
-it('the quotes of all keys are the same object until one changes', () => {
-  const quotes = collectQuotes();
-  const state = { topics: [], refused: new Map(), status: { phase: 'closed' } } as const;
-  quotes.onEntry(event('1'));
-  quotes.onEntry(event('2', { topic: 'key:price:B' }));
-  const before = quotes.read(state);
-  expect(before.map(({ topic }) => topic)).toEqual(['key:price:A', 'key:price:B']);
-  expect(quotes.read(state)).toBe(before);
-  quotes.onEntry(event('3'));
-  expect(quotes.read(state)).not.toBe(before);
+const state = { topics: [], refused: new Map(), status: { phase: 'closed' } } as const;
+
+const gap = (topic: string): GapEntry => ({
+  ...{ kind: 'gap', seq: 1, id: '', topic, reason: 'unknown-cursor', lost: null, receivedAt: 1 },
+});
+
+describe('the quotes of all keys', () => {
+  it('are sorted by name only when a key comes or goes', () => {
+    const quotes = collectQuotes();
+    for (const n of [10, 9, 1]) quotes.onEntry(event('1', { topic: `key:price:${n}` }));
+    const before = quotes.read(state);
+    expect(before.topics).toEqual(['key:price:1', 'key:price:9', 'key:price:10']);
+    quotes.onEntry(event('3', { topic: 'key:price:9' }));
+    const after = quotes.read(state);
+    expect(after.topics).toBe(before.topics);
+    expect(after.byTopic.get('key:price:9')?.price).toBe(3);
+    quotes.onEntry(event('1', { topic: 'key:price:2' }));
+    expect(quotes.read(state).topics).toHaveLength(4);
+  });
+
+  it('are unknown after a gap of their topic, until they come again', () => {
+    const quotes = collectQuotes();
+    for (const topic of ['key:price:A', 'key:price:B', 'key:other:C']) {
+      quotes.onEntry(event('1', { topic }));
+    }
+    quotes.onEntry(gap('key:price:*'));
+    quotes.onEntry(event('2', { topic: 'key:price:B' }));
+    const { byTopic } = quotes.read(state);
+    expect(Array.from(byTopic.values(), ({ state }) => state)).toEqual([
+      'unknown',
+      'there',
+      'there',
+    ]);
+    expect(byTopic.get('key:price:B')?.history).toEqual([1, 2]);
+  });
+
+  it('are bounded for keys that are not there any more', () => {
+    const quotes = collectQuotes();
+    quotes.onEntry(event('1', { topic: 'key:price:stays' }));
+    for (let n = 0; n < 1_000; n++) {
+      quotes.onEntry(event('1', { topic: `key:price:${n}` }));
+      quotes.onEntry({ ...deleted, topic: `key:price:${n}` });
+    }
+    const { topics } = quotes.read(state);
+    expect(topics).toHaveLength(301);
+    expect(topics).toContain('key:price:999');
+    expect(topics).toContain('key:price:stays');
+  });
+
+  it('are bounded for keys that went during gaps', () => {
+    const quotes = collectQuotes();
+    for (let n = 0; n < 1_000; n++) {
+      quotes.onEntry(event('1', { topic: `key:price:${n}` }));
+    }
+    quotes.onEntry(gap('key:price:*'));
+    expect(quotes.read(state).topics).toHaveLength(1_000);
+    quotes.onEntry(gap('key:price:*'));
+    expect(quotes.read(state).topics).toHaveLength(300);
+  });
 });

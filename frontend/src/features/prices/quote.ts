@@ -1,11 +1,14 @@
 import type { Entry, MessageEntry } from '../../stream/entry';
+import { mayOverlap } from '../../stream/line/topic';
+import type { SubscriptionState } from '../../stream/subscription';
 import type { Collector } from '../../stream/views/view';
 
 /** A key as a row: its value now, and how it has moved since the page follows it. */
 export interface Quote {
   /** `key:price:BTC` */
   readonly topic: string;
-  readonly state: 'there' | 'gone' | 'unsupported';
+  /** `unknown` after a gap, in which the key may have been deleted, until its value comes again. */
+  readonly state: 'there' | 'gone' | 'unsupported' | 'unknown';
   /** `undefined` where the value is no number, nor has one under a usual name. */
   readonly price: number | undefined;
   /** The most decimals that the price was written with so far: digits that come and go make it jump. */
@@ -29,25 +32,79 @@ const MAX_DECIMALS = 8;
 
 const priceFields = ['price', 'value', 'last', 'close', 'amount', 'rate', 'bid'];
 
+/** How many quotes are kept of keys that are not there any more. */
+const MAX_ABSENT = 300;
+
+const collator = new Intl.Collator('en', { numeric: true });
+
+/** The quotes of a subscription at one moment. */
+export interface Quotes {
+  readonly stream: SubscriptionState;
+  /** The topics in the order of their names: the same array until a key comes or goes. */
+  readonly topics: readonly string[];
+  readonly byTopic: ReadonlyMap<string, Quote>;
+}
+
 /** Collects the quotes of all keys that a subscription finds. */
-export function collectQuotes(): Collector<readonly Quote[]> {
+export function collectQuotes(): Collector<Quotes> {
   const quotes = new Map<string, Quote>();
-  let published: readonly Quote[] = [];
-  let changed = false;
+  /** The quotes of keys that are not there any more, oldest first. */
+  const absent = new Set<string>();
+  let topics: readonly string[] = [];
+  let byTopic: ReadonlyMap<string, Quote> = new Map();
+  let isChanged = false;
 
   function onEntry(entry: Entry) {
-    if (entry.kind === 'gap') return;
-    quotes.set(entry.topic, nextQuote(quotes.get(entry.topic), entry));
-    changed = true;
+    isChanged = true;
+    if (entry.kind === 'gap') {
+      forget(entry.topic);
+      return;
+    }
+    const quote = nextQuote(quotes.get(entry.topic), entry);
+    quotes.set(entry.topic, quote);
+    if (quote.state === 'gone') retire(quote);
+    else absent.delete(quote.topic);
   }
 
-  function read() {
-    if (changed) published = [...quotes.values()];
-    changed = false;
-    return published;
+  /** After a gap all values come again, except of keys that were deleted meanwhile. */
+  function forget(topic: string) {
+    for (const quote of quotes.values()) {
+      if (!mayOverlap(topic, quote.topic) || quote.state === 'gone') continue;
+      // What did not come again after the last gap either is not waited for any longer.
+      if (quote.state === 'unknown') retire(quote);
+      else quotes.set(quote.topic, { ...quote, state: 'unknown', direction: undefined });
+    }
+  }
+
+  function retire({ topic }: Quote) {
+    absent.delete(topic);
+    absent.add(topic);
+    for (const oldest of absent) {
+      if (absent.size <= MAX_ABSENT) break;
+      absent.delete(oldest);
+      quotes.delete(oldest);
+    }
+  }
+
+  function read(stream: SubscriptionState): Quotes {
+    if (isChanged) {
+      topics = inOrder(topics, quotes);
+      byTopic = new Map(quotes);
+      isChanged = false;
+    }
+    return { stream, topics, byTopic };
   }
 
   return { onEntry, read };
+}
+
+/** Sorts only where keys have come or gone, and then begins with the order before, which is nearly right. */
+function inOrder(before: readonly string[], quotes: ReadonlyMap<string, Quote>): readonly string[] {
+  const staying = before.filter((topic) => quotes.has(topic));
+  if (staying.length === before.length && before.length === quotes.size) return before;
+  const known = new Set(staying);
+  const added = [...quotes.keys()].filter((topic) => !known.has(topic));
+  return [...staying, ...added].sort(collator.compare);
 }
 
 /** The quote after an event of its key. */

@@ -1,4 +1,5 @@
 import type { Entry } from '../entry';
+import { isKey, mayOverlap } from '../line/topic';
 import { parse, type StandardSchemaV1 } from './schema';
 import type { Collector } from './view';
 
@@ -23,10 +24,21 @@ export function collectLatest<T>(
   let changed = false;
 
   function onEntry(entry: Entry) {
-    if (entry.kind === 'gap') return;
+    if (entry.kind === 'gap') {
+      if (isKey(entry.topic)) forget(entry.topic);
+      return;
+    }
     const { id, type, data, receivedAt: at } = entry;
     const value = type.startsWith('key.') ? undefined : parse(data, schema).value;
     newest.set(entry.topic, { value, data, type, id, at });
+    changed = true;
+  }
+
+  /** After a gap all values come again, except of keys that were deleted meanwhile. */
+  function forget(topic: string) {
+    for (const name of newest.keys()) {
+      if (mayOverlap(topic, name)) newest.delete(name);
+    }
     changed = true;
   }
 
