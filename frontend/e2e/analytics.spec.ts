@@ -50,6 +50,27 @@ test('the figures of an own topic are found by themselves', async ({ page, proce
   await expect(page.getByRole('figure')).toHaveCount(1);
 });
 
+test('totals name the time that they cover where too much came', async ({ page, processes }) => {
+  const gateway = await processes.startGateway({ flags });
+  await page.goto(`${gateway.url}/analytics?channel=busy`);
+  await expect(page.getByText('Waiting for the first event')).toBeVisible();
+  const now = Date.now();
+  const at = (seconds: number) => new Date(now - seconds * 1_000);
+  // 20 events a second, of which the page keeps 3,600; no more than the gateway keeps.
+  const events = Array.from({ length: 4_000 }, (_, n) =>
+    JSON.stringify({ time: at((4_000 - n) / 20), clicks: 1, by_page: { '/': 1 } }),
+  );
+  await gateway.publishAll('busy', events);
+  const total = page.getByText('Clicks').first().locator('..');
+  await expect(total).toContainText('3,600');
+  await expect(total).toContainText('in 3 min');
+  await expect(page.getByRole('table', { name: 'By page' }).locator('..')).toContainText(
+    'in 3 min',
+  );
+  await page.getByRole('radio', { name: '1 min', exact: true }).check();
+  await expect(total).toContainText('in 1 min');
+});
+
 test.describe('while Redis is away', () => {
   test.use({ expectNetworkErrors: true });
 

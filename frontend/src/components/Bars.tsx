@@ -3,6 +3,8 @@ import { quantity, type Unit } from './quantity';
 
 interface Props {
   title: string;
+  /** What the title leaves open, such as the time. */
+  note?: string;
   /** What the figures are, such as `page views`. */
   caption: string;
   unit: Unit;
@@ -13,16 +15,19 @@ interface Props {
 const MAX_BARS = 8;
 
 /** A breakdown as bars, longest first: a table, so that it can be read as one. */
-export function Bars({ title, caption, unit, values }: Props) {
+export function Bars({ title, note, caption, unit, values }: Props) {
   const headingId = useId();
   const bars = rank(values);
   const longest = Math.max(...bars.map(({ value }) => value), 0);
   const total = values.reduce((sum, { value }) => sum + value, 0);
   return (
     <div className="px-4 py-3">
-      <h3 id={headingId} className="mb-2 text-sm font-medium">
-        {title}
-      </h3>
+      <div className="mb-2 flex flex-wrap items-baseline justify-between gap-x-4">
+        <h3 id={headingId} className="text-sm font-medium">
+          {title}
+        </h3>
+        {note && <p className="text-xs text-muted tabular-nums">{note}</p>}
+      </div>
       <table aria-labelledby={headingId} className="w-full table-fixed text-sm tabular-nums">
         <colgroup>
           <col />

@@ -73,11 +73,11 @@ const clock = new Intl.DateTimeFormat('en-GB', {
   second: '2-digit',
 });
 
-/** From zero, so that heights compare, with some air above; below zero only where the data is. */
-function yRange(low: number | null, high: number | null, max?: number): [number, number] {
-  const bottom = Math.min(0, low ?? 0);
-  const top = max ?? (high ?? 0) * 1.15;
-  return [bottom * 1.15, top > bottom ? top : bottom + 1];
+/** Zero is always there, so that heights compare, and some air beyond the data. */
+export function yRange(low: number | null, high: number | null, max?: number): [number, number] {
+  const bottom = Math.min(0, low ?? 0) * 1.15;
+  const top = max ?? Math.max(0, high ?? 0) * 1.15;
+  return [bottom, top > bottom ? top : bottom + 1];
 }
 
 function axis(): uPlot.Axis {

@@ -4,6 +4,7 @@ import { Freshness } from '../../components/Freshness';
 import { Panel } from '../../components/Panel';
 import type { ScreenProps } from '../../components/screen-props';
 import { Screen } from '../../components/Screen';
+import { count } from '../../components/text';
 import { TopicChoice } from '../../components/TopicChoice';
 import { TopicGate } from '../../components/TopicGate';
 import { useSeries } from '../../stream/react/use-series';
@@ -49,6 +50,11 @@ function Charts({ topic, span }: { topic: string; span: number }) {
         <p className="text-sm text-muted">
           There are no figures in these messages. Numbers are charted, on their own or as the fields
           of a JSON object.
+        </p>
+      )}
+      {series.leftOut > 0 && (
+        <p role="status" className="text-sm text-warning">
+          There are too many figures: at least {count(series.leftOut)} of them are left out.
         </p>
       )}
       <Panel>

@@ -1,7 +1,8 @@
 import { Bars } from '../../components/Bars';
-import { labelOf, unitOf } from '../../components/quantity';
+import { labelOf, quantity, unitOf } from '../../components/quantity';
 import { summarise } from '../../components/series-summary';
 import type { Series } from '../../stream/views/series';
+import { coveredOf } from './covered';
 import type { Columns } from './figures';
 
 interface Props {
@@ -13,12 +14,22 @@ interface Props {
 }
 
 /** What the parts of a figure add up to in the time shown. */
-export function Breakdown({ series: { data }, field, parts, span }: Props) {
+export function Breakdown({ series, field, parts, span }: Props) {
+  const { data } = series;
   const [times] = data;
   const from = (times.at(-1) ?? 0) - span;
   const values = parts.map(({ name, column }) => ({
     name,
     value: summarise(times, data[column + 1] ?? [], from)?.sum ?? 0,
   }));
-  return <Bars title={labelOf(field)} caption="Total" unit={unitOf(field)} values={values} />;
+  const time = quantity(coveredOf(series, span), 'seconds');
+  return (
+    <Bars
+      title={labelOf(field)}
+      note={`in ${time}`}
+      caption="Total"
+      unit={unitOf(field)}
+      values={values}
+    />
+  );
 }

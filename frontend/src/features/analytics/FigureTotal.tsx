@@ -2,6 +2,7 @@ import { Figure } from '../../components/Figure';
 import { labelOf, quantity, unitOf } from '../../components/quantity';
 import { type SeriesSummary, summarise, trend } from '../../components/series-summary';
 import type { Series } from '../../stream/views/series';
+import { coveredOf } from './covered';
 import { isCount } from './figures';
 
 interface Props {
@@ -13,7 +14,8 @@ interface Props {
 }
 
 /** What a figure comes to in the time shown, and how that compares with the time before. */
-export function FigureTotal({ series: { data }, field, column, span }: Props) {
+export function FigureTotal({ series, field, column, span }: Props) {
+  const { data } = series;
   const [times] = data;
   const values = data[column + 1] ?? [];
   const end = times.at(-1) ?? 0;
@@ -26,14 +28,16 @@ export function FigureTotal({ series: { data }, field, column, span }: Props) {
     isCounted ? summary?.sum : summary?.mean;
   const unit = unitOf(field);
   const value = isCounted ? now?.sum : now?.latest;
-  const minutes = `${span / 60} min`;
+  const minutes = quantity(span, 'seconds');
   return (
     <Figure
       label={labelOf(field)}
       value={value === undefined ? '–' : quantity(value, unit)}
       note={
         <>
-          {isCounted ? `in ${minutes}` : `${quantity(now?.mean ?? 0, unit)} on average`}
+          {isCounted
+            ? `in ${quantity(coveredOf(series, span), 'seconds')}`
+            : `${quantity(now?.mean ?? 0, unit)} on average`}
           {isCovered && <Trend change={trend(compared(before), compared(now))} minutes={minutes} />}
         </>
       }

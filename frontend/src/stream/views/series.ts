@@ -10,6 +10,10 @@ export interface Series {
   readonly data: readonly [xs: readonly number[], ...ys: (readonly (number | null)[])[]];
   /** When gaps were announced, in seconds since the epoch. */
   readonly gaps: readonly number[];
+  /** Whether points of the window were let go, as there were too many: the series begins later than the window. */
+  readonly isCut: boolean;
+  /** How many names got no column, as there were too many, at least. */
+  readonly leftOut: number;
 }
 
 /** What is drawn of an event: one value, or several by name; `undefined` for none. */
@@ -28,6 +32,10 @@ export interface SeriesOptions<T> {
 /** The name of the column where `select` gives a bare number. */
 const ONLY = 'value';
 
+/** Publishers may make names of anything, such as ids. */
+const MAX_COLUMNS = 64;
+const MAX_LEFT_OUT = 1_000;
+
 /** Collects numbers into columns. An event costs one push for each column; old points leave in bulk. */
 export function collectSeries<T>(
   select: Select<T>,
@@ -35,6 +43,8 @@ export function collectSeries<T>(
 ): Collector<Series> {
   const xs: number[] = [];
   const columns = new Map<string, (number | null)[]>();
+  const leftOut = new Set<string>();
+  let lastGone = -Infinity;
   let gaps: number[] = [];
 
   function onEntry(entry: Entry) {
@@ -46,7 +56,8 @@ export function collectSeries<T>(
     const selected = value === undefined ? undefined : select(value);
     if (value === undefined || selected === undefined) return;
     const row = typeof selected === 'number' ? { [ONLY]: selected } : selected;
-    addRow(at?.(value) ?? entry.receivedAt, row);
+    // One time in the future would pin all that come after it.
+    addRow(Math.min(at?.(value) ?? Infinity, entry.receivedAt), row);
   }
 
   function addGap(time: number) {
@@ -57,15 +68,23 @@ export function collectSeries<T>(
   function addRow(time: number, row: Readonly<Record<string, number>>) {
     // A chart's times must not go back; clocks, and publishers, sometimes do.
     xs.push(Math.max(time / 1_000, xs.at(-1) ?? -Infinity));
-    for (const name of Object.keys(row)) {
-      if (!columns.has(name)) columns.set(name, new Array<null>(xs.length - 1).fill(null));
-    }
+    for (const name of Object.keys(row)) addColumn(name);
     for (const [name, ys] of columns) ys.push(row[name] ?? null);
     // Moving everything for each point would cost `points` steps; once per `points` points costs one.
     if (xs.length >= 2 * points) letGo(xs.length - points);
   }
 
+  function addColumn(name: string) {
+    if (columns.has(name)) return;
+    if (columns.size < MAX_COLUMNS) {
+      columns.set(name, new Array<null>(xs.length - 1).fill(null));
+    } else if (leftOut.size < MAX_LEFT_OUT) {
+      leftOut.add(name);
+    }
+  }
+
   function letGo(count: number) {
+    lastGone = xs[count - 1] ?? lastGone;
     xs.splice(0, count);
     for (const ys of columns.values()) ys.splice(0, count);
     const oldest = xs[0] ?? 0;
@@ -73,13 +92,26 @@ export function collectSeries<T>(
   }
 
   function read(): Series {
-    const begin = Math.max(xs.length - points, firstAfter(xs, (xs.at(-1) ?? 0) - window / 1_000));
+    const start = (xs.at(-1) ?? 0) - window / 1_000;
+    const begin = Math.max(xs.length - points, firstAfter(xs, start));
     const oldest = xs[begin] ?? 0;
+    dropColumns(begin);
     return {
       names: [...columns.keys()],
       data: [xs.slice(begin), ...[...columns.values()].map((ys) => ys.slice(begin))],
       gaps: gaps.filter((time) => time >= oldest),
+      isCut: (xs[begin - 1] ?? lastGone) >= start,
+      leftOut: leftOut.size,
     };
+  }
+
+  /** Makes room for other names: those that nothing has come of since the row. */
+  function dropColumns(begin: number) {
+    for (const [name, ys] of columns) {
+      if (ys.findLastIndex((y) => y !== null) >= begin) continue;
+      columns.delete(name);
+      leftOut.clear(); // they are seen again if they still come
+    }
   }
 
   return { onEntry, read };
