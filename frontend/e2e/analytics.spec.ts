@@ -63,7 +63,7 @@ test('totals name the time that they cover where too much came', async ({ page, 
   await gateway.publishAll('busy', events);
   const total = page.getByText('Clicks').first().locator('..');
   await expect(total).toContainText('3,600');
-  await expect(total).toContainText('in 3 min');
+  await expect(total).toContainText('in 2 min 59 s');
   await expect(page.getByRole('table', { name: 'By page' }).locator('..')).toContainText(
     'in 3 min',
   );

@@ -99,6 +99,35 @@ describe('the app', () => {
     await pass();
     expect(screen.queryByRole('button', { name: 'Retry now' })).toBeNull();
     expect(screen.getByText('Connected again, nothing was missed')).toBeInTheDocument();
+    expect(pill()).toHaveTextContent('Resumed, nothing missed');
+    await pass(5_000);
+    expect(pill()).toHaveTextContent(/^Connection:Live$/);
+  });
+
+  it('says what an interruption cost', async () => {
+    await showLive('/?channel=a');
+    line().break();
+    await pass(2_000);
+    line().open({ resumed: false });
+    line().emit('stream.gap', '{"topic":"stream:notifications","lost":12}', '9');
+    await pass();
+    expect(pill()).toHaveTextContent('Resumed, 12 missed');
+    await pass(5_000);
+    expect(pill()).toHaveTextContent('Live · 12 missed');
+  });
+
+  it('says that nothing was heard for too long', async () => {
+    await showLive('/?channel=a');
+    await pass(60_000);
+    expect(pill()).toHaveTextContent(/Stale/);
+  });
+
+  it('has the latency beside it', async () => {
+    await showLive('/?channel=a');
+    const time = new Date(Date.now() - 12).toISOString();
+    line().emit('stream.ping', JSON.stringify({ time }));
+    await pass();
+    expect(pill()).toHaveTextContent('Live · 12 ms');
   });
 
   it('says how much was missed', async () => {
@@ -106,6 +135,24 @@ describe('the app', () => {
     line().emit('stream.gap', '{"topic":"stream:notifications","lost":12}', '9');
     await pass();
     expect(pill()).toHaveTextContent('Live · 12 missed');
+  });
+
+  it('takes what was missed for known once the details were open, which keep it', async () => {
+    await showLive('/?channel=a');
+    const gap = async (lost: number, id: string) => {
+      line().emit('stream.gap', `{"topic":"stream:notifications","lost":${lost}}`, id);
+      await pass();
+    };
+    await gap(12, '9');
+    fireEvent.click(pill());
+    await vi.dynamicImportSettled();
+    await pass();
+    expect(screen.getByRole('dialog', { name: 'Connection' })).toHaveTextContent('12 missed');
+    fireEvent.click(pill());
+    await pass();
+    expect(pill()).toHaveTextContent(/^Connection:Live$/);
+    await gap(3, '10');
+    expect(pill()).toHaveTextContent('Live · 3 missed');
   });
 
   it('says how to start a local server that cannot be reached', async () => {

@@ -1,9 +1,10 @@
-import { lazy, Suspense, useRef, useState } from 'react';
-import type { StreamStatus } from '../stream/line/status';
+import { lazy, type ReactNode, Suspense, useRef, useState } from 'react';
+import type { Status, StreamStatus } from '../stream/line/status';
 import { useStreamStatus } from '../stream/react/use-stream-status';
 import { count, gaps } from '../components/text';
 import { useNow } from '../components/use-now';
 import { Boundary } from './Boundary';
+import { type Losses, useReconnection, useUnseen } from './losses';
 
 /** Loads the code of the details. */
 export const loadDetails = () => import('./ConnectionDetails');
@@ -19,9 +20,10 @@ const looks = {
 /** How the page's connection is, at a glance; more about it on request. */
 export function ConnectionPill() {
   const status = useStreamStatus();
-  const look = lookOf(status);
   const button = useRef<HTMLButtonElement>(null);
   const [isOpen, setOpen] = useState(false);
+  const unseen = useUnseen(status, isOpen);
+  const look = lookOf(status, unseen);
   const close = () => setOpen(false);
   return (
     <>
@@ -37,7 +39,7 @@ export function ConnectionPill() {
         <span
           className={`size-2 rounded-full bg-(--dot) ${look === 'busy' ? 'motion-safe:animate-breathe' : ''}`}
         />
-        <Summary {...status} />
+        <Summary {...status} unseen={unseen} />
       </button>
       {isOpen && (
         <Boundary what="dialog" onClose={close}>
@@ -50,27 +52,73 @@ export function ConnectionPill() {
   );
 }
 
-function lookOf({ status, gaps }: StreamStatus): keyof typeof looks {
+function lookOf({ status }: StreamStatus, unseen: Losses): keyof typeof looks {
   if (status.phase === 'waiting') return 'bad';
   if (status.phase !== 'live') return 'busy';
-  return gaps > 0 ? 'bad' : 'good';
+  return unseen.gaps > 0 ? 'bad' : 'good';
 }
 
-function Summary({ status, missed, gaps: announced }: StreamStatus) {
+interface SummaryProps extends StreamStatus {
+  unseen: Losses;
+}
+
+function Summary({ unseen, ...stream }: SummaryProps) {
+  const { status, latency, resumed } = stream;
+  const reconnection = useReconnection(stream);
   switch (status.phase) {
     case 'connecting':
-      return 'Connecting…';
+      return status.cause?.kind === 'stale' ? 'Stale' : 'Connecting…';
     case 'closed':
       return 'Closed';
     case 'waiting':
-      return <Countdown until={status.retryAt} />;
+      return <Waiting {...status} />;
     case 'live':
-      if (missed > 0) return `Live · ${count(missed)} missed`;
-      return announced > 0 ? `Live · ${gaps(announced)}` : 'Live';
+      if (reconnection && (resumed || reconnection.gaps > 0)) {
+        return <Reconnected losses={reconnection} />;
+      }
+      if (unseen.gaps > 0) return `Live · ${lossText(unseen)}`;
+      return <Live latency={latency} />;
   }
 }
 
-function Countdown({ until }: { until: number }) {
-  const seconds = Math.ceil((until - useNow()) / 1_000);
-  return <>{seconds > 0 ? `Retrying in ${seconds} s` : 'Retrying…'}</>;
+/** A phone has no room for it in sight. */
+function Spacious({ children }: { children: ReactNode }) {
+  return <span className="max-md:sr-only">{children}</span>;
+}
+
+function Waiting({ retryAt, cause }: Extract<Status, { phase: 'waiting' }>) {
+  const seconds = Math.ceil((retryAt - useNow()) / 1_000);
+  const text = seconds > 0 ? `Retrying in ${seconds} s` : 'Retrying…';
+  if (cause.kind !== 'stale') return text;
+  return (
+    <>
+      Stale<Spacious> · {text.toLowerCase()}</Spacious>
+    </>
+  );
+}
+
+function Reconnected({ losses }: { losses: Losses }) {
+  if (losses.gaps > 0) {
+    return (
+      <>
+        <Spacious>Resumed, </Spacious>
+        {lossText(losses)}
+      </>
+    );
+  }
+  return (
+    <>
+      Resumed<Spacious>, nothing missed</Spacious>
+    </>
+  );
+}
+
+function lossText({ gaps: announced, missed }: Losses): string {
+  return missed > 0 ? `${count(missed)} missed` : gaps(announced);
+}
+
+/** A latency below zero is a difference of the two clocks. */
+function Live({ latency }: { latency: number | undefined }) {
+  const isKnown = latency !== undefined && latency >= 0;
+  return <>Live{isKnown && <Spacious> · {count(Math.round(latency))} ms</Spacious>}</>;
 }
