@@ -65,7 +65,7 @@ test('totals name the time that they cover where too much came', async ({ page, 
   await expect(total).toContainText('3,600');
   await expect(total).toContainText('in 2 min 59 s');
   await expect(page.getByRole('table', { name: 'By page' }).locator('..')).toContainText(
-    'in 3 min',
+    'in 2 min 59 s',
   );
   await page.getByRole('radio', { name: '1 min', exact: true }).check();
   await expect(total).toContainText('in 1 min');

@@ -1,6 +1,17 @@
 import AxeBuilder from '@axe-core/playwright';
+import { createHmac } from 'node:crypto';
 import type { Page } from '@playwright/test';
 import { expect, test } from './fixtures';
+
+const secret = 'a secret of the test, and long enough for HS256';
+
+/** A token that allows to follow some topics. */
+function tokenFor(...subscribe: string[]): string {
+  const encode = (part: unknown) => Buffer.from(JSON.stringify(part)).toString('base64url');
+  const exp = Math.floor(Date.now() / 1_000) + 3_600;
+  const signed = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ exp, sluice: { subscribe } })}`;
+  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
+}
 
 const routes = ['/', '/analytics', '/logs', '/notifications', '/prices', '/health', '/explorer'];
 
@@ -179,6 +190,131 @@ test.describe('notifications', () => {
     await expect(list.filter({ hasText: 'CPU hot' })).toHaveCount(1);
     await expect(list.filter({ hasText: 'Old' })).toHaveCount(1);
     await expect(page).toHaveTitle('Notifications – Sluice');
+  });
+});
+
+/** Counts as shown what the page gives to the desktop. */
+const recordDesktop = (page: Page) =>
+  page.addInitScript(() => {
+    const shown: string[] = [];
+    Object.assign(window, {
+      shown,
+      Notification: class {
+        static readonly permission = 'granted';
+        constructor(title: string) {
+          shown.push(title);
+        }
+      },
+    });
+    localStorage.setItem('sluice:desktop', 'on');
+  });
+
+test.describe('notifications of any kind', () => {
+  const add = (topic: string, title: string) =>
+    ['XADD', topic, '*', 'data', JSON.stringify({ title })] as const;
+  const toasts = (page: Page) => page.getByRole('region', { name: 'New notifications' });
+
+  /** Until what comes is no longer taken for the past. */
+  async function untilNews(pages: readonly Page[], send: () => Promise<unknown>) {
+    await expect(async () => {
+      await send();
+      for (const page of pages) {
+        await expect(toasts(page).getByText('News').first()).toBeVisible({ timeout: 500 });
+      }
+    }).toPass();
+  }
+
+  test('are unread again when the same comes again', async ({ page, context, processes }) => {
+    const redis = await processes.startRedis();
+    const gateway = await processes.startGateway({ redis });
+    await openScreen(page, `${gateway.url}/notifications`);
+    await untilNews([page], () => redis.command(...add('notifications', 'News')));
+    await page.getByRole('button', { name: 'Mark all read' }).click();
+    await expect(page).toHaveTitle('Notifications – Sluice');
+    await redis.command(...add('notifications', 'News'));
+    await expect(page).toHaveTitle('(1) Notifications – Sluice');
+
+    const second = await context.newPage();
+    await second.goto(`${gateway.url}/notifications`);
+    await expect(second).toHaveTitle('(1) Notifications – Sluice');
+    await second.getByRole('button', { name: 'Mark all read' }).click();
+    await expect(page).toHaveTitle('Notifications – Sluice');
+    await page.reload();
+    await expect(page.getByRole('listitem').filter({ hasText: 'News' }).first()).toBeVisible();
+    await expect(page).toHaveTitle('Notifications – Sluice');
+  });
+
+  test('can be those of other topics on every screen', async ({ page, processes }) => {
+    const redis = await processes.startRedis();
+    const open = ['channel:updates', 'stream:notifications', 'stream:orders'];
+    const gateway = await processes.startGateway({ redis, open });
+    await openScreen(page, `${gateway.url}/notifications?stream=orders`);
+    await expect(page.getByText('Every screen tells of stream:orders')).toBeVisible();
+    await page.getByRole('link', { name: 'Live' }).click();
+    await page.reload();
+    await untilNews([page], () => redis.command(...add('orders', 'News')));
+    await expect(page).toHaveTitle(/^\(1\) Live/);
+
+    await page.getByRole('link', { name: 'Notifications' }).click();
+    await expect(page.getByRole('listitem').filter({ hasText: 'News' }).first()).toBeVisible();
+    await page.getByRole('button', { name: 'Back to stream:notifications' }).click();
+    await expect(page.getByText('Every screen tells of')).toBeHidden();
+    await page.getByRole('link', { name: 'Live' }).click();
+    await untilNews([page], () => redis.command(...add('notifications', 'News')));
+  });
+
+  test('reach the desktop where no tab is in sight', async ({ page, context, processes }) => {
+    const redis = await processes.startRedis();
+    const gateway = await processes.startGateway({ redis });
+    await recordDesktop(page);
+    await page.addInitScript(() => {
+      Object.defineProperty(document, 'hidden', { get: () => true });
+    });
+    await openScreen(page, gateway.url);
+    const visible = await context.newPage();
+    await openScreen(visible, gateway.url);
+    await untilNews([visible], () => redis.command(...add('notifications', 'News')));
+    await visible.close();
+    const shown = () => page.evaluate(() => (window as unknown as { shown: string[] }).shown);
+    await redis.command(...add('notifications', 'Alone'));
+    await expect.poll(shown).toEqual(['Alone']);
+  });
+
+  test('say so where the browser does not show them', async ({ page, processes }) => {
+    const gateway = await processes.startGateway();
+    await page.addInitScript(() => {
+      window.Notification = class {
+        static readonly permission = 'granted';
+        static requestPermission = () => Promise.resolve('granted');
+        constructor() {
+          throw new TypeError('Illegal constructor.');
+        }
+      } as unknown as typeof Notification;
+    });
+    await openScreen(page, `${gateway.url}/notifications`);
+    await page.getByRole('button', { name: 'Show on the desktop too' }).click();
+    await expect(page.getByText('This browser shows none for a page')).toBeVisible();
+    await expect(page.getByRole('button', { name: 'Desktop notifications on' })).toBeHidden();
+  });
+
+  test.describe('that need a token', () => {
+    test.use({ expectNetworkErrors: true });
+
+    test('come as soon as there is one', async ({ page, live, processes }) => {
+      const redis = await processes.startRedis();
+      const gateway = await processes.startGateway({
+        redis,
+        open: ['channel:updates'],
+        flags: ['--jwt-secret', secret],
+      });
+      await live.open(gateway.url);
+      await page.reload(); // by now it is known that they are refused
+      await live.expectLive();
+      await page.getByRole('button', { name: 'Settings' }).click();
+      await page.getByLabel('Access token').fill(tokenFor('channel:*', 'stream:*'));
+      await page.getByRole('button', { name: 'Use' }).click();
+      await untilNews([page], () => redis.command(...add('notifications', 'News')));
+    });
   });
 });
 

@@ -1,7 +1,7 @@
-import { Suspense, useMemo, useState } from 'react';
+import { Suspense, useMemo } from 'react';
 import { topicsOf } from './address';
 import { Loading, ScreenState } from './components/ScreenState';
-import { noticedTopics } from './features/notifications/noticed';
+import { useNoticed } from './features/notifications/noticed';
 import { Toasts } from './features/notifications/Toasts';
 import { useUnreadBadge } from './features/notifications/use-unread-badge';
 import { Boundary } from './shell/Boundary';
@@ -27,9 +27,9 @@ export function App({ client }: { client: StreamClient }) {
 
 function Frame() {
   const { path, query } = useLocation();
-  const [noticed] = useState(noticedTopics);
+  const noticed = useNoticed();
   const screen = screens.find((candidate) => candidate.path === path);
-  const unread = useUnreadBadge(noticed, `${screen?.name ?? 'Not found'} – Sluice`);
+  const unread = useUnreadBadge(noticed.topics, `${screen?.name ?? 'Not found'} – Sluice`);
   return (
     <Dialogs>
       <a href="#content" className="skip-link">
@@ -40,18 +40,33 @@ function Frame() {
         <div className="flex min-h-0 min-w-0 flex-1 flex-col">
           <ConnectionNotice />
           <main id="content" tabIndex={-1} className="min-h-0 flex-1 overflow-y-auto outline-none">
-            {screen ? <Shown key={path} screen={screen} query={query} /> : <NotFound />}
+            {screen ? (
+              <Shown
+                key={path}
+                screen={screen}
+                query={query}
+                fallback={path === '/notifications' ? noticed.chosen : screen.topics}
+              />
+            ) : (
+              <NotFound />
+            )}
           </main>
         </div>
       </div>
       <ConnectionAnnouncement />
-      <Toasts topics={noticed} />
+      <Toasts topics={noticed.topics} />
     </Dialogs>
   );
 }
 
-function Shown({ screen, query }: { screen: ScreenEntry; query: URLSearchParams }) {
-  const { Component, topics: fallback } = screen;
+interface ShownProps {
+  screen: ScreenEntry;
+  query: URLSearchParams;
+  /** What it follows where the address names nothing. */
+  fallback: readonly string[];
+}
+
+function Shown({ screen: { Component }, query, fallback }: ShownProps) {
   const text = query.toString();
   const props = useMemo(() => {
     const query = new URLSearchParams(text);

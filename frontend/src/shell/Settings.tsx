@@ -1,4 +1,5 @@
 import { type SubmitEvent, useId, useState } from 'react';
+import { lookAgain } from '../features/notifications/noticed';
 import { useStreamClient } from '../stream/react/use-client';
 import { type DialogProps, ShellDialog } from './ShellDialog';
 import { setTheme, type Theme, useTheme } from './theme';
@@ -54,6 +55,7 @@ function TokenEntry({ onDone }: { onDone: () => void }) {
     event.preventDefault();
     setToken(text.trim());
     client.tokenChanged();
+    lookAgain(); // for what was refused without it
     onDone();
   }
 

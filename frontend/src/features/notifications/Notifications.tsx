@@ -1,19 +1,23 @@
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import { ArrivalTime } from '../../components/ArrivalTime';
 import { Screen } from '../../components/Screen';
 import type { ScreenProps } from '../../components/screen-props';
 import { count } from '../../components/text';
 import { TopicGate } from '../../components/TopicGate';
 import { canNotify, useDesktop } from './desktop';
+import { choose, defaultTopics } from './noticed';
 import type { Notification } from './notification';
 import { SeverityMark } from './SeverityMark';
 import { useNotifications } from './use-notifications';
 
 /** All notifications, with what is new to the reader. */
-export default function Notifications({ topics }: ScreenProps) {
+export default function Notifications({ topics, setQuery }: ScreenProps) {
   const inbox = useNotifications(topics);
   const { notifications, unread, isUnread, markRead } = inbox;
   const [onlyUnread, setOnlyUnread] = useState(false);
+  // What the address asks for is told of on the other screens too.
+  useEffect(() => choose(topics), [topics]);
+
   const shown = onlyUnread ? unread : notifications;
   return (
     <Screen
@@ -41,6 +45,13 @@ export default function Notifications({ topics }: ScreenProps) {
         </>
       }
     >
+      <ToldOf
+        topics={topics}
+        onBack={() => {
+          setQuery(new URLSearchParams());
+          choose(defaultTopics);
+        }}
+      />
       <TopicGate stream={inbox} isEmpty={notifications.length === 0}>
         {shown.length === 0 && (
           <p className="p-6 text-center text-sm text-muted">Nothing unread.</p>
@@ -63,8 +74,25 @@ export default function Notifications({ topics }: ScreenProps) {
   );
 }
 
+/** Says what every screen tells of, where that is not the usual. */
+function ToldOf({ topics, onBack }: { topics: readonly string[]; onBack: () => void }) {
+  if (topics.join() === defaultTopics.join()) return null;
+  return (
+    <p className="text-sm text-muted wrap-anywhere">
+      Every screen tells of <span className="font-mono">{topics.join(', ')}</span>, as the address
+      said.{' '}
+      <button type="button" className="link-button" onClick={onBack}>
+        Back to {defaultTopics.join(', ')}
+      </button>
+    </p>
+  );
+}
+
 function DesktopButton() {
-  const { isOn, isForbidden, toggle } = useDesktop();
+  const { isOn, isForbidden, isUnable, toggle } = useDesktop();
+  if (isUnable) {
+    return <span className="text-sm text-muted">This browser shows none for a page</span>;
+  }
   if (isForbidden && !isOn) {
     return <span className="text-sm text-muted">The browser forbids desktop notifications</span>;
   }

@@ -4,6 +4,7 @@ import { centerOf } from './center';
 import { notifyDesktop } from './desktop';
 import type { Notification } from './notification';
 import { SeverityMark } from './SeverityMark';
+import { showVisibility } from './visible-tabs';
 
 /** How long a toast stays, in milliseconds, while nobody points at it. */
 const STAY = 8_000;
@@ -14,10 +15,12 @@ export function Toasts({ topics }: { topics: readonly string[] }) {
   const client = useStreamClient();
   const [shown, setShown] = useState<readonly Notification[]>([]);
 
+  useEffect(() => showVisibility(), []);
+
   useEffect(
     () =>
       centerOf(client, topics).onNews((news) => {
-        notifyDesktop(news);
+        void notifyDesktop(news);
         // One that nobody sees is in the list, and on the badge.
         if (!document.hidden) setShown((before) => [...before, news].slice(-MAX_TOASTS));
       }),

@@ -6,6 +6,7 @@ import type { SubscriptionState } from '../../stream/subscription';
 import { createView } from '../../stream/views/view';
 import { rememberRefusal } from './noticed';
 import { type Notification, readNotification } from './notification';
+import { readMarks } from './read-marks';
 
 /** The notifications of some topics, newest first. */
 export interface Inbox extends SubscriptionState {
@@ -53,14 +54,16 @@ function createCenter(client: StreamClient, topics: readonly string[]): Center {
     entries = [...entries, entry].slice(-LIMIT);
     liveSince ??= Date.now();
     if (entry.kind === 'gap' || Date.now() - liveSince < PAST) return;
-    for (const tell of [...listeners]) tell(readNotification(entry));
+    const news = readNotification(entry);
+    readMarks.renew(news.key, entry.receivedAt);
+    for (const tell of [...listeners]) tell(news);
   }
 
   const collector = {
     onEntry,
     read: (state: SubscriptionState): Inbox => {
       if (state.status.phase === 'live') liveSince ??= Date.now();
-      rememberRefusal(state);
+      rememberRefusal(client, state);
       const messages = entries.filter((entry) => entry.kind === 'message');
       return { ...state, notifications: messages.map(readNotification).reverse() };
     },

@@ -1,7 +1,11 @@
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import type { Notification as Note } from './notification';
+import { isAnyVisible } from './visible-tabs';
 
 const NAME = 'sluice:desktop';
+
+/** Tells the screen of a failure that came later. */
+const FAILED = 'sluice:desktop-failed';
 
 /** Whether the browser can show notifications at all, as on plain HTTP from another machine it cannot. */
 export const canNotify = () => 'Notification' in window && window.isSecureContext;
@@ -14,45 +18,81 @@ function isWanted(): boolean {
   }
 }
 
-/** Shows a notification outside of the page, if that is wanted and the page is out of sight. */
-export function notifyDesktop({ key, title, body }: Note) {
-  if (!document.hidden || !canNotify() || !isWanted() || Notification.permission !== 'granted') {
-    return;
+function remember(isOn: boolean) {
+  try {
+    localStorage.setItem(NAME, isOn ? 'on' : 'off');
+  } catch {
+    // It is asked for again next time.
   }
+}
+
+/** Shows a notification outside of the page, if that is wanted and no tab of the app is in sight. */
+export async function notifyDesktop({ key, at, title, body }: Note): Promise<void> {
+  if (!canNotify() || !isWanted() || Notification.permission !== 'granted') return;
+  if (await isAnyVisible()) return;
   // The tag makes one of the notifications that several tabs show.
-  const shown = new Notification(title, { body, tag: key, icon: '/favicon.svg' });
-  shown.onclick = () => {
-    window.focus();
-    shown.close();
-  };
+  show(title, { body, tag: `${key} ${at}`, icon: '/favicon.svg' });
+}
+
+/** Shows a notification, where the browser does that for a page: on Android it does not. */
+function show(title: string, options: NotificationOptions) {
+  try {
+    const shown = new Notification(title, options);
+    shown.onclick = () => {
+      window.focus();
+      shown.close();
+    };
+  } catch {
+    remember(false);
+    window.dispatchEvent(new Event(FAILED));
+  }
 }
 
 /** Whether notifications are shown outside of the page, and what asks the reader for it. */
-export function useDesktop(): { isOn: boolean; isForbidden: boolean; toggle: () => void } {
-  const [isOn, setOn] = useState(isWanted);
+export interface Desktop {
+  readonly isOn: boolean;
+  readonly isForbidden: boolean;
+  readonly isUnable: boolean;
+  readonly toggle: () => void;
+}
+
+export function useDesktop(): Desktop {
+  const [wanted, setWanted] = useState(isWanted);
+  const [isUnable, setUnable] = useState(false);
   const [permission, setPermission] = useState(() =>
     canNotify() ? Notification.permission : 'denied',
   );
 
-  function remember(on: boolean) {
-    setOn(on);
-    try {
-      localStorage.setItem(NAME, on ? 'on' : 'off');
-    } catch {
-      // It is asked for again next time.
-    }
+  useEffect(() => {
+    const onFailed = () => {
+      setWanted(false);
+      setUnable(true);
+    };
+    window.addEventListener(FAILED, onFailed);
+    return () => window.removeEventListener(FAILED, onFailed);
+  }, []);
+
+  function want(next: boolean) {
+    setWanted(next);
+    remember(next);
   }
 
-  function toggle() {
-    if (isOn) {
-      remember(false);
-      return;
-    }
-    void Notification.requestPermission().then((answer) => {
-      setPermission(answer);
-      remember(answer === 'granted');
-    });
+  async function turnOn() {
+    const answer = await Notification.requestPermission();
+    setPermission(answer);
+    if (answer !== 'granted') return;
+    want(true);
+    // The first one tells whether it works, and what they look like.
+    show('Notifications are on', { body: 'They look like this.', tag: NAME });
   }
 
-  return { isOn: isOn && permission === 'granted', isForbidden: permission === 'denied', toggle };
+  return {
+    isOn: wanted && permission === 'granted',
+    isForbidden: permission === 'denied',
+    isUnable,
+    toggle: () => {
+      if (wanted) want(false);
+      else void turnOn();
+    },
+  };
 }

@@ -1,31 +1,111 @@
+import { useEffect, useState } from 'react';
+import type { StreamClient } from '../../stream/client';
+import { useStreamClient } from '../../stream/react/use-client';
 import type { SubscriptionState } from '../../stream/subscription';
+import { fingerprint } from '../../stream/tabs/fingerprint';
 
-/** The topic that every screen tells of. */
-const TOPIC = 'stream:notifications';
+/** What every screen tells of, unless the reader has chosen something else. */
+export const defaultTopics: readonly string[] = ['stream:notifications'];
 
-const NAME = 'sluice:unnoticed';
+const CHOICE = 'sluice:noticed';
+const REFUSAL = 'sluice:unnoticed';
+/** Tells the parts of this page; the other tabs hear of the storage. */
+const CHANGED = 'sluice:noticed-changed';
 /** How long not to ask again, in milliseconds. */
 const PAUSE = 24 * 60 * 60_000;
 
-/**
- * What to tell of on every screen: nothing where the gateway has lately said that this reader may not know.
- * Asking each time would cost each page a refused request, and the screen for it asks anyway.
- */
-export function noticedTopics(): readonly string[] {
+/** What the reader has chosen to be told of on every screen, and what of it can be asked for. */
+export interface Noticed {
+  readonly chosen: readonly string[];
+  /** Nothing where the gateway has lately said that this reader may not know. */
+  readonly topics: readonly string[];
+}
+
+/** See {@link Noticed}; looks again when the choice or the token changes. */
+export function useNoticed(): Noticed {
+  const client = useStreamClient();
+  const [noticed, setNoticed] = useState(() => look(client));
+
+  useEffect(() => {
+    const lookAgain = () => setNoticed(look(client));
+    const onStorage = ({ key }: StorageEvent) => {
+      if (key === CHOICE) lookAgain();
+    };
+    window.addEventListener(CHANGED, lookAgain);
+    window.addEventListener('storage', onStorage);
+    return () => {
+      window.removeEventListener(CHANGED, lookAgain);
+      window.removeEventListener('storage', onStorage);
+    };
+  }, [client]);
+
+  return noticed;
+}
+
+/** Asks for what is to be told of once more, as after a new token. */
+export function lookAgain() {
+  window.dispatchEvent(new Event(CHANGED));
+}
+
+/** Chooses what every screen tells of, in all tabs and for next time. */
+export function choose(topics: readonly string[]) {
+  const text = JSON.stringify(topics);
+  if (text === JSON.stringify(chosenTopics())) return;
   try {
-    const refusedAt = Number(localStorage.getItem(NAME) ?? 0);
-    return Date.now() - refusedAt < PAUSE ? [] : [TOPIC];
+    if (text === JSON.stringify(defaultTopics)) localStorage.removeItem(CHOICE);
+    else localStorage.setItem(CHOICE, text);
   } catch {
-    return [TOPIC];
+    // Then it is chosen on its screen only.
+  }
+  lookAgain();
+}
+
+function chosenTopics(): readonly string[] {
+  try {
+    const stored = JSON.parse(localStorage.getItem(CHOICE) ?? 'null') as unknown;
+    const isList = Array.isArray(stored) && stored.every((topic) => typeof topic === 'string');
+    return isList && stored.length > 0 ? stored : defaultTopics;
+  } catch {
+    return defaultTopics;
   }
 }
 
-/** Remembers whether the topic is open to this reader. */
-export function rememberRefusal({ status, topics, refused }: SubscriptionState) {
-  if (!topics.includes(TOPIC)) return;
+/**
+ * Asking each time for what is refused would cost each page a refused request, and the screen for it asks
+ * anyway.
+ */
+function look(client: StreamClient): Noticed {
+  const chosen = chosenTopics();
   try {
-    if (refused.has(TOPIC)) localStorage.setItem(NAME, String(Date.now()));
-    else if (status.phase === 'live') localStorage.removeItem(NAME);
+    const refusal = JSON.parse(localStorage.getItem(REFUSAL) ?? 'null') as Refusal | null;
+    const isRefused = refusal?.what === question(client, chosen) && Date.now() - refusal.at < PAUSE;
+    return { chosen, topics: isRefused ? [] : chosen };
+  } catch {
+    return { chosen, topics: chosen };
+  }
+}
+
+interface Refusal {
+  readonly what: string;
+  readonly at: number;
+}
+
+/** Who asks for what. */
+function question(client: StreamClient, topics: readonly string[]): string {
+  return fingerprint(JSON.stringify([client.authorization(), topics]));
+}
+
+/** Remembers whether the chosen topics are open to this reader. */
+export function rememberRefusal(client: StreamClient, state: SubscriptionState) {
+  const { status, topics, refused } = state;
+  if (topics.length === 0 || JSON.stringify(topics) !== JSON.stringify(chosenTopics())) return;
+  try {
+    if (refused.size === topics.length) {
+      const refusal: Refusal = { what: question(client, topics), at: Date.now() };
+      localStorage.setItem(REFUSAL, JSON.stringify(refusal));
+    } else if (status.phase === 'live') {
+      localStorage.removeItem(REFUSAL);
+    }
   } catch {
     // Then it is asked again with the next page.
   }

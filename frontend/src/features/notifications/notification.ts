@@ -7,7 +7,7 @@ export type Severity = (typeof severities)[number];
 
 /** Something that somebody should know. */
 export interface Notification {
-  /** The same in every tab, and after every reload. */
+  /** The same in every tab and after every reload, and for all that say the same of the same time. */
   readonly key: string;
   readonly seq: number;
   readonly title: string;

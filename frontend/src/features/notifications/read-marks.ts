@@ -4,12 +4,15 @@ import type { Store } from '../../stream/store';
 export interface Marks {
   /** What happened before, in milliseconds since the epoch, was never new to this reader. */
   readonly since: number;
-  readonly read: ReadonlySet<string>;
+  /** What was read, and when, in milliseconds since the epoch. */
+  readonly read: ReadonlyMap<string, number>;
 }
 
 /** The marks as a store, the same in all tabs. */
 export interface ReadMarks extends Store<Marks> {
-  readonly mark: (keys: Iterable<string>) => void;
+  readonly mark: (keys: readonly string[]) => void;
+  /** The same has come again, at a time: it is unread, unless that was seen already. */
+  readonly renew: (key: string, at: number) => void;
 }
 
 const NAME = 'sluice:read';
@@ -19,7 +22,7 @@ const MAX_READ = 500;
 /** Keeps what was read in the browser, for all tabs and for next time. */
 export function createReadMarks(): ReadMarks {
   const listeners = new Set<() => void>();
-  let marks = load() ?? { since: Date.now(), read: new Set<string>() };
+  let marks = load() ?? { since: Date.now(), read: new Map<string, number>() };
   save();
 
   function save() {
@@ -36,11 +39,26 @@ export function createReadMarks(): ReadMarks {
     listeners.forEach((onChange) => onChange());
   }
 
-  function mark(keys: Iterable<string>) {
+  function change(edit: (read: Map<string, number>) => void) {
     // Another tab may have written since.
     const known = load() ?? marks;
-    show({ since: known.since, read: new Set([...known.read, ...keys]) });
+    const read = new Map(known.read);
+    edit(read);
+    show({ since: known.since, read });
     save();
+  }
+
+  function mark(keys: readonly string[]) {
+    change((read) => {
+      for (const key of keys) {
+        read.delete(key); // the newest are last
+        read.set(key, Date.now());
+      }
+    });
+  }
+
+  function renew(key: string, at: number) {
+    if ((marks.read.get(key) ?? at) < at) change((read) => read.delete(key));
   }
 
   function onStorage({ key }: StorageEvent) {
@@ -57,17 +75,20 @@ export function createReadMarks(): ReadMarks {
     };
   }
 
-  return { mark, subscribe, getSnapshot: () => marks };
+  return { mark, renew, subscribe, getSnapshot: () => marks };
 }
 
 function load(): Marks | undefined {
   try {
     const { since, read } = JSON.parse(localStorage.getItem(NAME) ?? 'null') as {
       since: number;
-      read: string[];
+      read: [string, number][];
     };
-    return { since, read: new Set(read) };
+    return { since, read: new Map(read) };
   } catch {
     return undefined;
   }
 }
+
+/** What this reader has seen. */
+export const readMarks = createReadMarks();

@@ -2,9 +2,7 @@ import { useMemo, useSyncExternalStore } from 'react';
 import { useStreamClient } from '../../stream/react/use-client';
 import { centerOf, type Inbox } from './center';
 import type { Notification } from './notification';
-import { createReadMarks } from './read-marks';
-
-const marks = createReadMarks();
+import { readMarks as marks } from './read-marks';
 
 /** What there is to know, and what of it is new to the reader. */
 export interface Notifications extends Inbox {
@@ -20,7 +18,10 @@ export function useNotifications(topics: readonly string[]): Notifications {
   const inbox = useSyncExternalStore(center.subscribe, center.getSnapshot);
   const { since, read } = useSyncExternalStore(marks.subscribe, marks.getSnapshot);
   return useMemo(() => {
-    const isUnread = ({ key, at }: Notification) => at > since && !read.has(key);
+    // Of those that say the same, the newest stands for all.
+    const newest = new Map(inbox.notifications.toReversed().map((it) => [it.key, it]));
+    const isUnread = (it: Notification) =>
+      it.at > since && !read.has(it.key) && newest.get(it.key) === it;
     return {
       ...inbox,
       isUnread,
