@@ -38,6 +38,19 @@ test.describe('without Redis, on the embedded broker', () => {
     expect(await live.log.evaluate((log) => log.scrollWidth - log.clientWidth)).toBe(0);
   });
 
+  test('can be scrolled to its end on the tallest screen', async ({ page, live, processes }) => {
+    await page.setViewportSize({ width: 1_000, height: 3_600 });
+    const gateway = await processes.startGateway();
+    await live.open(gateway.url);
+    await gateway.publishAll(
+      'updates',
+      Array.from({ length: 150 }, (_, n) => `event ${n}`),
+    );
+    await expect(page.getByText('150 received')).toBeVisible();
+    await live.log.evaluate((log) => log.scrollTo(0, log.scrollHeight));
+    await expect(live.rows).toHaveCount(150);
+  });
+
   test('follows the topics in the page’s address', async ({ page, live, processes }) => {
     const gateway = await processes.startGateway({
       open: ['channel:*', 'stream:notifications'],

@@ -44,6 +44,36 @@ test('follows topics of all kinds, and can be shared by its address', async ({
   await expect(order).toHaveCount(0);
 });
 
+test('stands still while somebody reads, and begins anew with other topics', async ({
+  page,
+  processes,
+}) => {
+  const gateway = await processes.startGateway({ flags: open });
+  await page.goto(`${gateway.url}/explorer?channel=a`);
+  await expect(page.getByText('Waiting for the first event')).toBeVisible();
+  const texts = Array.from({ length: 50 }, (_, n) => `event ${n}`);
+  await gateway.publishAll('a', texts);
+  const log = page.getByRole('log', { name: 'Events' });
+  const rows = log.getByRole('listitem');
+  await expect(rows).toHaveCount(50);
+  await log.evaluate((element) => element.scrollTo(0, 200));
+  await expect(page.getByRole('button', { name: 'Resume' })).toBeVisible();
+  await gateway.publishAll('a', ['later', 'later']);
+  await expect(page.getByText('52 received')).toBeVisible();
+  await expect(rows).toHaveCount(50);
+  await page.getByRole('button', { name: 'Show 2 events that came meanwhile' }).click();
+  await expect(rows).toHaveCount(52);
+  await expect(rows.first()).toBeInViewport();
+
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await page.getByLabel('Name', { exact: true }).fill('b');
+  await page.getByRole('button', { name: 'Follow', exact: true }).click();
+  await page.getByRole('button', { name: 'Stop following channel:a' }).click();
+  await expect(page.getByText('Waiting for the first event')).toBeVisible();
+  await gateway.publish('b', 'of the other');
+  await expect(rows).toHaveText([/of the other/]);
+});
+
 test('publishes, and shows how a terminal does the same', async ({ page, processes }) => {
   const redis = await processes.startRedis();
   const gateway = await processes.startGateway({ redis, flags: [...open, ...writable] });

@@ -64,6 +64,13 @@ describe('the app', () => {
     expect(document.title).toBe('Notifications – Sluice');
   });
 
+  it('shows each screen from its top', async () => {
+    await show('/?channel=a');
+    screen.getByRole('main').scrollTop = 100;
+    act(() => navigate('/nowhere'));
+    expect(screen.getByRole('main').scrollTop).toBe(0);
+  });
+
   it('says so where there is no such screen', async () => {
     await show('/nowhere');
     expect(screen.getByText('There is no such screen')).toBeInTheDocument();

@@ -39,10 +39,14 @@ function Frame() {
         <Menu path={path} unread={unread} />
         <div className="flex min-h-0 min-w-0 flex-1 flex-col">
           <ConnectionNotice />
-          <main id="content" tabIndex={-1} className="min-h-0 flex-1 overflow-y-auto outline-none">
+          <main
+            key={path} // so that each screen begins at its top
+            id="content"
+            tabIndex={-1}
+            className="min-h-0 flex-1 overflow-y-auto outline-none"
+          >
             {screen ? (
               <Shown
-                key={path}
                 screen={screen}
                 query={query}
                 fallback={path === '/notifications' ? noticed.chosen : screen.topics}

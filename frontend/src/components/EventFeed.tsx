@@ -1,9 +1,9 @@
-import { type UIEvent, useRef } from 'react';
 import type { Entries } from '../stream/views/entries';
 import { Counts } from './Counts';
 import { EventList } from './EventList';
 import { NewEvents } from './NewEvents';
-import { useHold } from './use-hold';
+import { useFeed } from './use-feed';
+import { useHeight } from './use-height';
 
 interface Props {
   snapshot: Entries<unknown>;
@@ -11,31 +11,19 @@ interface Props {
   labelledBy: string;
 }
 
-/** At the top nobody sees further down than this, on the tallest screen; the rest is there for who scrolls. */
-const IN_SIGHT = 60;
-
-/** A few pixels from the top still count as the top: fingers and zoomed pages are not exact. */
-const TOP = 8;
+/** Pixels; no row is smaller. */
+const MIN_ROW = 24;
+/** Rows drawn on a screen of any size, and below what is in sight: the rest is there for who scrolls. */
+const MIN_ROWS = 60;
+const SPARE_ROWS = 10;
 
 /** The list of what has come, which stands still while somebody reads further down or asks for it. */
 export function EventFeed({ snapshot, showTopics, labelledBy }: Props) {
-  const { shown, heldBy, waiting, hold, release } = useHold(snapshot.entries);
-  const scroller = useRef<HTMLDivElement>(null);
-
-  function followScrolling({ currentTarget }: UIEvent<HTMLElement>) {
-    if (currentTarget.scrollTop > TOP) hold('scrolling');
-    else if (heldBy === 'scrolling') release();
-  }
-
-  function showNewest() {
-    release();
-    scroller.current?.scrollTo({ top: 0 });
-  }
-
-  function togglePause() {
-    if (heldBy) showNewest();
-    else hold('pause');
-  }
+  const { shown, heldBy, waiting, scroller, onScroll, showNewest, togglePause } = useFeed(
+    snapshot.entries,
+  );
+  const inSight = Math.ceil(useHeight(scroller) / MIN_ROW);
+  const drawn = Math.max(MIN_ROWS, inSight + SPARE_ROWS);
 
   return (
     <>
@@ -48,11 +36,11 @@ export function EventFeed({ snapshot, showTopics, labelledBy }: Props) {
       <div className="relative flex min-h-0 flex-1 flex-col">
         <NewEvents count={waiting} onShow={showNewest} />
         <EventList
-          entries={heldBy ? shown : shown.slice(-IN_SIGHT)}
+          entries={heldBy ? shown : shown.slice(-drawn)}
           showTopics={showTopics}
           labelledBy={labelledBy}
           scroller={scroller}
-          onScroll={followScrolling}
+          onScroll={onScroll}
         />
       </div>
     </>

@@ -146,7 +146,9 @@ describe('SSEStream', () => {
     await pass();
     expect(screen.getByText('channel:secret is not open to this page')).toBeInTheDocument();
     expect(screen.getByText(/403: channel:secret is not open\./)).toBeInTheDocument();
-    expect(screen.getByText('--allow-subscribe channel:secret')).toBeInTheDocument();
+    expect(
+      screen.getByText("--allow-subscribe 'channel:updates,channel:secret'"),
+    ).toBeInTheDocument();
   });
 
   it('stands still while the reader has scrolled away, and leads back to the newest', async () => {

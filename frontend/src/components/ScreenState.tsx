@@ -27,6 +27,9 @@ export function Loading({ what = 'data' }: { what?: string }) {
   );
 }
 
+/** What a server opens that was not told; what it is told replaces it. */
+const DEFAULT_OPEN = 'channel:updates';
+
 /** A topic that the gateway does not give to this page: what it says, and what helps. */
 export function Refused({ topic, refusal }: { topic: string; refusal: Refusal }) {
   const { status, detail } = refusal;
@@ -36,9 +39,10 @@ export function Refused({ topic, refusal }: { topic: string; refusal: Refusal })
       <p className="wrap-anywhere">{`The server answered ${status}${detail ? `: ${detail}` : '.'}`}</p>
       {isPermission && (
         <p>
-          Enter a token that allows it in the settings, or start the server with{' '}
+          Enter a token that allows it in the settings, or start the server with it added to the
+          topics that are open to anyone:{' '}
           <code className="font-mono text-ink wrap-anywhere">
-            {`--allow-subscribe ${shellQuote(topic)}`}
+            {`--allow-subscribe ${shellQuote(`${DEFAULT_OPEN},${topic}`)}`}
           </code>
         </p>
       )}

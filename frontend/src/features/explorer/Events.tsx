@@ -1,9 +1,9 @@
-import { useState } from 'react';
 import { Choice } from '../../components/Choice';
+import { NewEvents } from '../../components/NewEvents';
 import { Panel } from '../../components/Panel';
 import { count } from '../../components/text';
 import { TopicGate } from '../../components/TopicGate';
-import { useHold } from '../../components/use-hold';
+import { useFeed } from '../../components/use-feed';
 import { useStream } from '../../stream/react/use-stream';
 import { EventRow } from './EventRow';
 import type { Exploration } from './topics';
@@ -13,16 +13,20 @@ const formats = [
   { value: 'raw', text: 'Raw' },
 ] as const;
 
-/** What comes on the topics, newest on top. */
-export function Events({
-  exploration: { topics, last, every, events },
-}: {
+export type Format = (typeof formats)[number]['value'];
+
+interface Props {
   exploration: Exploration;
-}) {
+  format: Format;
+  onFormat: (format: Format) => void;
+}
+
+/** What comes on the topics, newest on top. */
+export function Events({ exploration, format, onFormat }: Props) {
+  const { topics, last, every, events } = exploration;
   const stream = useStream(topics, { last, every: every || undefined, events });
   const { entries, received, missed } = stream;
-  const { shown, waiting, heldBy, hold, release } = useHold(entries);
-  const [format, setFormat] = useState<'pretty' | 'raw'>('pretty');
+  const { shown, waiting, heldBy, scroller, onScroll, showNewest, togglePause } = useFeed(entries);
   return (
     <TopicGate stream={stream} isEmpty={entries.length === 0}>
       <Panel className="overflow-hidden">
@@ -32,21 +36,30 @@ export function Events({
             {missed > 0 && <span className="text-warning">, {count(missed)} missed</span>}
           </p>
           <div className="flex flex-wrap gap-2">
-            <Choice label="Format" options={formats} value={format} onChange={setFormat} />
-            <button
-              type="button"
-              className="button"
-              onClick={() => (heldBy ? release() : hold('pause'))}
-            >
-              {heldBy ? `Resume${waiting > 0 ? ` (${count(waiting)} new)` : ''}` : 'Pause'}
+            <Choice label="Format" options={formats} value={format} onChange={onFormat} />
+            <button type="button" className="button" onClick={togglePause}>
+              {heldBy ? 'Resume' : 'Pause'}
             </button>
           </div>
         </div>
-        <ol aria-label="Events">
-          {shown.toReversed().map((entry) => (
-            <EventRow key={entry.seq} entry={entry} isPretty={format === 'pretty'} />
-          ))}
-        </ol>
+        <div className="relative">
+          <NewEvents count={waiting} onShow={showNewest} />
+          <div
+            ref={scroller}
+            role="log"
+            aria-live="off"
+            aria-label="Events"
+            tabIndex={0}
+            onScroll={onScroll}
+            className="max-h-[max(24rem,100dvh-20rem)] overflow-y-auto overscroll-contain -outline-offset-2 [overflow-anchor:none]"
+          >
+            <ol aria-label="Events">
+              {shown.toReversed().map((entry) => (
+                <EventRow key={entry.seq} entry={entry} isPretty={format === 'pretty'} />
+              ))}
+            </ol>
+          </div>
+        </div>
       </Panel>
     </TopicGate>
   );

@@ -1,7 +1,8 @@
+import { useState } from 'react';
 import { CopyButton } from '../../components/CopyButton';
 import type { ScreenProps } from '../../components/screen-props';
 import { Screen } from '../../components/Screen';
-import { Events } from './Events';
+import { Events, type Format } from './Events';
 import { PublishForm } from './PublishForm';
 import { SubscribeForm } from './SubscribeForm';
 import { readExploration, writeExploration } from './topics';
@@ -10,6 +11,7 @@ import { readExploration, writeExploration } from './topics';
 export default function Explorer({ query, setQuery }: ScreenProps) {
   const exploration = readExploration(query);
   const { topics, events } = exploration;
+  const [format, setFormat] = useState<Format>('pretty');
 
   /** An event type that one publishes is one that one wants to see. */
   function listenTo(type: string) {
@@ -36,7 +38,12 @@ export default function Explorer({ query, setQuery }: ScreenProps) {
             onChange={(next) => setQuery(writeExploration(next))}
           />
           {topics.length > 0 ? (
-            <Events exploration={exploration} />
+            <Events
+              key={topics.join()} // a pause is of what one has paused
+              exploration={exploration}
+              format={format}
+              onFormat={setFormat}
+            />
           ) : (
             <p className="p-6 text-center text-sm text-muted">
               Add a topic to see what comes on it: a channel, a stream, or keys.

@@ -1,3 +1,4 @@
+import { lastOf } from '../../components/last';
 import { isGlob } from '../../stream/line/topic';
 
 export const kinds = ['channel', 'stream', 'key'] as const;
@@ -30,14 +31,12 @@ export interface Exploration {
   readonly events: readonly string[];
 }
 
-const MAX_LAST = 1_000;
 export const defaultLast = 20;
 
 export function readExploration(query: URLSearchParams): Exploration {
-  const last = Number(query.get('last') ?? defaultLast);
   return {
     topics: [...query].filter(([name]) => isKind(name)).map(([kind, name]) => `${kind}:${name}`),
-    last: Number.isInteger(last) && last >= 0 ? Math.min(last, MAX_LAST) : defaultLast,
+    last: lastOf(query, defaultLast),
     every: query.get('every') ?? '',
     events: query.getAll('event'),
   };

@@ -1,3 +1,4 @@
+import { lastOf } from '../../components/last';
 import type { ScreenProps } from '../../components/screen-props';
 import { SSEStream } from '../../components/SSEStream';
 
@@ -15,7 +16,7 @@ export default function Live({ topics, query }: ScreenProps) {
       </header>
       <SSEStream
         topics={topics}
-        last={Number(query.get('last') ?? 0)}
+        last={lastOf(query, 0)}
         every={query.get('every') ?? ''}
         events={query.getAll('event')}
       />
