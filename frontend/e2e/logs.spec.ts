@@ -143,6 +143,56 @@ test('pause stands still and goes on receiving', async ({ page, processes }) => 
   await expect(logs.rows.last()).toContainText('order 25 placed');
 });
 
+test('a pause lasts until somebody ends it, wherever the list is scrolled', async ({
+  page,
+  processes,
+}) => {
+  const { redis, gateway, logs } = await start(page, processes);
+  await redis.pipe(appends(1, 200));
+  await logs.open(gateway);
+  await logs.expectCount('200 of 200');
+  const scrollTo = (top: number) =>
+    logs.list.evaluate(async (list, top) => {
+      const scrolled = new Promise((resolve) => {
+        list.addEventListener('scroll', resolve, { once: true });
+      });
+      list.scrollTo(0, top);
+      await scrolled;
+    }, top);
+  // First by scrolling, which scrolling would end too.
+  await scrollTo(0);
+  await logs.button('Resume').click();
+  await logs.button('Pause').click();
+  await scrollTo(0);
+  await scrollTo(200 * 28);
+  await redis.pipe(appends(201, 203));
+  await logs.expectCount('200 of 203');
+  await expect(logs.button('↓ 3 new')).toBeVisible();
+});
+
+test('what is narrowed down stands in the address, and survives another screen', async ({
+  page,
+  processes,
+}) => {
+  const { redis, gateway, logs } = await start(page, processes);
+  await redis.pipe(appends(1, 40));
+  await logs.open(gateway);
+  await logs.button(/^debug/).click();
+  await logs.button('Regular expression').click();
+  await logs.filter.fill('order (4|8) placed');
+  await logs.expectCount('2 of 40');
+  await expect(page).toHaveURL(/filter=order/);
+
+  await page.getByRole('link', { name: 'Explorer' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: 'Explorer' })).toBeVisible();
+  await page.getByRole('link', { name: 'Logs' }).click();
+  await logs.expectCount('2 of 40');
+  await page.reload();
+  await logs.expectCount('2 of 40');
+  await expect(logs.filter).toHaveValue('order (4|8) placed');
+  await expect(logs.button(/^debug/)).toHaveAttribute('aria-pressed', 'false');
+});
+
 test('can be used with the keyboard alone', async ({ page, processes }) => {
   const { redis, gateway, logs } = await start(page, processes);
   await redis.pipe(appends(1, 200));
@@ -164,6 +214,10 @@ test('can be used with the keyboard alone', async ({ page, processes }) => {
   await expect(detail).toContainText('"n": 1');
   await expect(logs.rows.first()).toBeInViewport();
 
+  // A reader of the screen is not pointed to a row that is not there.
+  await expect(logs.list).toHaveAttribute('aria-activedescendant', /./);
+  await logs.list.evaluate((list) => list.scrollTo(0, list.scrollHeight));
+  await expect(logs.list).not.toHaveAttribute('aria-activedescendant', /./);
   await page.keyboard.press('Escape');
   await expect(detail).toHaveCount(0);
   await page.keyboard.press('End');

@@ -1,9 +1,11 @@
 import { Logo } from '../components/Logo';
+import { useSingleKeys } from '../components/single-keys';
 import { count } from '../components/text';
 import { ConnectionPill } from './ConnectionPill';
 import { useDialogs } from './Dialogs';
 import { Icon } from './Icon';
 import { Link } from './Link';
+import { lastAddress } from './location';
 import { type ScreenEntry, screens } from './screens';
 
 interface Props {
@@ -52,7 +54,7 @@ interface MenuLinkProps {
 function MenuLink({ screen: { path, name, icon }, isCurrent, unread }: MenuLinkProps) {
   return (
     <Link
-      href={path}
+      href={isCurrent ? path : lastAddress(path)}
       aria-current={isCurrent ? 'page' : undefined}
       className="relative flex items-center gap-3 rounded-lg px-2 py-2 text-sm font-medium text-muted -outline-offset-2 hover:bg-raised hover:text-ink aria-[current]:bg-accent-soft aria-[current]:text-accent max-md:flex-col max-md:gap-0.5 max-md:px-0.5 max-md:text-[0.625rem]/3"
     >
@@ -93,7 +95,7 @@ function Tools() {
         type="button"
         className="icon-button max-md:hidden"
         aria-label="Keyboard shortcuts"
-        aria-keyshortcuts="?"
+        aria-keyshortcuts={useSingleKeys() ? '?' : undefined}
         onClick={() => open('shortcuts')}
       >
         <Icon name="keyboard" className="size-4.5" />

@@ -1,8 +1,11 @@
 import { type SubmitEvent, useId, useState } from 'react';
+import { useSetting } from '../components/setting';
+import { singleKeys, useSingleKeys } from '../components/single-keys';
 import { lookAgain } from '../features/notifications/noticed';
 import { useStreamClient } from '../stream/react/use-client';
 import { type DialogProps, ShellDialog } from './ShellDialog';
-import { setTheme, type Theme, useTheme } from './theme';
+import { paletteKey } from './shortcuts';
+import { type Theme, theme } from './theme';
 import { setToken, token } from './token';
 
 /** What a reader can set. */
@@ -11,6 +14,7 @@ export default function Settings(props: DialogProps) {
     <ShellDialog title="Settings" {...props}>
       <div className="space-y-6">
         <ThemeChoice />
+        <KeysChoice />
         <TokenEntry onDone={props.onClose} />
       </div>
     </ShellDialog>
@@ -24,7 +28,7 @@ const themes: readonly { value: Theme; name: string }[] = [
 ];
 
 function ThemeChoice() {
-  const theme = useTheme();
+  const chosen = useSetting(theme);
   return (
     <fieldset>
       <legend className="mb-1.5 text-sm font-medium">Theme</legend>
@@ -35,14 +39,35 @@ function ThemeChoice() {
               type="radio"
               name="theme"
               className="size-4 accent-(--accent)"
-              checked={theme === value}
-              onChange={() => setTheme(value)}
+              checked={chosen === value}
+              onChange={() => theme.set(value)}
             />
             {name}
           </label>
         ))}
       </div>
     </fieldset>
+  );
+}
+
+function KeysChoice() {
+  const id = useId();
+  return (
+    <div>
+      <label className="flex items-center gap-2 text-sm">
+        <input
+          type="checkbox"
+          className="size-4 accent-(--accent)"
+          aria-describedby={id}
+          checked={useSingleKeys()}
+          onChange={({ target }) => singleKeys.set(target.checked ? 'on' : 'off')}
+        />
+        Shortcuts of a single key
+      </label>
+      <p id={id} className="mt-1 text-sm text-muted">
+        <kbd>?</kbd>, <kbd>/</kbd> and <kbd>g</kbd> with a number. {paletteKey} works always.
+      </p>
+    </div>
   );
 }
 

@@ -21,8 +21,18 @@ export function useLocation(): { path: string; query: URLSearchParams } {
   return { path: pathname.replace(/(.)\/+$/, '$1'), query: searchParams };
 }
 
+/** The address that each path was left with. */
+const left = new Map<string, string>();
+
+/** Where a screen goes on: with the query that it was left with, as long as the page is not reloaded. */
+export function lastAddress(path: string): string {
+  return left.get(path) ?? path;
+}
+
 /** Goes to another screen. */
 export function navigate(address: string) {
+  const { pathname, search } = window.location;
+  left.set(pathname, pathname + search);
   window.history.pushState(undefined, '', address);
   window.dispatchEvent(new Event(MOVED));
 }

@@ -3,7 +3,7 @@ import type { StreamClient } from '../stream/client';
 import type { DialogName } from './Dialogs';
 import { navigate } from './location';
 import { screens } from './screens';
-import { setTheme } from './theme';
+import { theme } from './theme';
 
 /** Something that the palette can do. */
 export interface Command {
@@ -21,9 +21,9 @@ export function allCommands(client: StreamClient, open: (name: DialogName) => vo
       run: () => navigate(path),
     })),
     { name: 'Retry the connection now', group: 'Connection', run: client.retryNow },
-    { name: 'Light theme', group: 'Theme', run: () => setTheme('light') },
-    { name: 'Dark theme', group: 'Theme', run: () => setTheme('dark') },
-    { name: 'Theme as the device', group: 'Theme', run: () => setTheme('system') },
+    { name: 'Light theme', group: 'Theme', run: () => theme.set('light') },
+    { name: 'Dark theme', group: 'Theme', run: () => theme.set('dark') },
+    { name: 'Theme as the device', group: 'Theme', run: () => theme.set('system') },
     { name: 'Settings', group: 'Open', run: () => open('settings') },
     { name: 'Keyboard shortcuts', group: 'Open', run: () => open('shortcuts') },
   ];

@@ -1,4 +1,5 @@
 import { useEffect } from 'react';
+import { singleKeys } from '../components/single-keys';
 import type { DialogName } from './Dialogs';
 import { navigate } from './location';
 import { screens } from './screens';
@@ -37,6 +38,7 @@ export function useShortcuts(open: (name: DialogName) => void) {
         return;
       }
       if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) return;
+      if (singleKeys.getSnapshot() === 'off') return;
       const screen = Date.now() < goUntil ? screens[Number(event.key) - 1] : undefined;
       goUntil = event.key === 'g' ? Date.now() + SEQUENCE : 0;
       if (screen) navigate(screen.path);

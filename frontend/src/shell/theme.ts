@@ -1,61 +1,21 @@
-import { useSyncExternalStore } from 'react';
-
-const themes = ['system', 'light', 'dark'] as const;
+import { createSetting } from '../components/setting';
 
 /** What the reader has chosen; `system` goes with the device. */
-export type Theme = (typeof themes)[number];
+export const theme = createSetting('sluice:theme', ['system', 'light', 'dark']);
 
-const NAME = 'sluice:theme';
-const listeners = new Set<() => void>();
-const isDark = window.matchMedia('(prefers-color-scheme: dark)');
-let theme = stored();
-
-function stored(): Theme {
-  try {
-    const value = localStorage.getItem(NAME);
-    return themes.find((known) => known === value) ?? 'system';
-  } catch {
-    return 'system';
-  }
-}
-
-function apply() {
-  const system = isDark.matches ? 'dark' : 'light';
-  document.documentElement.dataset.theme = theme === 'system' ? system : theme;
-}
+export type Theme = ReturnType<typeof theme.getSnapshot>;
 
 /** Puts the theme on the page, and keeps it there when the device or another tab changes it. */
 export function startTheme() {
+  const isDark = window.matchMedia('(prefers-color-scheme: dark)');
+
+  function apply() {
+    const chosen = theme.getSnapshot();
+    const system = isDark.matches ? 'dark' : 'light';
+    document.documentElement.dataset.theme = chosen === 'system' ? system : chosen;
+  }
+
   apply();
   isDark.addEventListener('change', apply);
-  window.addEventListener('storage', ({ key }) => {
-    if (key === NAME) show(stored());
-  });
-}
-
-function show(next: Theme) {
-  theme = next;
-  apply();
-  listeners.forEach((onChange) => onChange());
-}
-
-/** Chooses a theme, for all tabs and for next time. */
-export function setTheme(next: Theme) {
-  show(next);
-  try {
-    localStorage.setItem(NAME, next);
-  } catch {
-    // It holds for this tab then.
-  }
-}
-
-/** The theme that was chosen. */
-export function useTheme(): Theme {
-  return useSyncExternalStore(
-    (onChange) => {
-      listeners.add(onChange);
-      return () => listeners.delete(onChange);
-    },
-    () => theme,
-  );
+  theme.subscribe(apply);
 }

@@ -31,11 +31,9 @@ const END = 8;
 
 /** The rows, oldest on top, as in a terminal. It follows the newest until somebody scrolls up or pauses. */
 export function LogList({ tail, snapshot, matcher, active, onActive, onOpen, onClose }: Props) {
-  const { rows, waiting } = snapshot;
+  const { rows, waiting, heldBy } = snapshot;
   const isHeld = waiting !== undefined;
   const scroller = useRef<HTMLDivElement>(null);
-  /** Who holds the tail: what scrolling has stopped, scrolling starts again. */
-  const isHeldByScrolling = useRef(false);
   /** Where the list was scrolled to last: what grows below is no scrolling, only going up is. */
   const lastTop = useRef(0);
   const id = useId();
@@ -63,27 +61,15 @@ export function LogList({ tail, snapshot, matcher, active, onActive, onOpen, onC
     const isAtEnd = scrollHeight - scrollTop - clientHeight <= END;
     const isUpwards = scrollTop < lastTop.current;
     lastTop.current = scrollTop;
-    if (!isAtEnd && isUpwards && !isHeld) {
-      isHeldByScrolling.current = true;
-      tail.hold();
-    } else if (isAtEnd && isHeld && isHeldByScrolling.current) {
-      showLatest();
-    }
-  }
-
-  function showLatest() {
-    isHeldByScrolling.current = false;
-    tail.release();
+    if (!isAtEnd && isUpwards) tail.hold('scrolling');
+    else if (isAtEnd && heldBy === 'scrolling') tail.release();
   }
 
   function moveTo(index: number) {
     if (rows.length === 0) return;
     const bounded = Math.max(0, Math.min(index, rows.length - 1));
     // Rows must not run away under somebody who walks through them.
-    if (!isHeld) {
-      isHeldByScrolling.current = true;
-      tail.hold();
-    }
+    tail.hold('scrolling');
     onActive(rows.at(bounded));
     virtualizer.scrollToIndex(bounded);
   }
@@ -106,10 +92,10 @@ export function LogList({ tail, snapshot, matcher, active, onActive, onOpen, onC
       ArrowUp: () => moveTo(index - 1),
       ArrowDown: () => moveTo(index + 1),
       Home: () => moveTo(0),
-      End: showLatest,
+      End: tail.release,
       Enter: onOpen,
       Escape: onClose,
-      ' ': () => (isHeld ? showLatest() : tail.hold()),
+      ' ': () => (isHeld ? tail.release() : tail.hold('pause')),
     };
     const action = actions[event.key];
     if (!action) return;
@@ -117,13 +103,17 @@ export function LogList({ tail, snapshot, matcher, active, onActive, onOpen, onC
     action();
   }
 
+  const drawn = virtualizer.getVirtualItems();
+  // One that was scrolled away is not in the page, and cannot be pointed to.
+  const isDrawn = active && drawn.some(({ index }) => rows.at(index) === active);
+
   return (
     <div className="relative flex min-h-0 min-w-0 flex-1 flex-col">
       <div
         ref={scroller}
         role="listbox"
         aria-label="Log lines"
-        aria-activedescendant={active && `${id}-${active.seq}`}
+        aria-activedescendant={isDrawn ? `${id}-${active.seq}` : undefined}
         tabIndex={0}
         onScroll={onScroll}
         onClick={onClick}
@@ -131,7 +121,7 @@ export function LogList({ tail, snapshot, matcher, active, onActive, onOpen, onC
         className="min-h-0 flex-1 overflow-x-hidden overflow-y-auto overscroll-contain -outline-offset-2 [overflow-anchor:none]"
       >
         <div role="presentation" className="relative" style={{ height: rows.length * ROW }}>
-          {virtualizer.getVirtualItems().map(({ index, start }) => {
+          {drawn.map(({ index, start }) => {
             const row = rows.at(index);
             return (
               <LogRowView
@@ -153,7 +143,7 @@ export function LogList({ tail, snapshot, matcher, active, onActive, onOpen, onC
       {isHeld && (
         <button
           type="button"
-          onClick={showLatest}
+          onClick={tail.release}
           className="absolute bottom-3 left-1/2 z-10 min-h-9 -translate-x-1/2 cursor-pointer rounded-full bg-brand px-4 text-sm font-medium text-white shadow-lg tabular-nums hover:brightness-110"
         >
           ↓ {waiting > 0 ? `${count(waiting)} new` : 'Latest'}
@@ -174,8 +164,7 @@ function Footer({ snapshot: { rows, kept, dropped, progress } }: { snapshot: Tai
       {dropped > 0 && <span>{count(dropped)} older ones let go</span>}
       {progress !== undefined && <span>filtering… {Math.floor(progress * 100)} %</span>}
       <span className="ms-auto max-lg:hidden">
-        <kbd>↑↓</kbd> move <kbd>Enter</kbd> detail <kbd>Space</kbd> pause <kbd>End</kbd> latest{' '}
-        <kbd>/</kbd> filter
+        <kbd>↑↓</kbd> move <kbd>Enter</kbd> detail <kbd>Space</kbd> pause <kbd>End</kbd> latest
       </span>
     </p>
   );

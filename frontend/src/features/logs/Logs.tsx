@@ -11,9 +11,9 @@ import { useFilter } from './use-filter';
 import { useTail } from './use-tail';
 
 /** A tail of log lines that can be filtered, stopped and exported. */
-export default function Logs({ topics }: ScreenProps) {
+export default function Logs({ topics, query, setQuery }: ScreenProps) {
   const { tail, snapshot, stream } = useTail(topics);
-  const filter = useFilter(tail);
+  const filter = useFilter(tail, { query, setQuery });
   const [active, setActive] = useState<LogRow>();
   const [isOpen, setIsOpen] = useState(false);
   const isEmpty = snapshot.kept === 0;

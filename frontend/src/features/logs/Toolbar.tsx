@@ -1,4 +1,5 @@
 import { useEffect, useEffectEvent, useId, useRef } from 'react';
+import { useSingleKeys } from '../../components/single-keys';
 import { count } from '../../components/text';
 import { ExportButton } from './ExportButton';
 import { levels } from './levels';
@@ -21,7 +22,8 @@ export function Toolbar({ tail, snapshot, filter }: Props) {
   const isHeld = snapshot.waiting !== undefined;
   const input = useRef<HTMLInputElement>(null);
   const problemId = useId();
-  useSlash(() => input.current?.focus());
+  const hasKeys = useSingleKeys();
+  useSlash(() => input.current?.focus(), hasKeys);
 
   return (
     <div className="flex flex-wrap items-center gap-2 border-b border-line bg-raised px-3 py-2">
@@ -30,10 +32,10 @@ export function Toolbar({ tail, snapshot, filter }: Props) {
           ref={input}
           type="search"
           aria-label="Filter lines"
-          aria-keyshortcuts="/"
+          aria-keyshortcuts={hasKeys ? '/' : undefined}
           aria-invalid={problem !== undefined}
           aria-describedby={problemId}
-          placeholder={query.isRegex ? 'Regular expression' : 'Filter  ( / )'}
+          placeholder={query.isRegex ? 'Regular expression' : `Filter${hasKeys ? '  ( / )' : ''}`}
           value={query.text}
           spellCheck={false}
           autoCapitalize="off"
@@ -70,7 +72,7 @@ export function Toolbar({ tail, snapshot, filter }: Props) {
         <button
           type="button"
           className="button"
-          onClick={() => (isHeld ? tail.release() : tail.hold())}
+          onClick={() => (isHeld ? tail.release() : tail.hold('pause'))}
         >
           {isHeld ? 'Resume' : 'Pause'}
         </button>
@@ -84,9 +86,10 @@ export function Toolbar({ tail, snapshot, filter }: Props) {
 }
 
 /** Calls when somebody presses `/` and is not typing. */
-function useSlash(onSlash: () => void) {
+function useSlash(onSlash: () => void, isOn: boolean) {
   const onSlashEvent = useEffectEvent(onSlash);
   useEffect(() => {
+    if (!isOn) return;
     const onKeyDown = (event: KeyboardEvent) => {
       const isTyping =
         event.target instanceof HTMLElement &&
@@ -97,5 +100,5 @@ function useSlash(onSlash: () => void) {
     };
     document.addEventListener('keydown', onKeyDown);
     return () => document.removeEventListener('keydown', onKeyDown);
-  }, []);
+  }, [isOn]);
 }

@@ -167,7 +167,7 @@ describe('holding', () => {
     const tail = createTail({ schedule, limit: 5 });
     add(tail, lines(1, 4));
     settle();
-    tail.hold();
+    tail.hold('pause');
     add(tail, [...lines(5, 12), gap]);
     settle();
     expect(shown(tail)).toEqual(['line 1', 'line 2', 'line 3', 'line 4']);
@@ -182,7 +182,7 @@ describe('holding', () => {
     const tail = createTail({ schedule });
     add(tail, lines(1, 4));
     settle();
-    tail.hold();
+    tail.hold('pause');
     add(tail, lines(5, 10));
     tail.setFilter(hide('error'));
     settle();

@@ -11,6 +11,9 @@ export interface Filter {
   readonly matcher: Matcher | undefined;
 }
 
+/** Who asked the tail to stand still: what scrolling has stopped, scrolling starts again. */
+export type Holder = 'scrolling' | 'pause';
+
 /** Rows in order, oldest first. */
 export interface Rows {
   readonly length: number;
@@ -29,6 +32,7 @@ export interface TailSnapshot {
   readonly dropped: number;
   /** Rows that pass the filter and came since the tail is held; `undefined` while it is not. */
   readonly waiting: number | undefined;
+  readonly heldBy: Holder | undefined;
   /** The part of the rows that a new filter has gone through, in [0, 1); `undefined` when it is done. */
   readonly progress: number | undefined;
 }
@@ -42,7 +46,7 @@ export interface Tail {
   /** Filters anew; the rows shown stay until that is done. */
   readonly setFilter: (filter: Filter) => void;
   /** Lets the rows shown stand still, while the tail goes on receiving. */
-  readonly hold: () => void;
+  readonly hold: (by: Holder) => void;
   readonly release: () => void;
 }
 
@@ -66,6 +70,7 @@ const BUDGET = 8;
 interface Held {
   rows: readonly LogRow[];
   readonly until: number;
+  readonly by: Holder;
   waiting: number;
 }
 
@@ -156,8 +161,8 @@ export function createTail({
     held.waiting = rows.length - held.rows.length;
   }
 
-  function hold() {
-    held ??= { rows: passing.toArray(), until: seq, waiting: 0 };
+  function hold(by: Holder) {
+    held ??= { rows: passing.toArray(), until: seq, by, waiting: 0 };
     changes.request();
   }
 
@@ -183,6 +188,7 @@ export function createTail({
       kept: all.length,
       dropped: oldest() - 1,
       waiting: held?.waiting,
+      heldBy: held?.by,
       progress: scan && all.length > 0 ? (scan.next - oldest()) / all.length : undefined,
     };
   }

@@ -1,4 +1,5 @@
-import { useEffect, useState } from 'react';
+import { useEffect, useEffectEvent, useState } from 'react';
+import { readNarrowing, writeNarrowing } from './filter-query';
 import type { Level } from './levels';
 import { compileQuery, type Matcher, type Query } from './matcher';
 import type { Tail } from './tail';
@@ -20,10 +21,19 @@ interface Compiled {
   readonly problem?: string;
 }
 
-/** Filters a tail by what the reader types and clicks. */
-export function useFilter(tail: Tail): FilterControl {
-  const [query, setQuery] = useState<Query>({ text: '', isRegex: false });
-  const [hidden, setHidden] = useState<ReadonlySet<Level>>(new Set());
+/** How long to wait for the next key before the address changes, in milliseconds: browsers limit how often it may. */
+const TYPING = 300;
+
+/** The page's address, as screens get it. */
+interface Address {
+  readonly query: URLSearchParams;
+  readonly setQuery: (query: URLSearchParams) => void;
+}
+
+/** Filters a tail by what the reader types and clicks, and keeps that in the address. */
+export function useFilter(tail: Tail, address: Address): FilterControl {
+  const [narrowing, setNarrowing] = useState(() => readNarrowing(address.query));
+  const { query, hidden } = narrowing;
   const [{ matcher, problem }, setCompiled] = useState<Compiled>({ matcher: undefined });
 
   useEffect(() => {
@@ -47,8 +57,19 @@ export function useFilter(tail: Tail): FilterControl {
   function toggle(level: Level) {
     const next = new Set(hidden);
     if (!next.delete(level)) next.add(level);
-    setHidden(next);
+    setNarrowing({ query, hidden: next });
   }
 
+  const share = useEffectEvent(() => {
+    const next = writeNarrowing(address.query, narrowing);
+    if (next.toString() !== address.query.toString()) address.setQuery(next);
+  });
+
+  useEffect(() => {
+    const timer = setTimeout(() => share(), TYPING);
+    return () => clearTimeout(timer);
+  }, [narrowing]);
+
+  const setQuery = (next: Query) => setNarrowing({ query: next, hidden });
   return { query, setQuery, hidden, toggle, matcher, problem };
 }

@@ -1,0 +1,59 @@
+import { useSyncExternalStore } from 'react';
+import type { Store } from '../stream/store';
+
+/** Something that the reader has chosen, for all tabs and for next time. */
+export interface Setting<T extends string> extends Store<T> {
+  readonly set: (value: T) => void;
+}
+
+/** Keeps a choice among some values in the browser; the first is the default. */
+export function createSetting<T extends string>(
+  name: string,
+  values: readonly [T, ...T[]],
+): Setting<T> {
+  const listeners = new Set<() => void>();
+  let current = stored();
+
+  function stored(): T {
+    try {
+      const text = localStorage.getItem(name);
+      return values.find((known) => known === text) ?? values[0];
+    } catch {
+      return values[0];
+    }
+  }
+
+  function show(next: T) {
+    current = next;
+    listeners.forEach((onChange) => onChange());
+  }
+
+  function onStorage({ key }: StorageEvent) {
+    if (key === name) show(stored());
+  }
+
+  return {
+    getSnapshot: () => current,
+    subscribe: (onChange) => {
+      if (listeners.size === 0) window.addEventListener('storage', onStorage);
+      listeners.add(onChange);
+      return () => {
+        listeners.delete(onChange);
+        if (listeners.size === 0) window.removeEventListener('storage', onStorage);
+      };
+    },
+    set: (next) => {
+      show(next);
+      try {
+        localStorage.setItem(name, next);
+      } catch {
+        // It holds for this tab then.
+      }
+    },
+  };
+}
+
+/** The value of a setting. */
+export function useSetting<T extends string>({ subscribe, getSnapshot }: Setting<T>): T {
+  return useSyncExternalStore(subscribe, getSnapshot);
+}
