@@ -138,9 +138,12 @@ func (l *lobby) count(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		v, out := l.begin(connOf(r))
 		end(out)
-		// Over HTTP/2 the last of an answer is often sent when the handler has returned.
-		context.AfterFunc(r.Context(), func() { l.finish(v) })
+		defer l.finish(v)
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitKey{}, v)))
+		if r.ProtoMajor == 2 {
+			// While it is counted, since this is what waits for who does not take it.
+			_ = http.NewResponseController(w).Flush() // of a client that may be gone
+		}
 	})
 }
 
