@@ -152,9 +152,11 @@ describe('the app', () => {
     };
     await gap(12, '9');
     fireEvent.click(pill());
-    await vi.dynamicImportSettled();
-    await pass();
-    expect(screen.getByRole('dialog', { name: 'Connection' })).toHaveTextContent('12 missed');
+    const details = () => screen.getByRole('dialog', { name: 'Connection' });
+    await vi.waitFor(async () => {
+      await pass(); // until their code is loaded
+      expect(details()).toHaveTextContent('12 missed');
+    }, 30_000);
     fireEvent.click(pill());
     await pass();
     expect(pill()).toHaveTextContent(/^Connection:Live$/);
