@@ -1,5 +1,6 @@
-import { createContext, lazy, type ReactNode, Suspense, use, useMemo, useState } from 'react';
+import { lazy, type ReactNode, Suspense, useMemo, useState } from 'react';
 import { Boundary } from './Boundary';
+import { type DialogName, DialogsContext } from './dialog-context';
 import { useShortcuts } from './shortcuts';
 
 const code = {
@@ -16,20 +17,6 @@ const dialogs = {
 
 /** Loads the code of the dialogs. */
 export const loadDialogs = () => Object.values(code).map((load) => load());
-
-/** The dialogs that every screen has. */
-export type DialogName = keyof typeof dialogs;
-
-interface Opener {
-  readonly open: (name: DialogName) => void;
-}
-
-const DialogsContext = createContext<Opener>({ open: () => undefined });
-
-/** Opens a dialog; inside of {@link Dialogs}. */
-export function useDialogs(): Opener {
-  return use(DialogsContext);
-}
 
 /** Holds the dialogs, whose code is loaded when they are first opened, and the keys that open them. */
 export function Dialogs({ children }: { children: ReactNode }) {

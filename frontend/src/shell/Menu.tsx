@@ -2,7 +2,7 @@ import { Logo } from '../components/Logo';
 import { useSingleKeys } from '../components/single-keys';
 import { count } from '../components/text';
 import { ConnectionPill } from './ConnectionPill';
-import { useDialogs } from './Dialogs';
+import { useDialogs } from './dialog-context';
 import { Icon } from './Icon';
 import { Link } from './Link';
 import { lastAddress } from './location';

@@ -1,7 +1,7 @@
 import { Dialog } from '@base-ui/react/dialog';
 import { type KeyboardEvent, useId, useState } from 'react';
 import { useStreamClient } from '../stream/react/use-client';
-import { useDialogs } from './Dialogs';
+import { useDialogs } from './dialog-context';
 import { allCommands, type Command, findCommands } from './palette-commands';
 import type { DialogProps } from './ShellDialog';
 

@@ -1,6 +1,6 @@
 import { addressOf } from '../address';
 import type { StreamClient } from '../stream/client';
-import type { DialogName } from './Dialogs';
+import type { DialogName } from './dialog-context';
 import { navigate } from './location';
 import { screens } from './screens';
 import { theme } from './theme';
