@@ -22,13 +22,14 @@ type lobby struct {
 	mostRequests int
 
 	mu       sync.Mutex
-	order    *list.List // of net.Conn, the one longest without a sign of life first
+	order    *list.List // of *guest, the one longest without a sign of life first
 	guests   map[net.Conn]*guest
 	requests int // under way, but for event streams
 }
 
 // guest is an open connection, of which several requests at once may be served (HTTP/2).
 type guest struct {
+	conn     net.Conn      // nil when it has ended, or is not the server's any more
 	place    *list.Element // in the lobby; nil while it has event streams
 	streams  int
 	requests int // besides
@@ -68,21 +69,29 @@ func end(c net.Conn) {
 func (l *lobby) welcome(c net.Conn) (out net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	g := new(guest)
+	g := &guest{conn: c}
 	l.guests[c] = g
-	return l.enter(c, g)
+	return l.enter(g)
 }
 
 // enter gives a connection the last place, and returns the one that has to leave. It
 // needs l.mu.
-func (l *lobby) enter(c net.Conn, g *guest) (out net.Conn) {
-	g.place = l.order.PushBack(c)
+func (l *lobby) enter(g *guest) (out net.Conn) {
+	g.place = l.order.PushBack(g)
 	if l.order.Len() <= l.most {
 		return nil
 	}
-	out = l.order.Remove(l.order.Front()).(net.Conn)
-	delete(l.guests, out)
+	first := l.order.Front().Value.(*guest)
+	out = first.conn
+	l.drop(first)
 	return out
+}
+
+// drop takes a connection off the list. It needs l.mu.
+func (l *lobby) drop(g *guest) {
+	l.leave(g)
+	delete(l.guests, g.conn)
+	g.conn = nil // not to be held by who still knows the guest
 }
 
 // seen notes a sign of life of a connection.
@@ -99,8 +108,7 @@ func (l *lobby) forget(c net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if g := l.guests[c]; g != nil {
-		l.leave(g)
-		delete(l.guests, c)
+		l.drop(g)
 	}
 }
 
@@ -190,25 +198,24 @@ func (l *lobby) leaveWith(r *http.Request) (back func()) {
 	if v, ok := r.Context().Value(visitKey{}).(*visit); ok {
 		l.finish(v)
 	}
-	c := connOf(r)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	g := l.guests[c]
+	g := l.guests[connOf(r)]
 	if g == nil {
 		return func() {}
 	}
 	l.leave(g)
 	g.streams++
-	return func() { end(l.comeBack(c, g)) }
+	return func() { end(l.comeBack(g)) }
 }
 
 // comeBack notes the end of a stream, and returns the connection that has to leave.
-func (l *lobby) comeBack(c net.Conn, g *guest) (out net.Conn) {
+func (l *lobby) comeBack(g *guest) (out net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	g.streams--
-	if g.streams > 0 || l.guests[c] != g {
+	if g.streams > 0 || g.conn == nil {
 		return nil
 	}
-	return l.enter(c, g)
+	return l.enter(g)
 }
