@@ -22,7 +22,7 @@ type Command struct {
 	Command     string        `arg:"" help:"Line that starts a server."`
 	RedisURL    string        `placeholder:"URL" help:"Redis to publish to; without it, one is started."`
 	Subscribers int           `default:"150000" help:"How many subscribers."`
-	Servers     int           `default:"8" help:"How many server processes, and as many for the other ends of the connections."`
+	Servers     int           `default:"9" help:"How many server processes, and as many for the other ends of the connections."`
 	Heartbeat   time.Duration `default:"15s" help:"Time between heartbeats."`
 	Time        time.Duration `default:"1m" help:"How long the crowd is idle and watched."`
 	Settle      time.Duration `default:"5s" help:"How long the servers are left alone before their memory is looked at."`
