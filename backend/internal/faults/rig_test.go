@@ -56,7 +56,6 @@ type setup struct {
 	gateway []string     // further arguments of the gateways
 	proxied bool         // the first gateway reaches Redis through a proxy
 	form    form
-	repeats bool       // a message of a channel may come twice
 	front   startFront // what stands between the gateways and their clients, nil for nothing
 }
 
@@ -64,7 +63,6 @@ type setup struct {
 // subscribers that keep books.
 type rig struct {
 	t         *testing.T
-	repeats   bool
 	redis     *redistest.Server  // what is alone, or the first master
 	watched   *redistest.Watched // nil if it is not
 	cluster   *redistest.Cluster // nil if it is not
@@ -87,7 +85,7 @@ type rig struct {
 // newRig starts everything and returns when all subscribers have got something.
 func newRig(t *testing.T, s setup) *rig {
 	t.Helper()
-	r := &rig{t: t, repeats: s.repeats, clients: []*http.Client{
+	r := &rig{t: t, clients: []*http.Client{
 		// A gateway writes to some itself, and to others through net/http.
 		sseclient.NewHTTP(sseclient.Transport{}), sseclient.NewHTTP(sseclient.Transport{HTTP2: true}),
 	}}
@@ -215,9 +213,6 @@ func (r *rig) finish() map[event.Kind]audit.Tally {
 	sums := make(map[event.Kind]audit.Tally)
 	for _, s := range r.subscribers {
 		for topic, tally := range s.books.Tallies() {
-			if r.repeats && topic.Kind == event.Channel {
-				tally.Duplicates = 0
-			}
 			if tally.Broken() {
 				r.t.Errorf("%s: of %s %+v, after gaps %q", s.name, topic, tally, s.gaps())
 			}
