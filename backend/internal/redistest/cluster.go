@@ -74,6 +74,11 @@ func (c *Cluster) nodes() []*Server {
 	return append(append([]*Server(nil), c.Masters...), c.Replicas...)
 }
 
+// BusAddr returns where the other nodes of a cluster reach this one.
+func (s *Server) BusAddr() string {
+	return fmt.Sprintf("127.0.0.1:%d", s.clusterPort())
+}
+
 func (s *Server) clusterPort() int {
 	for i, arg := range s.args {
 		if arg == "--cluster-port" {

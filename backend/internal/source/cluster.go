@@ -72,7 +72,7 @@ func (c *cluster) run(ctx context.Context) {
 		case !next.equal(known):
 			c.log.Info("redis cluster", "masters", len(next.servers))
 			c.client.ReloadState(ctx)
-			c.router.apply(next)
+			c.router.apply(ctx, next)
 			known = next
 		}
 		warned = err != nil
@@ -117,7 +117,12 @@ func layoutOf(found []redis.ClusterSlot) layout {
 		if !slices.Contains(l.servers, owner) {
 			l.servers = append(l.servers, owner)
 		}
+		for _, n := range r.Nodes {
+			l.nodes = append(l.nodes, n.Addr)
+		}
 	}
+	slices.Sort(l.nodes)
+	l.nodes = slices.Compact(l.nodes)
 	slices.SortFunc(l.slots, func(a, b slotRange) int { return cmp.Compare(a.first, b.first) })
 	slices.SortFunc(l.servers, func(a, b server) int { return cmp.Compare(a.id, b.id) })
 	return l

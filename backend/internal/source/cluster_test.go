@@ -120,6 +120,67 @@ func slotMoves(t *testing.T, cluster *redistest.Cluster) {
 	checkValues(t, "the key", key.last(t, "after"), "null", "before 0", "before 1", "after")
 }
 
+// The server to which a slot moves can lag behind the others, so that it has yet to see
+// what the subscribers got from the one before.
+func TestCluster_MovedChannelBringsNothingTwice(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
+	from, to, other := cluster.Masters[0], cluster.Masters[1], cluster.Masters[2]
+	bus := newProxy(t, to.BusAddr())
+	_, port, _ := strings.Cut(bus.addr(), ":")
+	to.Do("CONFIG", "SET", "cluster-announce-bus-port", port)
+	soon(t, "the others reach it through the proxy", func() bool {
+		for _, s := range []*redistest.Server{from, other} {
+			nodes := strings.Split(fmt.Sprint(s.Do("CLUSTER", "NODES")), "\n")
+			if !slices.ContainsFunc(nodes, func(n string) bool { return strings.Contains(n, "@"+port+" ") && strings.Contains(n, " connected ") }) {
+				return false
+			}
+		}
+		return true
+	})
+	name := channelOf(cluster, from)
+	channel, following := takeUp(t, connect(t, cluster, quiet), channelNamed(name))
+
+	release := bus.hold(t)
+	other.Do("PUBLISH", name, "before")
+	channel.last(t, "before")
+	cluster.MoveSlot(cluster.Slot(name), from, to)
+	soon(t, "the channel is followed at its new server", func() bool {
+		return fmt.Sprint(to.Do("PUBSUB", "NUMSUB", name)) == fmt.Sprintf("[%s 1]", name)
+	})
+	release()
+	channel.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
+	awaitLive(t, following)
+	other.Do("PUBLISH", name, "after") // comes behind what was held
+	if got := valuesOf(channel.last(t, "after")); !slices.Equal(got, []string{"before", "after"}) {
+		t.Errorf("the channel brought %q", got)
+	}
+}
+
+func TestCluster_NodeThatDoesNotAnswerDoesNotStopAMovedChannel(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
+	from, to, other := cluster.Masters[0], cluster.Masters[1], cluster.Masters[2]
+	name := channelOf(cluster, from)
+	channel, following := takeUp(t, connect(t, cluster, quiet), channelNamed(name))
+	other.Pause()
+	defer other.Continue()
+	cluster.MoveSlot(cluster.Slot(name), from, to)
+	channel.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
+	awaitLive(t, following)
+	to.Do("PUBLISH", name, "after")
+	channel.last(t, "after")
+}
+
+// channelOf returns the name of a channel whose slot is a master's.
+func channelOf(cluster *redistest.Cluster, master *redistest.Server) string {
+	for n := 0; ; n++ {
+		if name := fmt.Sprint("channel", n); cluster.Owner(name) == master {
+			return name
+		}
+	}
+}
+
 func clusterUser(t *testing.T, cluster *redistest.Cluster) {
 	for _, master := range cluster.Masters {
 		allow(master, "gateway", "secret", "allkeys", "allchannels")
@@ -225,9 +286,7 @@ func TestCluster_HalfDeadConnectionToOneServerIsReplaced(t *testing.T) {
 	names := make([]string, len(cluster.Masters))
 	sinks := make([]*witness, len(cluster.Masters))
 	for i, master := range cluster.Masters {
-		for n := 0; names[i] == "" || cluster.Owner(names[i]) != master; n++ {
-			names[i] = fmt.Sprint("channel", n)
-		}
+		names[i] = channelOf(cluster, master)
 		sinks[i], _ = takeUp(t, src, channelNamed(names[i]))
 	}
 	proxies[1].swallow()

@@ -11,6 +11,7 @@ type layout struct {
 	// slots are those of a cluster, sorted, without overlaps. Without any, the only server
 	// has everything.
 	slots []slotRange
+	nodes []string // addresses of all nodes of a cluster, replicas too, sorted
 }
 
 // server is a master that clients can connect to.
@@ -37,7 +38,7 @@ func (l layout) owner(slot int) (server, bool) {
 }
 
 func (l layout) equal(other layout) bool {
-	return slices.Equal(l.servers, other.servers) && slices.Equal(l.slots, other.slots)
+	return slices.Equal(l.servers, other.servers) && slices.Equal(l.slots, other.slots) && slices.Equal(l.nodes, other.nodes)
 }
 
 // complete returns an error if a cluster has slots that nobody owns.

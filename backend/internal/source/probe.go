@@ -38,23 +38,24 @@ type probe struct {
 	ended   chan struct{} // closed when no more probes are sent
 
 	mu      sync.Mutex
-	asked   time.Time       // when the oldest probe that has not come back was taken, or zero
-	back    time.Time       // when the newest came back, or zero
-	failed  error           // why the newest could not be published
-	waiting []chan struct{} // closed when a probe that is sent from now on came back
-	sent    []sentProbe     // under way, the oldest first
+	asked   time.Time                // when the oldest probe that has not come back was taken, or zero
+	back    time.Time                // when the newest came back, or zero
+	failed  error                    // why the newest could not be published
+	waiting []func()                 // called when a probe that is sent from now on came back
+	sent    []sentProbe              // under way, the oldest first
+	detours map[string]chan struct{} // closed when the probe with that token came back from another node
 }
 
 type sentProbe struct {
 	token   string
 	at      time.Time
-	waiting []chan struct{} // closed when it, or a later one, came back
+	waiting []func() // called when it, or a later one, came back
 }
 
 func newProbe(client *redis.Client, channel, node string, marks *marks, broken func(), lag func(time.Duration), log *slog.Logger) *probe {
 	return &probe{
 		client: client, channel: channel, node: node, marks: marks, broken: broken, lag: lag, log: log,
-		now: make(chan struct{}, 1), ended: make(chan struct{}),
+		now: make(chan struct{}, 1), ended: make(chan struct{}), detours: make(map[string]chan struct{}),
 	}
 }
 
@@ -86,14 +87,18 @@ func (p *probe) soon() {
 	}
 }
 
+func newToken() string {
+	return strings.ToLower(rand.Text()[:tokenLength])
+}
+
 func (p *probe) send(ctx context.Context) {
-	token := strings.ToLower(rand.Text()[:tokenLength])
+	token := newToken()
 	before := time.Now()
 	p.mu.Lock()
 	p.sent = append(p.sent, sentProbe{token, before, p.waiting})
 	p.waiting = nil
 	p.mu.Unlock()
-	err := p.client.Publish(ctx, p.channel, p.node+"."+token).Err()
+	err := p.publish(ctx, p.client, token)
 
 	p.mu.Lock()
 	p.failed = err
@@ -110,6 +115,10 @@ func (p *probe) send(ctx context.Context) {
 	}
 }
 
+func (p *probe) publish(ctx context.Context, client *redis.Client, token string) error {
+	return client.Publish(ctx, p.channel, p.node+"."+token).Err()
+}
+
 // message implements [receiver]: a probe of this node or of another.
 func (p *probe) message(_, payload string) {
 	node, token, _ := strings.Cut(payload, ".")
@@ -120,21 +129,32 @@ func (p *probe) message(_, payload string) {
 	if node != p.node {
 		return
 	}
+	for _, waiting := range p.arrived(token) {
+		waiting()
+	}
+}
+
+// arrived notes that a probe of this node came back, and returns what waited for it.
+func (p *probe) arrived(token string) (waiting []func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if came := p.detours[token]; came != nil {
+		delete(p.detours, token)
+		close(came)
+		return nil
+	}
 	p.asked = time.Time{}
 	p.back = time.Now()
 	i := p.place(token)
 	if i == len(p.sent) {
-		return
+		return nil
 	}
 	p.lag(p.back.Sub(p.sent[i].at))
 	for _, s := range p.sent[:i+1] { // with it has come what was published before those that are missing
-		for _, done := range s.waiting {
-			close(done)
-		}
+		waiting = append(waiting, s.waiting...)
 	}
 	p.sent = p.sent[i+1:]
+	return waiting
 }
 
 // place returns where a probe is among those under way, and their number if it is not.
@@ -169,15 +189,43 @@ func (p *probe) disconnected() {
 	p.takeBack(0)
 }
 
+// behind calls a function when a probe that is sent from now on has come back, before
+// anything that came later is taken.
+func (p *probe) behind(do func()) {
+	p.mu.Lock()
+	p.waiting = append(p.waiting, do)
+	p.mu.Unlock()
+	p.soon()
+}
+
 // sync waits until a probe that is sent from now on has come back.
 func (p *probe) sync(ctx context.Context) error {
 	done := make(chan struct{})
+	p.behind(func() { close(done) })
+	return p.await(ctx, done)
+}
+
+// through publishes a probe at another node of the cluster and waits until it has come
+// back.
+func (p *probe) through(ctx context.Context, node *redis.Client) error {
+	token, came := newToken(), make(chan struct{})
 	p.mu.Lock()
-	p.waiting = append(p.waiting, done)
+	p.detours[token] = came
 	p.mu.Unlock()
-	p.soon()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.detours, token)
+	}()
+	if err := p.publish(ctx, node, token); err != nil {
+		return err
+	}
+	return p.await(ctx, came)
+}
+
+func (p *probe) await(ctx context.Context, came <-chan struct{}) error {
 	select {
-	case <-done:
+	case <-came:
 		return nil
 	case <-p.ended:
 		return fmt.Errorf("%w: the connection is no longer used", ErrUnavailable)

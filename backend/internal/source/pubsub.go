@@ -55,10 +55,10 @@ type receiver interface {
 // connection itself, since the reader that go-redis offers drops messages when it falls
 // behind and hides that it reconnected.
 type pubsub struct {
-	client    *redis.Client // for commands to the same server
-	release   func() error  // gives it up, if nobody else uses it
-	clustered bool          // the server gets messages from others
-	doubt     func()        // asks whether servers still have the same slots
+	client    *redis.Client                   // for commands to the same server
+	release   func() error                    // gives it up, if nobody else uses it
+	openNode  func(addr string) *redis.Client // for any node of its cluster; nil if it is alone
+	doubt     func()                          // asks whether servers still have the same slots
 	log       *slog.Logger
 	marks     *marks
 	probe     *probe
@@ -88,7 +88,8 @@ type following struct {
 	receiver receiver
 
 	// Guarded by owner.mu.
-	missing []subscription // that Redis has not confirmed on this connection; live if empty
+	missing []subscription // that Redis has not confirmed on this connection
+	fence   *fence         // that stands before it, or nil
 	began   bool           // it has been live
 	since   uint64         // ordinal of the newest mark when that began
 	frozen  *Mark          // the newest mark when it was last live
@@ -230,7 +231,7 @@ func (f *following) live(ctx context.Context) error {
 	p := f.owner
 	for {
 		p.mu.Lock()
-		live, closed, refused, away, changed := len(f.missing) == 0, f.closed, f.refused, p.away, f.changed
+		live, closed, refused, away, changed := !f.pending(), f.closed, f.refused, p.away, f.changed
 		p.mu.Unlock()
 		switch {
 		case closed:
@@ -250,6 +251,11 @@ func (f *following) live(ctx context.Context) error {
 	}
 }
 
+// pending reports whether f is not live yet, or not any more. It needs p.mu.
+func (f *following) pending() bool {
+	return len(f.missing) > 0 || f.fence != nil
+}
+
 // mark returns the newest mark at the present place.
 func (f *following) mark() *Mark {
 	f.owner.mu.Lock()
@@ -260,7 +266,7 @@ func (f *following) mark() *Mark {
 // place is mark, with p.mu held. While f is interrupted, that is the one from before: a
 // client must not be told of a newer one before it is told that something is missing.
 func (f *following) place() *Mark {
-	if len(f.missing) > 0 || f.closed {
+	if f.pending() || f.closed {
 		return f.frozen
 	}
 	if newest := f.owner.marks.newest(); newest != nil && newest.Ordinal > f.since {

@@ -58,7 +58,7 @@ func (r *Redis) openServer(client *redis.Client, options *Options, node string, 
 	r.channels = newChannels(r.router, false)
 	r.streams = newStreams(r.reader, &blockingNews{client: client}, log)
 	r.keys = newKeys(client, r.router, options.database(), log)
-	r.router.apply(layout{servers: []server{{}}})
+	r.router.apply(context.Background(), layout{servers: []server{{}}})
 }
 
 func (r *Redis) openCluster(client *redis.ClusterClient, options *Options, node string, log *slog.Logger) {
@@ -66,7 +66,7 @@ func (r *Redis) openCluster(client *redis.ClusterClient, options *Options, node 
 	r.router = newRouter(func(s server) *pubsub {
 		own := options.openNode(s.addr)
 		p := newPubsub(own, marksChannel+":"+s.id, node, ordinals, &r.reconnects, r.cluster.doubt, options.Lag, log.With("server", s.addr))
-		p.release, p.clustered = own.Close, true
+		p.release, p.openNode = own.Close, options.openNode
 		p.start(r.keys.enableNotifications)
 		return p
 	})

@@ -408,12 +408,13 @@ func TestRedis_HalfDeadConnectionIsReplaced(t *testing.T) {
 }
 
 // proxy is a TCP proxy that can stop passing on what Redis sends to the Pub/Sub
-// connections that are open.
+// connections that are open, or hold what is sent to Redis.
 type proxy struct {
 	listener  net.Listener
 	target    string
 	running   sync.WaitGroup
 	swallowed atomic.Int64
+	held      sync.RWMutex // locked while nothing is sent to the target
 
 	mu    sync.Mutex
 	conns map[*proxied]struct{}
@@ -471,6 +472,8 @@ func (p *proxy) accept() {
 				if bytes.Contains(bytes.ToLower(b), []byte("subscribe\r\n")) {
 					c.pubsub.Store(true)
 				}
+				p.held.RLock()
+				defer p.held.RUnlock()
 				return true
 			})
 		})
@@ -485,6 +488,14 @@ func (p *proxy) accept() {
 			})
 		})
 	}
+}
+
+// hold keeps back what is sent to the server from now on, until release is called.
+func (p *proxy) hold(t *testing.T) (release func()) {
+	p.held.Lock()
+	release = sync.OnceFunc(p.held.Unlock)
+	t.Cleanup(release)
+	return release
 }
 
 // pass copies what keep lets through.

@@ -18,6 +18,7 @@ type router struct {
 	// changing is held while routes or servers change. The reader of a connection never
 	// takes it.
 	changing sync.Mutex
+	lifting  sync.WaitGroup // fences
 
 	mu      sync.RWMutex
 	layout  layout
@@ -40,6 +41,7 @@ type route struct {
 
 	delivery sync.Mutex // held while receiver is called
 	begun    bool       // guarded by delivery
+	placed   bool       // it has been followed somewhere; guarded by router.changing
 
 	// Guarded by router.mu.
 	legs map[server]*leg
@@ -83,11 +85,12 @@ func (rt *route) start() {
 	r.mu.Lock()
 	r.routes[rt] = struct{}{}
 	r.mu.Unlock()
-	r.place(rt)
+	r.place(rt, nil)
 }
 
-// place has a route followed where the layout says, and only there. It needs r.changing.
-func (r *router) place(rt *route) {
+// place has a route followed where the layout says, and only there, behind the fence of its
+// server if that is a new one. It needs r.changing.
+func (r *router) place(rt *route, fences map[server]*fence) {
 	r.mu.Lock()
 	wanted := r.layout.servers
 	if rt.slot != everywhere {
@@ -109,10 +112,17 @@ func (r *router) place(rt *route) {
 		if rt.legs[s] == nil {
 			l := &leg{route: rt}
 			l.following = r.servers[s].follow(l, rt.last, rt.names...)
+			if rt.placed && rt.slot != everywhere { // where each tells of its own keys only
+				if fences[s] == nil {
+					fences[s] = new(fence)
+				}
+				fences[s].hold(l.following)
+			}
 			rt.legs[s] = l
 			fresh = append(fresh, l)
 		}
 	}
+	rt.placed = rt.placed || len(fresh) > 0
 	r.mu.Unlock()
 	for _, l := range fresh {
 		l.start()
@@ -143,8 +153,9 @@ func (l *leg) message(channel, payload string) {
 	}
 }
 
-// apply has everything followed where a new layout says.
-func (r *router) apply(next layout) {
+// apply has everything followed where a new layout says. The context ends when the router
+// is about to be closed.
+func (r *router) apply(ctx context.Context, next layout) {
 	r.changing.Lock()
 	defer r.changing.Unlock()
 	var given []*pubsub
@@ -163,8 +174,13 @@ func (r *router) apply(next layout) {
 	}
 	routes := r.routes
 	r.mu.Unlock()
+	fences := make(map[server]*fence)
 	for rt := range routes { // changes only under r.changing
-		r.place(rt)
+		r.place(rt, fences)
+	}
+	for s, f := range fences {
+		p := r.servers[s]
+		r.lifting.Go(func() { p.lift(ctx, f, next.nodes) })
 	}
 	r.mu.Lock()
 	r.signal()
@@ -194,6 +210,7 @@ func (r *router) signal() {
 func (r *router) close() {
 	r.changing.Lock()
 	defer r.changing.Unlock()
+	r.lifting.Wait()
 	r.mu.Lock()
 	servers := r.servers
 	r.servers, r.layout = nil, layout{}

@@ -63,7 +63,7 @@ func (p *pubsub) session(ctx context.Context, prepare func(context.Context, *red
 		return false, err
 	}
 	prepare(ctx, p.client)
-	silence := newSilence(ctx, p.client, p.clustered)
+	silence := newSilence(ctx, p.client, p.openNode != nil)
 	asking, done := context.WithCancel(ctx)
 	defer done()
 	p.connected.Go(func() { silence.ask(asking, conn) })
@@ -191,11 +191,19 @@ func (p *pubsub) confirmed(name subscription) {
 		return
 	}
 	delete(p.pending, name)
-	if len(f.missing) > 1 {
+	last := len(f.missing) == 1 && f.fence == nil
+	if !last {
 		f.missing = slices.DeleteFunc(f.missing, func(n subscription) bool { return n == name })
-		p.mu.Unlock()
-		return
 	}
+	p.mu.Unlock()
+	if last {
+		p.begin(f)
+	}
+}
+
+// begin has f live from here on.
+func (p *pubsub) begin(f *following) {
+	p.mu.Lock()
 	newest := p.marks.newest()
 	if !f.began {
 		f.began, f.since = true, ordinal(newest)
@@ -208,7 +216,7 @@ func (p *pubsub) confirmed(name subscription) {
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	f.missing, f.refused = nil, nil
+	f.missing, f.refused, f.fence = nil, nil, nil
 	f.signal()
 }
 
@@ -303,9 +311,10 @@ func (p *pubsub) deliver(m *redis.Message) {
 	}
 	p.mu.Lock()
 	f := p.following[name]
-	live := f != nil && len(f.missing) == 0
+	live := f != nil && !f.pending()
 	p.mu.Unlock()
-	// What comes before the confirmation belongs to an earlier following of the name.
+	// What comes before the confirmation belongs to an earlier following of the name, or
+	// came from another server already.
 	if live {
 		f.receiver.message(m.Channel, m.Payload)
 	}
