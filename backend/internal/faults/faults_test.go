@@ -58,7 +58,7 @@ func TestAudit_HoldsWhen(t *testing.T) {
 		}},
 		{"a gateway reads too slowly for redis", setup{}, missNone, overflow},
 		{"the connections of a gateway bring nothing any more", setup{proxied: true}, missNone, func(r *rig) {
-			r.proxy.swallow()
+			r.proxy.Swallow()
 		}},
 		{"a gateway is killed", setup{}, missNone, func(r *rig) {
 			r.gateways[0].kill()

@@ -67,7 +67,7 @@ type rig struct {
 	watched   *redistest.Watched // nil if it is not
 	cluster   *redistest.Cluster // nil if it is not
 	tag       string             // begins the names of the topics
-	proxy     *proxy             // nil if there is none
+	proxy     *redistest.Proxy   // nil if there is none
 	gateways  []*gateway
 	front     *front         // nil if there is none
 	targets   []string       // where subscribers find the gateways
@@ -93,8 +93,8 @@ func newRig(t *testing.T, s setup) *rig {
 	for i := range 2 {
 		own := address
 		if s.proxied && i == 0 {
-			r.proxy = startProxy(t, r.redis.Addr())
-			own = "redis://" + r.proxy.addr()
+			r.proxy = redistest.StartProxy(t, r.redis.Addr())
+			own = "redis://" + r.proxy.Addr()
 		}
 		g := startGateway(t, own, s.gateway...)
 		r.gateways = append(r.gateways, g)

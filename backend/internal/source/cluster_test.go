@@ -126,13 +126,14 @@ func TestCluster_MovedChannelBringsNothingTwice(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
 	from, to, other := cluster.Masters[0], cluster.Masters[1], cluster.Masters[2]
-	bus := newProxy(t, to.BusAddr())
-	_, port, _ := strings.Cut(bus.addr(), ":")
-	to.Do("CONFIG", "SET", "cluster-announce-bus-port", port)
+	bus := redistest.StartProxy(t, to.BusAddr())
+	to.Do("CONFIG", "SET", "cluster-announce-bus-port", bus.Port())
 	soon(t, "the others reach it through the proxy", func() bool {
 		for _, s := range []*redistest.Server{from, other} {
 			nodes := strings.Split(fmt.Sprint(s.Do("CLUSTER", "NODES")), "\n")
-			if !slices.ContainsFunc(nodes, func(n string) bool { return strings.Contains(n, "@"+port+" ") && strings.Contains(n, " connected ") }) {
+			if !slices.ContainsFunc(nodes, func(n string) bool {
+				return strings.Contains(n, fmt.Sprintf("@%d ", bus.Port())) && strings.Contains(n, " connected ")
+			}) {
 				return false
 			}
 		}
@@ -141,7 +142,7 @@ func TestCluster_MovedChannelBringsNothingTwice(t *testing.T) {
 	name := channelOf(cluster, from)
 	channel, following := takeUp(t, connect(t, cluster, quiet), channelNamed(name))
 
-	release := bus.hold(t)
+	release := bus.Hold(t)
 	other.Do("PUBLISH", name, "before")
 	channel.last(t, "before")
 	cluster.MoveSlot(cluster.Slot(name), from, to)
@@ -263,18 +264,16 @@ func TestCluster_ReplicaWithoutTheNewestWritesTakesOver(t *testing.T) {
 func TestCluster_HalfDeadConnectionToOneServerIsReplaced(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 2, 0, time.Minute)
-	proxies := make([]*proxy, len(cluster.Masters))
+	proxies := make([]*redistest.Proxy, len(cluster.Masters))
 	for i, master := range cluster.Masters {
-		proxies[i] = newProxy(t, master.Addr())
-		_, port, _ := strings.Cut(proxies[i].addr(), ":")
-		master.Do("CONFIG", "SET", "cluster-announce-port", port)
+		proxies[i] = redistest.StartProxy(t, master.Addr())
+		master.Do("CONFIG", "SET", "cluster-announce-port", proxies[i].Port())
 	}
 	soon(t, "all know the new ports", func() bool {
 		for _, master := range cluster.Masters {
 			known := fmt.Sprint(master.Do("CLUSTER", "SLOTS"))
 			for _, p := range proxies {
-				_, port, _ := strings.Cut(p.addr(), ":")
-				if !strings.Contains(known, " "+port+" ") {
+				if !strings.Contains(known, fmt.Sprintf(" %d ", p.Port())) {
 					return false
 				}
 			}
@@ -289,11 +288,11 @@ func TestCluster_HalfDeadConnectionToOneServerIsReplaced(t *testing.T) {
 		names[i] = channelOf(cluster, master)
 		sinks[i], _ = takeUp(t, src, channelNamed(names[i]))
 	}
-	proxies[1].swallow()
+	proxies[1].SwallowSubscribed()
 	writeText(t, src, channelNamed(names[1]), "swallowed")
 	soon(t, "unready", func() bool {
 		err := src.Ready(t.Context())
-		return errors.Is(err, source.ErrUnavailable) && strings.Contains(err.Error(), proxies[1].addr())
+		return errors.Is(err, source.ErrUnavailable) && strings.Contains(err.Error(), proxies[1].Addr())
 	})
 	sinks[1].until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
 	becomesReady(t, src)

@@ -5,12 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/url"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -388,10 +384,10 @@ func TestParseRedisURL_ErrorsDoNotTellThePassword(t *testing.T) {
 func TestRedis_HalfDeadConnectionIsReplaced(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	proxy := newProxy(t, server.Addr())
-	src := openRedis(t, "redis://"+proxy.addr())
+	proxy := redistest.StartProxy(t, server.Addr())
+	src := openRedis(t, "redis://"+proxy.Addr())
 	recorders := followedForFaults(t, src, "p.")
-	proxy.swallow()
+	proxy.SwallowSubscribed()
 	publish(t, src, "p.a", "missed")
 	for _, r := range recorders {
 		r.await(t, 2)
@@ -402,126 +398,8 @@ func TestRedis_HalfDeadConnectionIsReplaced(t *testing.T) {
 		checkInterrupted(t, who, r)
 	}
 	eventually(t, "ready", func() bool { return src.Ready(t.Context()) == nil })
-	if proxy.swallowed.Load() == 0 {
+	if proxy.Vanished() == 0 {
 		t.Error("the proxy swallowed nothing: the test tests nothing")
-	}
-}
-
-// proxy is a TCP proxy that can stop passing on what Redis sends to the Pub/Sub
-// connections that are open, or hold what is sent to Redis.
-type proxy struct {
-	listener  net.Listener
-	target    string
-	running   sync.WaitGroup
-	swallowed atomic.Int64
-	held      sync.RWMutex // locked while nothing is sent to the target
-
-	mu    sync.Mutex
-	conns map[*proxied]struct{}
-}
-
-type proxied struct {
-	client, server net.Conn
-	pubsub         atomic.Bool
-	dead           atomic.Bool
-}
-
-func newProxy(t *testing.T, target string) *proxy {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p := &proxy{listener: l, target: target, conns: make(map[*proxied]struct{})}
-	p.running.Go(p.accept)
-	t.Cleanup(func() {
-		l.Close()
-		p.mu.Lock()
-		for c := range p.conns {
-			c.client.Close()
-			c.server.Close()
-		}
-		p.mu.Unlock()
-		p.running.Wait()
-	})
-	return p
-}
-
-func (p *proxy) addr() string {
-	return p.listener.Addr().String()
-}
-
-func (p *proxy) accept() {
-	for {
-		client, err := p.listener.Accept()
-		if err != nil {
-			return
-		}
-		server, err := net.Dial("tcp", p.target)
-		if err != nil {
-			client.Close()
-			continue
-		}
-		c := &proxied{client: client, server: server}
-		p.mu.Lock()
-		p.conns[c] = struct{}{}
-		p.mu.Unlock()
-		p.running.Go(func() {
-			defer server.Close()
-			pass(server, client, func(b []byte) bool {
-				if bytes.Contains(bytes.ToLower(b), []byte("subscribe\r\n")) {
-					c.pubsub.Store(true)
-				}
-				p.held.RLock()
-				defer p.held.RUnlock()
-				return true
-			})
-		})
-		p.running.Go(func() {
-			defer client.Close()
-			pass(client, server, func(b []byte) bool {
-				if c.dead.Load() {
-					p.swallowed.Add(int64(len(b)))
-					return false
-				}
-				return true
-			})
-		})
-	}
-}
-
-// hold keeps back what is sent to the server from now on, until release is called.
-func (p *proxy) hold(t *testing.T) (release func()) {
-	p.held.Lock()
-	release = sync.OnceFunc(p.held.Unlock)
-	t.Cleanup(release)
-	return release
-}
-
-// pass copies what keep lets through.
-func pass(to io.Writer, from io.Reader, keep func([]byte) bool) {
-	buf := make([]byte, 64<<10)
-	for {
-		n, err := from.Read(buf)
-		if n > 0 && keep(buf[:n]) {
-			if _, err := to.Write(buf[:n]); err != nil {
-				return
-			}
-		}
-		if err != nil {
-			return
-		}
-	}
-}
-
-// swallow makes the Pub/Sub connections of this moment half-dead.
-func (p *proxy) swallow() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for c := range p.conns {
-		if c.pubsub.Load() {
-			c.dead.Store(true)
-		}
 	}
 }
 
