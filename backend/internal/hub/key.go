@@ -104,12 +104,18 @@ func (k *keyPlaces) resume(cursor string) place {
 	if !k.feed.topic.IsGlob() {
 		return k.resumeValue(cursor)
 	}
-	c, ok := journal.ParseCursor(cursor)
-	pos := k.feed.log.Next()
-	if ok && c.Epoch == k.epoch && c.Pos <= pos && (c.Pos == 0 || c.Pos >= k.forgotten) {
-		return k.changedSince(c.Pos, k.numbered(c.Pos))
+	if number, ok := k.number(cursor); ok {
+		return k.changedSince(number, k.numbered(number))
 	}
 	return k.afterGap(k.numbered(0)) // which keys were deleted meanwhile cannot be known
+}
+
+// number returns what a place among many keys is named by, if this node gave that name and
+// remembers all deletions since.
+func (k *keyPlaces) number(cursor string) (n uint64, ok bool) {
+	c, ok := journal.ParseCursor(cursor)
+	known := ok && c.Epoch == k.epoch && c.Pos <= k.feed.log.Next()
+	return c.Pos, known && (c.Pos == 0 || c.Pos >= k.forgotten)
 }
 
 // afterGap returns the place of a client that is shown everything anew.
@@ -132,10 +138,14 @@ func (k *keyPlaces) resumeValue(cursor string) place {
 	return k.afterGap(nothing)
 }
 
-// changed reports whether a client that has a value of a single key has another one than
-// this node.
+// changed reports whether a client may have another value than this node: of a single key
+// it says so, of many any client of another node may.
 func (k *keyPlaces) changed(cursor string) bool {
-	return !k.feed.topic.IsGlob() && cursor != nothing && cursor != k.head()
+	if k.feed.topic.IsGlob() {
+		_, ours := k.number(cursor)
+		return !ours
+	}
+	return cursor != nothing && cursor != k.head()
 }
 
 // changedSince returns the place at the head, with what changed from a number on as a

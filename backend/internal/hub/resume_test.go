@@ -747,6 +747,25 @@ func TestKeyGlob_ResumeOnAnotherNodeIsAGapAndAllValues(t *testing.T) {
 	}
 }
 
+// Values older than those that the client may have from the other node would take it back.
+func TestKeyGlob_NodeThatIsBehindCatchesUpFirst(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one, other := redisGateway(t, server, history(10)), redisGateway(t, server, history(10))
+	s := one.take(t, hub.Request{Topics: listOf(t, "key:g:*")})
+	s.leave()
+	keep := other.take(t, hub.Request{Topics: listOf(t, "key:g:*")})
+	defer keep.leave()
+	for n := range 50 {
+		// In one script, as many keys as take the reader some time.
+		server.Do("EVAL", "for i = 1, 200 do redis.call('SET', 'g:' .. i, ARGV[1]) end", 0, n)
+		back := other.take(t, hub.Request{Topics: listOf(t, "key:g:*"), IDs: []string{s.opened.id}})
+		back.drain()
+		back.expect(fmt.Sprint("round ", n), slices.Repeat([]string{fmt.Sprint(n)}, 200), []string{"key:g:* unknown-cursor null"})
+		back.leave()
+	}
+}
+
 func TestKey_SlowConsumerEndsOnTheLastValue(t *testing.T) {
 	t.Parallel()
 	bothBrokers(t, history(5), func(t *testing.T, g gateway) {

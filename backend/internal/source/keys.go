@@ -196,18 +196,21 @@ func (f *keyFollowing) Live(ctx context.Context) error {
 	return f.failed
 }
 
-// sync waits until a single key has been read again. A connection that brings no
-// notifications any more is not found at once; until then the value may be an old one.
+// sync waits until a single key has been read again, of a glob those that notifications
+// have named. A connection that brings no notifications any more is not found at once;
+// until then the value may be an old one.
 func (k *keys) sync(ctx context.Context, topic event.Topic) error {
 	k.mu.Lock()
 	f := k.following[topic]
 	k.mu.Unlock()
-	if f == nil || topic.IsGlob() {
+	if f == nil {
 		return nil
 	}
 	done := make(chan struct{})
 	f.mu.Lock()
-	f.work.names[topic.Name()] = struct{}{}
+	if !topic.IsGlob() {
+		f.work.names[topic.Name()] = struct{}{}
+	}
 	f.work.done = append(f.work.done, done)
 	f.signal()
 	f.mu.Unlock()

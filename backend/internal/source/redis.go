@@ -95,6 +95,11 @@ func (r *Redis) Sync(ctx context.Context, topic event.Topic) error {
 	case event.Stream:
 		return nil
 	case event.Key:
+		if topic.IsGlob() { // only notifications tell which of the keys were written
+			if err := r.router.sync(ctx); err != nil {
+				return err
+			}
+		}
 		return r.keys.sync(ctx, topic)
 	default:
 		return r.router.sync(ctx)

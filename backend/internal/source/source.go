@@ -64,7 +64,7 @@ type Source interface {
 	// that has taken effect. A topic may be followed once at a time.
 	Follow(topic event.Topic, sink Sink) Following
 	// Sync returns when what happened before the call to all channels, if the topic is one,
-	// or to a single key has reached its sinks. For other topics it does nothing.
+	// or to its keys has reached its sinks. For streams it does nothing.
 	Sync(ctx context.Context, topic event.Topic) error
 	// Mark returns the newest mark at the present place of a channel that is followed, nil
 	// if there has been none since it is. Called by a sink's Event, it is the newest one
