@@ -54,8 +54,8 @@ type Server struct {
 
 // Start listens on the configured addresses and serves.
 func Start(cfg config.Config, log *slog.Logger) (*Server, error) {
-	if i := slices.IndexFunc(cfg.DefaultTopics, source.IsInternal); i >= 0 {
-		return nil, fmt.Errorf("--default-topics: %s is for gateways among themselves; name topics of your own", cfg.DefaultTopics[i])
+	if err := checkDefaults(cfg.DefaultTopics); err != nil {
+		return nil, fmt.Errorf("--default-topics: %w", err)
 	}
 	keys, err := openKeys(cfg, log)
 	if err != nil {
@@ -124,6 +124,17 @@ func Start(cfg config.Config, log *slog.Logger) (*Server, error) {
 		s.running.Go(func() { demo.Run(ctx, demoPublisher(src), log) })
 	}
 	return s, nil
+}
+
+// checkDefaults checks that a subscription may have the topics, and all of them at once.
+func checkDefaults(topics []event.Topic) error {
+	if i := slices.IndexFunc(topics, source.IsInternal); i >= 0 {
+		return fmt.Errorf("%s is for gateways among themselves; name topics of your own", topics[i])
+	}
+	if len(topics) > httpapi.MaxTopics {
+		return fmt.Errorf("%d topics are more than the %d of one subscription", len(topics), httpapi.MaxTopics)
+	}
+	return nil
 }
 
 // openKeys returns the key set that verifies tokens, nil if none is configured.

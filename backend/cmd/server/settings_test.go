@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"sluice/internal/httpapi"
 )
 
 // The program is built once, when a test needs it as a process.
@@ -106,7 +108,10 @@ func TestProgram_BadSettingStopsTheStartWithOneLine(t *testing.T) {
 		{"no history", "--history-events=0", "history-events", false},
 		{"not a topic", "--allow-subscribe=updates", "updates", false},
 		{"glob on a stream", "--default-topics=stream:a*", "stream", false},
+		{"no address", "--addr=", "--addr", false},
+		{"no admin address", "--admin-addr=", "--admin-addr", false},
 		{"no default topics", "--default-topics=", "default-topics", false},
+		{"more default topics than a subscription may have", "--default-topics=channel:" + strings.Join(numbers(1, httpapi.MaxTopics+1), ",channel:"), "default-topics", false},
 		{"default topic of the gateways' own", "--default-topics=channel:updates,channel:__sluice__:marks", "default-topics", false},
 		{"not an origin", "--cors-origins=example.com/app", "cors-origins", false},
 		{"no origins", "--cors-origins=", "cors-origins", false},

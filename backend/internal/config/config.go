@@ -142,6 +142,10 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 // Validate implements kong's hook, which is called when all values are set.
 func (c *Config) Validate() error {
 	switch {
+	case c.Addr == "":
+		return errors.New("--addr needs a port at least, such as :4000")
+	case c.AdminAddr == "": // net would listen on all interfaces
+		return errors.New("--admin-addr needs an address, such as 127.0.0.1:4001")
 	case (c.TLSCert == "") != (c.TLSKey == ""):
 		return errors.New("--tls-cert and --tls-key go together: give both or neither")
 	case c.RedisCA != "" && c.RedisURL == "":

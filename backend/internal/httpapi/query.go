@@ -20,11 +20,13 @@ func parseQuery(r *http.Request) (url.Values, error) {
 	return query, nil
 }
 
+// MaxTopics bounds the topics of one subscription.
+const MaxTopics = 64
+
 const (
-	maxTopics = 64
-	maxLast   = 1000
-	minEvery  = 10 * time.Millisecond
-	maxEvery  = time.Minute
+	maxLast  = 1000
+	minEvery = 10 * time.Millisecond
+	maxEvery = time.Minute
 )
 
 // topicsOf returns the topics that a query names, each once, kind by kind in the
@@ -43,8 +45,8 @@ func topicsOf(query url.Values) ([]event.Topic, error) {
 			if slices.Contains(topics, t) {
 				continue
 			}
-			if len(topics) == maxTopics {
-				return nil, badRequestf("more than %d topics in one subscription; open another one, or use a glob", maxTopics)
+			if len(topics) == MaxTopics {
+				return nil, badRequestf("more than %d topics in one subscription; open another one, or use a glob", MaxTopics)
 			}
 			topics = append(topics, t)
 		}

@@ -65,7 +65,7 @@ func checkClear(t *testing.T, err error) {
 
 func checkSubscription(t *testing.T, topics []event.Topic, last int) {
 	t.Helper()
-	if len(topics) == 0 || len(topics) > maxTopics {
+	if len(topics) == 0 || len(topics) > MaxTopics {
 		t.Errorf("%d topics", len(topics))
 	}
 	for i, topic := range topics {
