@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bufio"
 	"encoding/json"
 	"fmt"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/internal/redistest"
 )
@@ -79,20 +82,63 @@ func TestPublish_RefusesWhatCannotBePublished(t *testing.T) {
 	}
 }
 
+// A client that asks before it sends is spared sending in vain.
+func TestPublish_BodyThatSaysItIsTooLargeIsNotAskedFor(t *testing.T) {
+	t.Parallel()
+	status := firstAnswer(t, start(t), fmt.Sprintf("Expect: 100-continue\r\nContent-Length: %d\r\n\r\n", 1<<20+1))
+	if status != http.StatusRequestEntityTooLarge {
+		t.Errorf("the first answer is %d", status)
+	}
+}
+
+func TestPublish_BodyThatBreaksOffIsTheClientsFault(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	for name, rest := range map[string]string{
+		"shorter than it says": "Content-Length: 10\r\n\r\nshort",
+		"without its end":      "Transfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n",
+		"not in chunks":        "Transfer-Encoding: chunked\r\n\r\nshort",
+	} {
+		if status := firstAnswer(t, g, rest); status != http.StatusBadRequest {
+			t.Errorf("a body %s gives %d", name, status)
+		}
+	}
+}
+
+// firstAnswer publishes over a connection of its own, with a head and a body written by hand
+// and nothing behind them. It returns the first status, even if it is not the final one.
+func firstAnswer(t *testing.T, g *gateway, rest string) (status int) {
+	t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	fmt.Fprintf(conn, "POST /events?channel=a HTTP/1.1\r\nHost: localhost\r\n%s", rest)
+	_ = conn.(*net.TCPConn).CloseWrite()
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response.Body.Close()
+	return response.StatusCode
+}
+
 func TestPublish_LinesAreEventsEach(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
 		s := g.subscribe("?channel=a")
-		a := g.do(http.MethodPost, "/events?channel=a", strings.NewReader("{\"n\":1}\n{\"n\":2}\r\n\n{\"n\":3}"), "Content-Type", "application/x-ndjson")
+		a := g.do(http.MethodPost, "/events?channel=a", strings.NewReader("{\"n\":1}\n{\"n\":2}\r\n\n\r\nCR at the end\r\r\n{\"n\":3}"), "Content-Type", "application/x-ndjson")
 		var got struct {
 			Topic     string
 			Published int
 		}
-		if err := json.Unmarshal([]byte(a.body), &got); err != nil || got.Topic != "channel:a" || got.Published != 3 {
+		if err := json.Unmarshal([]byte(a.body), &got); err != nil || got.Topic != "channel:a" || got.Published != 4 {
 			t.Errorf("the answer is %d: %s", a.status, a.body)
 		}
-		for _, want := range []string{`{"n":1}`, `{"n":2}`, `{"n":3}`} {
+		for _, want := range []string{`{"n":1}`, `{"n":2}`, "CR at the end\n", `{"n":3}`} {
 			if f := s.next(); f.data != want {
 				t.Errorf("the event is %+v, want %s", f, want)
 			}

@@ -97,14 +97,21 @@ func (a *api) publicationOf(c *gin.Context) (p publication, err error) {
 	return p, a.quota.take(p.publisher, 1)
 }
 
-// readText reads the body of a publish.
+// readText reads the body of a publish. One that says that it is too large is not even
+// asked for (Expect: 100-continue).
 func readText(c *gin.Context) ([]byte, error) {
+	if c.Request.ContentLength > maxBody {
+		return nil, &http.MaxBytesError{Limit: maxBody}
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxBody))
+	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, errSlowBody
-	case err != nil:
+	case errors.As(err, &tooLarge):
 		return nil, err
+	case err != nil:
+		return nil, badRequestf("the body cannot be read to its end: %v; send as much as its header says", err)
 	case !utf8.Valid(body):
 		return nil, badRequestf("the body is not valid UTF-8, which is all that an event stream carries; encode binary data, as base64 for instance")
 	}
@@ -165,7 +172,8 @@ func (a *api) publishChunk(ctx context.Context, p publication, lines [][]byte, f
 func linesOf(body []byte) [][]byte {
 	var lines [][]byte
 	for line := range bytes.Lines(body) {
-		if line = bytes.TrimRight(line, "\r\n"); len(line) > 0 {
+		line = bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r")) // another CR before it is data
+		if len(line) > 0 {
 			lines = append(lines, line)
 		}
 	}
