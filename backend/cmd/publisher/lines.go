@@ -19,19 +19,24 @@ import (
 // for the whole.
 const maxLine = 1 << 20
 
+var errLongLine = fmt.Errorf("a line is longer than %d bytes; cut long lines before, with `cut -b` for instance", maxLine)
+
 // publishLines publishes each line of r, in order. While that fails it holds the line
 // and tries again, so that no line is skipped; one whose answer was lost on the way may
 // be published twice.
 func publishLines(ctx context.Context, r io.Reader, topic event.Topic, publish demo.Publish, log *slog.Logger) error {
 	lines := bufio.NewScanner(r)
-	lines.Buffer(make([]byte, 0, 64<<10), maxLine)
-	for n := 1; lines.Scan(); n++ {
+	lines.Buffer(make([]byte, 0, 64<<10), maxLine+len("\r\n"))
+	for lines.Scan() {
+		if len(lines.Bytes()) > maxLine {
+			return errLongLine
+		}
 		if err := publishUntilDone(ctx, topic, lines.Bytes(), publish, log); err != nil {
 			return err
 		}
 	}
 	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return fmt.Errorf("a line is longer than %d bytes; cut long lines before, with `cut -b` for instance", maxLine)
+		return errLongLine
 	}
 	return lines.Err()
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -18,9 +19,9 @@ import (
 )
 
 type flags struct {
-	RedisURL string `default:"redis://127.0.0.1:6379" env:"REDIS_URL" placeholder:"URL" help:"Redis to publish to, as redis://, rediss://, unix://, redis-sentinel:// or redis-cluster://."`
-	RedisCA  string `name:"redis-ca" env:"SLUICE_REDIS_CA" placeholder:"FILE" help:"Authorities in PEM to trust for rediss://, in place of the system's."`
-	Stdin    string `placeholder:"TOPIC" help:"Publish each line of the standard input to this topic, for instance stream:logs, instead of the demo feeds."`
+	RedisURL string  `default:"redis://127.0.0.1:6379" env:"REDIS_URL" placeholder:"URL" help:"Redis to publish to, as redis://, rediss://, unix://, redis-sentinel:// or redis-cluster://."`
+	RedisCA  string  `name:"redis-ca" env:"SLUICE_REDIS_CA" placeholder:"FILE" help:"Authorities in PEM to trust for rediss://, in place of the system's."`
+	Stdin    *string `placeholder:"TOPIC" help:"Publish each line of the standard input to this topic, for instance stream:logs, instead of the demo feeds."`
 }
 
 func main() {
@@ -29,13 +30,13 @@ func main() {
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, f, log); err != nil && ctx.Err() == nil {
+	if err := run(ctx, f, os.Stdin, log); err != nil && ctx.Err() == nil {
 		fmt.Fprintln(os.Stderr, "publisher: error:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, f flags, log *slog.Logger) error {
+func run(ctx context.Context, f flags, in io.Reader, log *slog.Logger) error {
 	options, err := source.ParseRedisURL(f.RedisURL)
 	if err != nil {
 		return fmt.Errorf("--redis-url: %w", err)
@@ -47,19 +48,26 @@ func run(ctx context.Context, f flags, log *slog.Logger) error {
 	}
 	redis := source.OpenPublisher(options)
 	defer redis.Close()
-	if f.Stdin == "" {
+	if f.Stdin == nil {
 		log.Info("publishing the demo feeds", "topics", demo.Topics())
 		demo.Run(ctx, publishTo(redis), log)
 		return nil
 	}
-	topic, err := event.ParseTopic(f.Stdin)
+	topic, err := event.ParseTopic(*f.Stdin)
 	if err != nil {
 		return fmt.Errorf("--stdin: %w", err)
 	}
 	if topic.IsGlob() {
 		return errors.New("--stdin: lines go to one topic, as in --stdin stream:logs; write \\*, \\? or \\[ for the character itself")
 	}
-	return publishLines(ctx, os.Stdin, topic, publishTo(redis), log)
+	published := make(chan error, 1)
+	go func() { published <- publishLines(ctx, in, topic, publishTo(redis), log) }()
+	select {
+	case err := <-published:
+		return err
+	case <-ctx.Done(): // a line that does not come cannot be interrupted
+		return ctx.Err()
+	}
 }
 
 // publishTo publishes to Redis; streams keep the usual number of entries.

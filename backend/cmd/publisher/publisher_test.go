@@ -171,14 +171,30 @@ func TestStdin_LineThatFailsIsHeldAndNotSkipped(t *testing.T) {
 
 func TestStdin_LineThatIsTooLongEndsIt(t *testing.T) {
 	t.Parallel()
-	f := new(flaky)
-	input := "short\n" + strings.Repeat("x", 2<<20) + "\nnever"
-	err := publishLines(t.Context(), strings.NewReader(input), event.Literal(event.Channel, "x"), f.publish, discard)
-	if err == nil || strings.Contains(err.Error(), "\n") {
-		t.Errorf("it ends with %v", err)
+	for _, length := range []int{maxLine + 1, maxLine + 2, 2 * maxLine} {
+		f := new(flaky)
+		input := "short\n" + strings.Repeat("x", length) + "\nnever"
+		err := publishLines(t.Context(), strings.NewReader(input), event.Literal(event.Channel, "x"), f.publish, discard)
+		if err == nil || strings.Contains(err.Error(), "\n") {
+			t.Errorf("with a line of %d bytes it ends with %v", length, err)
+		}
+		if len(f.got) != 1 || f.got[0] != "short" {
+			t.Errorf("published are %.50q", f.got)
+		}
 	}
-	if len(f.got) != 1 || f.got[0] != "short" {
-		t.Errorf("published are %.50q", f.got)
+}
+
+func TestStdin_LineMayBeAsLongAsTheLimit(t *testing.T) {
+	t.Parallel()
+	for _, end := range []string{"", "\n", "\r\n"} {
+		f := new(flaky)
+		line := strings.Repeat("x", maxLine)
+		if err := publishLines(t.Context(), strings.NewReader(line+end), event.Literal(event.Channel, "x"), f.publish, discard); err != nil {
+			t.Errorf("with %q at its end: %v", end, err)
+		}
+		if len(f.got) != 1 || f.got[0] != line {
+			t.Errorf("with %q at its end, %d lines are published", end, len(f.got))
+		}
 	}
 }
 
@@ -192,15 +208,36 @@ func TestStdin_EndsWithItsContext(t *testing.T) {
 	}
 }
 
+func TestRun_EndsWithItsContextWhileNoLineComes(t *testing.T) {
+	t.Parallel()
+	in, lines := io.Pipe()
+	defer lines.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		done <- run(ctx, flags{RedisURL: "redis://127.0.0.1:1", Stdin: new("channel:logs")}, in, discard)
+	}()
+	cancel()
+	select {
+	case err := <-done:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("it ends with %v", err)
+		}
+	case <-time.After(patience):
+		t.Error("it waits for a line")
+	}
+}
+
 func TestRun_RefusesWhatCannotBePublishedTo(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]flags{
-		"no topic":    {RedisURL: "redis://127.0.0.1:1", Stdin: "logs"},
-		"glob":        {RedisURL: "redis://127.0.0.1:1", Stdin: "channel:logs*"},
-		"no address":  {RedisURL: "logs", Stdin: "channel:logs"},
-		"no such URL": {RedisURL: "http://:hunter2@127.0.0.1", Stdin: "channel:logs"},
+		"no topic":    {RedisURL: "redis://127.0.0.1:1", Stdin: new("logs")},
+		"no name":     {RedisURL: "redis://127.0.0.1:1", Stdin: new("")},
+		"glob":        {RedisURL: "redis://127.0.0.1:1", Stdin: new("channel:logs*")},
+		"no address":  {RedisURL: "logs", Stdin: new("channel:logs")},
+		"no such URL": {RedisURL: "http://:hunter2@127.0.0.1", Stdin: new("channel:logs")},
 	} {
-		err := run(t.Context(), f, discard)
+		err := run(t.Context(), f, strings.NewReader(""), discard)
 		if err == nil || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("%s: it ends with %v", name, err)
 		}
