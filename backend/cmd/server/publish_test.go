@@ -60,6 +60,8 @@ func TestPublish_RefusesWhatCannotBePublished(t *testing.T) {
 		{"type error", "stream=a&event=error", "x", 400},
 		{"type with a line break", "stream=a&event=a%0Ab", "x", 400},
 		{"maxlen not a number", "stream=a&maxlen=x", "x", 400},
+		{"maxlen twice", "stream=a&maxlen=5&maxlen=x", "x", 400},
+		{"type twice", "stream=a&event=x&event=y", "x", 400},
 		{"not UTF-8", "channel=a", "a\xffb", 400},
 		{"as large as can be", "channel=a", whole, 200},
 		{"a byte too much", "channel=a", whole + "x", 413},

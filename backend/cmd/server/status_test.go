@@ -52,6 +52,8 @@ func TestEvents_RequestsThatCannotBeMeant(t *testing.T) {
 		"last not a number": "channel=a&last=x",
 		"last negative":     "channel=a&last=-1",
 		"last too large":    "channel=a&last=1001",
+		"last twice":        "channel=a&last=1&last=x",
+		"every twice":       "channel=a&every=1s&every=2s",
 		"last empty":        "channel=a&last=",
 		"every not a time":  "channel=a&every=x",
 		"every too short":   "channel=a&every=9ms",

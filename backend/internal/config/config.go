@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -158,6 +159,8 @@ func (c *Config) Validate() error {
 		return errors.New("--default-topics needs at least one topic")
 	case len(c.CORSOrigins) == 0:
 		return errors.New("--cors-origins needs at least one origin, or * for all")
+	case len(c.CORSOrigins) > 1 && slices.Contains(c.CORSOrigins, "*"):
+		return errors.New("--cors-origins: * is for all origins; leave it out, or the others")
 	}
 	if err := c.validateTokens(); err != nil {
 		return err

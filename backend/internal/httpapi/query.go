@@ -12,10 +12,18 @@ import (
 	"sluice/internal/source"
 )
 
+// options are what a query may say once, unlike topics and ids.
+var options = []string{"last", "every", "event", "maxlen"}
+
 func parseQuery(r *http.Request) (url.Values, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
 		return nil, badRequestf("the query cannot be read: %v; percent-encode names", err)
+	}
+	for _, name := range options {
+		if n := len(query[name]); n > 1 {
+			return nil, badRequestf("%s= is there %d times; leave out all but one", name, n)
+		}
 	}
 	return query, nil
 }

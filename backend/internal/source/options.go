@@ -6,8 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -57,7 +60,7 @@ func ParseRedisURL(address string) (*Options, error) {
 		err = errAddress
 	}
 	switch {
-	case err != nil:
+	case err != nil, slices.ContainsFunc(o.addresses(), hasBadPort):
 		return nil, errAddress
 	case o.sentinel != nil && o.sentinel.MasterName == "":
 		return nil, errors.New("redis-sentinel:// needs the name under which Sentinel watches the master: redis-sentinel://127.0.0.1:26379?master_name=NAME")
@@ -73,6 +76,28 @@ func ParseRedisURL(address string) (*Options, error) {
 func hasPath(rest string) bool {
 	u, err := url.Parse("//" + rest)
 	return err == nil && strings.Trim(u.Path, "/") != ""
+}
+
+// addresses returns where to connect at first, but for a socket's path.
+func (o *Options) addresses() []string {
+	switch {
+	case o.sentinel != nil:
+		return o.sentinel.SentinelAddrs
+	case o.cluster != nil:
+		return o.cluster.Addrs
+	case o.server.Network == "unix":
+		return nil
+	}
+	return []string{o.server.Addr}
+}
+
+func hasBadPort(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return true
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err != nil || n == 0
 }
 
 func (o *Options) readsReplicas() bool {
