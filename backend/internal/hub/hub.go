@@ -109,8 +109,8 @@ func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error)
 			return nil, err
 		}
 	}
-	s := newSubscription(h, topics, feeds, req.Every)
-	if err := s.begin(ctx, req); err != nil {
+	s := newSubscription(h, feeds, req.Every)
+	if err := s.begin(ctx, req, topics); err != nil {
 		s.Close()
 		return nil, err
 	}

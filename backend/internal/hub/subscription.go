@@ -11,24 +11,24 @@ import (
 )
 
 // Subscription is one subscriber's place among its topics. Its methods are for one
-// goroutine at a time.
+// goroutine at a time. There may be very many, so that it holds little when it is live.
 type Subscription struct {
-	hub    *Hub
-	topics []event.Topic // in the order of the request
-	feeds  []*feed       // of the topics; in the order of the bundle's vector if there are several
-	bundle *bundle       // of the feeds if there are several, else nil
+	hub       *Hub
+	feeds     []*feed     // of the topics; in the order of the bundle's vector if there are several
+	bundle    *bundle     // of the feeds if there are several, else nil
+	ahead     *ahead      // of the place in the common journal; nil when that is all there is
+	pos       uint64      // of the next frame in it
+	last      []byte      // the cursor of the last frame that was taken
+	conflated *conflation // nil if every event is to go out
+}
 
-	// What Next gives out: control frames, then what comes before the place in the common
-	// journal, then that journal.
+// ahead is what Next gives out before it comes to the common journal: control frames, and
+// then replays.
+type ahead struct {
 	pending []byte
 	replays []feedReplay
-	pos     uint64
-	reached vector // how far the client has come while replays last
-	last    []byte // the cursor of the last frame that was taken
-
-	gapAhead bool // the journals had a gap behind the place of the last seek
-
-	conflated *conflation // nil if every event is to go out
+	reached vector // how far the client has come
+	gap     bool   // the journals have one behind the places where they are entered
 }
 
 // feedReplay is a replay of one of the feeds.
@@ -37,8 +37,8 @@ type feedReplay struct {
 	replay
 }
 
-func newSubscription(h *Hub, topics []event.Topic, feeds []*feed, every time.Duration) *Subscription {
-	s := &Subscription{hub: h, topics: topics, feeds: feeds}
+func newSubscription(h *Hub, feeds []*feed, every time.Duration) *Subscription {
+	s := &Subscription{hub: h, feeds: feeds}
 	if len(feeds) > 1 {
 		s.bundle = h.joinBundle(feeds)
 		s.feeds = s.bundle.feeds
@@ -50,18 +50,18 @@ func newSubscription(h *Hub, topics []event.Topic, feeds []*feed, every time.Dur
 }
 
 // begin finds the first position, and prepares what the client is told before its
-// first event.
-func (s *Subscription) begin(ctx context.Context, req Request) error {
-	id := parseIDs(req.IDs, s.topics)
+// first event. The topics are those of the request, each once.
+func (s *Subscription) begin(ctx context.Context, req Request, topics []event.Topic) error {
+	id := parseIDs(req.IDs, topics)
 	locate, err := s.hub.resume(ctx, s.feeds, id, req.Last)
 	if err != nil {
 		return err
 	}
 	before, gaps := s.seek(locate)
-	resumed := !id.empty() && len(gaps) == 0 && !s.gapAhead
-	s.pending = event.AppendID(nil, s.qualifier(s.topics[0]), before)
-	s.pending = event.AppendOpenBody(s.pending, s.topics, resumed, s.hub.options.Node)
-	s.pending = append(s.pending, gaps...)
+	resumed := !id.empty() && len(gaps) == 0 && !s.ahead.gap
+	open := event.AppendID(nil, s.qualifier(topics[0]), before)
+	open = event.AppendOpenBody(open, topics, resumed, s.hub.options.Node)
+	s.ahead.pending = slices.Concat(open, gaps)
 	return nil
 }
 
@@ -80,7 +80,15 @@ func (s *Subscription) fellBehind() {
 		}
 		return p
 	})
-	s.pending = slices.Concat(held, gaps)
+	s.ahead.pending = slices.Concat(held, gaps)
+	s.dropAhead()
+}
+
+// dropAhead forgets what is ahead of the common journal once all of it was given out.
+func (s *Subscription) dropAhead() {
+	if s.ahead != nil && len(s.ahead.pending) == 0 && len(s.ahead.replays) == 0 {
+		s.ahead = nil
+	}
 }
 
 // seek moves the subscription to the places that locate finds, and returns the cursor
@@ -90,24 +98,23 @@ func (s *Subscription) seek(locate func(*feed) place) (before, gaps []byte) {
 	unlock := lockAll(s.feeds)
 	defer unlock()
 	places := make([]place, len(s.feeds))
-	s.reached = make(vector, len(s.feeds))
+	s.ahead = &ahead{reached: make(vector, len(s.feeds))}
 	for i, f := range s.feeds {
 		places[i] = locate(f)
-		s.reached[i] = component{tag(f.topic), places[i].before}
+		s.ahead.reached[i] = component{tag(f.topic), places[i].before}
 	}
 	before = []byte(s.cursor())
-	s.replays = nil
 	for i, p := range places {
-		s.reached[i].cursor = p.cursor
+		s.ahead.reached[i].cursor = p.cursor
 		if p.gap != nil {
 			gaps = s.appendGap(gaps, *p.gap)
 		}
 		if p.replay != nil {
-			s.replays = append(s.replays, feedReplay{i, p.replay})
+			s.ahead.replays = append(s.ahead.replays, feedReplay{i, p.replay})
 		}
 	}
 	s.last = []byte(s.cursor())
-	s.gapAhead = slices.ContainsFunc(s.feeds, func(f *feed) bool {
+	s.ahead.gap = slices.ContainsFunc(s.feeds, func(f *feed) bool {
 		return f.log.GapBehind(places[slices.Index(s.feeds, f)].pos)
 	})
 	if s.bundle == nil {
@@ -117,18 +124,18 @@ func (s *Subscription) seek(locate func(*feed) place) (before, gaps []byte) {
 	s.pos = s.bundle.log.Next()
 	for i, f := range s.feeds {
 		if head := f.log.Next(); places[i].pos < head {
-			s.replays = append(s.replays, feedReplay{i, &journalReplay{f, places[i].pos, head}})
+			s.ahead.replays = append(s.ahead.replays, feedReplay{i, &journalReplay{f, places[i].pos, head}})
 		}
 	}
 	return before, gaps
 }
 
-// cursor returns the text of s.reached.
+// cursor returns the text of s.ahead.reached.
 func (s *Subscription) cursor() string {
 	if s.bundle == nil {
-		return s.reached[0].cursor
+		return s.ahead.reached[0].cursor
 	}
-	return s.reached.String()
+	return s.ahead.reached.String()
 }
 
 // qualifier returns what stands before the cursor in the ids of a topic.
@@ -151,17 +158,10 @@ func (s *Subscription) appendGap(dst []byte, gap event.Gap) []byte {
 func (s *Subscription) Next(ctx context.Context) (journal.Batch, error) {
 	for {
 		switch {
-		case len(s.pending) > 0:
-			b := journal.Batch{Bytes: s.pending}
-			s.pending = nil
-			return b, nil
-		case len(s.replays) > 0:
-			frames, err := s.nextPage(ctx)
-			if err != nil {
-				return journal.Batch{}, err
-			}
-			if b := s.encode(frames); b.Frames > 0 {
-				return b, nil
+		case s.ahead != nil:
+			b, err := s.nextAhead(ctx)
+			if err != nil || len(b.Bytes) > 0 {
+				return b, err
 			}
 		case s.conflated != nil:
 			b, ok := s.Take()
@@ -185,10 +185,24 @@ func (s *Subscription) Next(ctx context.Context) (journal.Batch, error) {
 	}
 }
 
+// nextAhead returns the next of what is ahead of the common journal, which may be nothing.
+func (s *Subscription) nextAhead(ctx context.Context) (journal.Batch, error) {
+	defer s.dropAhead()
+	if pending := s.ahead.pending; len(pending) > 0 {
+		s.ahead.pending = nil
+		return journal.Batch{Bytes: pending}, nil
+	}
+	frames, err := s.nextPage(ctx)
+	if err != nil {
+		return journal.Batch{}, err
+	}
+	return s.encode(frames), nil
+}
+
 // Live returns the journal and the position from which the rest comes, and whether there
 // is nothing else to give out first.
 func (s *Subscription) Live() (*journal.Journal, uint64, bool) {
-	return s.journal(), s.pos, len(s.pending) == 0 && len(s.replays) == 0
+	return s.journal(), s.pos, s.ahead == nil
 }
 
 // Paced reports whether the subscription has an interval, so that what goes out of the
@@ -228,7 +242,7 @@ func (s *Subscription) unread() ([]journal.Frame, bool) {
 
 // single reports whether all events are of one topic.
 func (s *Subscription) single() bool {
-	return s.bundle == nil && !s.topics[0].IsGlob()
+	return s.bundle == nil && !s.feeds[0].topic.IsGlob()
 }
 
 // FellBehind says that the journal does not hold the client's place any more: the position
@@ -244,7 +258,7 @@ func (s *Subscription) FellBehind(pos uint64, cursor []byte) {
 
 // nextPage returns a page of the first replay, with ids that cover all topics.
 func (s *Subscription) nextPage(ctx context.Context) ([]journal.Frame, error) {
-	r := s.replays[0]
+	r := s.ahead.replays[0]
 	frames, done, err := r.next(ctx, s.hub)
 	if errors.Is(err, errBehind) {
 		s.fellBehind()
@@ -255,7 +269,7 @@ func (s *Subscription) nextPage(ctx context.Context) ([]journal.Frame, error) {
 	}
 	for i := range frames {
 		f := &frames[i]
-		s.reached[r.index].cursor = string(f.Cursor)
+		s.ahead.reached[r.index].cursor = string(f.Cursor)
 		f.Cursor = []byte(s.cursor())
 		if f.Qualifier == "" {
 			f.Qualifier = s.qualifier(s.feeds[r.index].topic)
@@ -263,7 +277,7 @@ func (s *Subscription) nextPage(ctx context.Context) ([]journal.Frame, error) {
 		f.Next = s.pos // it comes before the common journal
 	}
 	if done {
-		s.replays = s.replays[1:]
+		s.ahead.replays = s.ahead.replays[1:]
 	}
 	return frames, nil
 }
