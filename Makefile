@@ -59,7 +59,7 @@ test: test-backend test-frontend test-browser test-deploy ## Run all tests
 .PHONY: test-backend
 test-backend: test-programs ## Run the Go tests
 	cd backend && go test -race -shuffle=on ./...
-	cd backend && go test -run '^TestBudget_' ./internal/delivery ./internal/event ./internal/hub ./internal/journal
+	cd backend && go test -run '^TestBudget_' ./internal/delivery ./internal/event ./internal/httpapi ./internal/hub ./internal/journal
 
 .PHONY: test-frontend
 test-frontend: $(NODE_MODULES) ## Run the tests of the app's parts

@@ -13,14 +13,15 @@ type alarms struct {
 }
 
 type alarm struct {
-	at   time.Time
+	at   instant
 	conn *conn
 }
 
 // set has a connection come up at a time, none if that is zero. Of several times the
 // first counts.
-func (a *alarms) set(c *conn, at time.Time) {
-	if at.IsZero() || !c.due.IsZero() && !at.Before(c.due) {
+func (a *alarms) set(c *conn, t time.Time) {
+	at := instantOf(t)
+	if at == 0 || c.due != 0 && at >= c.due {
 		return
 	}
 	c.due = at
@@ -32,7 +33,7 @@ func (a *alarms) next() <-chan time.Time {
 	if len(a.queue) == 0 {
 		return nil
 	}
-	wait := time.Until(a.queue[0].at)
+	wait := a.queue[0].at.since(instantOf(time.Now()))
 	if a.timer == nil {
 		a.timer = time.NewTimer(wait)
 	} else {
@@ -44,10 +45,10 @@ func (a *alarms) next() <-chan time.Time {
 // due takes out a connection whose time has come, nil if there is none. The connection
 // may have ended.
 func (a *alarms) due(now time.Time) *conn {
-	for len(a.queue) > 0 && !now.Before(a.queue[0].at) {
+	for len(a.queue) > 0 && instantOf(now) >= a.queue[0].at {
 		first := heap.Pop(&a.queue).(alarm)
-		if first.conn.due.Equal(first.at) { // else an earlier one has replaced it
-			first.conn.due = time.Time{}
+		if first.conn.due == first.at { // else an earlier one has replaced it
+			first.conn.due = 0
 			return first.conn
 		}
 	}
@@ -64,7 +65,7 @@ func (a *alarms) stop() {
 type alarmQueue []alarm
 
 func (q alarmQueue) Len() int           { return len(q) }
-func (q alarmQueue) Less(i, j int) bool { return q[i].at.Before(q[j].at) }
+func (q alarmQueue) Less(i, j int) bool { return q[i].at < q[j].at }
 func (q alarmQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
 
 func (q *alarmQueue) Push(x any) { *q = append(*q, x.(alarm)) }

@@ -82,7 +82,7 @@ type Server struct {
 	shards  []*shard
 
 	mu       sync.Mutex
-	conns    map[closer]struct{}
+	pumps    map[*pumped]struct{}
 	draining bool
 }
 
@@ -93,7 +93,7 @@ type closer interface {
 
 // New returns a server without connections. Close must be called in the end.
 func New(options Options, metrics Metrics) *Server {
-	s := &Server{options: options, metrics: metrics, conns: make(map[closer]struct{})}
+	s := &Server{options: options, metrics: metrics, pumps: make(map[*pumped]struct{})}
 	s.shards = newShards(s)
 	return s
 }
@@ -129,46 +129,46 @@ func jittered(d time.Duration) time.Duration {
 }
 
 // Serve answers a request with a stream until the client is gone, takes nothing for the
-// write timeout, its right to the stream expires, or Drain reaches the connection. The
-// header is w's. There is no end where expires is zero. Serve may return before the end;
-// done is called once then, with the reason.
-func (s *Server) Serve(w http.ResponseWriter, r *http.Request, stream Stream, expires time.Time, done func(error)) {
+// write timeout, its right to the stream expires, or Drain reaches the connection, and
+// returns the reason. The header is w's. There is no end where expires is zero. Where Serve
+// takes the connection over from net/http it may return nil before the end; ended is called
+// once then, with the reason, and never else.
+func (s *Server) Serve(w http.ResponseWriter, r *http.Request, stream Stream, expires time.Time, ended func(error)) error {
 	if s.takeable(r) {
 		head := responseHead(w.Header())
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err == nil {
-			s.bringLive(conn, event.AppendRetry(head, s.Retry()), stream, expires, done)
-			return
+			return s.bringLive(conn, event.AppendRetry(head, s.Retry()), stream, expires, ended)
 		}
 	}
 	w.WriteHeader(http.StatusOK)
 	out := newResponseWriter(w, r.ProtoMajor, s.options.WriteTimeout)
 	err := s.pump(r.Context(), out, event.AppendRetry(nil, s.Retry()), stream, expires, false)
-	s.finish(err, done)
+	s.countCut(err)
+	return err
 }
 
-// finish ends a connection.
-func (s *Server) finish(err error, done func(error)) {
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+// countCut counts a client if it was cut off because it took nothing.
+func (s *Server) countCut(reason error) {
+	if errors.Is(reason, os.ErrDeadlineExceeded) {
 		s.metrics.SlowClientCut()
 	}
-	done(err)
 }
 
-func (s *Server) add(c closer) error {
+func (s *Server) add(c *pumped) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining {
 		return ErrDraining
 	}
-	s.conns[c] = struct{}{}
+	s.pumps[c] = struct{}{}
 	return nil
 }
 
-func (s *Server) remove(c closer) {
+func (s *Server) remove(c *pumped) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c)
+	delete(s.pumps, c)
 }
 
 // Draining reports whether Drain has begun.
@@ -184,11 +184,14 @@ func (s *Server) Draining() bool {
 func (s *Server) Drain(ctx context.Context, d time.Duration) {
 	s.mu.Lock()
 	s.draining = true
-	conns := make([]closer, 0, len(s.conns))
-	for c := range s.conns {
+	var conns []closer
+	for c := range s.pumps {
 		conns = append(conns, c)
 	}
 	s.mu.Unlock()
+	for _, sh := range s.shards {
+		conns = sh.appendAll(conns)
+	}
 	start := time.Now()
 	for i, c := range conns {
 		due := start.Add(time.Duration(int64(d) * int64(i) / int64(len(conns))))

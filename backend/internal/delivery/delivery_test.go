@@ -203,8 +203,15 @@ func serveUntil(t *testing.T, s *delivery.Server, expires time.Time) *connection
 	ctx, cancel := context.WithCancel(t.Context())
 	c := &connection{&client{header: make(http.Header)}, newFakeStream(), cancel, make(chan error, 8)}
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/events", nil)
-	go s.Serve(c.client, r, c.stream, expires, func(err error) { c.ended <- err })
+	go serveToTheEnd(s, c.client, r, c.stream, expires, func(err error) { c.ended <- err })
 	return c
+}
+
+// serveToTheEnd calls Serve, and ended however the end is told.
+func serveToTheEnd(s *delivery.Server, w http.ResponseWriter, r *http.Request, stream delivery.Stream, expires time.Time, ended func(error)) {
+	if err := s.Serve(w, r, stream, expires, ended); err != nil {
+		ended(err)
+	}
 }
 
 // leave ends the connection from the client's side.

@@ -52,13 +52,20 @@ func newLoopback(tb testing.TB, clients int) *loopback {
 // serveTCP serves streams at an address until the end of the test.
 func serveTCP(tb testing.TB, options delivery.Options, stream func() delivery.Stream, done func(error)) string {
 	tb.Helper()
+	_, address := startTCP(tb, options, stream, done)
+	return address
+}
+
+// startTCP is serveTCP for those that want the server too.
+func startTCP(tb testing.TB, options delivery.Options, stream func() delivery.Stream, done func(error)) (*delivery.Server, string) {
+	tb.Helper()
 	server := delivery.New(options, new(counts))
 	inner, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
 	public := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		server.Serve(w, r, stream(), time.Time{}, done)
+		serveToTheEnd(server, w, r, stream(), time.Time{}, done)
 	})}
 	served := make(chan struct{})
 	go func() {
@@ -70,7 +77,7 @@ func serveTCP(tb testing.TB, options delivery.Options, stream func() delivery.St
 		<-served
 		server.Close()
 	})
-	return inner.Addr().String()
+	return server, inner.Addr().String()
 }
 
 // subscribeTCP returns a connection on which a stream was asked for.

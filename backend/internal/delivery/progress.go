@@ -7,9 +7,9 @@ import "time"
 // cut after a quarter of an hour only; and told to do so earlier (TCP_USER_TIMEOUT), it
 // ends connections of clients that read, but slowly, too.
 type progress struct {
-	sent  uint32    // bytes that were handed to the system, to compare only
-	taken uint32    // of them, when somebody looked last
-	since time.Time // when that was first seen; zero if there was nothing to take
+	sent  uint32  // bytes that were handed to the system, to compare only
+	taken uint32  // of them, when somebody looked last
+	since instant // when that was first seen; zero if there was nothing to take
 }
 
 // stalled reports whether nothing was taken for the timeout, of which the system holds so
@@ -19,11 +19,11 @@ func (p *progress) stalled(held int, now time.Time, timeout time.Duration) bool 
 	taken := p.sent - uint32(held)
 	switch {
 	case held == 0:
-		p.since = time.Time{}
-	case p.since.IsZero() || taken != p.taken:
-		p.taken, p.since = taken, now
+		p.since = 0
+	case p.since == 0 || taken != p.taken:
+		p.taken, p.since = taken, instantOf(now)
 	default:
-		return now.Sub(p.since) >= timeout
+		return instantOf(now).since(p.since) >= timeout
 	}
 	return false
 }

@@ -29,8 +29,7 @@ type shard struct {
 
 	mail mailbox
 
-	conns  []*conn // all of this shard
-	byFD   map[int32]*conn
+	conns  []*conn // all of this shard, each in the place of its descriptor; changed with mail.mu, for appendAll
 	groups map[*journal.Journal]*group
 	serial int32 // of the connection that was added last
 	alarms alarms
@@ -57,30 +56,6 @@ type closing struct {
 	reason event.CloseReason
 }
 
-// conn is a connection that is live: a socket and a position.
-type conn struct {
-	shard  *shard
-	fd     int32
-	serial int32  // tells it from an earlier connection with the same descriptor
-	place  int32  // in the shard's list
-	member int32  // in the group's list
-	full   bool   // the socket takes nothing more for now
-	group  *group // nil when it has ended
-	pos    uint64
-	last   []byte    // cursor of pos
-	rest   []byte    // of a frame of which the socket took only a part
-	leaves error     // why it ends when rest has gone out, or nil
-	sent   time.Time // when the socket took something last
-	due    time.Time // when the stream is to be asked again, or none
-	// progress is what the client took of that.
-	progress progress
-	paced    bool // the stream says what of the journal goes out
-	stream   Stream
-	ended    func(error)
-	// expires is when the client's right to the stream ends, zero for never.
-	expires time.Time
-}
-
 // group is the connections of one shard that read the same journal.
 type group struct {
 	shard   *shard
@@ -104,7 +79,6 @@ func newShards(s *Server) []*shard {
 			server: s,
 			poll:   poll,
 			wake:   make(chan struct{}, 1),
-			byFD:   make(map[int32]*conn),
 			groups: make(map[*journal.Journal]*group),
 		}
 		sh.done.Go(sh.run)
@@ -132,7 +106,10 @@ func (s *Server) handOver(c net.Conn, stream Stream, expires time.Time, ended fu
 		return err
 	}
 	sh := s.shards[fd%len(s.shards)]
-	live := &conn{shard: sh, fd: int32(fd), paced: stream.Paced(), stream: stream, expires: expires, ended: ended, sent: time.Now()}
+	live := &conn{
+		shard: sh, fd: int32(fd), paced: stream.Paced(), sent: instantOf(time.Now()),
+		expires: expiryOf(expires), stream: stream, ended: ended,
+	}
 	if err := sh.take(live); err != nil {
 		_ = unix.Close(fd)
 		return err
@@ -147,14 +124,48 @@ func (s *Server) handOver(c net.Conn, stream Stream, expires time.Time, ended fu
 func (s *shard) take(c *conn) error {
 	s.mail.mu.Lock()
 	defer s.mail.mu.Unlock()
-	if s.mail.stopped {
+	if s.mail.stopped || s.server.Draining() {
 		return ErrDraining
-	}
-	if err := s.server.add(c); err != nil {
-		return err
 	}
 	s.mail.joining = append(s.mail.joining, c)
 	return nil
+}
+
+// place returns where a descriptor is in the list: every shard has those of one remainder.
+func (s *shard) place(fd int32) int {
+	return int(fd) / len(s.server.shards)
+}
+
+// list takes a connection in that is joining. It needs mail.mu, since it was in the mailbox
+// until now: appendAll finds it in one or the other.
+func (s *shard) list(c *conn) {
+	place := s.place(c.fd)
+	for place >= len(s.conns) {
+		s.conns = append(s.conns, nil)
+	}
+	s.conns[place] = c
+}
+
+func (s *shard) unlist(c *conn) {
+	s.mail.mu.Lock()
+	defer s.mail.mu.Unlock()
+	s.conns[s.place(c.fd)] = nil
+}
+
+// appendAll appends all connections of the shard, those that are joining too. Anyone may
+// call it.
+func (s *shard) appendAll(all []closer) []closer {
+	s.mail.mu.Lock()
+	defer s.mail.mu.Unlock()
+	for _, c := range s.conns {
+		if c != nil {
+			all = append(all, c)
+		}
+	}
+	for _, c := range s.mail.joining {
+		all = append(all, c)
+	}
+	return all
 }
 
 // duplicate returns a descriptor of the socket behind a connection, out of the care of
@@ -182,15 +193,6 @@ func duplicate(c net.Conn) (int, error) {
 	// Where this is not known, the kernel's own limit holds.
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentLimit)
 	return fd, nil
-}
-
-// close implements [closer].
-func (c *conn) close(reason event.CloseReason) {
-	m := &c.shard.mail
-	m.mu.Lock()
-	m.closing = append(m.closing, closing{c, reason})
-	m.mu.Unlock()
-	c.shard.poke()
 }
 
 // Wake implements [journal.Waker].
@@ -254,6 +256,9 @@ func (s *shard) round() (stopped bool) {
 	joining, closing, grown, grewAt, ready := m.joining, m.closing, m.grown, m.grewAt, m.ready
 	m.joining, m.closing, m.grown, m.ready = nil, nil, nil, nil
 	stopped = m.stopped
+	for _, c := range joining {
+		s.list(c)
+	}
 	m.mu.Unlock()
 	for _, c := range joining {
 		s.join(c)
@@ -266,18 +271,20 @@ func (s *shard) round() (stopped bool) {
 		s.server.metrics.Written(time.Since(grewAt))
 	}
 	for _, r := range ready {
-		if c := s.byFD[r.fd]; c != nil && c.serial == r.serial {
+		if c := s.conns[s.place(r.fd)]; c != nil && c.serial == r.serial {
 			s.takeReady(c, r)
 		}
 	}
 	for _, c := range closing {
-		if c.conn.group != nil && c.conn.leaves == nil {
+		if c.conn.group != nil && !c.conn.isLeaving() {
 			s.sayGoodbye(c.conn, c.reason)
 		}
 	}
 	if stopped {
-		for len(s.conns) > 0 {
-			s.end(s.conns[0], closedError(event.Draining))
+		for _, c := range s.conns {
+			if c != nil {
+				s.end(c, closedError(event.Draining))
+			}
 		}
 	}
 	return stopped
@@ -294,10 +301,8 @@ func (s *shard) join(c *conn) {
 	}
 	s.serial++
 	c.serial, c.group, c.pos = s.serial, g, pos
-	c.place, c.member = int32(len(s.conns)), int32(len(g.conns))
-	s.conns = append(s.conns, c)
+	c.member = int32(len(g.conns))
 	g.conns = append(g.conns, c)
-	s.byFD[c.fd] = c
 	if err := s.poll.add(c); err != nil {
 		s.end(c, err)
 		return
@@ -321,17 +326,23 @@ func (s *shard) fellBehind(c *conn) {
 		conn, err := net.FileConn(file)
 		_ = file.Close() // what FileConn returns has a descriptor of its own
 		if err != nil {
-			s.server.finish(err, c.ended)
+			c.ended(err)
 			return
 		}
-		s.server.bringLive(&progressConn{Conn: conn, timeout: s.server.options.WriteTimeout}, nil, c.stream, c.expires, c.ended)
+		in := &progressConn{Conn: conn, timeout: s.server.options.WriteTimeout}
+		if err := s.server.bringLive(in, nil, c.stream, c.expires.time(), c.ended); err != nil {
+			c.ended(err)
+		}
 	}()
 }
 
 // sayGoodbye ends a connection behind its last complete frame.
 func (s *shard) sayGoodbye(c *conn, reason event.CloseReason) {
-	c.rest = event.AppendClose(c.rest, reason, s.server.Retry())
-	c.leaves = closedError(reason)
+	if c.unsent == nil {
+		c.unsent = new(unsent)
+	}
+	c.unsent.bytes = event.AppendClose(c.unsent.bytes, reason, s.server.Retry())
+	c.unsent.leaves = closedError(reason)
 	if !c.full {
 		s.flushAlone(c)
 	}
@@ -341,7 +352,8 @@ func (s *shard) sayGoodbye(c *conn, reason event.CloseReason) {
 func (s *shard) end(c *conn, reason error) {
 	s.release(c)
 	_ = unix.Close(int(c.fd))
-	go s.server.finish(reason, c.ended) // it may wait for others
+	s.server.countCut(reason)
+	go c.ended(reason) // it may wait for others
 }
 
 // release takes a connection out of the shard.
@@ -350,15 +362,10 @@ func (s *shard) release(c *conn) {
 		s.server.metrics.Stalled(-1)
 	}
 	s.poll.remove(c)
-	delete(s.byFD, c.fd)
+	s.unlist(c)
 	g := c.group
 	c.group = nil
-	last := s.conns[len(s.conns)-1]
-	s.conns[c.place], last.place = last, c.place
-	s.conns[len(s.conns)-1] = nil
-	s.conns = s.conns[:len(s.conns)-1]
-
-	last = g.conns[len(g.conns)-1]
+	last := g.conns[len(g.conns)-1]
 	g.conns[c.member], last.member = last, c.member
 	g.conns[len(g.conns)-1] = nil
 	g.conns = g.conns[:len(g.conns)-1]
@@ -366,7 +373,6 @@ func (s *shard) release(c *conn) {
 		g.journal.Unwatch(g)
 		delete(s.groups, g.journal)
 	}
-	s.server.remove(c)
 }
 
 // lookInterval is the time between two looks at all connections: small against the
@@ -381,22 +387,19 @@ func (s *shard) lookInterval() time.Duration {
 func (s *shard) lookAfter() {
 	s.looks++
 	ping := event.AppendPing(nil, s.now)
-	for i := 0; i < len(s.conns); {
-		c := s.conns[i]
-		idle := s.now.Sub(c.sent)
+	now := instantOf(s.now)
+	for _, c := range s.conns {
 		switch {
+		case c == nil:
 		case s.isToBeChecked(c) && s.stalled(c):
 			s.end(c, os.ErrDeadlineExceeded)
-		case c.leaves == nil && expired(c.expires, s.now):
+		case !c.isLeaving() && expired(c.expires.time(), s.now):
 			s.sayGoodbye(c, event.TokenExpired)
-		case !c.full && idle >= s.server.options.Heartbeat:
+		case !c.full && now.since(c.sent) >= s.server.options.Heartbeat:
 			if n, ok := s.write(c, ping); ok && n < len(ping) {
-				c.rest = bytes.Clone(ping[n:])
+				c.unsent = &unsent{bytes: bytes.Clone(ping[n:])}
 				s.park(c)
 			}
-		}
-		if i < len(s.conns) && s.conns[i] == c {
-			i++
 		}
 	}
 }

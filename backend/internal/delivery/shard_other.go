@@ -15,6 +15,8 @@ func newShards(*Server) []*shard { return nil }
 
 func (*shard) stop() {}
 
+func (*shard) appendAll(all []closer) []closer { return all }
+
 func (s *Server) handOver(net.Conn, Stream, time.Time, func(error)) error {
 	return errors.ErrUnsupported
 }

@@ -64,11 +64,7 @@ const maxRead = 8
 // flush writes to a connection all that there is for it, until it is full.
 func (s *shard) flush(c *conn) {
 	for more := true; more; {
-		if len(c.rest) > 0 && !s.flushRest(c) {
-			return
-		}
-		if c.leaves != nil {
-			s.end(c, c.leaves)
+		if c.unsent != nil && !s.flushUnsent(c) {
 			return
 		}
 		if c.paced {
@@ -94,7 +90,7 @@ func (s *shard) flush(c *conn) {
 			return
 		case n < len(b.Bytes):
 			taken := b.Split(n)
-			c.rest = bytes.Clone(taken.Bytes[n:])
+			c.unsent = &unsent{bytes: bytes.Clone(taken.Bytes[n:])}
 			s.advance(c, &taken)
 			s.park(c)
 			return
@@ -116,7 +112,7 @@ func (s *shard) takePaced(c *conn) bool {
 		s.alarms.set(c, c.stream.Due())
 		return false
 	}
-	c.rest = b.Bytes
+	c.unsent = &unsent{bytes: b.Bytes}
 	s.frames += b.Frames
 	s.bytes += len(b.Bytes)
 	return true
@@ -131,22 +127,28 @@ func (s *shard) flushDue() {
 	}
 }
 
-// flushRest writes the rest of a frame, and reports whether that was all of it.
-func (s *shard) flushRest(c *conn) bool {
-	n, ok := s.write(c, c.rest)
+// flushUnsent writes what waits for the socket, and reports whether the connection goes on
+// behind it now.
+func (s *shard) flushUnsent(c *conn) bool {
+	u := c.unsent
+	n, ok := s.write(c, u.bytes)
 	if !ok {
 		return false
 	}
-	if c.rest = c.rest[n:]; len(c.rest) > 0 {
+	if u.bytes = u.bytes[n:]; len(u.bytes) > 0 {
 		s.park(c)
 		return false
 	}
-	c.rest = nil
+	if u.leaves != nil {
+		s.end(c, u.leaves)
+		return false
+	}
+	c.unsent = nil
 	return true
 }
 
-// advance moves a connection behind a batch. What is left of its last frame is in rest:
-// a client that does not read holds up a frame, and not a part of the journal.
+// advance moves a connection behind a batch. What is left of its last frame is in
+// unsent: a client that does not read holds up a frame, and not a part of the journal.
 func (s *shard) advance(c *conn, b *journal.Batch) {
 	c.pos = b.Next
 	c.last = append(c.last[:0], b.Cursor...)
@@ -159,7 +161,7 @@ func (s *shard) write(c *conn, b []byte) (n int, ok bool) {
 	n, errno := send(c.fd, b)
 	switch errno {
 	case 0:
-		c.sent = s.now
+		c.sent = instantOf(s.now)
 		c.progress.sent += uint32(n)
 		return n, true
 	case unix.EAGAIN, unix.EINTR:

@@ -32,21 +32,23 @@ func responseHead(header http.Header) []byte {
 }
 
 // bringLive writes what a shard cannot, which is what only this client gets and what
-// has to be read from elsewhere, and hands the connection over.
-func (s *Server) bringLive(conn net.Conn, first []byte, stream Stream, expires time.Time, done func(error)) {
+// has to be read from elsewhere, and hands the connection over. It returns why the
+// connection has ended before, nil if it has not: ended is called then when it has.
+func (s *Server) bringLive(conn net.Conn, first []byte, stream Stream, expires time.Time, ended func(error)) error {
 	out := connWriter{conn}
 	// Nobody reads the connection meanwhile, so that a client that leaves is noticed when it
 	// is written to.
 	err := s.pump(context.Background(), out, first, stream, expires, true)
 	if errors.Is(err, errLive) {
-		err = s.handOver(conn, stream, expires, done)
+		err = s.handOver(conn, stream, expires, ended)
 		if err == nil {
-			return
+			return nil
 		}
 	}
 	if errors.Is(err, ErrDraining) {
 		err = s.end(out, nil, event.Draining)
 	}
 	_ = conn.Close()
-	s.finish(err, done)
+	s.countCut(err)
+	return err
 }

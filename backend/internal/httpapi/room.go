@@ -25,21 +25,21 @@ func newRoom(most, mostOfEach int) *room {
 	return &room{most: most, mostOfEach: mostOfEach, from: make(map[netip.Addr]int)}
 }
 
-// enter counts a subscription until leave is called, or returns errFull.
-func (r *room) enter(from netip.Addr) (leave func(), err error) {
+// enter counts a subscription of an address until leave is called, or returns errFull.
+func (r *room) enter(from netip.Addr) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.open >= r.most {
-		return nil, errFull
+		return errFull
 	}
 	if r.mostOfEach > 0 {
 		if r.from[from] >= r.mostOfEach {
-			return nil, errFull
+			return errFull
 		}
 		r.from[from]++
 	}
 	r.open++
-	return func() { r.leave(from) }, nil
+	return nil
 }
 
 func (r *room) leave(from netip.Addr) {

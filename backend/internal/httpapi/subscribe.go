@@ -3,6 +3,7 @@ package httpapi
 import (
 	"context"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -36,7 +37,8 @@ func (a *api) subscribe(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	subscription, leave, err := a.join(c, req)
+	from := clientOf(c)
+	subscription, backToLobby, err := a.join(c, req, from)
 	if err != nil {
 		if c.Request.Context().Err() == nil {
 			a.fail(c, err)
@@ -48,12 +50,17 @@ func (a *api) subscribe(c *gin.Context) {
 	a.Log.Info("client connected", "topics", len(req.Topics), "total", total)
 	endSpan(c)
 	liftDeadline(c)
-	a.Delivery.Serve(c.Writer, c.Request, subscription, grant.Expires, func(reason error) {
+	// What this refers to, every connection keeps until its end.
+	ended := func(reason error) {
 		subscription.Close()
-		leave()
+		a.room.leave(from)
 		total := a.Metrics.ConnectionClosed()
 		a.Log.Info("client disconnected", "reason", reason, "total", total)
-	})
+	}
+	if reason := a.Delivery.Serve(c.Writer, c.Request, subscription, grant.Expires, ended); reason != nil {
+		backToLobby() // first, so that no connection is counted nowhere
+		ended(reason)
+	}
 }
 
 // maySubscribe returns nil if the grant covers the topics, and what following them tells.
@@ -68,29 +75,26 @@ func maySubscribe(grant auth.Grant, topics []event.Topic) error {
 	return nil
 }
 
-// join begins a subscription, if there is room for one more. leave is called when it has
-// ended.
-func (a *api) join(c *gin.Context, req hub.Request) (s *hub.Subscription, leave func(), err error) {
+// join begins a subscription, if there is room for one more from that address. It leaves
+// the room when it has ended, and its connection, if that is still the server's, goes back
+// to the lobby before.
+func (a *api) join(c *gin.Context, req hub.Request, from netip.Addr) (s *hub.Subscription, backToLobby func(), err error) {
 	if a.Delivery.Draining() {
 		return nil, nil, delivery.ErrDraining
 	}
-	freeSeat, err := a.room.enter(clientOf(c))
-	if err != nil {
+	if err := a.room.enter(from); err != nil {
 		return nil, nil, err
 	}
-	backToLobby := a.lobby.leaveWith(c.Request)
-	leave = func() {
-		backToLobby() // first, so that no connection is counted nowhere
-		freeSeat()
-	}
+	backToLobby = a.lobby.leaveWith(c.Request)
 	ctx, cancel := context.WithTimeout(c.Request.Context(), upstreamTimeout)
 	defer cancel()
 	s, err = a.Hub.Subscribe(ctx, req)
 	if err != nil {
-		leave()
+		backToLobby()
+		a.room.leave(from)
 		return nil, nil, err
 	}
-	return s, leave, nil
+	return s, backToLobby, nil
 }
 
 // liftDeadline lets an answer go on after answerTimeout.

@@ -1,0 +1,67 @@
+package delivery
+
+import (
+	"time"
+
+	"sluice/internal/event"
+)
+
+// conn is a connection that is live: a socket and a position. There may be very many, so
+// that each of its bytes counts.
+type conn struct {
+	shard    *shard
+	group    *group // nil when it has ended
+	fd       int32
+	serial   int32 // tells it from an earlier connection with the same descriptor
+	member   int32 // in the group's list
+	full     bool  // the socket takes nothing more for now
+	paced    bool  // the stream says what of the journal goes out
+	pos      uint64
+	last     []byte  // cursor of pos
+	unsent   *unsent // nil if there is nothing
+	sent     instant // when the socket took something last
+	progress progress
+	due      instant // when the stream is to be asked again, or none
+	expires  expiry  // of the client's right to the stream
+	stream   Stream
+	ended    func(error)
+}
+
+// unsent is what goes out before anything else of a connection, once its socket takes it:
+// the rest of a frame, a goodbye.
+type unsent struct {
+	bytes  []byte
+	leaves error // why the connection ends behind that, or nil
+}
+
+// close implements [closer].
+func (c *conn) close(reason event.CloseReason) {
+	m := &c.shard.mail
+	m.mu.Lock()
+	m.closing = append(m.closing, closing{c, reason})
+	m.mu.Unlock()
+	c.shard.poke()
+}
+
+// isLeaving reports whether goodbye was said.
+func (c *conn) isLeaving() bool {
+	return c.unsent != nil && c.unsent.leaves != nil
+}
+
+// expiry is when a right ends, in milliseconds of Unix time: those who gave it know no other
+// clock. Zero is never.
+type expiry int64
+
+func expiryOf(t time.Time) expiry {
+	if t.IsZero() {
+		return 0
+	}
+	return expiry(t.UnixMilli())
+}
+
+func (e expiry) time() time.Time {
+	if e == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(int64(e))
+}

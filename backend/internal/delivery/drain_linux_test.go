@@ -1,0 +1,47 @@
+package delivery_test
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"sluice/internal/delivery"
+	"sluice/internal/journal"
+)
+
+// Drain comes while some connections are live, some are on their way to it, and some have
+// not asked for a stream yet.
+func TestDrain_ReachesConnectionsHoweverFarTheyAre(t *testing.T) {
+	t.Parallel()
+	const clients = 100
+	log := journal.New(journal.Limits{Events: 16, Bytes: 1 << 10}, "0")
+	asked := make(chan struct{}, clients)
+	var ended sync.WaitGroup
+	ended.Add(clients)
+	options := delivery.Options{Heartbeat: time.Hour, WriteTimeout: time.Minute, Retry: time.Second}
+	server, address := startTCP(t, options, func() delivery.Stream {
+		asked <- struct{}{}
+		return &liveStream{journal: log}
+	}, func(error) { ended.Done() })
+	var open []*net.TCPConn
+	for range clients {
+		open = append(open, subscribeTCP(t, address))
+	}
+	for range clients / 2 {
+		<-asked
+	}
+	server.Drain(t.Context(), 0)
+	for i, c := range open {
+		text, err := io.ReadAll(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.HasSuffix(text, []byte("event: stream.close\ndata: {\"reason\":\"draining\"}\n\n")) {
+			t.Errorf("connection %d gets %q", i, text)
+		}
+	}
+	ended.Wait()
+}
