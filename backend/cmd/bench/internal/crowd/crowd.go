@@ -53,8 +53,8 @@ type crowd struct {
 // result is the outcome.
 type result struct {
 	opened        time.Duration
-	rss           uint64 // bytes more than without subscribers, of the servers together
-	slab, tcp     uint64 // bytes more in the kernel, for both ends of the connections
+	rss           int64 // bytes more than without subscribers, of the servers together
+	slab, tcp     int64 // bytes more in the kernel, for both ends of the connections, and for all else on this machine
 	heartbeatCPU  time.Duration
 	pings         int64
 	watched       time.Duration
@@ -141,11 +141,16 @@ func (c *crowd) measure(ctx context.Context, redisURL string, progress io.Writer
 	if err != nil {
 		return r, err
 	}
-	r.rss, r.slab, r.tcp = idle.RSS-empty.RSS, slabFull-slab, tcpFull-tcp
+	r.rss, r.slab, r.tcp = growth(empty.RSS, idle.RSS), growth(slab, slabFull), growth(tcp, tcpFull)
 	if err := c.watch(ctx, &r, idle, progress); err != nil {
 		return r, err
 	}
 	return r, c.deliver(ctx, &r, redisURL, progress)
+}
+
+// growth returns how many bytes more there are, which may be fewer.
+func growth(before, after uint64) int64 {
+	return int64(after) - int64(before)
 }
 
 // watch measures what heartbeats cost.
@@ -204,19 +209,27 @@ func (c *crowd) usage() (sum rig.Usage, err error) {
 }
 
 func (r *result) print(w io.Writer, subscribers int) error {
-	each := func(bytes uint64) string {
-		return fmt.Sprintf("%.2f KB each", float64(bytes)/1024/float64(subscribers))
+	each := func(bytes int64) string {
+		return fmt.Sprintf("%s, %.2f KB each", signed(bytes), float64(bytes)/1024/float64(subscribers))
 	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "subscribers\t%s, opened in %.1f s, %d lost\n", humanize.Comma(int64(subscribers)), r.opened.Seconds(), r.cut)
-	fmt.Fprintf(t, "servers' memory\t%s, %s\n", humanize.IBytes(r.rss), each(r.rss))
-	fmt.Fprintf(t, "kernel's objects\t%s, %s (both ends)\n", humanize.IBytes(r.slab), each(r.slab))
-	fmt.Fprintf(t, "buffers of TCP\t%s, %s (both ends)\n", humanize.IBytes(r.tcp), each(r.tcp))
+	fmt.Fprintf(t, "servers' memory\t%s\n", each(r.rss))
+	fmt.Fprintf(t, "kernel's objects\t%s (both ends)\n", each(r.slab))
+	fmt.Fprintf(t, "buffers of TCP\t%s (change on the whole machine)\n", each(r.tcp))
 	fmt.Fprintf(t, "heartbeats\t%s in %s, %.1f s of CPU: %.1f %% of a processor, %.1f µs each\n", humanize.Comma(r.pings), r.watched,
 		r.heartbeatCPU.Seconds(), 100*r.heartbeatCPU.Seconds()/r.watched.Seconds(), float64(r.heartbeatCPU.Microseconds())/float64(max(r.pings, 1)))
 	fmt.Fprintf(t, "one message\t%s had it, the last after %.2f s, %.1f µs of CPU each\n", humanize.Comma(r.messages), r.last.Seconds(),
 		float64(r.messageCPU.Microseconds())/float64(max(r.messages, 1)))
 	return t.Flush()
+}
+
+// signed returns a number of bytes for people, with a sign if it is negative.
+func signed(bytes int64) string {
+	if bytes < 0 {
+		return "-" + humanize.IBytes(uint64(-bytes))
+	}
+	return humanize.IBytes(uint64(bytes))
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
