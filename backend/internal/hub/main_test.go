@@ -4,22 +4,22 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"sluice/internal/event"
 	"sluice/internal/hub"
 	"sluice/internal/journal"
+	"sluice/internal/redistest"
 	"sluice/internal/source"
 )
 
 func TestMain(m *testing.M) {
-	goleak.VerifyTestMain(m)
+	os.Exit(redistest.Run(m))
 }
 
 // counts is the metrics of a hub.

@@ -4,7 +4,6 @@
 package redistest
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -13,12 +12,13 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/proctest"
 )
 
 // startTimeout bounds how long a server may take to answer its first PING, on a
@@ -38,9 +38,8 @@ type Server struct {
 	args []string // all but the port
 	main string   // a file that comes before the arguments, if any
 
-	process *exec.Cmd
-	exited  chan struct{} // closed when process has ended
-	log     lockedBuffer
+	process *proctest.Process // nil while it does not run
+	log     proctest.Output
 }
 
 // Start starts a server that keeps nothing on disk; args are further arguments for
@@ -153,17 +152,7 @@ func (s *Server) launch() {
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Stdout, cmd.Stderr = &s.log, &s.log
-	// A test binary that is killed must not leave servers behind.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := cmd.Start(); err != nil {
-		s.t.Fatalf("starting redis-server: %v", err)
-	}
-	exited := make(chan struct{})
-	go func() {
-		defer close(exited)
-		_ = cmd.Wait() // it is killed, so it always fails
-	}()
-	s.process, s.exited = cmd, exited
+	s.process = proctest.Start(s.t, cmd)
 }
 
 var errExited = errors.New("it ended at once")
@@ -173,7 +162,7 @@ func (s *Server) awaitAnswer(deadline time.Time) error {
 	err := errors.New("no answer")
 	for time.Now().Before(deadline) {
 		select {
-		case <-s.exited:
+		case <-s.process.Exited:
 			return errExited
 		default:
 		}
@@ -222,8 +211,7 @@ func (s *Server) end(signal syscall.Signal) {
 	if s.process == nil {
 		return
 	}
-	_ = s.process.Process.Signal(signal) // it may have ended already
-	<-s.exited
+	s.process.End(signal)
 	s.process = nil
 }
 
@@ -240,7 +228,7 @@ func (s *Server) Continue() {
 
 func (s *Server) signal(signal syscall.Signal) {
 	s.t.Helper()
-	if err := s.process.Process.Signal(signal); err != nil {
+	if err := s.process.Signal(signal); err != nil {
 		s.t.Fatalf("signalling redis-server: %v", err)
 	}
 }
@@ -257,22 +245,4 @@ func (s *Server) Do(args ...any) any {
 		s.t.Fatalf("%v: %v", args, err)
 	}
 	return reply
-}
-
-// lockedBuffer takes the output of a process while a test reads it.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

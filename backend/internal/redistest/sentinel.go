@@ -7,7 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
+
+	"sluice/internal/proctest"
 )
 
 // masterName is what Sentinels call the master.
@@ -80,9 +81,5 @@ func SentinelURL(sentinels ...*Server) string {
 // await waits until a condition holds that nothing announces.
 func await(t testing.TB, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(startTimeout); !holds(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("redistest: not in %s: %s", startTimeout, what)
-		}
-	}
+	proctest.Await(t, startTimeout, what, holds)
 }

@@ -2,20 +2,19 @@ package source_test
 
 import (
 	"context"
+	"os"
 	"slices"
 	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"sluice/internal/event"
+	"sluice/internal/redistest"
 	"sluice/internal/source"
 )
 
 func TestMain(m *testing.M) {
-	// What a cluster's client does last ends by itself, a moment after the client.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9.(*clusterStateHolder).LazyReload.func1"))
+	os.Exit(redistest.Run(m))
 }
 
 // patience bounds what a test waits for: far more than it takes, on a busy machine.
