@@ -2,7 +2,6 @@ package main
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -21,9 +20,10 @@ import (
 
 	"github.com/alecthomas/kong"
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
 	"sluice/internal/config"
+	"sluice/internal/gatewaytest"
+	"sluice/internal/proctest"
 	"sluice/internal/redistest"
 )
 
@@ -33,10 +33,7 @@ func TestMain(m *testing.M) {
 			os.Unsetenv(name)
 		}
 	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		removeBinary()
-		os.Exit(code)
-	}))
+	os.Exit(gatewaytest.Run(m))
 }
 
 // patience bounds what a test waits for: far more than it takes, on a busy machine.
@@ -57,7 +54,7 @@ func parseFlags(args ...string) (config.Config, error) {
 type gateway struct {
 	t      *testing.T
 	server *Server
-	log    *lockedBuffer // of the server
+	log    *proctest.Output // of the server
 	url    string
 	admin  string
 	client *http.Client
@@ -77,7 +74,7 @@ func start(t *testing.T, args ...string) *gateway {
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := new(lockedBuffer)
+	log := new(proctest.Output)
 	s, err := Start(cfg, slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
@@ -133,31 +130,10 @@ func onBothBrokers(t *testing.T, test func(t *testing.T, start func(t *testing.T
 	})
 }
 
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
-
 // eventually waits until the condition holds, for what nothing announces.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !condition(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("not in %s: %s", patience, what)
-		}
-	}
+	proctest.Await(t, patience, what, condition)
 }
 
 // answer is a response with its body read.

@@ -2,63 +2,28 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
+	"sluice/internal/gatewaytest"
 	"sluice/internal/httpapi"
+	"sluice/internal/proctest"
 )
 
-// The program is built once, when a test needs it as a process.
-var binary struct {
-	once sync.Once
-	dir  string
-	err  error
-}
-
-func serverBinary(t *testing.T) string {
-	t.Helper()
-	binary.once.Do(func() { binary.dir, binary.err = buildServer() })
-	if binary.err != nil {
-		t.Fatal(binary.err)
-	}
-	return filepath.Join(binary.dir, "server")
-}
-
-// buildServer builds the program in a directory that outlives the test that asks first.
-func buildServer() (dir string, err error) {
-	if dir, err = os.MkdirTemp("", "sluice-test-"); err != nil {
-		return "", err
-	}
-	if out, err := exec.Command("go", "build", "-o", filepath.Join(dir, "server"), ".").CombinedOutput(); err != nil {
-		return dir, fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return dir, nil
-}
-
-func removeBinary() {
-	if binary.dir != "" {
-		os.RemoveAll(binary.dir)
-	}
-}
-
 // command prepares a run of the program that does not see this process's settings.
-func command(t *testing.T, args ...string) (cmd *exec.Cmd, stdout, stderr *lockedBuffer) {
+func command(t *testing.T, args ...string) (cmd *exec.Cmd, stdout, stderr *proctest.Output) {
 	t.Helper()
-	program := serverBinary(t)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
-	cmd = exec.CommandContext(ctx, program, args...)
-	stdout, stderr = new(lockedBuffer), new(lockedBuffer)
+	cmd = exec.CommandContext(ctx, gatewaytest.Program(), args...)
+	stdout, stderr = new(proctest.Output), new(proctest.Output)
 	cmd.Stdout, cmd.Stderr = stdout, stderr
 	return cmd, stdout, stderr
 }

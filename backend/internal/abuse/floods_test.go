@@ -21,7 +21,7 @@ func (g *gateway) hang(n int, begin string) {
 	for range 8 {
 		opening.Go(func() {
 			for range n / 8 {
-				conn, err := net.DialTimeout("tcp", g.addr, patience)
+				conn, err := net.DialTimeout("tcp", g.Addr(), patience)
 				if err != nil {
 					g.t.Error(err)
 					return

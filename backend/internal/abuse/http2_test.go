@@ -24,7 +24,7 @@ type http2Conn struct {
 }
 
 func (g *gateway) dialHTTP2() (*http2Conn, error) {
-	conn, err := net.DialTimeout("tcp", g.addr, patience)
+	conn, err := net.DialTimeout("tcp", g.Addr(), patience)
 	if err != nil {
 		return nil, err
 	}

@@ -2,127 +2,59 @@ package abuse_test
 
 import (
 	"bufio"
-	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/redis/go-redis/v9"
-	"go.uber.org/goleak"
 
+	"sluice/internal/gatewaytest"
+	"sluice/internal/proctest"
 	"sluice/internal/redistest"
 )
-
-// serverPath is the built gateway.
-var serverPath string
 
 // patience bounds what a test waits for: far more than it takes, on a busy machine.
 const patience = 60 * time.Second
 
 func TestMain(m *testing.M) {
-	os.Exit(testMain(m))
-}
-
-func testMain(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "sluice-abuse-")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	serverPath = filepath.Join(dir, "server")
-	if out, err := exec.Command("go", "build", "-o", serverPath, "sluice/cmd/server").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building the gateway: %v\n%s", err, out)
-		return 1
-	}
-	if code := m.Run(); code != 0 {
-		return code
-	}
-	if err := goleak.Find(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	return 0
+	os.Exit(gatewaytest.Run(m))
 }
 
 func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(10 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("after %s still not: %s", patience, what)
-		}
-	}
+	proctest.Await(t, patience, what, holds)
 }
 
 // descriptors is how many files a gateway may have open in these tests: few, so that there
 // can easily be more strangers than that.
 const descriptors = 512
 
-// gateway is a server process on a Redis of its own.
+// gateway is a gateway on a Redis of its own.
 type gateway struct {
-	t       *testing.T
-	addr    string
-	process *exec.Cmd
-	redis   *redistest.Server
-	direct  *redis.Client // of redis
-	client  *http.Client
-	log     lockedBuffer
+	*gatewaytest.Gateway
+	t      *testing.T
+	redis  *redistest.Server
+	direct *redis.Client // of redis
+	client *http.Client
 }
 
 // start starts a gateway with its default settings, but for the arguments.
 func start(t *testing.T, args ...string) *gateway {
 	t.Helper()
-	g := &gateway{t: t, redis: redistest.Start(t), client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}}
-	g.direct = g.redis.Client()
-	args = append([]string{
-		"-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, descriptors), serverPath,
-		"--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0", "--redis-url", g.redis.URL(),
-	}, args...)
-	g.process = exec.Command("sh", args...)
-	g.process.Stderr = &g.log
-	g.process.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when the tests are killed
-	stdout, err := g.process.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
+	server := redistest.Start(t)
+	return &gateway{
+		Gateway: gatewaytest.StartLimited(t, descriptors, append([]string{"--redis-url", server.URL()}, args...)...),
+		t:       t,
+		redis:   server,
+		direct:  server.Client(),
+		client:  &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
 	}
-	if err := g.process.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = g.process.Process.Kill()
-		_ = g.process.Wait()
-		if t.Failed() {
-			t.Logf("log of the gateway:\n%s", g.log.String())
-		}
-	})
-	line, err := bufio.NewReader(stdout).ReadString('\n') // "Sluice is serving http://localhost:4000"
-	if err != nil {
-		t.Fatalf("the gateway says %q, %v", line, err)
-	}
-	g.addr = net.JoinHostPort("127.0.0.1", regexp.MustCompile(`\d+$`).FindString(strings.TrimSpace(line)))
-	await(t, "the gateway is ready", func() bool { return g.get("/readyz").status == http.StatusOK })
-	return g
-}
-
-// open returns the number of files that the gateway has open.
-func (g *gateway) open() int {
-	g.t.Helper()
-	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", g.process.Process.Pid))
-	if err != nil {
-		g.t.Error(err)
-	}
-	return len(files)
 }
 
 // peak returns the most files that the gateway has open while something happens.
@@ -132,7 +64,7 @@ func (g *gateway) peak(happens func()) (most int) {
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		for {
-			most = max(most, g.open())
+			most = max(most, g.Descriptors())
 			select {
 			case <-done:
 				return
@@ -169,7 +101,7 @@ func (g *gateway) try(method, path string, body io.Reader, header ...string) (an
 	g.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, method, "http://"+g.addr+path, body)
+	req, err := http.NewRequestWithContext(ctx, method, g.URL()+path, body)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -193,7 +125,7 @@ func (g *gateway) get(path string, header ...string) answer {
 // dial opens a connection on which everything is written by hand.
 func (g *gateway) dial() net.Conn {
 	g.t.Helper()
-	conn, err := net.DialTimeout("tcp", g.addr, patience)
+	conn, err := net.DialTimeout("tcp", g.Addr(), patience)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -230,7 +162,7 @@ type subscriber struct {
 func (g *gateway) subscribe(query string) *subscriber {
 	g.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+g.addr+"/events"+query, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, g.URL()+"/events"+query, nil)
 	if err != nil {
 		g.t.Fatal(err)
 	}
@@ -295,22 +227,4 @@ func (g *gateway) served(message string, subscribers ...*subscriber) {
 			g.t.Errorf("subscriber %d gets %.100q, want %q", i, got, message)
 		}
 	}
-}
-
-// lockedBuffer takes the output of a process while a test reads it.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
 }

@@ -260,7 +260,7 @@ func TestStranger_FindsTheAdminAddressOnlyOnTheMachine(t *testing.T) {
 			t.Errorf("%s gives %d", path, a.status)
 		}
 	}
-	if !slices.ContainsFunc(strings.Fields(g.log.String()), func(word string) bool { return strings.HasPrefix(word, "admin=127.0.0.1:") }) {
-		t.Errorf("the log says %s", g.log.String())
+	if !slices.ContainsFunc(strings.Fields(g.Log()), func(word string) bool { return strings.HasPrefix(word, "admin=127.0.0.1:") }) {
+		t.Errorf("the log says %s", g.Log())
 	}
 }

@@ -61,19 +61,19 @@ func TestAudit_HoldsWhen(t *testing.T) {
 			r.proxy.Swallow()
 		}},
 		{"a gateway is killed", setup{}, missNone, func(r *rig) {
-			r.gateways[0].kill()
+			r.gateways[0].Kill()
 			r.settle()
-			r.gateways[0].start("")
+			r.gateways[0].Restart()
 		}},
 		{"a gateway drains", setup{}, missNone, func(r *rig) {
-			r.gateways[0].drain()
+			r.gateways[0].Drain()
 			r.settle()
-			r.gateways[0].start("")
+			r.gateways[0].Restart()
 		}},
 		{"one gateway after the other is replaced", setup{}, missNone, func(r *rig) {
 			for _, g := range r.gateways {
-				g.drain()
-				g.start("")
+				g.Drain()
+				g.Restart()
 				r.settle()
 			}
 		}},
@@ -83,14 +83,14 @@ func TestAudit_HoldsWhen(t *testing.T) {
 		}},
 		{"the stream is made anew while no gateway looks", setup{}, mayMiss, func(r *rig) {
 			for _, g := range r.gateways {
-				g.signal(syscall.SIGSTOP)
+				g.Signal(syscall.SIGSTOP)
 			}
 			r.published(20)
 			before := r.publication(event.Stream).Begun()
 			r.do("DEL", r.name(event.Stream))
 			r.published(before + 20) // so that more were added than ever before
 			for _, g := range r.gateways {
-				g.signal(syscall.SIGCONT)
+				g.Signal(syscall.SIGCONT)
 			}
 		}},
 		{"the ids of the stream leap", setup{}, missNone, func(r *rig) {
@@ -125,8 +125,8 @@ func overflow(r *rig) {
 	// the same connection, and they pass over what they do not know.
 	const name = "__sluice__:marks"
 	ballast := strings.Repeat("x", 64<<10)
-	r.gateways[0].signal(syscall.SIGSTOP)
-	defer r.gateways[0].signal(syscall.SIGCONT)
+	r.gateways[0].Signal(syscall.SIGSTOP)
+	defer r.gateways[0].Signal(syscall.SIGCONT)
 	await(r.t, "redis gives up the connection", func() bool {
 		for range 20 {
 			r.do("PUBLISH", name, ballast)

@@ -25,6 +25,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"sluice/internal/event"
+	"sluice/internal/gatewaytest"
+	"sluice/internal/proctest"
 )
 
 // site is the host in the example configurations.
@@ -39,7 +41,7 @@ type front struct {
 	stop         func() string // ends it and returns what it has told besides
 }
 
-type startFront func(t *testing.T, gateways []*gateway) *front
+type startFront func(t *testing.T, gateways []*gatewaytest.Gateway) *front
 
 var fronts = map[string]startFront{"nginx": startNginx, "caddy": startCaddy}
 
@@ -54,12 +56,12 @@ func eachFront(t *testing.T, test func(t *testing.T, start startFront)) {
 	}
 }
 
-func startNginx(t *testing.T, gateways []*gateway) *front {
+func startNginx(t *testing.T, gateways []*gatewaytest.Gateway) *front {
 	t.Helper()
 	return runFront(t, func(dir string, port int) *exec.Cmd {
 		example(t, "nginx/sluice.conf", filepath.Join(dir, "sluice.conf"), map[string]string{
-			"127.0.0.1:4000":              hostOf(gateways[0]),
-			"127.0.0.1:4002":              hostOf(gateways[1]),
+			"127.0.0.1:4000":              gateways[0].Addr(),
+			"127.0.0.1:4002":              gateways[1].Addr(),
 			"listen 443 ":                 fmt.Sprintf("listen 127.0.0.1:%d ", port),
 			"listen 80;":                  fmt.Sprintf("listen unix:%s/http;", dir), // no test needs it
 			"/etc/ssl/certs/sluice.pem":   dir + "/cert.pem",
@@ -80,12 +82,12 @@ func startNginx(t *testing.T, gateways []*gateway) *front {
 	})
 }
 
-func startCaddy(t *testing.T, gateways []*gateway) *front {
+func startCaddy(t *testing.T, gateways []*gatewaytest.Gateway) *front {
 	t.Helper()
 	return runFront(t, func(dir string, port int) *exec.Cmd {
 		example(t, "caddy/Caddyfile", filepath.Join(dir, "Caddyfile"), map[string]string{
-			"127.0.0.1:4000": hostOf(gateways[0]),
-			"127.0.0.1:4002": hostOf(gateways[1]),
+			"127.0.0.1:4000": gateways[0].Addr(),
+			"127.0.0.1:4002": gateways[1].Addr(),
 			site + " {": fmt.Sprintf("{\nadmin off\nauto_https off\n}\nhttps://%s:%d {\nbind 127.0.0.1\ntls %[3]s/cert.pem %[3]s/key.pem",
 				site, port, dir),
 			"/var/log/caddy/sluice.log": dir + "/access.log",
@@ -133,17 +135,13 @@ func writeFile(t *testing.T, path, text string) {
 	}
 }
 
-func hostOf(g *gateway) string {
-	return strings.TrimPrefix(g.url, "http://")
-}
-
 // runFront runs a proxy that listens on a port of its own and has its files in a
 // directory, with a certificate in cert.pem and key.pem. The end of the test kills it.
 func runFront(t *testing.T, command func(dir string, port int) *exec.Cmd) *front {
 	t.Helper()
 	dir := t.TempDir()
 	roots := writeCertificate(t, dir)
-	log := new(lockedBuffer)
+	log := new(proctest.Output)
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("log of the proxy:\n%s", log.String())
@@ -159,22 +157,12 @@ func runFront(t *testing.T, command func(dir string, port int) *exec.Cmd) *front
 		}
 		cmd := command(dir, port)
 		cmd.Stdout, cmd.Stderr = log, log
-		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when the tests are killed
-		if err := cmd.Start(); err != nil {
-			t.Fatal(err)
-		}
-		exited := make(chan struct{})
-		go func() {
-			defer close(exited)
-			_ = cmd.Wait() // it is killed
-		}()
+		process := proctest.Start(t, cmd)
 		f.stop = func() string {
-			_ = cmd.Process.Kill()
-			<-exited
+			process.End(syscall.SIGKILL)
 			return log.String()
 		}
-		t.Cleanup(func() { f.stop() })
-		if f.answers(exited) {
+		if f.answers(process.Exited) {
 			return f
 		}
 	}
@@ -254,9 +242,9 @@ func TestFront_RollingRestartLosesNothing(t *testing.T) {
 	eachFront(t, func(t *testing.T, start startFront) {
 		r := newRig(t, setup{front: start})
 		for _, g := range r.gateways {
-			g.drain()
+			g.Drain()
 			r.settle() // with the other one
-			g.start("")
+			g.Restart()
 			r.settle()
 		}
 		sums := r.finish()
@@ -307,7 +295,7 @@ func TestFront_PassesOnWhatComesAndWhoLeaves(t *testing.T) {
 			}
 			response.Body.Close()
 			for _, g := range r.gateways {
-				await(t, "the gateway knows that the client has left", func() bool { return g.connections() == 0 })
+				await(t, "the gateway knows that the client has left", func() bool { return g.Connections() == 0 })
 			}
 		}
 		text, err := os.ReadFile(f.accessLog)
@@ -338,7 +326,7 @@ func TestFront_TellsClientsToComeBackWhileNoGatewayAnswers(t *testing.T) {
 		const secret = "a-token-of-the-tests"
 		r := newRig(t, setup{front: start, kinds: []event.Kind{event.Channel}})
 		for _, g := range r.gateways {
-			g.kill()
+			g.Kill()
 		}
 		for accept, status := range map[string]int{"text/event-stream": http.StatusOK, "*/*": http.StatusServiceUnavailable} {
 			request, err := http.NewRequest(http.MethodGet, r.front.url+"/events?access_token="+secret, nil)
@@ -361,7 +349,7 @@ func TestFront_TellsClientsToComeBackWhileNoGatewayAnswers(t *testing.T) {
 			}
 		}
 		for _, g := range r.gateways {
-			g.start("")
+			g.Restart()
 		}
 		r.finish()
 		if told := r.front.stop(); strings.Contains(told, secret) {

@@ -15,6 +15,8 @@ import (
 
 	"sluice/internal/audit"
 	"sluice/internal/event"
+	"sluice/internal/gatewaytest"
+	"sluice/internal/proctest"
 	"sluice/internal/redistest"
 	"sluice/internal/source"
 	"sluice/internal/sseclient"
@@ -42,11 +44,7 @@ const (
 // await waits until a condition holds.
 func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(poll) {
-		if time.Now().After(deadline) {
-			t.Fatalf("after %s still not: %s", patience, what)
-		}
-	}
+	proctest.Await(t, patience, what, holds)
 }
 
 // setup is what a [rig] is made of.
@@ -68,7 +66,7 @@ type rig struct {
 	cluster   *redistest.Cluster // nil if it is not
 	tag       string             // begins the names of the topics
 	proxy     *redistest.Proxy   // nil if there is none
-	gateways  []*gateway
+	gateways  []*gatewaytest.Gateway
 	front     *front         // nil if there is none
 	targets   []string       // where subscribers find the gateways
 	clients   []*http.Client // that they use, in turn
@@ -98,7 +96,7 @@ func newRig(t *testing.T, s setup) *rig {
 		}
 		g := startGateway(t, own, s.gateway...)
 		r.gateways = append(r.gateways, g)
-		r.targets = append(r.targets, g.url)
+		r.targets = append(r.targets, g.URL())
 	}
 	if s.front != nil {
 		r.front = s.front(t, r.gateways)

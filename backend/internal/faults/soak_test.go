@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"sluice/internal/gatewaytest"
+	"sluice/internal/proctest"
 	"sluice/internal/redistest"
 )
 
@@ -46,14 +48,14 @@ func TestSoak(t *testing.T) {
 		}
 	}
 	redis := redistest.Start(t, durable...)
-	gateways := []*gateway{startGateway(t, redis.URL()), startGateway(t, redis.URL())}
+	gateways := []*gatewaytest.Gateway{startGateway(t, redis.URL()), startGateway(t, redis.URL())}
 	killed, survivor := gateways[0], gateways[1]
 	do := func(args ...any) func() { return func() { redis.Do(args...) } }
-	stop := func(g *gateway) func() {
+	stop := func(g *gatewaytest.Gateway) func() {
 		return func() {
-			g.signal(syscall.SIGSTOP)
+			g.Signal(syscall.SIGSTOP)
 			time.Sleep(standstill)
-			g.signal(syscall.SIGCONT)
+			g.Signal(syscall.SIGCONT)
 		}
 	}
 	faults := []struct {
@@ -62,9 +64,9 @@ func TestSoak(t *testing.T) {
 	}{
 		{"redis is killed and comes back", func() { redis.Kill(); time.Sleep(time.Second); redis.Restart() }},
 		{"pub/sub connections are killed", do("CLIENT", "KILL", "TYPE", "pubsub")},
-		{"gateway 0 is killed", func() { killed.kill(); killed.start("") }},
+		{"gateway 0 is killed", func() { killed.Kill(); killed.Restart() }},
 		{"redis stands still", func() { redis.Pause(); time.Sleep(standstill); redis.Continue() }},
-		{"gateway 0 drains", func() { killed.drain(); killed.start("") }},
+		{"gateway 0 drains", func() { killed.Drain(); killed.Restart() }},
 		{"all other connections are killed", do("CLIENT", "KILL", "TYPE", "normal")},
 		{"gateway 1 stands still", stop(survivor)},
 	}
@@ -75,7 +77,7 @@ func TestSoak(t *testing.T) {
 	for i, end := 0, time.Now().Add(length-every); time.Now().Before(end); i++ {
 		select {
 		case <-time.After(every):
-		case <-load.exited:
+		case <-load.Exited:
 			t.Fatalf("bench ended early:\n%s", load.output.String())
 		}
 		for n, g := range gateways {
@@ -86,9 +88,9 @@ func TestSoak(t *testing.T) {
 		t.Logf("%s after the start: %s", (time.Duration(i+1) * every).Round(time.Second), f.name)
 		f.inject()
 	}
-	<-load.exited
+	<-load.Exited
 	t.Logf("bench says:\n%s", load.output.String())
-	if code := load.cmd.ProcessState.ExitCode(); code != 0 {
+	if code := load.Status(); code != 0 {
 		t.Errorf("bench ended with status %d", code)
 	}
 	samples = append(samples, usageOf(t, survivor))
@@ -98,13 +100,12 @@ func TestSoak(t *testing.T) {
 
 // bench is cmd/bench as a process.
 type bench struct {
-	cmd    *exec.Cmd
-	output *lockedBuffer
-	exited chan struct{}
+	*proctest.Process
+	output proctest.Output
 }
 
 // startBench has subscribers that stay, leave and read slowly audit the gateways.
-func startBench(t *testing.T, length time.Duration, redis *redistest.Server, gateways []*gateway) *bench {
+func startBench(t *testing.T, length time.Duration, redis *redistest.Server, gateways []*gatewaytest.Gateway) *bench {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "bench")
 	if out, err := exec.Command("go", "build", "-o", path, "sluice/cmd/bench").CombinedOutput(); err != nil {
@@ -115,22 +116,12 @@ func startBench(t *testing.T, length time.Duration, redis *redistest.Server, gat
 		"--subscribers", "300", "--slow", "10", "--churn", "20s", "--rate", "50",
 	}
 	for _, g := range gateways {
-		args = append(args, "--target", g.url)
+		args = append(args, "--target", g.URL())
 	}
-	b := &bench{cmd: exec.Command(path, args...), output: new(lockedBuffer), exited: make(chan struct{})}
-	b.cmd.Stdout, b.cmd.Stderr = b.output, b.output
-	b.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when the tests are killed
-	if err := b.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(b.exited)
-		_ = b.cmd.Wait() // its status is looked at
-	}()
-	t.Cleanup(func() {
-		_ = b.cmd.Process.Kill()
-		<-b.exited
-	})
+	b := new(bench)
+	cmd := exec.Command(path, args...)
+	cmd.Stdout, cmd.Stderr = &b.output, &b.output
+	b.Process = proctest.Start(t, cmd)
 	return b
 }
 
@@ -145,10 +136,9 @@ func (u usage) String() string {
 	return fmt.Sprintf("%d MiB, %d connections, %d other descriptors", u.memory>>20, u.connections, u.descriptors)
 }
 
-func usageOf(t *testing.T, g *gateway) usage {
+func usageOf(t *testing.T, g *gatewaytest.Gateway) usage {
 	t.Helper()
-	proc := filepath.Join("/proc", strconv.Itoa(g.process.Process.Pid))
-	statm, err := os.ReadFile(filepath.Join(proc, "statm"))
+	statm, err := os.ReadFile(g.Proc("statm"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,12 +146,8 @@ func usageOf(t *testing.T, g *gateway) usage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	open, err := os.ReadDir(filepath.Join(proc, "fd"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	u := usage{memory: pages * os.Getpagesize(), connections: g.connections()}
-	u.descriptors = len(open) - u.connections
+	u := usage{memory: pages * os.Getpagesize(), connections: g.Connections()}
+	u.descriptors = g.Descriptors() - u.connections
 	return u
 }
 
