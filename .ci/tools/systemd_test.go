@@ -16,7 +16,7 @@ const exposure = "20"
 func TestSystemd_UnitIsValidAndHardened(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Skip("systemd is not installed: its unit is not checked")
+		t.Skip("there is no systemd here: its unit is not checked")
 	}
 	// The command must be there for the check.
 	self, err := os.Executable()
