@@ -1,17 +1,7 @@
-import { createHmac } from 'node:crypto';
 import type { Page } from '@playwright/test';
 import { expectAccessible } from './axe';
 import { expect, test } from './fixtures';
-
-const secret = 'a secret of the test, and long enough for HS256';
-
-/** A token that allows to follow some topics. */
-function tokenFor(...subscribe: string[]): string {
-  const encode = (part: unknown) => Buffer.from(JSON.stringify(part)).toString('base64url');
-  const exp = Math.floor(Date.now() / 1_000) + 3_600;
-  const signed = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode({ exp, sluice: { subscribe } })}`;
-  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`;
-}
+import { secret, tokenFor } from './tokens';
 
 const routes = ['/', '/analytics', '/logs', '/notifications', '/prices', '/health', '/explorer'];
 
@@ -24,6 +14,15 @@ async function openScreen(page: Page, url: string) {
   await expect(pill(page)).toHaveText(/Live/);
   await expect(page.getByText(/^Waiting for .*…$/)).toHaveCount(0);
 }
+
+/** By how many pixels the page and its content are too wide. */
+const overflow = (page: Page) =>
+  page.evaluate(() =>
+    ['html', 'main'].map((name) => {
+      const { scrollWidth = 0, clientWidth = 0 } = document.querySelector(name) ?? {};
+      return scrollWidth - clientWidth;
+    }),
+  );
 
 test.describe('every screen, on the demo feeds', () => {
   for (const colorScheme of ['light', 'dark'] as const) {
@@ -68,20 +67,14 @@ test.describe('every screen, on the demo feeds', () => {
     });
   }
 
-  for (const width of [360, 390]) {
+  for (const width of [320, 360, 390]) {
     test(`fits a phone of ${width} pixels`, async ({ page, processes }) => {
       test.setTimeout(180_000);
       const gateway = await processes.startGateway({ flags: ['--demo'] });
       await page.setViewportSize({ width, height: 740 });
       for (const route of routes) {
         await openScreen(page, gateway.url + route);
-        const overflow = await page.evaluate(() =>
-          ['html', 'main'].map((name) => {
-            const { scrollWidth = 0, clientWidth = 0 } = document.querySelector(name) ?? {};
-            return scrollWidth - clientWidth;
-          }),
-        );
-        expect([route, ...overflow]).toEqual([route, 0, 0]);
+        expect([route, ...(await overflow(page))]).toEqual([route, 0, 0]);
         await expect(page.getByRole('link', { name: 'Explorer' })).toBeInViewport();
       }
     });
@@ -354,7 +347,7 @@ test.describe('notifications of any kind', () => {
       await page.reload(); // by now it is known that they are refused
       await live.expectLive();
       await page.getByRole('button', { name: 'Settings' }).click();
-      await page.getByLabel('Access token').fill(tokenFor('channel:*', 'stream:*'));
+      await page.getByLabel('Access token').fill(tokenFor(['channel:*', 'stream:*']));
       await page.getByRole('button', { name: 'Use' }).click();
       await untilNews([page], () => redis.command(...add('notifications', 'News')));
     });
@@ -363,6 +356,15 @@ test.describe('notifications of any kind', () => {
 
 test.describe('a topic that is not allowed', () => {
   test.use({ expectNetworkErrors: true });
+
+  test('fits a narrow phone, with the wait for the next try', async ({ page, processes }) => {
+    const gateway = await processes.startGateway({ open: ['channel:nothing'] });
+    await page.setViewportSize({ width: 320, height: 640 });
+    await page.goto(`${gateway.url}/prices`);
+    await expect(page.getByText('key:price:* is not open to this page')).toBeVisible();
+    await expect(pill(page)).toHaveText(/Retrying in \d\d s/);
+    expect(await overflow(page)).toEqual([0, 0]);
+  });
 
   test('does not take the others with it, and says what to do', async ({
     page,
@@ -378,6 +380,13 @@ test.describe('a topic that is not allowed', () => {
     await live.expectLive();
     await gateway.publish('updates', 'still here');
     await expect(live.rows.first()).toContainText('still here');
+  });
+
+  test('is called no topic where it is none', async ({ page, processes }) => {
+    const gateway = await processes.startGateway();
+    await page.goto(`${gateway.url}/explorer?channel=%5B`);
+    await expect(page.getByText('channel:[ cannot be followed')).toBeVisible();
+    await expect(page.getByRole('button', { name: 'Enter a token' })).toBeHidden();
   });
 
   test('does not disturb a page that only looks for notifications', async ({

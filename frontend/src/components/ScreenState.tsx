@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react';
-import type { Refusal } from '../stream/line/diagnose';
+import { needsToken, type Refusal } from '../stream/line/diagnose';
 import { shellQuote } from './commands';
+import { useDialogs } from './dialog-context';
 
 interface Props {
   title: string;
@@ -11,7 +12,7 @@ interface Props {
 export function ScreenState({ title, children }: Props) {
   return (
     <div className="flex min-h-48 flex-1 flex-col items-center justify-center gap-2 rounded-2xl border border-dashed border-line p-6 text-center">
-      <h2 className="font-semibold">{title}</h2>
+      <h2 className="font-semibold wrap-anywhere">{title}</h2>
       {children && <div className="max-w-prose space-y-2 text-sm text-muted">{children}</div>}
     </div>
   );
@@ -33,18 +34,25 @@ const DEFAULT_OPEN = 'channel:updates';
 /** A topic that the gateway does not give to this page: what it says, and what helps. */
 export function Refused({ topic, refusal }: { topic: string; refusal: Refusal }) {
   const { status, detail } = refusal;
-  const isPermission = status === 401 || status === 403;
+  const { open } = useDialogs();
+  const isPermission = needsToken(refusal);
   return (
-    <ScreenState title={`${topic} is not open to this page`}>
+    <ScreenState
+      title={`${topic} ${isPermission ? 'is not open to this page' : 'cannot be followed'}`}
+    >
       <p className="wrap-anywhere">{`The server answered ${status}${detail ? `: ${detail}` : '.'}`}</p>
       {isPermission && (
-        <p>
-          Enter a token that allows it in the settings, or start the server with it added to the
-          topics that are open to anyone:{' '}
-          <code className="font-mono text-ink wrap-anywhere">
-            {`--allow-subscribe ${shellQuote(`${DEFAULT_OPEN},${topic}`)}`}
-          </code>
-        </p>
+        <>
+          <button type="button" className="button text-ink" onClick={() => open('token')}>
+            Enter a token
+          </button>
+          <p>
+            Or start the server with it added to the topics that are open to anyone:{' '}
+            <code className="mt-1 block font-mono text-ink wrap-anywhere">
+              {`--allow-subscribe ${shellQuote(`${DEFAULT_OPEN},${topic}`)}`}
+            </code>
+          </p>
+        </>
       )}
     </ScreenState>
   );

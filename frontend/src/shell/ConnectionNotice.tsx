@@ -1,29 +1,46 @@
+import { useDialogs } from '../components/dialog-context';
 import { causeText } from '../components/text';
+import { needsToken } from '../stream/line/diagnose';
 import type { Cause } from '../stream/line/status';
 import { useStreamClient } from '../stream/react/use-client';
 import { useStreamStatus } from '../stream/react/use-stream-status';
 
 /** Says why there is no connection, and offers to try at once. Stays until it is live again. */
 export function ConnectionNotice() {
-  const { status } = useStreamStatus();
+  const { status, refused } = useStreamStatus();
   const client = useStreamClient();
+  const { open } = useDialogs();
   const cause = 'cause' in status ? status.cause : undefined;
   if (!cause) return null;
   return (
     <div className="flex flex-wrap items-center justify-between gap-x-4 gap-y-2 border-b border-warning-line/50 bg-warning-soft px-4 py-2.5 text-sm text-warning sm:px-6">
       <p className="min-w-0 flex-1 basis-60 wrap-anywhere">
-        {causeText(cause, client.url)} <Advice cause={cause} server={client.url} />
+        {causeText(refused.size > 0 ? inShort(cause) : cause, client.url)}{' '}
+        <Advice cause={cause} server={client.url} />
       </p>
-      <button
-        type="button"
-        className="button text-ink"
-        aria-disabled={status.phase !== 'waiting'}
-        onClick={client.retryNow}
-      >
-        Retry now
-      </button>
+      <div className="flex flex-wrap gap-2">
+        {cause.kind === 'refused' && needsToken(cause.refusal) && (
+          <button type="button" className="button text-ink" onClick={() => open('token')}>
+            Enter a token
+          </button>
+        )}
+        <button
+          type="button"
+          className="button text-ink"
+          aria-disabled={status.phase !== 'waiting'}
+          onClick={client.retryNow}
+        >
+          Retry now
+        </button>
+      </div>
     </div>
   );
+}
+
+/** Without what the server says, which stands in the place of each topic that it refuses. */
+function inShort(cause: Cause): Cause {
+  if (cause.kind !== 'refused' || !cause.refusal) return cause;
+  return { kind: 'refused', refusal: { status: cause.refusal.status } };
 }
 
 function Advice({ cause, server }: { cause: Cause; server: string }) {

@@ -1,18 +1,20 @@
 import { lazy, type ReactNode, Suspense, useMemo, useState } from 'react';
 import { Boundary } from './Boundary';
-import { type DialogName, DialogsContext } from './dialog-context';
+import { type DialogName, DialogsContext } from '../components/dialog-context';
 import { useShortcuts } from './shortcuts';
 
 const code = {
   palette: () => import('./Palette'),
   settings: () => import('./Settings'),
   shortcuts: () => import('./ShortcutHelp'),
+  token: () => import('./TokenDialog'),
 };
 
 const dialogs = {
   palette: lazy(code.palette),
   settings: lazy(code.settings),
   shortcuts: lazy(code.shortcuts),
+  token: lazy(code.token),
 };
 
 /** Loads the code of the dialogs. */

@@ -2,7 +2,7 @@ import { Logo } from '../components/Logo';
 import { useSingleKeys } from '../components/single-keys';
 import { count } from '../components/text';
 import { ConnectionPill } from './ConnectionPill';
-import { useDialogs } from './dialog-context';
+import { useDialogs } from '../components/dialog-context';
 import { Icon } from './Icon';
 import { Link } from './Link';
 import { lastAddress } from './location';
@@ -19,7 +19,7 @@ export function Menu({ path, unread }: Props) {
     <header className="flex shrink-0 items-center gap-3 border-line max-md:border-b max-md:px-4 max-md:py-2 md:w-56 md:flex-col md:items-stretch md:border-e md:bg-surface md:p-3">
       <Link href="/" className="flex items-center gap-2.5 rounded-lg md:px-2 md:py-1">
         <Logo className="size-8 shrink-0" />
-        <span className="font-semibold tracking-tight">Sluice</span>
+        <span className="font-semibold tracking-tight max-[22rem]:sr-only">Sluice</span>
       </Link>
       <nav
         aria-label="Screens"

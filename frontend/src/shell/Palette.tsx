@@ -1,7 +1,7 @@
 import { Dialog } from '@base-ui/react/dialog';
 import { type KeyboardEvent, useId, useState } from 'react';
 import { useStreamClient } from '../stream/react/use-client';
-import { useDialogs } from './dialog-context';
+import { useDialogs } from '../components/dialog-context';
 import { allCommands, type Command, findCommands } from './palette-commands';
 import type { DialogProps } from './ShellDialog';
 
@@ -64,7 +64,7 @@ function Finder({ onDone }: { onDone: () => void }) {
         aria-autocomplete="list"
         autoComplete="off"
         spellCheck={false}
-        placeholder="Type a command, or a topic such as stream:logs"
+        placeholder="Command, or topic as stream:logs"
         className="w-full border-b border-line bg-transparent px-4 py-3.5 -outline-offset-2 placeholder:text-muted"
         value={typed}
         onChange={({ target }) => type(target.value)}

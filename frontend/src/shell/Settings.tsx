@@ -1,12 +1,10 @@
-import { type SubmitEvent, useId, useState } from 'react';
+import { useId } from 'react';
 import { useSetting } from '../components/setting';
 import { singleKeys, useSingleKeys } from '../components/single-keys';
-import { lookAgain } from '../features/notifications/noticed';
-import { useStreamClient } from '../stream/react/use-client';
 import { type DialogProps, ShellDialog } from './ShellDialog';
 import { paletteKey } from './shortcuts';
 import { type Theme, theme } from './theme';
-import { setToken, token } from './token';
+import { TokenEntry } from './TokenEntry';
 
 /** What a reader can set. */
 export default function Settings(props: DialogProps) {
@@ -68,46 +66,5 @@ function KeysChoice() {
         <kbd>?</kbd>, <kbd>/</kbd> and <kbd>g</kbd> with a number. {paletteKey} works always.
       </p>
     </div>
-  );
-}
-
-function TokenEntry({ onDone }: { onDone: () => void }) {
-  const client = useStreamClient();
-  const [text, setText] = useState(() => token() ?? '');
-  const id = useId();
-
-  function save(event: SubmitEvent) {
-    event.preventDefault();
-    setToken(text.trim());
-    client.tokenChanged();
-    lookAgain(); // for what was refused without it
-    onDone();
-  }
-
-  return (
-    <form onSubmit={save}>
-      <label htmlFor={id} className="text-sm font-medium">
-        Access token
-      </label>
-      <p id={`${id}-about`} className="mb-1.5 text-sm text-muted">
-        A JWT for topics that are not open to anyone. It is kept for this tab only, until you close
-        it.
-      </p>
-      <div className="flex gap-2">
-        <input
-          id={id}
-          type="password"
-          autoComplete="off"
-          spellCheck={false}
-          aria-describedby={`${id}-about`}
-          className="field min-w-0 flex-1 font-mono"
-          value={text}
-          onChange={({ target }) => setText(target.value)}
-        />
-        <button type="submit" className="button">
-          Use
-        </button>
-      </div>
-    </form>
   );
 }

@@ -1,5 +1,5 @@
 import { Dialog } from '@base-ui/react/dialog';
-import type { ReactNode } from 'react';
+import type { ReactNode, RefObject } from 'react';
 import { Icon } from './Icon';
 
 /** What the shell's dialogs are told. */
@@ -10,16 +10,18 @@ export interface DialogProps {
 
 interface Props extends DialogProps {
   title: string;
+  /** What has the focus at first. Default: the first that can have it. */
+  initialFocus?: RefObject<HTMLElement | null>;
   children: ReactNode;
 }
 
 /** A dialog in the middle of the page. */
-export function ShellDialog({ title, isOpen, onClose, children }: Props) {
+export function ShellDialog({ title, initialFocus, isOpen, onClose, children }: Props) {
   return (
     <Dialog.Root open={isOpen} onOpenChange={(open) => !open && onClose()}>
       <Dialog.Portal>
         <Dialog.Backdrop className="fixed inset-0 z-40 bg-black/40" />
-        <Dialog.Popup className="dialog">
+        <Dialog.Popup className="dialog" initialFocus={initialFocus}>
           <div className="mb-3 flex items-center justify-between gap-4">
             <Dialog.Title className="text-lg font-semibold tracking-tight">{title}</Dialog.Title>
             <Dialog.Close className="icon-button" aria-label="Close">

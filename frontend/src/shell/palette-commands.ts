@@ -1,6 +1,6 @@
 import { addressOf } from '../address';
 import type { StreamClient } from '../stream/client';
-import type { DialogName } from './dialog-context';
+import type { DialogName } from '../components/dialog-context';
 import { navigate } from './location';
 import { screens } from './screens';
 import { theme } from './theme';
@@ -25,6 +25,7 @@ export function allCommands(client: StreamClient, open: (name: DialogName) => vo
     { name: 'Dark theme', group: 'Theme', run: () => theme.set('dark') },
     { name: 'Theme as the device', group: 'Theme', run: () => theme.set('system') },
     { name: 'Settings', group: 'Open', run: () => open('settings') },
+    { name: 'Access token', group: 'Open', run: () => open('token') },
     { name: 'Keyboard shortcuts', group: 'Open', run: () => open('shortcuts') },
   ];
 }

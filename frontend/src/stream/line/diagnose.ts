@@ -49,6 +49,11 @@ function readDetail(problem: unknown): { detail?: string } {
   return typeof title === 'string' ? { detail: title } : {};
 }
 
+/** Whether another token could change the answer. */
+export function needsToken(refusal: Refusal | undefined): boolean {
+  return refusal?.status === 401 || refusal?.status === 403;
+}
+
 /** Whether trying again soon is pointless: the request itself is at fault, not the server's condition. */
 export function isLasting({ status }: Refusal): boolean {
   const passing = status === 408 || status === 425 || status === 429;

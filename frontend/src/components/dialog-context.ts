@@ -1,7 +1,7 @@
 import { createContext, use } from 'react';
 
 /** The dialogs that every screen has. */
-export type DialogName = 'palette' | 'settings' | 'shortcuts';
+export type DialogName = 'palette' | 'settings' | 'shortcuts' | 'token';
 
 interface Opener {
   readonly open: (name: DialogName) => void;

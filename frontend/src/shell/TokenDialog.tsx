@@ -1,0 +1,13 @@
+import { useRef } from 'react';
+import { type DialogProps, ShellDialog } from './ShellDialog';
+import { TokenEntry } from './TokenEntry';
+
+/** Asks for an access token, where one is missing or has expired. */
+export default function TokenDialog(props: DialogProps) {
+  const field = useRef<HTMLInputElement>(null);
+  return (
+    <ShellDialog title="Enter a token" initialFocus={field} {...props}>
+      <TokenEntry ref={field} onDone={props.onClose} />
+    </ShellDialog>
+  );
+}

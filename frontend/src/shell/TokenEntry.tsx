@@ -1,0 +1,54 @@
+import { type Ref, type SubmitEvent, useId, useState } from 'react';
+import { lookAgain } from '../features/notifications/noticed';
+import { useStreamClient } from '../stream/react/use-client';
+import { setToken, token } from './token';
+
+interface Props {
+  onDone: () => void;
+  /** The field. */
+  ref?: Ref<HTMLInputElement>;
+}
+
+/** Takes an access token, and goes on with it at once. */
+export function TokenEntry({ onDone, ref }: Props) {
+  const client = useStreamClient();
+  const [text, setText] = useState(() => token() ?? '');
+  const id = useId();
+
+  function save(event: SubmitEvent) {
+    event.preventDefault();
+    setToken(text.trim());
+    client.tokenChanged();
+    lookAgain(); // for what was refused without it
+    onDone();
+  }
+
+  return (
+    <form onSubmit={save}>
+      <label htmlFor={id} className="text-sm font-medium">
+        Access token
+      </label>
+      <p id={`${id}-about`} className="mb-1.5 text-sm text-muted">
+        A JWT for topics that are not open to anyone. It is kept for this tab only, until you close
+        it.
+      </p>
+      <div className="flex gap-2">
+        <input
+          id={id}
+          ref={ref}
+          type="password"
+          autoComplete="off"
+          spellCheck={false}
+          aria-describedby={`${id}-about`}
+          className="field min-w-0 flex-1 font-mono"
+          value={text}
+          onChange={({ target }) => setText(target.value)}
+          onFocus={({ target }) => target.select()}
+        />
+        <button type="submit" className="button">
+          Use
+        </button>
+      </div>
+    </form>
+  );
+}
