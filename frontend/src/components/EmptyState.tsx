@@ -1,4 +1,4 @@
-import { publishCommands } from './commands';
+import { publishCommands, type Publication } from './commands';
 import { CopyButton } from './CopyButton';
 
 interface Props {
@@ -7,11 +7,13 @@ interface Props {
   isLive: boolean;
   /** Absolute. */
   eventsURL: string;
+  /** An event as the screen expects it. */
+  example?: Publication | undefined;
 }
 
 /** What stands in the place of the list before the first event: how to send one. */
-export function EmptyState({ topics, isLive, eventsURL }: Props) {
-  const commands = publishCommands(topics, eventsURL);
+export function EmptyState({ topics, isLive, eventsURL, example }: Props) {
+  const commands = publishCommands(topics, eventsURL, example);
   return (
     <div className="flex min-h-0 flex-1 flex-col items-center justify-center gap-5 overflow-y-auto p-5 text-center">
       <div>
@@ -19,7 +21,9 @@ export function EmptyState({ topics, isLive, eventsURL }: Props) {
           {isLive ? 'Waiting for the first event' : 'No events yet'}
         </h3>
         <p className="mt-1 text-sm text-muted">
-          {commands.length > 0 ? 'Send one from a terminal:' : 'They show up here by themselves.'}
+          {commands.length > 0
+            ? 'Send one from a terminal:'
+            : 'What comes shows up here by itself.'}
         </p>
       </div>
       <ul className="w-full max-w-3xl space-y-2 text-start">

@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react';
 import { useStreamClient } from '../stream/react/use-client';
 import type { SubscriptionState } from '../stream/subscription';
+import type { Publication } from './commands';
 import { EmptyState } from './EmptyState';
 import { Loading, Refused } from './ScreenState';
 
@@ -9,11 +10,14 @@ interface Props {
   stream: SubscriptionState;
   /** Nothing has come yet. */
   isEmpty: boolean;
+  /** An event as the children expect it, for those who want to send one. */
+  example?: Publication;
   children: ReactNode;
 }
 
 /** Shows the children as soon as there is something to show; before, what one waits for or has to do. */
-export function TopicGate({ stream: { status, topics, refused }, isEmpty, children }: Props) {
+export function TopicGate({ stream, isEmpty, example, children }: Props) {
+  const { status, topics, refused } = stream;
   const client = useStreamClient();
   const isRefused = topics.length > 0 && refused.size === topics.length;
   const isLive = status.phase === 'live';
@@ -25,7 +29,12 @@ export function TopicGate({ stream: { status, topics, refused }, isEmpty, childr
       {!isEmpty && children}
       {isEmpty && !isRefused && !isLive && <Loading />}
       {isEmpty && !isRefused && isLive && (
-        <EmptyState topics={topics} isLive={isLive} eventsURL={`${client.url}/events`} />
+        <EmptyState
+          topics={topics}
+          isLive={isLive}
+          eventsURL={`${client.url}/events`}
+          example={example}
+        />
       )}
     </>
   );

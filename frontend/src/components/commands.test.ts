@@ -29,6 +29,15 @@ describe('publishCommands', () => {
     expect(texts('channel:*')).toEqual([]);
     expect(texts()).toEqual([]);
   });
+
+  it('publishes an example, to its own topic where only a glob covers that', () => {
+    const example = { topic: 'key:price:BTC', data: '101.5' };
+    const [redis] = publishCommands(['key:price:*'], url, example);
+    expect(redis?.text).toBe('redis-cli SET price:BTC 101.5');
+    const [other] = publishCommands(['key:a'], url, example);
+    expect(other?.text).toBe('redis-cli SET a 101.5');
+    expect(publishCommands(['key:stock:*'], url, example)).toEqual([]);
+  });
 });
 
 /** The words that a shell makes of a command line. */

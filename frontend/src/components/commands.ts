@@ -1,4 +1,4 @@
-import { isGlob } from '../stream/line/topic';
+import { isGlob, subscribedAs } from '../stream/line/topic';
 
 /** A way to publish an event, for a terminal. */
 export interface Command {
@@ -17,15 +17,25 @@ export interface Publication {
   readonly maxlen?: string | undefined;
 }
 
-const EXAMPLE = '{"value":42}';
+/** What to publish for a try, where nothing special is expected. */
+const anything: Publication = { topic: 'channel:updates', data: '{"value":42}' };
 
-/** How to publish to the first of the topics that can be published to: to a glob nothing can. */
-export function publishCommands(topics: readonly string[], eventsURL: string): Command[] {
-  const topic = topics.find((candidate) => !isGlob(candidate));
+/**
+ * How to publish what the example does: to the first of the topics that can be published to, or where they
+ * are globs, to the example's own topic if one of them covers it.
+ */
+export function publishCommands(
+  topics: readonly string[],
+  eventsURL: string,
+  example = anything,
+): Command[] {
+  const literal = topics.find((candidate) => !isGlob(candidate));
+  const covered = example !== anything && subscribedAs(example.topic, topics) !== undefined;
+  const topic = literal ?? (covered ? example.topic : undefined);
   if (topic === undefined) return [];
-  const example = { topic, data: EXAMPLE };
-  const redis = redisCommand(example);
-  const curl = curlCommand(example, eventsURL);
+  const publication = { ...example, topic };
+  const redis = redisCommand(publication);
+  const curl = curlCommand(publication, eventsURL);
   return redis && curl
     ? [
         { tool: 'Redis', text: redis },

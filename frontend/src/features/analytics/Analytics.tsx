@@ -23,6 +23,11 @@ const HISTORY = 1_000;
 /** The demo feed comes every second. */
 const STALE_AFTER = 10_000;
 
+const example = {
+  topic: 'channel:analytics',
+  data: '{"page_views":42,"by_page":{"/":40,"/cart":2}}',
+};
+
 /** Charts and breakdowns of whatever figures a topic's messages hold. */
 export default function Analytics({ topics }: ScreenProps) {
   const [chosen, setChosen] = useState('');
@@ -44,7 +49,7 @@ function Charts({ topic, span }: { topic: string; span: number }) {
   const { figures, breakdowns } = sortColumns(series.names);
   const stream = useStream(topic, { last: HISTORY, limit: 1, remember: false });
   return (
-    <TopicGate stream={stream} isEmpty={stream.received === 0}>
+    <TopicGate stream={stream} isEmpty={stream.received === 0} example={example}>
       <Freshness at={stream.entries.at(-1)?.receivedAt} staleAfter={STALE_AFTER} />
       {figures.length === 0 && breakdowns.length === 0 && (
         <p className="text-sm text-muted">
@@ -57,21 +62,23 @@ function Charts({ topic, span }: { topic: string; span: number }) {
           There are too many figures: at least {count(series.leftOut)} of them are left out.
         </p>
       )}
-      <Panel>
-        <dl className="grid grid-cols-2 sm:grid-cols-[repeat(auto-fit,minmax(11rem,1fr))]">
-          {figures.map((figure) => (
-            <FigureTotal key={figure.field} series={series} {...figure} span={span} />
-          ))}
-        </dl>
-      </Panel>
-      <div className="grid gap-4 lg:grid-cols-2">
+      {figures.length > 0 && (
+        <Panel>
+          <dl className="grid grid-cols-2 sm:grid-cols-[repeat(auto-fit,minmax(11rem,1fr))]">
+            {figures.map((figure) => (
+              <FigureTotal key={figure.field} series={series} {...figure} span={span} />
+            ))}
+          </dl>
+        </Panel>
+      )}
+      <div className="grid gap-4 empty:hidden lg:grid-cols-2">
         {figures.map((figure) => (
           <Panel key={figure.field} className="lg:last:odd:col-span-2">
             <FigureChart series={series} {...figure} span={span} />
           </Panel>
         ))}
       </div>
-      <div className="grid gap-4 lg:grid-cols-2">
+      <div className="grid gap-4 empty:hidden lg:grid-cols-2">
         {breakdowns.map(({ field, parts }) => (
           <Panel key={field}>
             <Breakdown series={series} field={field} parts={parts} span={span} />

@@ -10,6 +10,11 @@ import { Toolbar } from './Toolbar';
 import { useFilter } from './use-filter';
 import { useTail } from './use-tail';
 
+const example = {
+  topic: 'stream:logs',
+  data: '{"level":"info","service":"api","message":"started"}',
+};
+
 /** A tail of log lines that can be filtered, stopped and exported. */
 export default function Logs({ topics, query, setQuery }: ScreenProps) {
   const { tail, snapshot, stream } = useTail(topics);
@@ -20,7 +25,7 @@ export default function Logs({ topics, query, setQuery }: ScreenProps) {
 
   return (
     <Screen title="Logs" fill>
-      <TopicGate stream={stream} isEmpty={isEmpty}>
+      <TopicGate stream={stream} isEmpty={isEmpty} example={example}>
         <Panel className="flex min-h-0 flex-1 flex-col overflow-hidden">
           <Toolbar tail={tail} snapshot={snapshot} filter={filter} />
           <div className="flex min-h-0 flex-1 flex-col lg:flex-row">

@@ -10,6 +10,11 @@ import type { Notification } from './notification';
 import { SeverityMark } from './SeverityMark';
 import { useNotifications } from './use-notifications';
 
+const example = {
+  topic: 'stream:notifications',
+  data: '{"title":"Disk full","body":"5 % left.","severity":"warning"}',
+};
+
 /** All notifications, with what is new to the reader. */
 export default function Notifications({ topics, setQuery }: ScreenProps) {
   const inbox = useNotifications(topics);
@@ -52,7 +57,7 @@ export default function Notifications({ topics, setQuery }: ScreenProps) {
           choose(defaultTopics);
         }}
       />
-      <TopicGate stream={inbox} isEmpty={notifications.length === 0}>
+      <TopicGate stream={inbox} isEmpty={notifications.length === 0} example={example}>
         {shown.length === 0 && (
           <p className="p-6 text-center text-sm text-muted">Nothing unread.</p>
         )}

@@ -15,6 +15,8 @@ const EVERY = '250ms';
 /** A table is not for thousands of rows; the field above it narrows them down. */
 const MAX_ROWS = 200;
 
+const example = { topic: 'key:price:BTC', data: '101.5' };
+
 /** Keys as a live table. */
 export default function Prices({ topics }: ScreenProps) {
   const { stream, topics: known, byTopic } = useQuotes(topics);
@@ -39,7 +41,7 @@ export default function Prices({ topics }: ScreenProps) {
         />
       }
     >
-      <TopicGate stream={stream} isEmpty={byTopic.size === 0}>
+      <TopicGate stream={stream} isEmpty={byTopic.size === 0} example={example}>
         <Panel className="overflow-hidden">
           <QuoteTable
             quotes={shown}
