@@ -1,3 +1,4 @@
+import { expectAccessible } from './axe';
 import { expect, test } from './fixtures';
 
 const flags = ['--allow-subscribe', 'channel:*,stream:notifications'];
@@ -71,6 +72,23 @@ test('totals name the time that they cover where too much came', async ({ page, 
   await expect(total).toContainText('in 1 min');
 });
 
+test('the numbers behind a chart can be read, by keyboard too', async ({ page, processes }) => {
+  const gateway = await processes.startGateway({ flags });
+  await page.goto(`${gateway.url}/analytics?channel=a`);
+  await expect(page.getByText('Waiting for the first event')).toBeVisible();
+  // What belongs to the other chart makes no row.
+  for (const data of ['{"x":1}', '{"y":10}', '{"x":2}']) await gateway.publish('a', data);
+  const chart = page.getByRole('figure', { name: 'X' });
+  await expect(chart.getByRole('img')).toHaveAccessibleName(/now 2.* of 2 events/);
+  await chart.getByText('Show as table').focus();
+  await page.keyboard.press('Enter');
+  const cells = chart.getByRole('table', { name: 'X' }).getByRole('cell');
+  await expect(cells).toHaveText(['2', '1']);
+  await gateway.publish('a', '{"x":3}');
+  await expect(cells).toHaveText(['3', '2', '1']);
+  await expectAccessible(page);
+});
+
 test.describe('while Redis is away', () => {
   test.use({ expectNetworkErrors: true });
 
@@ -85,5 +103,7 @@ test.describe('while Redis is away', () => {
     await redis.kill();
     await redis.restart();
     await expect(chart).toHaveAccessibleName(/one gap in the data/);
+    await page.getByText('Show as table').click();
+    await expect(page.getByRole('cell', { name: 'data may be missing' })).toBeVisible();
   });
 });

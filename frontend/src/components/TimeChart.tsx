@@ -3,15 +3,15 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { chartOptions, type LineColour } from './chart-options';
 import { quantity, type Unit } from './quantity';
-import { summarise } from './series-summary';
+import { type Columns, summarise } from './series-summary';
 import { events } from './text';
+import { TimeTable } from './TimeTable';
 
-interface Props {
+export interface TimeChartProps {
   title: string;
   unit: Unit;
   lines: readonly { label: string; colour: LineColour }[];
-  /** Times in seconds since the epoch, then a column for each line; `null` breaks it. */
-  data: uPlot.AlignedData;
+  data: Columns;
   /** Where data may be missing, in seconds since the epoch. */
   gaps: readonly number[];
   /** How much time is shown at most, in seconds, up to the newest of the data. */
@@ -20,8 +20,8 @@ interface Props {
   max?: number | undefined;
 }
 
-/** Lines over time, with their figures as text for those who do not see them. */
-export function TimeChart({ title, unit, lines, data, gaps, span, max }: Props) {
+/** Lines over time, with their figures as text and as a table for those who do not see them. */
+export function TimeChart({ title, unit, lines, data, gaps, span, max }: TimeChartProps) {
   const [cursor, setCursor] = useState<number | null>(null);
   const headingId = useId();
   const plot = usePlot({ unit, lines, data, gaps, span, max, onCursor: setCursor });
@@ -62,6 +62,7 @@ export function TimeChart({ title, unit, lines, data, gaps, span, max }: Props) 
         aria-label={`${text}${visibleGaps.length > 0 ? `; ${gapsText(visibleGaps.length)}` : ''}`}
         className="h-40 min-w-0 overflow-hidden"
       />
+      <TimeTable title={title} unit={unit} lines={lines} data={data} gaps={gaps} />
     </figure>
   );
 }
@@ -82,7 +83,7 @@ function summaryText(
   return `${label}: now ${latest}, from ${min} to ${max}, ${mean} on average of ${events(summary.count)}`;
 }
 
-interface Plot extends Omit<Props, 'title'> {
+interface Plot extends Omit<TimeChartProps, 'title'> {
   onCursor: (index: number | null) => void;
 }
 
@@ -98,7 +99,7 @@ function usePlot({ unit, lines, data, gaps, span, max, onCursor }: Plot) {
   const show = useEffectEvent(() => {
     currentGaps.current = gaps;
     chart.current?.batch(() => {
-      chart.current?.setData(data, false);
+      chart.current?.setData(data as unknown as uPlot.AlignedData, false);
       chart.current?.setScale('x', timeRange(data[0], span));
     });
   });
@@ -108,7 +109,7 @@ function usePlot({ unit, lines, data, gaps, span, max, onCursor }: Plot) {
     if (!target) return;
     const size = () => ({ width: target.clientWidth, height: target.clientHeight });
     const options = chartOptions({
-      ...{ unit, max, lines: JSON.parse(spec) as Props['lines'] },
+      ...{ unit, max, lines: JSON.parse(spec) as TimeChartProps['lines'] },
       gaps: () => currentGaps.current,
       onCursor: (index) => onCursorEvent(index),
     });

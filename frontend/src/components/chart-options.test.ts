@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest';
-import { yRange } from './chart-options';
+import { lonely, yRange } from './chart-options';
 
 // The chart library needs a browser as soon as it is loaded.
 vi.mock('uplot', () => ({ default: {} }));
@@ -15,4 +15,9 @@ it.each([
   const [from, to] = yRange(low, high, max);
   expect(from).toBeCloseTo(bottom);
   expect(to).toBeCloseTo(top);
+});
+
+it('finds the values that have no neighbour to draw a line to', () => {
+  expect(lonely([1, null, 2, 3, null, NaN, 4, null])).toEqual([0, 6]);
+  expect(lonely([null])).toEqual([]);
 });

@@ -1,5 +1,7 @@
 import uPlot from 'uplot';
+import { clock } from './clock';
 import { quantity, type Unit } from './quantity';
+import { type Column, isValue } from './series-summary';
 
 /** The design tokens that lines are drawn in. */
 export type LineColour = 'accent' | 'warning-line' | 'control';
@@ -41,7 +43,7 @@ export function chartOptions(spec: ChartSpec): Omit<uPlot.Options, 'width' | 'he
         ...axis(),
         space: 70,
         size: 26,
-        values: (_, splits) => splits.map((split) => clock.format(split * 1_000)),
+        values: (_, splits) => splits.map((split) => clock(split * 1_000)),
       },
       {
         ...axis(),
@@ -57,7 +59,10 @@ export function chartOptions(spec: ChartSpec): Omit<uPlot.Options, 'width' | 'he
         stroke: () => token(colour),
         fill: () => (lines.length === 1 ? token('accent-soft') : 'transparent'),
         width: 1.75,
-        points: { show: false },
+        points: {
+          ...{ show: false, size: 5 },
+          filter: (chart: uPlot, line: number) => lonely(chart.data[line] ?? []),
+        },
       })),
     ],
     hooks: {
@@ -67,11 +72,15 @@ export function chartOptions(spec: ChartSpec): Omit<uPlot.Options, 'width' | 'he
   };
 }
 
-const clock = new Intl.DateTimeFormat('en-GB', {
-  hour: '2-digit',
-  minute: '2-digit',
-  second: '2-digit',
-});
+/** The places of values without a neighbour, which no line shows. */
+export function lonely(values: Column): number[] {
+  const places: number[] = [];
+  for (let n = 0; n < values.length; n++) {
+    const [before, here, after] = [values[n - 1], values[n], values[n + 1]];
+    if (isValue(here) && !isValue(before) && !isValue(after)) places.push(n);
+  }
+  return places;
+}
 
 /** Zero is always there, so that heights compare, and some air beyond the data. */
 export function yRange(low: number | null, high: number | null, max?: number): [number, number] {

@@ -1,3 +1,9 @@
+/** Values over time; `null` or `NaN` where a line breaks. */
+export type Column = ArrayLike<number | null | undefined>;
+
+/** Times in seconds since the epoch, then a column for each line. */
+export type Columns = readonly [times: readonly number[], ...lines: Column[]];
+
 /** The figures of a line over a time. */
 export interface SeriesSummary {
   readonly count: number;
@@ -7,8 +13,6 @@ export interface SeriesSummary {
   readonly mean: number;
   readonly sum: number;
 }
-
-type Column = ArrayLike<number | null | undefined>;
 
 /** Sums up the values at times from `from` up to but not including `to`; `undefined` where there is none. */
 export function summarise(
@@ -35,7 +39,7 @@ export function summarise(
 }
 
 /** Where a line breaks there is `null`, or `NaN` in columns that hold nothing but numbers. */
-function isValue(value: number | null | undefined): value is number {
+export function isValue(value: number | null | undefined): value is number {
   return typeof value === 'number' && !Number.isNaN(value);
 }
 

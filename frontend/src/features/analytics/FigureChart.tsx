@@ -1,8 +1,8 @@
 import { useMemo } from 'react';
-import type uPlot from 'uplot';
 import { labelOf, unitOf } from '../../components/quantity';
 import { TimeChart } from '../../components/TimeChart';
 import type { Series } from '../../stream/views/series';
+import { columnOf } from './column';
 
 interface Props {
   series: Series;
@@ -15,11 +15,7 @@ interface Props {
 
 /** One figure over time. */
 export function FigureChart({ series, field, column, span }: Props) {
-  const { data, gaps } = series;
-  const drawn = useMemo(
-    () => [data[0], data[column + 1] ?? []] as unknown as uPlot.AlignedData,
-    [data, column],
-  );
+  const drawn = useMemo(() => columnOf(series, column), [series, column]);
   const title = labelOf(field);
   return (
     <TimeChart
@@ -27,7 +23,7 @@ export function FigureChart({ series, field, column, span }: Props) {
       unit={unitOf(field)}
       lines={[{ label: title, colour: 'accent' }]}
       data={drawn}
-      gaps={gaps}
+      gaps={series.gaps}
       span={span}
     />
   );

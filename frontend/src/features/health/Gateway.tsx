@@ -1,4 +1,3 @@
-import type uPlot from 'uplot';
 import { Figure } from '../../components/Figure';
 import { Freshness } from '../../components/Freshness';
 import { Panel } from '../../components/Panel';
@@ -75,7 +74,7 @@ export function Gateway({ span }: Props) {
             { label: 'Deliveries', colour: 'accent' },
             { label: 'Events', colour: 'warning-line' },
           ]}
-          data={[data[0], data[2], data[1]] as uPlot.AlignedData}
+          data={[data[0], data[2], data[1]]}
           gaps={noGaps}
           span={span}
         />

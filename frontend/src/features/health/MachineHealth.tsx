@@ -1,15 +1,15 @@
 import { useId } from 'react';
-import type uPlot from 'uplot';
 import { Figure } from '../../components/Figure';
 import { Freshness } from '../../components/Freshness';
 import { Panel } from '../../components/Panel';
 import { quantity } from '../../components/quantity';
-import { TimeChart } from '../../components/TimeChart';
+import type { Columns } from '../../components/series-summary';
+import { TimeChart, type TimeChartProps } from '../../components/TimeChart';
 import { TopicGate } from '../../components/TopicGate';
 import type { Series } from '../../stream/views/series';
 import { useSeries } from '../../stream/react/use-series';
 import { useStream } from '../../stream/react/use-stream';
-import { chartedFigures, type Machine, machineSchema, sampledAt } from './machine';
+import { chartedFigures, exampleSample, type Machine, machineSchema, sampledAt } from './machine';
 
 interface Props {
   topic: string;
@@ -17,13 +17,15 @@ interface Props {
   span: number;
 }
 
-type Line = keyof ReturnType<typeof chartedFigures>;
+type ChartedFigure = keyof ReturnType<typeof chartedFigures>;
 
 const KEPT = 16 * 60 * 1_000;
 const HISTORY = 1_000;
 /** The newest message, and room for a gap after it. */
 const newestOnly = { last: HISTORY, limit: 2, remember: false };
 const STALE_AFTER = 10_000;
+
+const example = { topic: 'channel:metrics', data: JSON.stringify(exampleSample) };
 
 /** A machine's own figures, as they come on a topic. */
 export function MachineHealth({ topic, span }: Props) {
@@ -48,7 +50,11 @@ export function MachineHealth({ topic, span }: Props) {
           What comes on this topic is no sample of a machine ({newest.invalid}).
         </p>
       )}
-      <TopicGate stream={stream} isEmpty={series.names.length === 0 && invalid === 0}>
+      <TopicGate
+        stream={stream}
+        isEmpty={series.names.length === 0 && invalid === 0}
+        example={example}
+      >
         {newest?.value && <Now machine={newest.value} />}
         {series.names.length > 0 && <Charts series={series} span={span} />}
       </TopicGate>
@@ -92,74 +98,62 @@ function shareOf({ used_bytes, total_bytes }: Machine['memory']): string {
   return `${quantity(used_bytes, 'bytes')} of ${quantity(total_bytes, 'bytes')}`;
 }
 
+const charts: readonly (Pick<TimeChartProps, 'title' | 'unit' | 'max'> & {
+  lines: readonly (TimeChartProps['lines'][number] & { figure: ChartedFigure })[];
+})[] = [
+  {
+    ...{ title: 'CPU', unit: 'percent', max: 100 },
+    lines: [{ label: 'CPU', colour: 'accent', figure: 'cpu' }],
+  },
+  {
+    ...{ title: 'Memory', unit: 'percent', max: 100 },
+    lines: [{ label: 'Memory', colour: 'accent', figure: 'memory' }],
+  },
+  {
+    ...{ title: 'Disk', unit: 'bytes/s' },
+    lines: [
+      { label: 'Read', colour: 'accent', figure: 'diskRead' },
+      { label: 'Written', colour: 'warning-line', figure: 'diskWritten' },
+    ],
+  },
+  {
+    ...{ title: 'Network', unit: 'bytes/s' },
+    lines: [
+      { label: 'Received', colour: 'accent', figure: 'networkReceived' },
+      { label: 'Sent', colour: 'warning-line', figure: 'networkSent' },
+    ],
+  },
+  {
+    ...{ title: 'Load', unit: 'number' },
+    lines: [
+      { label: '1 min', colour: 'accent', figure: 'load1' },
+      { label: '5 min', colour: 'warning-line', figure: 'load5' },
+      { label: '15 min', colour: 'control', figure: 'load15' },
+    ],
+  },
+];
+
 function Charts({ series, span }: { series: Series; span: number }) {
-  const shared = { gaps: series.gaps, span };
   return (
     <div className="grid gap-4 lg:grid-cols-2">
-      <Panel>
-        <TimeChart
-          title="CPU"
-          unit="percent"
-          max={100}
-          lines={[{ label: 'CPU', colour: 'accent' }]}
-          data={pick(series, 'cpu')}
-          {...shared}
-        />
-      </Panel>
-      <Panel>
-        <TimeChart
-          title="Memory"
-          unit="percent"
-          max={100}
-          lines={[{ label: 'Memory', colour: 'accent' }]}
-          data={pick(series, 'memory')}
-          {...shared}
-        />
-      </Panel>
-      <Panel>
-        <TimeChart
-          title="Disk"
-          unit="bytes/s"
-          lines={[
-            { label: 'Read', colour: 'accent' },
-            { label: 'Written', colour: 'warning-line' },
-          ]}
-          data={pick(series, 'diskRead', 'diskWritten')}
-          {...shared}
-        />
-      </Panel>
-      <Panel>
-        <TimeChart
-          title="Network"
-          unit="bytes/s"
-          lines={[
-            { label: 'Received', colour: 'accent' },
-            { label: 'Sent', colour: 'warning-line' },
-          ]}
-          data={pick(series, 'networkReceived', 'networkSent')}
-          {...shared}
-        />
-      </Panel>
-      <Panel className="lg:col-span-2">
-        <TimeChart
-          title="Load"
-          unit="number"
-          lines={[
-            { label: '1 min', colour: 'accent' },
-            { label: '5 min', colour: 'warning-line' },
-            { label: '15 min', colour: 'control' },
-          ]}
-          data={pick(series, 'load1', 'load5', 'load15')}
-          {...shared}
-        />
-      </Panel>
+      {charts.map((chart) => (
+        <Panel key={chart.title} className="lg:last:odd:col-span-2">
+          <TimeChart
+            {...chart}
+            data={columnsOf(
+              series,
+              chart.lines.map(({ figure }) => figure),
+            )}
+            gaps={series.gaps}
+            span={span}
+          />
+        </Panel>
+      ))}
     </div>
   );
 }
 
-/** The columns of these lines. */
-function pick({ names, data }: Series, ...lines: Line[]): uPlot.AlignedData {
+function columnsOf({ names, data }: Series, figures: readonly ChartedFigure[]): Columns {
   const [times, ...columns] = data;
-  const picked = lines.map((line) => columns[names.indexOf(line)] ?? []);
-  return [times, ...picked] as unknown as uPlot.AlignedData;
+  return [times, ...figures.map((figure) => columns[names.indexOf(figure)] ?? [])];
 }

@@ -60,6 +60,19 @@ function at(value: unknown, path: readonly string[]): unknown {
   );
 }
 
+/** A sample, for those who want to send one. */
+export const exampleSample: Machine = {
+  time: '',
+  cpu_percent: 12.5,
+  memory: { used_bytes: 4e9, total_bytes: 16e9, used_percent: 25 },
+  load: [0.5, 0.4, 0.3],
+  disk: {
+    ...{ used_bytes: 1e11, total_bytes: 5e11, used_percent: 20 },
+    ...{ read_bytes_per_second: 0, written_bytes_per_second: 4096 },
+  },
+  network: { received_bytes_per_second: 2048, sent_bytes_per_second: 1024 },
+};
+
 /** When a sample was taken, in milliseconds since the epoch. */
 export function sampledAt({ time }: Machine): number | undefined {
   const parsed = Date.parse(time);

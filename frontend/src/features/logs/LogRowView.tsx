@@ -1,4 +1,5 @@
 import { memo } from 'react';
+import { preciseClock } from '../../components/clock';
 import { gapText } from '../../components/text';
 import { levelLooks } from './level-looks';
 import type { LogLine, LogRow } from './line';
@@ -15,10 +16,6 @@ interface Props {
   matcher: Matcher | undefined;
   isActive: boolean;
 }
-
-const clock = new Intl.DateTimeFormat('en-GB', {
-  ...{ hour: '2-digit', minute: '2-digit', second: '2-digit', fractionalSecondDigits: 3 },
-});
 
 /** One line of the log, or a place where lines may be missing. */
 export const LogRowView = memo(function LogRowView(props: Props) {
@@ -51,7 +48,7 @@ export const LogRowView = memo(function LogRowView(props: Props) {
 const partLooks = { source: 'text-accent', message: '', fields: 'text-muted' };
 
 function Line({ line, matcher }: { line: LogLine; matcher: Matcher | undefined }) {
-  const time = clock.format(line.time);
+  const time = preciseClock(line.time);
   return (
     <>
       <span className="text-muted tabular-nums">
