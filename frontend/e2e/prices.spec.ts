@@ -92,3 +92,17 @@ test('nothing moves for those who asked for that', async ({ page, processes }) =
   await expect(price).toContainText('2');
   await expect(price).toHaveCSS('animation-name', 'none');
 });
+
+test('long prices and details fit a phone', async ({ page, processes }) => {
+  const redis = await processes.startRedis();
+  const value = JSON.stringify({ price: 1_234_567_890.123456, venue: 'x'.repeat(40) });
+  await redis.command('SET', 'price:a', value);
+  const gateway = await processes.startGateway({ redis, flags });
+  await page.setViewportSize({ width: 390, height: 740 });
+  await page.goto(`${gateway.url}/prices`);
+  const change = page.getByRole('cell', { name: '0.00%' });
+  await expect(change).toBeVisible();
+  const { x = 0, width = 0 } = (await page.getByRole('table').locator('..').boundingBox()) ?? {};
+  const cell = await change.boundingBox();
+  expect((cell?.x ?? 0) + (cell?.width ?? 0)).toBeLessThanOrEqual(x + width);
+});

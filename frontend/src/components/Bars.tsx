@@ -28,12 +28,7 @@ export function Bars({ title, note, caption, unit, values }: Props) {
         </h3>
         {note && <p className="text-xs text-muted tabular-nums">{note}</p>}
       </div>
-      <table aria-labelledby={headingId} className="w-full table-fixed text-sm tabular-nums">
-        <colgroup>
-          <col />
-          <col className="w-16" />
-          <col className="w-16" />
-        </colgroup>
+      <table aria-labelledby={headingId} className="w-full text-sm tabular-nums">
         <thead className="sr-only">
           <tr>
             <th scope="col">Name</th>
@@ -44,7 +39,7 @@ export function Bars({ title, note, caption, unit, values }: Props) {
         <tbody>
           {bars.map(({ name, value }) => (
             <tr key={name}>
-              <th scope="row" className="py-1 pe-3 text-start font-normal">
+              <th scope="row" className="w-full max-w-0 py-1 text-start font-normal">
                 <span className="block truncate" title={name}>
                   {name}
                 </span>
@@ -55,9 +50,11 @@ export function Bars({ title, note, caption, unit, values }: Props) {
                   />
                 </span>
               </th>
-              <td className="pb-0.5 text-end align-bottom font-medium">{quantity(value, unit)}</td>
-              <td className="pb-0.5 text-end align-bottom text-muted">
-                {total > 0 ? quantity((value / total) * 100, 'percent') : '–'}
+              <td className="min-w-16 ps-3 pb-0.5 text-end align-bottom font-medium whitespace-nowrap">
+                {quantity(value, unit)}
+              </td>
+              <td className="min-w-16 ps-3 pb-0.5 text-end align-bottom whitespace-nowrap text-muted">
+                {total > 0 ? share(value / total) : '–'}
               </td>
             </tr>
           ))}
@@ -65,6 +62,12 @@ export function Bars({ title, note, caption, unit, values }: Props) {
       </table>
     </div>
   );
+}
+
+/** Below a tenth of a percent, digits say less than they cost. */
+function share(part: number): string {
+  const percent = part * 100;
+  return percent > 0 && percent < 0.1 ? '< 0.1 %' : quantity(percent, 'percent');
 }
 
 /** Sorts from the largest; sums up what would be too many bars. */

@@ -39,7 +39,10 @@ export function ConnectionPill() {
         <span
           className={`size-2 rounded-full bg-(--dot) ${look === 'busy' ? 'motion-safe:animate-breathe' : ''}`}
         />
-        <Summary {...status} unseen={unseen} />
+        {/* One element, or the button's gap would come between its words. */}
+        <span>
+          <Summary {...status} unseen={unseen} />
+        </span>
       </button>
       {isOpen && (
         <Boundary what="dialog" onClose={close}>

@@ -5,7 +5,7 @@ import { SSEStream } from '../../components/SSEStream';
 /** The tutorial's page. */
 export default function Live({ topics, query }: ScreenProps) {
   return (
-    <div className="mx-auto flex h-full min-h-96 w-full max-w-5xl flex-col px-4 sm:px-6">
+    <div className="mx-auto flex h-full min-h-96 w-full max-w-7xl flex-col px-4 sm:px-6">
       <header className="py-4 sm:py-6">
         <h1 className="text-lg/6 font-semibold tracking-tight text-balance sm:text-2xl/8">
           🚀 Real-Time Data Stream (SSE + React)

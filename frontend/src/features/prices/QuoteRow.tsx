@@ -21,7 +21,10 @@ export const QuoteRow = memo(function QuoteRow({ quote }: { quote: Quote }) {
   const change = changeOf(quote);
   return (
     <tr className={`border-b border-line last:border-0 ${state === 'there' ? '' : 'text-muted'}`}>
-      <th scope="row" className="max-w-40 py-2 ps-4 pe-2 text-start font-medium sm:max-w-72">
+      <th
+        scope="row"
+        className="py-2 ps-4 pe-2 text-start font-medium max-sm:w-full max-sm:max-w-0 sm:max-w-72"
+      >
         <span className="block wrap-anywhere">{topic.replace(/^key:/, '')}</span>
         {detail !== '' && state === 'there' && (
           <span className="block truncate font-mono text-xs font-normal text-muted" title={detail}>
