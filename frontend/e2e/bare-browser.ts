@@ -5,10 +5,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 
-/** A page that nobody listens in on. */
+/** A page that nobody listens in on, nor keeps in the foreground. */
 export interface BarePage {
   /** Runs JavaScript in the page; returns what it evaluates to, as JSON can hold it. */
   readonly evaluate: (expression: string) => Promise<unknown>;
+  /** Puts the page out of sight and to sleep, as a browser does with a tab in the background, or a machine that sleeps. */
+  readonly freeze: () => Promise<void>;
+  /** Wakes it up, back in sight. */
+  readonly wake: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -19,8 +23,9 @@ interface Reply {
 }
 
 /**
- * Opens a page in a Chromium of its own, for measurements. Playwright has the browser report each event
- * of each stream to it, which costs a page that gets thousands of them more than the page's own work.
+ * Opens a page in a Chromium of its own. Playwright has the browser report each event of each stream to
+ * it, which costs a page that gets thousands of them more than the page's own work; and it has pages believe that
+ * they are in the foreground always, so that they cannot be frozen.
  */
 export async function openBarePage(url: string): Promise<BarePage> {
   const profile = await mkdtemp(join(tmpdir(), 'sluice-chromium-'));
@@ -80,6 +85,19 @@ export async function openBarePage(url: string): Promise<BarePage> {
     return result.value;
   }
 
+  const setState = (state: 'frozen' | 'active') =>
+    send('Page.setWebLifecycleState', { state }, sessionId);
+
+  async function freeze() {
+    await setState('frozen');
+  }
+
+  async function wake() {
+    await setState('active');
+    // The page stays hidden, as nobody looks at this browser.
+    await send('Emulation.setFocusEmulationEnabled', { enabled: true }, sessionId);
+  }
+
   async function close() {
     const exited = once(browser, 'exit');
     await send('Browser.close', {});
@@ -87,5 +105,5 @@ export async function openBarePage(url: string): Promise<BarePage> {
     await rm(profile, { recursive: true, force: true });
   }
 
-  return { evaluate, close };
+  return { evaluate, freeze, wake, close };
 }
