@@ -18,6 +18,10 @@ const streamOnly = (regex) => [
   'src/stream stands alone, and its folders know only those before them: see its index.ts.',
 ];
 const sharedOnly = ['^\\.\\./(?!stream/)', 'Shared parts import only each other and src/stream.'];
+const sharedFolderOnly = [
+  '^\\.\\./(\\.\\./(?!stream/)|charts/|feed/)',
+  'A folder of shared parts imports only itself, the parts beside it and src/stream.',
+];
 const featureOnly = [
   '^\\.\\./(?!\\.\\./(stream|components)/)',
   'A feature imports only itself and the shared folders, never another feature or the app.',
@@ -56,7 +60,8 @@ export default defineConfig(
     rules: forbid(noReact, streamOnly('^\\.\\./(\\.\\.|tabs|react)/')),
   },
   { files: ['src/stream/react/**'], rules: forbid(streamOnly('^\\.\\./(\\.\\.|tabs)/')) },
-  { files: ['src/components/**'], rules: forbid(sharedOnly) },
+  { files: ['src/components/*'], rules: forbid(sharedOnly) },
+  { files: ['src/components/*/**'], rules: forbid(sharedFolderOnly) },
   { files: ['src/features/**'], rules: forbid(featureOnly) },
   { files: ['src/**/*.test.{ts,tsx}'], rules: { 'no-restricted-imports': 'off' } },
 );

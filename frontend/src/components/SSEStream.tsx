@@ -2,9 +2,9 @@ import { useId } from 'react';
 import { isGlob } from '../stream/line/topic';
 import { useStream } from '../stream/react/use-stream';
 import { useStreamClient } from '../stream/react/use-client';
-import { Announcements } from './Announcements';
+import { Announcements } from './feed/Announcements';
 import { EmptyState } from './EmptyState';
-import { EventFeed } from './EventFeed';
+import { EventFeed } from './feed/EventFeed';
 import { Refused } from './ScreenState';
 import { TopicList } from './TopicList';
 

@@ -1,6 +1,6 @@
-import { Bars } from '../../components/Bars';
+import { Bars } from '../../components/charts/Bars';
 import { labelOf, quantity, unitOf } from '../../components/quantity';
-import { summarise } from '../../components/series-summary';
+import { summarise } from '../../components/charts/series-summary';
 import type { Series } from '../../stream/views/series';
 import { coveredOf } from './covered';
 import type { Columns } from './figures';

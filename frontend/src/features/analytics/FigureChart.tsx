@@ -1,6 +1,6 @@
 import { useMemo } from 'react';
 import { labelOf, unitOf } from '../../components/quantity';
-import { TimeChart } from '../../components/TimeChart';
+import { TimeChart } from '../../components/charts/TimeChart';
 import type { Series } from '../../stream/views/series';
 import { columnOf } from './column';
 

@@ -1,6 +1,6 @@
 import { Figure } from '../../components/Figure';
 import { labelOf, quantity, unitOf } from '../../components/quantity';
-import { type SeriesSummary, summarise, trend } from '../../components/series-summary';
+import { type SeriesSummary, summarise, trend } from '../../components/charts/series-summary';
 import type { Series } from '../../stream/views/series';
 import { coveredOf } from './covered';
 import { isCount } from './figures';

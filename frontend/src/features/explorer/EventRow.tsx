@@ -1,8 +1,8 @@
 import { memo } from 'react';
 import { ArrivalTime } from '../../components/ArrivalTime';
-import { GapRow } from '../../components/GapRow';
-import { LongText } from '../../components/LongText';
-import { PrettyData } from '../../components/PrettyData';
+import { GapRow } from '../../components/feed/GapRow';
+import { LongText } from '../../components/feed/LongText';
+import { PrettyData } from '../../components/feed/PrettyData';
 import type { Entry } from '../../stream/entry';
 
 interface Props {

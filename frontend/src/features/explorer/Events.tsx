@@ -1,9 +1,9 @@
 import { Choice } from '../../components/Choice';
-import { NewEvents } from '../../components/NewEvents';
+import { NewEvents } from '../../components/feed/NewEvents';
 import { Panel } from '../../components/Panel';
 import { count } from '../../components/text';
 import { TopicGate } from '../../components/TopicGate';
-import { useFeed } from '../../components/use-feed';
+import { useFeed } from '../../components/feed/use-feed';
 import { useStream } from '../../stream/react/use-stream';
 import { EventRow } from './EventRow';
 import type { Exploration } from './topics';

@@ -3,7 +3,7 @@ import { Freshness } from '../../components/Freshness';
 import { Panel } from '../../components/Panel';
 import { quantity } from '../../components/quantity';
 import { count } from '../../components/text';
-import { TimeChart } from '../../components/TimeChart';
+import { TimeChart } from '../../components/charts/TimeChart';
 import { useGateway } from './use-gateway';
 
 interface Props {

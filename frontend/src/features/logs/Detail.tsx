@@ -1,5 +1,5 @@
 import { CopyButton } from '../../components/CopyButton';
-import { PrettyData } from '../../components/PrettyData';
+import { PrettyData } from '../../components/feed/PrettyData';
 import { gapText } from '../../components/text';
 import type { LogRow } from './line';
 

@@ -1,6 +1,6 @@
 import { memo } from 'react';
-import type { MessageEntry } from '../stream/entry';
-import { ArrivalTime } from './ArrivalTime';
+import type { MessageEntry } from '../../stream/entry';
+import { ArrivalTime } from '../ArrivalTime';
 import { LongText } from './LongText';
 import { readPayload, splitKeys } from './payload';
 

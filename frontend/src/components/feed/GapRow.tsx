@@ -1,7 +1,7 @@
 import { memo } from 'react';
-import type { GapEntry } from '../stream/entry';
-import { ArrivalTime } from './ArrivalTime';
-import { gapText } from './text';
+import type { GapEntry } from '../../stream/entry';
+import { ArrivalTime } from '../ArrivalTime';
+import { gapText } from '../text';
 
 interface Props {
   gap: GapEntry;

@@ -1,9 +1,9 @@
-import type { Entries } from '../stream/views/entries';
+import type { Entries } from '../../stream/views/entries';
 import { Counts } from './Counts';
 import { EventList } from './EventList';
 import { NewEvents } from './NewEvents';
 import { useFeed } from './use-feed';
-import { useHeight } from './use-height';
+import { useHeight } from '../use-height';
 
 interface Props {
   snapshot: Entries<unknown>;

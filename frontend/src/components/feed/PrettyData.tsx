@@ -1,6 +1,6 @@
 import { indentJSON } from './indent';
 import { readPayload, splitKeys } from './payload';
-import { count } from './text';
+import { count } from '../text';
 
 /** More than this in one element makes a browser stutter; the rest can be copied. */
 const MAX_CHARACTERS = 20_000;

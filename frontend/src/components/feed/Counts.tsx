@@ -1,5 +1,5 @@
-import type { Entries } from '../stream/views/entries';
-import { count } from './text';
+import type { Entries } from '../../stream/views/entries';
+import { count } from '../text';
 
 /** How much has come, and how much of it is still in the list. */
 export function Counts({ snapshot }: { snapshot: Entries<unknown> }) {
