@@ -1,6 +1,7 @@
 import { useState } from 'react';
 import { Choice } from '../../components/Choice';
 import { Freshness } from '../../components/Freshness';
+import { MAX_LAST } from '../../components/last';
 import { Panel } from '../../components/Panel';
 import type { ScreenProps } from '../../components/screen-props';
 import { Screen } from '../../components/Screen';
@@ -18,8 +19,6 @@ const MINUTE = 60;
 const spans = [1, 5, 15].map((minutes) => ({ value: minutes * MINUTE, text: `${minutes} min` }));
 /** Twice the longest span, so that it can be compared with the one before, and a little for late events. */
 const KEPT = (2 * 15 + 1) * MINUTE * 1_000;
-/** As much as the gateway gives. */
-const HISTORY = 1_000;
 /** The demo feed comes every second. */
 const STALE_AFTER = 10_000;
 
@@ -45,9 +44,9 @@ export default function Analytics({ topics }: ScreenProps) {
 }
 
 function Charts({ topic, span }: { topic: string; span: number }) {
-  const series = useSeries(topic, figuresOf, { at: timeOf, window: KEPT, last: HISTORY });
+  const series = useSeries(topic, figuresOf, { at: timeOf, window: KEPT, last: MAX_LAST });
   const { figures, breakdowns } = sortColumns(series.names);
-  const stream = useStream(topic, { last: HISTORY, limit: 1, remember: false });
+  const stream = useStream(topic, { last: MAX_LAST, limit: 1, remember: false });
   return (
     <TopicGate stream={stream} isEmpty={stream.received === 0} example={example}>
       <Freshness at={stream.entries.at(-1)?.receivedAt} staleAfter={STALE_AFTER} />

@@ -1,6 +1,7 @@
 import { useId } from 'react';
 import { Figure } from '../../components/Figure';
 import { Freshness } from '../../components/Freshness';
+import { MAX_LAST } from '../../components/last';
 import { Panel } from '../../components/Panel';
 import { quantity } from '../../components/quantity';
 import type { Columns } from '../../components/charts/series-summary';
@@ -20,9 +21,8 @@ interface Props {
 type ChartedFigure = keyof ReturnType<typeof chartedFigures>;
 
 const KEPT = 16 * 60 * 1_000;
-const HISTORY = 1_000;
 /** The newest message, and room for a gap after it. */
-const newestOnly = { last: HISTORY, limit: 2, remember: false };
+const newestOnly = { last: MAX_LAST, limit: 2, remember: false };
 const STALE_AFTER = 10_000;
 
 const example = { topic: 'channel:metrics', data: JSON.stringify(exampleSample) };
@@ -30,7 +30,7 @@ const example = { topic: 'channel:metrics', data: JSON.stringify(exampleSample) 
 /** A machine's own figures, as they come on a topic. */
 export function MachineHealth({ topic, span }: Props) {
   const series = useSeries(topic, chartedFigures, {
-    ...{ schema: machineSchema, at: sampledAt, window: KEPT, last: HISTORY },
+    ...{ schema: machineSchema, at: sampledAt, window: KEPT, last: MAX_LAST },
   });
   const stream = useStream(topic, { ...newestOnly, schema: machineSchema });
   const { entries, invalid } = stream;

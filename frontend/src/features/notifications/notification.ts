@@ -1,7 +1,7 @@
 import type { MessageEntry } from '../../stream/entry';
 import { parse } from '../../stream/views/schema';
 
-export const severities = ['info', 'success', 'warning', 'critical'] as const;
+const severities = ['info', 'success', 'warning', 'critical'] as const;
 
 export type Severity = (typeof severities)[number];
 

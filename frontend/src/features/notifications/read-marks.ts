@@ -20,7 +20,7 @@ const NAME = 'sluice:read';
 const MAX_READ = 500;
 
 /** Keeps what was read in the browser, for all tabs and for next time. */
-export function createReadMarks(): ReadMarks {
+function createReadMarks(): ReadMarks {
   const listeners = new Set<() => void>();
   let marks = load() ?? { since: Date.now(), read: new Map<string, number>() };
   save();
