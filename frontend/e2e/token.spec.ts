@@ -2,7 +2,7 @@ import { expect, test } from './fixtures';
 import { secret, tokenFor } from './tokens';
 
 /** Seconds: more than it takes to enter the token, and to see an event. */
-const LIFETIME = 15;
+const LIFETIME = 25;
 
 test.use({ expectNetworkErrors: true });
 

@@ -8,7 +8,7 @@ it.each<[number, Unit, string]>([
   [1_234.5, 'number', '1,235'],
   [99_999, 'number', '99,999'],
   [1_234_567, 'number', '1.235M'],
-  [2.814, 'percent', '2.81 %'],
+  [2.814, 'percent', '2.81%'],
   [0, 'bytes', '0 B'],
   [0.4, 'bytes/s', '0.4 B/s'],
   [1_023, 'bytes', '1,023 B'],

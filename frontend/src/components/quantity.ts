@@ -34,13 +34,13 @@ const compact = new Intl.NumberFormat('en', {
   maximumSignificantDigits: 4,
 });
 
-/** A figure with its unit, in few characters: `2.81 %`, `1.5 GiB`, `1,234`, `3 min`. */
+/** A figure with its unit, in few characters: `2.81%`, `1.5 GiB`, `1,234`, `3 min`. */
 export function quantity(value: number, unit: Unit): string {
   switch (unit) {
     case 'number':
       return plain(value);
     case 'percent':
-      return `${small.format(value)} %`;
+      return `${small.format(value)}%`;
     case 'per second':
       return `${plain(value)}/s`;
     case 'bytes':

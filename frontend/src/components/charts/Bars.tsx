@@ -67,7 +67,7 @@ export function Bars({ title, note, caption, unit, values }: Props) {
 /** Below a tenth of a percent, digits say less than they cost. */
 function share(part: number): string {
   const percent = part * 100;
-  return percent > 0 && percent < 0.1 ? '< 0.1 %' : quantity(percent, 'percent');
+  return percent > 0 && percent < 0.1 ? '< 0.1%' : quantity(percent, 'percent');
 }
 
 /** Sorts from the largest; sums up what would be too many bars. */

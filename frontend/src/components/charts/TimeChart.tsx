@@ -16,7 +16,7 @@ export interface TimeChartProps {
   gaps: readonly number[];
   /** How much time is shown at most, in seconds, up to the newest of the data. */
   span: number;
-  /** The largest value there can be, such as 100 %. */
+  /** The largest value there can be, such as 100%. */
   max?: number | undefined;
 }
 

@@ -10,7 +10,7 @@ export type LineColour = 'accent' | 'warning-line' | 'control';
 export interface ChartSpec {
   readonly unit: Unit;
   readonly lines: readonly { readonly label: string; readonly colour: LineColour }[];
-  /** The largest value that the unit allows, such as 100 %; without it, what the data needs. */
+  /** The largest value that the unit allows, such as 100%; without it, what the data needs. */
   readonly max?: number | undefined;
   /** Where data may be missing; read with each drawing. */
   readonly gaps: () => readonly number[];

@@ -12,7 +12,7 @@ import { useNotifications } from './use-notifications';
 
 const example = {
   topic: 'stream:notifications',
-  data: '{"title":"Disk full","body":"5 % left.","severity":"warning"}',
+  data: '{"title":"Disk full","body":"5% left.","severity":"warning"}',
 };
 
 /** All notifications, with what is new to the reader. */
