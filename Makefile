@@ -54,12 +54,21 @@ $(NODE_MODULES): frontend/package-lock.json
 	@touch $@
 
 .PHONY: test
-test: test-backend test-frontend test-browser test-deploy ## Run all tests
+test: test-backend test-valkey test-frontend test-browser test-deploy ## Run all tests
 
 .PHONY: test-backend
 test-backend: test-programs ## Run the Go tests
 	cd backend && go test -race -shuffle=on ./...
 	cd backend && go test -run '^TestBudget_' ./internal/delivery ./internal/event ./internal/httpapi ./internal/hub ./internal/journal
+
+# Not in the list of what is installed: its package starts a server on the port of Redis.
+.PHONY: test-valkey
+test-valkey: test-programs ## Run the Go tests of Redis with Valkey, where that is installed
+	@if command -v valkey-server >/dev/null; then \
+		cd backend && SLUICE_REDIS_SERVER=valkey-server go test -race -shuffle=on ./internal/source ./internal/faults; \
+	else \
+		echo "valkey-server is not installed: nothing is tested with it"; \
+	fi
 
 .PHONY: test-frontend
 test-frontend: $(NODE_MODULES) ## Run the tests of the app's parts

@@ -16,8 +16,8 @@ const (
 	goFinding    = "echo 'Vulnerability #1: GO-2026-0001'; echo 'Your code is affected by 1 vulnerability.'; exit 3"
 	npmFinding   = "echo '# npm audit report'; echo '1 high severity vulnerability'; exit 1"
 	npmFindings  = "echo '# npm audit report'; echo '3 vulnerabilities (1 low, 2 high)'; exit 1"
-	goAway       = "echo 'govulncheck: fetching vulnerabilities: Get \"https://vuln.go.dev\": dial tcp: connection refused, an error' >&2; exit 1"
-	npmAway      = "echo 'npm error audit endpoint returned an error' >&2; exit 1"
+	goAway       = "echo 'govulncheck: fetching vulnerabilities: Get \"https://vuln.go.dev\": dial tcp: connection refused' >&2; echo 'exit status 1' >&2; exit 1"
+	npmAway      = "echo 'npm warn Unknown user config' >&2; echo 'npm error audit endpoint returned an error' >&2; exit 1"
 )
 
 func TestVulnerabilities_OnlyAFindingFails(t *testing.T) {
@@ -32,7 +32,8 @@ func TestVulnerabilities_OnlyAFindingFails(t *testing.T) {
 		{"several findings in the app", nothingFound, npmFindings, true, "3 vulnerabilities"},
 		{"a finding in the programs, and nobody knows of the app", goFinding, npmAway, true, "npm audit: NOT CHECKED"},
 		{"a finding in the app, and nobody knows of the programs", goAway, npmFinding, true, "govulncheck: NOT CHECKED"},
-		{"nobody knows", goAway, npmAway, false, "govulncheck: NOT CHECKED"},
+		{"nobody knows", goAway, npmAway, false, "govulncheck: NOT CHECKED: govulncheck: fetching vulnerabilities"},
+		{"nobody knows of the app", nothingFound, npmAway, false, "npm audit: NOT CHECKED: npm error audit endpoint"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

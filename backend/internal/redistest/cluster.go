@@ -17,6 +17,7 @@ const (
 // Cluster is a cluster of servers.
 type Cluster struct {
 	t       testing.TB
+	tls     bool
 	Masters []*Server // at the start; each has an equal share of the slots
 	// Replicas are of the masters of the same index, as far as there are any.
 	Replicas []*Server
@@ -28,9 +29,27 @@ type Cluster struct {
 func StartCluster(t testing.TB, masters, replicas int, patience time.Duration) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t}
+	c.start(masters, replicas, patience, func(args ...string) *Server { return Start(t, args...) })
+	return c
+}
+
+// StartClusterTLS is StartCluster for nodes that use TLS among themselves, and offer it to
+// clients.
+func StartClusterTLS(t testing.TB, authority *Authority, masters, replicas int, patience time.Duration) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t, tls: true}
+	c.start(masters, replicas, patience, func(args ...string) *Server {
+		return StartTLS(t, authority, append(args, "--tls-cluster", "yes", "--tls-replication", "yes")...)
+	})
+	return c
+}
+
+func (c *Cluster) start(masters, replicas int, patience time.Duration, start func(args ...string) *Server) {
+	t := c.t
+	t.Helper()
 	for i := range masters + replicas {
-		s := Start(t,
-			"--cluster-enabled", "yes", "--cluster-port", fmt.Sprint(freePort(t)),
+		s := start(
+			"--cluster-enabled", "yes", "--cluster-port", fmt.Sprint(FreePort(t)),
 			"--cluster-node-timeout", startNodeTimeout, "--cluster-replica-validity-factor", "0",
 			"--repl-diskless-sync-delay", "0",
 		)
@@ -44,7 +63,7 @@ func StartCluster(t testing.TB, masters, replicas int, patience time.Duration) *
 	}
 	first := c.Masters[0]
 	for _, s := range c.nodes()[1:] {
-		s.Do("CLUSTER", "MEET", "127.0.0.1", first.port, first.clusterPort())
+		s.Do("CLUSTER", "MEET", "127.0.0.1", first.peerPort(), first.clusterPort())
 	}
 	for _, s := range c.nodes() {
 		await(t, "all nodes know each other", func() bool {
@@ -67,7 +86,6 @@ func StartCluster(t testing.TB, masters, replicas int, patience time.Duration) *
 	for _, s := range c.nodes() {
 		s.Do("CONFIG", "SET", "cluster-node-timeout", patience.Milliseconds())
 	}
-	return c
 }
 
 func (c *Cluster) nodes() []*Server {
@@ -76,18 +94,11 @@ func (c *Cluster) nodes() []*Server {
 
 // BusAddr returns where the other nodes of a cluster reach this one.
 func (s *Server) BusAddr() string {
-	return fmt.Sprintf("127.0.0.1:%d", s.clusterPort())
+	return "127.0.0.1:" + s.clusterPort()
 }
 
-func (s *Server) clusterPort() int {
-	for i, arg := range s.args {
-		if arg == "--cluster-port" {
-			var port int
-			_, _ = fmt.Sscan(s.args[i+1], &port)
-			return port
-		}
-	}
-	return 0
+func (s *Server) clusterPort() string {
+	return s.argument("--cluster-port")
 }
 
 func (s *Server) clusterInfo() string {
@@ -102,13 +113,17 @@ func (s *Server) ID() string {
 	return id
 }
 
-// URL returns the address as redis-cluster://host:port.
+// URL returns the address as redis-cluster://host:port, or rediss-cluster://host:port.
 func (c *Cluster) URL() string {
+	scheme, addr := "redis-cluster://", (*Server).Addr
+	if c.tls {
+		scheme, addr = "rediss-cluster://", (*Server).TLSAddr
+	}
 	query := make(url.Values)
 	for _, s := range c.nodes()[1:] {
-		query.Add("addr", s.Addr())
+		query.Add("addr", addr(s))
 	}
-	return "redis-cluster://" + c.Masters[0].Addr() + "?" + query.Encode()
+	return scheme + addr(c.Masters[0]) + "?" + query.Encode()
 }
 
 // Owner returns the master that had the slot of a name at the start.

@@ -59,7 +59,7 @@ func Reserve(t testing.TB, args ...string) *Server {
 	if _, err := exec.LookPath(program); err != nil {
 		t.Fatalf("this test needs %s: install the Debian package redis-server, or the like", program)
 	}
-	s := &Server{t: t, dir: t.TempDir(), port: freePort(t)}
+	s := &Server{t: t, dir: t.TempDir(), port: FreePort(t)}
 	s.args = append([]string{"--dir", s.dir, "--save", "", "--appendonly", "no"}, args...)
 	t.Cleanup(func() {
 		s.Kill()
@@ -70,8 +70,8 @@ func Reserve(t testing.TB, args ...string) *Server {
 	return s
 }
 
-// freePort returns a port that nobody listens on now.
-func freePort(t testing.TB) int {
+// FreePort returns a port that nobody listens on now.
+func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -107,13 +107,14 @@ func (s *Server) connect() *redis.Client {
 		s.t.Fatal(err)
 	}
 	options.MaxRetries = -1
-	options.Password = s.password()
+	options.Password = s.argument("--requirepass")
 	return redis.NewClient(options)
 }
 
-func (s *Server) password() string {
+// argument returns the value of one of the server's arguments, "" if it has none.
+func (s *Server) argument(name string) string {
 	for i, arg := range s.args {
-		if arg == "--requirepass" && i+1 < len(s.args) {
+		if arg == name && i+1 < len(s.args) {
 			return s.args[i+1]
 		}
 	}

@@ -44,16 +44,20 @@ func StartWatched(t testing.TB, args ...string) *Watched {
 	return w
 }
 
-// StartSentinel starts a Sentinel that takes a server for the master.
-func StartSentinel(t testing.TB, master *Server) *Server {
+// StartSentinel starts a Sentinel that takes a server for the master. args are arguments of
+// its own.
+func StartSentinel(t testing.TB, master *Server, args ...string) *Server {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "sentinel.conf")
-	settings := fmt.Sprintf("sentinel monitor %[1]s 127.0.0.1 %[2]d 2\nsentinel down-after-milliseconds %[1]s 1000\nsentinel failover-timeout %[1]s 5000\n", masterName, master.port)
+	settings := fmt.Sprintf("sentinel monitor %[1]s 127.0.0.1 %[2]v 2\nsentinel down-after-milliseconds %[1]s 1000\nsentinel failover-timeout %[1]s 5000\n", masterName, master.peerPort())
+	if password := master.argument("--requirepass"); password != "" {
+		settings += fmt.Sprintf("sentinel auth-pass %s %q\n", masterName, password)
+	}
 	if err := os.WriteFile(file, []byte(settings), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	s := Reserve(t)
-	s.main, s.args = file, []string{"--sentinel"}
+	s.main, s.args = file, append([]string{"--sentinel"}, args...)
 	s.Restart()
 	return s
 }

@@ -1,14 +1,23 @@
 package redistest
 
-import (
-	"fmt"
-	"testing"
-)
+import "testing"
 
-// StartTLS is Start for a server that listens with TLS too, and returns the host:port of
-// that. Its methods keep to the port without.
-func StartTLS(t testing.TB, authority *Authority, args ...string) (server *Server, addr string) {
+// StartTLS is Start for a server that listens with TLS too, at TLSAddr. Its methods keep to
+// the port without.
+func StartTLS(t testing.TB, authority *Authority, args ...string) *Server {
 	t.Helper()
-	port := freePort(t)
-	return Start(t, append(authority.Args(port), args...)...), fmt.Sprintf("127.0.0.1:%d", port)
+	return Start(t, append(authority.Args(FreePort(t)), args...)...)
+}
+
+// TLSAddr returns the host:port with TLS.
+func (s *Server) TLSAddr() string {
+	return "127.0.0.1:" + s.argument("--tls-port")
+}
+
+// peerPort returns where other servers connect: with TLS if they are told to use that.
+func (s *Server) peerPort() any {
+	if s.argument("--tls-replication") == "yes" {
+		return s.argument("--tls-port")
+	}
+	return s.port
 }

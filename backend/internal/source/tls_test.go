@@ -6,8 +6,10 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/internal/event"
 	"sluice/internal/redistest"
@@ -46,10 +48,10 @@ func openTLS(t *testing.T, url string, authority *redistest.Authority, log *slog
 func TestRedis_OverTLSAsAUserWhoMayDoNoMoreThanNeeded(t *testing.T) {
 	t.Parallel()
 	authority := redistest.NewAuthority(t)
-	server, addr := redistest.StartTLS(t, authority, "--requirepass", "of the default user")
+	server := redistest.StartTLS(t, authority, "--requirepass", "of the default user")
 	allow(server, "gateway", "p@ss", "allkeys", "allchannels")
 	log := new(lines)
-	src := openTLS(t, "rediss://gateway:p%40ss@"+addr, authority, newLog(log))
+	src := openTLS(t, "rediss://gateway:p%40ss@"+server.TLSAddr(), authority, newLog(log))
 	becomesReady(t, src)
 	checkAllKinds(t, src)
 	denied := fmt.Sprint(server.Do("ACL", "LOG"))
@@ -83,11 +85,53 @@ func checkAllKinds(t *testing.T, src source.Source) {
 	}
 }
 
+// The password of the Sentinels is in front of the host, that of the servers a parameter.
+func TestSentinel_OverTLSWithPasswords(t *testing.T) {
+	t.Parallel()
+	authority := redistest.NewAuthority(t)
+	among := []string{"--tls-replication", "yes"}
+	master := redistest.StartTLS(t, authority, append(among, "--requirepass", "of the master")...)
+	watch := slices.Concat(authority.Args(redistest.FreePort(t)), among, []string{"--requirepass", "of Sentinel"})
+	sentinel := redistest.StartSentinel(t, master, watch...)
+	address := "rediss-sentinel://:of%20Sentinel@" + sentinel.TLSAddr() + "?master_name=main&password=of%20the%20master"
+	log := new(lines)
+	src := openTLS(t, address, authority, newLog(log))
+	becomesReady(t, src)
+	checkAllKinds(t, src)
+	if warnings := log.with("level=WARN"); len(warnings) > 0 {
+		t.Errorf("the log warns: %q", warnings)
+	}
+	for _, password := range []string{"of%20Sentinel", "of%20the%20master"} {
+		src := openTLS(t, strings.Replace(address, password, "wrong", 1), authority, quiet)
+		if err := src.Ready(t.Context()); !errors.Is(err, source.ErrUnavailable) {
+			t.Errorf("Ready without the password %s: %v", password, err)
+		}
+	}
+}
+
+func TestCluster_OverTLS(t *testing.T) {
+	t.Parallel()
+	authority := redistest.NewAuthority(t)
+	cluster := redistest.StartClusterTLS(t, authority, 3, 0, time.Minute)
+	src := openTLS(t, cluster.URL(), authority, quiet)
+	becomesReady(t, src)
+	checkAllKinds(t, src)
+
+	from, to := cluster.Masters[0], cluster.Masters[1]
+	name := channelOf(cluster, from)
+	channel, following := takeUp(t, src, channelNamed(name))
+	cluster.MoveSlot(cluster.Slot(name), from, to)
+	channel.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
+	awaitLive(t, following)
+	to.Do("SPUBLISH", name, "after")
+	channel.last(t, "after")
+}
+
 func TestRedis_CertificateOfAnotherAuthorityIsNamedAsTheReason(t *testing.T) {
 	t.Parallel()
-	_, addr := redistest.StartTLS(t, redistest.NewAuthority(t))
+	server := redistest.StartTLS(t, redistest.NewAuthority(t))
 	log := new(lines)
-	src := openTLS(t, "rediss://"+addr, redistest.NewAuthority(t), newLog(log))
+	src := openTLS(t, "rediss://"+server.TLSAddr(), redistest.NewAuthority(t), newLog(log))
 	f := src.Follow(channelNamed("a"), newRecorder())
 	const reason = "certificate signed by unknown authority"
 	for what, err := range map[string]error{"Live": f.Live(t.Context()), "Ready": src.Ready(t.Context())} {
