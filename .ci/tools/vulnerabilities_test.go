@@ -17,7 +17,7 @@ const (
 	npmFinding   = "echo '# npm audit report'; echo '1 high severity vulnerability'; exit 1"
 	npmFindings  = "echo '# npm audit report'; echo '3 vulnerabilities (1 low, 2 high)'; exit 1"
 	goAway       = "echo 'govulncheck: fetching vulnerabilities: Get \"https://vuln.go.dev\": dial tcp: connection refused' >&2; echo 'exit status 1' >&2; exit 1"
-	npmAway      = "echo 'npm warn Unknown user config' >&2; echo 'npm error audit endpoint returned an error' >&2; exit 1"
+	npmAway      = "echo 'npm warn Unknown user config' >&2; echo >&2; echo 'npm error audit endpoint returned an error' >&2; exit 1"
 )
 
 func TestVulnerabilities_OnlyAFindingFails(t *testing.T) {
