@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -77,6 +78,10 @@ func newVerifier(secret string, keys *KeySet) *verifier {
 // and there are none here.
 var errCritical = errors.New("crit is not supported")
 
+// latest is when a right ends at the latest: what is later does not fit into clocks of 64
+// bits.
+var latest = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
+
 // verify returns what a token by itself allows. Its errors say nothing that the token
 // holds but the name of a bad topic.
 func (v *verifier) verify(ctx context.Context, text string) (Grant, error) {
@@ -85,10 +90,14 @@ func (v *verifier) verify(ctx context.Context, text string) (Grant, error) {
 	if err != nil {
 		return Grant{}, explain(err)
 	}
+	expires := c.ExpiresAt.Time
+	if expires.After(latest) {
+		expires = latest
+	}
 	return Grant{
 		Subscribe: c.Sluice.Subscribe,
 		Publish:   c.Sluice.Publish,
-		Expires:   c.ExpiresAt.Time,
+		Expires:   expires,
 		Holder:    holder(text),
 	}, nil
 }

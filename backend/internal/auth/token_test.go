@@ -54,6 +54,18 @@ func TestToken_OfEveryAlgorithmAllowsWhatItsClaimsSay(t *testing.T) {
 	}
 }
 
+// As one that is meant in milliseconds, or nanoseconds: a clock of 64 bits may not hold it.
+func TestToken_ExpiryFarAwayIsStillATime(t *testing.T) {
+	t.Parallel()
+	g, err := grantOf(newAuthority(t), bearer(symmetric(inAnHour(with("exp", time.Now().UnixNano())))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if year := g.Expires.Year(); year < 2100 || year > 9999 {
+		t.Errorf("it expires in the year %d", year)
+	}
+}
+
 func TestToken_WithoutClaimsAllowsWhatAnyoneMay(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)

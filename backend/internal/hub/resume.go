@@ -101,7 +101,7 @@ func (h *Hub) fresh(ctx context.Context, feeds []*feed, last int) (func(*feed) p
 // about entries of streams that the journals do not hold. Topics that the client did not
 // follow before begin as fresh ones.
 func (h *Hub) resume(ctx context.Context, feeds []*feed, id lastID, last int) (func(*feed) place, error) {
-	wait, cancel := context.WithTimeout(ctx, catchUp)
+	keys, cancel := context.WithTimeout(ctx, catchUp) // for all of them
 	defer cancel()
 	var added []*feed
 	synced := false
@@ -118,14 +118,14 @@ func (h *Hub) resume(ctx context.Context, feeds []*feed, id lastID, last int) (f
 			f.mu.Unlock()
 			if behind && !synced {
 				synced = true // for all channels
-				h.sync(wait, f.topic)
+				h.sync(ctx, f.topic)
 			}
 		case *keyPlaces:
 			f.mu.Lock()
 			changed := places.changed(cursor)
 			f.mu.Unlock()
 			if changed {
-				h.sync(wait, f.topic) // it may be this node that has the older values
+				h.sync(keys, f.topic) // it may be this node that has the older values
 			}
 		case *streamPlaces:
 			instead, gap, err := h.verify(ctx, f, places, cursor)
@@ -147,5 +147,7 @@ func (h *Hub) resume(ctx context.Context, feeds []*feed, id lastID, last int) (f
 // sync waits until what has happened to a topic so far has arrived. If that takes too
 // long, places in channels that have not been reached are gaps.
 func (h *Hub) sync(ctx context.Context, t event.Topic) {
+	ctx, cancel := context.WithTimeout(ctx, catchUp)
+	defer cancel()
 	_ = h.source.Sync(ctx, t)
 }

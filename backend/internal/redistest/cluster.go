@@ -3,6 +3,7 @@ package redistest
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -137,6 +138,16 @@ func (c *Cluster) Slot(name string) int {
 	c.t.Helper()
 	slot, _ := c.Masters[0].Do("CLUSTER", "KEYSLOT", name).(int64)
 	return int(slot)
+}
+
+// TakeOver has one master take all slots that another one had at the start.
+func (c *Cluster) TakeOver(from, to *Server) {
+	c.t.Helper()
+	i := slices.Index(c.Masters, from)
+	first, last := i*clusterSlots/len(c.Masters), (i+1)*clusterSlots/len(c.Masters)-1
+	to.Do("CLUSTER", "DELSLOTSRANGE", first, last)
+	to.Do("CLUSTER", "ADDSLOTSRANGE", first, last)
+	to.Do("CLUSTER", "BUMPEPOCH")
 }
 
 // MoveSlot moves a slot with its keys from one master to another, as redis-cli does.

@@ -4,6 +4,7 @@
 package redistest
 
 import (
+	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -109,6 +110,23 @@ func (s *Server) connect() *redis.Client {
 	options.MaxRetries = -1
 	options.Password = s.argument("--requirepass")
 	return redis.NewClient(options)
+}
+
+// Monitor returns a scanner of the commands that clients send from now on, one a line, until
+// the end of the test or the time that anything here may take.
+func (s *Server) Monitor() *bufio.Scanner {
+	s.t.Helper()
+	conn, err := net.Dial("tcp", s.Addr())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { conn.Close() })
+	_ = conn.SetDeadline(time.Now().Add(startTimeout))
+	commands := bufio.NewScanner(conn)
+	if _, err := fmt.Fprint(conn, "MONITOR\r\n"); err != nil || !commands.Scan() || commands.Text() != "+OK" {
+		s.t.Fatalf("MONITOR: %v, %q", err, commands.Text())
+	}
+	return commands
 }
 
 // argument returns the value of one of the server's arguments, "" if it has none.

@@ -128,16 +128,11 @@ func TestCluster_MovedChannelBringsNothingTwice(t *testing.T) {
 	from, to, other := cluster.Masters[0], cluster.Masters[1], cluster.Masters[2]
 	bus := redistest.StartProxy(t, to.BusAddr())
 	to.Do("CONFIG", "SET", "cluster-announce-bus-port", bus.Port())
-	soon(t, "the others reach it through the proxy", func() bool {
-		for _, s := range []*redistest.Server{from, other} {
-			nodes := strings.Split(fmt.Sprint(s.Do("CLUSTER", "NODES")), "\n")
-			if !slices.ContainsFunc(nodes, func(n string) bool {
-				return strings.Contains(n, fmt.Sprintf("@%d ", bus.Port())) && strings.Contains(n, " connected ")
-			}) {
-				return false
-			}
-		}
-		return true
+	soon(t, "another one reaches it through the proxy", func() bool {
+		nodes := strings.Split(fmt.Sprint(other.Do("CLUSTER", "NODES")), "\n")
+		return slices.ContainsFunc(nodes, func(n string) bool {
+			return strings.Contains(n, fmt.Sprintf("@%d ", bus.Port())) && strings.Contains(n, " connected ")
+		})
 	})
 	name := channelOf(cluster, from)
 	channel, following := takeUp(t, connect(t, cluster, quiet), channelNamed(name))
@@ -156,6 +151,41 @@ func TestCluster_MovedChannelBringsNothingTwice(t *testing.T) {
 	if got := valuesOf(channel.last(t, "after")); !slices.Equal(got, []string{"before", "after"}) {
 		t.Errorf("the channel brought %q", got)
 	}
+}
+
+// What was published there is still on its way, although the cluster names it no more.
+func TestCluster_ServerThatLostItsLastSlotIsWaitedForToo(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
+	from, to := cluster.Masters[0], cluster.Masters[1]
+	from.Do("CONFIG", "SET", "cluster-allow-replica-migration", "no") // it would become a replica
+	takeUp(t, connect(t, cluster, quiet), channelNamed(channelOf(cluster, from)))
+	commands := from.Monitor()
+	cluster.TakeOver(from, to)
+	probe := fmt.Sprintf(`"publish" "__sluice__:marks:%s"`, to.ID())
+	for !strings.Contains(commands.Text(), probe) {
+		if !commands.Scan() {
+			t.Fatalf("no probe was published there for the new server: %v", commands.Err())
+		}
+	}
+}
+
+// Without probes nobody knows when the new server has caught up, nor ever will.
+func TestCluster_WhoMayNotPublishFollowsAMovedChannelAllTheSame(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
+	for _, master := range cluster.Masters {
+		allow(master, "gateway", "secret", "allkeys", "allchannels", "-publish")
+	}
+	src := openRedis(t, strings.Replace(cluster.URL(), "://", "://gateway:secret@", 1))
+	from, to := cluster.Masters[0], cluster.Masters[1]
+	name := channelOf(cluster, from)
+	channel, following := takeUp(t, src, channelNamed(name))
+	cluster.MoveSlot(cluster.Slot(name), from, to)
+	channel.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
+	awaitLive(t, following)
+	to.Do("PUBLISH", name, "after")
+	channel.last(t, "after")
 }
 
 func TestCluster_NodeThatDoesNotAnswerDoesNotStopAMovedChannel(t *testing.T) {

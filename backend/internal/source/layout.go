@@ -11,7 +11,7 @@ type layout struct {
 	// slots are those of a cluster, sorted, without overlaps. Without any, the only server
 	// has everything.
 	slots []slotRange
-	nodes []string // addresses of all nodes of a cluster, replicas too, sorted
+	nodes []string // addresses of the nodes that have slots, and of their replicas, sorted
 }
 
 // server is a master that clients can connect to.

@@ -41,15 +41,15 @@ type probe struct {
 	asked   time.Time                // when the oldest probe that has not come back was taken, or zero
 	back    time.Time                // when the newest came back, or zero
 	failed  error                    // why the newest could not be published
-	waiting []func()                 // called when a probe that is sent from now on came back
+	waiting []chan struct{}          // closed when a probe that is sent from now on came back
 	sent    []sentProbe              // under way, the oldest first
-	detours map[string]chan struct{} // closed when the probe with that token came back from another node
+	detours map[string]chan struct{} // closed when the probe with that token came from another node
 }
 
 type sentProbe struct {
 	token   string
 	at      time.Time
-	waiting []func() // called when it, or a later one, came back
+	waiting []chan struct{} // closed when it, or a later one, came back
 }
 
 func newProbe(client *redis.Client, channel, node string, marks *marks, broken func(), lag func(time.Duration), log *slog.Logger) *probe {
@@ -129,32 +129,26 @@ func (p *probe) message(_, payload string) {
 	if node != p.node {
 		return
 	}
-	for _, waiting := range p.arrived(token) {
-		waiting()
-	}
-}
-
-// arrived notes that a probe of this node came back, and returns what waited for it.
-func (p *probe) arrived(token string) (waiting []func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if came := p.detours[token]; came != nil {
-		delete(p.detours, token)
 		close(came)
-		return nil
+		delete(p.detours, token)
+		return
 	}
 	p.asked = time.Time{}
 	p.back = time.Now()
 	i := p.place(token)
 	if i == len(p.sent) {
-		return nil
+		return
 	}
 	p.lag(p.back.Sub(p.sent[i].at))
 	for _, s := range p.sent[:i+1] { // with it has come what was published before those that are missing
-		waiting = append(waiting, s.waiting...)
+		for _, done := range s.waiting {
+			close(done)
+		}
 	}
 	p.sent = p.sent[i+1:]
-	return waiting
 }
 
 // place returns where a probe is among those under way, and their number if it is not.
@@ -189,25 +183,26 @@ func (p *probe) disconnected() {
 	p.takeBack(0)
 }
 
-// behind calls a function when a probe that is sent from now on has come back, before
-// anything that came later is taken.
-func (p *probe) behind(do func()) {
-	p.mu.Lock()
-	p.waiting = append(p.waiting, do)
-	p.mu.Unlock()
-	p.soon()
-}
-
 // sync waits until a probe that is sent from now on has come back.
 func (p *probe) sync(ctx context.Context) error {
 	done := make(chan struct{})
-	p.behind(func() { close(done) })
-	return p.await(ctx, done)
+	p.mu.Lock()
+	p.waiting = append(p.waiting, done)
+	p.mu.Unlock()
+	p.soon()
+	select {
+	case <-done:
+		return nil
+	case <-p.ended:
+		return fmt.Errorf("%w: the connection is no longer used", ErrUnavailable)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
-// through publishes a probe at another node of the cluster and waits until it has come
-// back.
-func (p *probe) through(ctx context.Context, node *redis.Client) error {
+// through publishes a probe at another node of the cluster, and waits until it has come,
+// if the node takes it. It returns false if it has not.
+func (p *probe) through(ctx context.Context, node *redis.Client) bool {
 	token, came := newToken(), make(chan struct{})
 	p.mu.Lock()
 	p.detours[token] = came
@@ -217,20 +212,18 @@ func (p *probe) through(ctx context.Context, node *redis.Client) error {
 		defer p.mu.Unlock()
 		delete(p.detours, token)
 	}()
-	if err := p.publish(ctx, node, token); err != nil {
-		return err
+	brief, cancel := context.WithTimeout(ctx, detourPatience)
+	defer cancel()
+	if p.publish(brief, node, token) != nil {
+		return true // it takes no messages either
 	}
-	return p.await(ctx, came)
-}
-
-func (p *probe) await(ctx context.Context, came <-chan struct{}) error {
 	select {
 	case <-came:
-		return nil
+		return true
 	case <-p.ended:
-		return fmt.Errorf("%w: the connection is no longer used", ErrUnavailable)
+		return true // nobody waits any more
 	case <-ctx.Done():
-		return ctx.Err()
+		return false
 	}
 }
 

@@ -62,6 +62,7 @@ type pubsub struct {
 	log       *slog.Logger
 	marks     *marks
 	probe     *probe
+	marking   *following // of the probe
 	cancel    context.CancelFunc
 	connected sync.WaitGroup
 
@@ -77,6 +78,7 @@ type pubsub struct {
 	conn      *redis.PubSub        // nil while there is none
 	pending   map[subscription]int // commands on conn that Redis has not confirmed yet, by name
 	sent      [][]subscription     // the same, in their order
+	lifted    []*fence             // that the reader has yet to pass
 	away      error                // why there is no connection, nil before the first try
 }
 
@@ -111,7 +113,8 @@ func newPubsub(client *redis.Client, marksChannel, node string, ordinals *atomic
 		reconnects: reconnects,
 	}
 	p.probe = newProbe(client, marksChannel, node, p.marks, p.interrupt, lag, log)
-	p.follow(p.probe, nil, subscription{literal, marksChannel}).start()
+	p.marking = p.follow(p.probe, nil, subscription{literal, marksChannel})
+	p.marking.start()
 	return p
 }
 

@@ -159,6 +159,7 @@ func (r *router) apply(ctx context.Context, next layout) {
 	r.changing.Lock()
 	defer r.changing.Unlock()
 	var given []*pubsub
+	nodes := union(r.layout.nodes, next.nodes) // one that has lost all its slots may still be in use
 	r.mu.Lock()
 	r.layout, r.unknown = next, nil
 	for s, p := range r.servers {
@@ -180,7 +181,7 @@ func (r *router) apply(ctx context.Context, next layout) {
 	}
 	for s, f := range fences {
 		p := r.servers[s]
-		r.lifting.Go(func() { p.lift(ctx, f, next.nodes) })
+		r.lifting.Go(func() { p.lift(ctx, f, nodes) })
 	}
 	r.mu.Lock()
 	r.signal()

@@ -175,6 +175,8 @@ func (p *pubsub) take(message any) {
 		}
 	case *redis.Message:
 		p.deliver(m)
+	case *redis.Pong:
+		p.pass()
 	}
 }
 
