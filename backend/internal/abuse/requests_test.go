@@ -1,12 +1,15 @@
 package abuse_test
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // opened to anyone, where the access must not be what stops the abuse.
@@ -175,26 +178,41 @@ func TestAbuse_KeysOf100MB(t *testing.T) {
 	t.Parallel()
 	g := start(t, opened...)
 	const size = 100 << 20
-	if err := g.direct.SetRange(t.Context(), "large", size, "x").Err(); err != nil {
-		t.Fatal(err)
-	}
-	subscribers := []*subscriber{g.subscribe("?key=large"), g.subscribe("?key=large"), g.subscribe("?key=large*")}
-	for _, s := range subscribers {
-		if got := s.next(); got != `{"reason":"too large","type":"string"}` {
-			t.Errorf("the value is %.100q", got)
-		}
-	}
-	for range 10 {
-		if err := g.direct.Append(t.Context(), "large", "x").Err(); err != nil {
+	for _, tt := range []struct{ kind, fill, change string }{
+		{"string", "redis.call('SETRANGE', KEYS[1], ARGV[1], 'x')", "redis.call('APPEND', KEYS[1], 'x')"},
+		{
+			"hash",
+			"for i = 1, 1000 do redis.call('HSET', KEYS[1], i, 'small') end redis.call('HSET', KEYS[1], 'large', string.rep('x', ARGV[1]))",
+			"redis.call('HINCRBY', KEYS[1], 'changes', 1)",
+		},
+		{
+			"list",
+			"for i = 1, 1000 do redis.call('RPUSH', KEYS[1], 'small') end redis.call('RPUSH', KEYS[1], string.rep('x', ARGV[1]))",
+			"redis.call('LPUSH', KEYS[1], 'small')",
+		},
+	} {
+		name := []string{"large:" + tt.kind}
+		if err := g.direct.Eval(t.Context(), tt.fill, name, size).Err(); err != nil && !errors.Is(err, redis.Nil) {
 			t.Fatal(err)
 		}
-	}
-	if err := g.direct.Set(t.Context(), "large", "small", 0).Err(); err != nil {
-		t.Fatal(err)
-	}
-	for _, s := range subscribers {
-		if got := s.next(); got != "small" {
-			t.Errorf("behind it comes %.100q", got)
+		subscribers := []*subscriber{g.subscribe("?key=" + name[0]), g.subscribe("?key=" + name[0]), g.subscribe("?key=" + name[0] + "*")}
+		for _, s := range subscribers {
+			if got, want := s.next(), fmt.Sprintf(`{"reason":"too large","type":%q}`, tt.kind); got != want {
+				t.Errorf("the value is %.100q, want %q", got, want)
+			}
+		}
+		for range 10 {
+			if err := g.direct.Eval(t.Context(), tt.change, name).Err(); err != nil && !errors.Is(err, redis.Nil) {
+				t.Fatal(err)
+			}
+		}
+		if err := g.direct.Set(t.Context(), name[0], "small", 0).Err(); err != nil {
+			t.Fatal(err)
+		}
+		for _, s := range subscribers {
+			if got := s.next(); got != "small" {
+				t.Errorf("behind it comes %.100q", got)
+			}
 		}
 	}
 	var sent int64

@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	// keysBatch bounds the keys that are read in one round trip.
+	// keysBatch bounds the keys that are asked for in one round trip.
 	keysBatch = 128
 	scanCount = 1000
 )
@@ -130,14 +130,7 @@ func (f *keyFollowing) showBatch(ctx context.Context, names []string) error {
 	if len(names) == 0 {
 		return nil
 	}
-	read, err := readValues(ctx, f.owner.client, names)
-	if err != nil {
-		return err
-	}
-	for i, name := range names {
-		f.deliver(name, read[i])
-	}
-	return nil
+	return readValues(ctx, f.owner.client, names, f.deliver)
 }
 
 // deliver passes a value on unless it is the one that was delivered last.

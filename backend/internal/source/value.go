@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"errors"
+	"iter"
 	"math"
 	"slices"
 
@@ -30,59 +31,95 @@ func newValue(eventType string, data []byte) value {
 	return value{eventType, data, d.Sum64()}
 }
 
-// readValues returns what the keys hold. Types and values are read one after the other;
-// a key whose type changed in between is read again.
-func readValues(ctx context.Context, client redis.Cmdable, names []string) ([]value, error) {
-	for {
-		values, changed, err := tryReadValues(ctx, client, names)
-		if err != nil || !changed {
-			return values, err
+// readValues finds what the keys hold. Sizes, types and values are asked for one after the
+// other; a key whose type changed in between is read again.
+func readValues(ctx context.Context, client redis.Cmdable, names []string, found func(name string, v value)) error {
+	keys, err := describe(ctx, client, names)
+	if err != nil {
+		return err
+	}
+	for counted := range parts(keys) {
+		if err := count(ctx, client, counted); err != nil {
+			return err
 		}
+		for read := range parts(counted) {
+			if err := readPart(ctx, client, read, found); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// parts divides keys into as few as together have at most MaxValueBytes that can be read,
+// so that neither Redis nor the gateway has more of them at hand.
+func parts(keys []description) iter.Seq[[]description] {
+	return func(yield func([]description) bool) {
+		first, size := 0, int64(0)
+		for i, k := range keys {
+			if k.isTooLarge() {
+				continue
+			}
+			if size+k.size > MaxValueBytes {
+				if !yield(keys[first:i]) {
+					return
+				}
+				first, size = i, 0
+			}
+			size += k.size
+		}
+		yield(keys[first:])
 	}
 }
 
-func tryReadValues(ctx context.Context, client redis.Cmdable, names []string) (values []value, changed bool, err error) {
-	keys, err := describe(ctx, client, names)
-	if err != nil {
-		return nil, false, err
-	}
+func readPart(ctx context.Context, client redis.Cmdable, keys []description, found func(name string, v value)) error {
 	results := make([]func() (value, error), len(keys))
-	_, err = client.Pipelined(ctx, func(p redis.Pipeliner) error {
+	_, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
 		for i, k := range keys {
-			if k.size > MaxValueBytes {
-				results[i] = tooLarge(k)
-				continue
-			}
 			results[i] = readValue(ctx, p, k)
 		}
 		return nil
 	})
 	if err != nil && !isAnswer(err) {
-		return nil, false, err
+		return err
 	}
-	values = make([]value, len(keys))
-	for i, result := range results {
-		values[i], err = result()
+	for i, k := range keys {
+		v, err := results[i]()
 		switch {
 		case errors.Is(err, redis.Nil):
-			values[i] = newValue(event.KeyDeleted, []byte("null"))
+			v = newValue(event.KeyDeleted, []byte("null"))
 		case isWrongType(err):
-			return nil, true, nil
+			if err := readValues(ctx, client, []string{k.name}, found); err != nil {
+				return err
+			}
+			continue
 		case err != nil:
-			return nil, false, err
-		case len(values[i].data) > MaxValueBytes:
-			values[i], _ = tooLarge(keys[i])()
+			return err
+		case len(v.data) > MaxValueBytes:
+			v = tooLarge(k)
 		}
+		found(k.name, v)
 	}
-	return values, false, nil
+	return nil
 }
 
 // description is what is known of a key before its value is read.
 type description struct {
 	name, keyType string
-	size          int64 // about, in bytes of Redis's memory; 0 where Redis does not tell
+	size          int64 // in bytes of Redis's memory; 0 where Redis does not tell
 }
 
+func (k description) isTooLarge() bool {
+	return k.size > MaxValueBytes
+}
+
+// isCollection reports whether Redis guesses the size from that of a few elements.
+func (k description) isCollection() bool {
+	return slices.Contains([]string{"hash", "list", "set", "zset"}, k.keyType)
+}
+
+// describe asks for types and sizes, which cost Redis little however large the keys are.
+// Those of collections are guesses, but tell of too many elements.
 func describe(ctx context.Context, client redis.Cmdable, names []string) ([]description, error) {
 	types := make([]*redis.StatusCmd, len(names))
 	sizes := make([]*redis.IntCmd, len(names))
@@ -106,6 +143,31 @@ func describe(ctx context.Context, client redis.Cmdable, names []string) ([]desc
 	return keys, nil
 }
 
+// count has the elements of collections counted, in which one may be larger than all that
+// a guess was made from. It costs Redis as much as reading them, so it is for those that
+// have not too many.
+func count(ctx context.Context, client redis.Cmdable, keys []description) error {
+	const allElements = 0
+	sizes := make([]*redis.IntCmd, len(keys))
+	_, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, k := range keys {
+			if k.isCollection() && !k.isTooLarge() {
+				sizes[i] = p.MemoryUsage(ctx, k.name, allElements)
+			}
+		}
+		return nil
+	})
+	if err != nil && !isAnswer(err) {
+		return err
+	}
+	for i, size := range sizes {
+		if size != nil && size.Err() == nil {
+			keys[i].size = size.Val()
+		}
+	}
+	return nil
+}
+
 // isAnswer reports whether an error is the answer of Redis to one command of a pipeline,
 // so that the others have theirs.
 func isAnswer(err error) bool {
@@ -113,16 +175,17 @@ func isAnswer(err error) bool {
 	return ok
 }
 
-// tooLarge returns how to make the value that stands for one that is too large.
-func tooLarge(k description) func() (value, error) {
-	return func() (value, error) {
-		return newValue(event.KeyUnsupported, marshal(map[string]string{"type": k.keyType, "reason": "too large"})), nil
-	}
+// tooLarge returns the value that stands for one that is too large.
+func tooLarge(k description) value {
+	return newValue(event.KeyUnsupported, marshal(map[string]string{"type": k.keyType, "reason": "too large"}))
 }
 
-// readValue queues the command that reads a key of its type, and returns how to make a
-// value of the answer.
+// readValue queues the command that reads a key of its type, unless it is too large, and
+// returns how to make a value of the answer.
 func readValue(ctx context.Context, p redis.Pipeliner, k description) func() (value, error) {
+	if k.isTooLarge() {
+		return func() (value, error) { return tooLarge(k), nil }
+	}
 	switch k.keyType {
 	case "none":
 		return func() (value, error) { return value{}, redis.Nil }

@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"fmt"
 	"regexp"
 	"strconv"
 	"strings"
@@ -56,6 +57,65 @@ func TestRedis_ValueThatIsTooLargeIsNotReadButTold(t *testing.T) {
 	}
 	if notes := w.all(); len(notes) != 3 {
 		t.Errorf("changes of a value that cannot be shown are events: %v", notes)
+	}
+}
+
+// Redis guesses what a collection takes from a few of its elements.
+func TestRedis_CollectionWithOneElementThatIsTooLargeIsNotRead(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	large := strings.Repeat("x", 2*source.MaxValueBytes)
+	collections := map[string][]any{"hash": {"HSET"}, "list": {"RPUSH"}, "set": {"SADD"}, "zset": {"ZADD"}}
+	for kind, command := range collections {
+		command = append(command, kind)
+		for i := range 1000 {
+			if kind == "hash" || kind == "zset" {
+				command = append(command, i)
+			}
+			command = append(command, fmt.Sprint("small ", i))
+		}
+		server.Do(command...)
+	}
+	server.Do("HSET", "hash", "large", large)
+	server.Do("RPUSH", "list", large)
+	server.Do("SADD", "set", large)
+	server.Do("ZADD", "zset", 1001, large)
+	before := sent(t, server)
+	w, _ := takeUp(t, src, topicOf(t, "key:*"))
+	for _, n := range w.count(t, len(collections)) {
+		if want := fmt.Sprintf(`{"reason":"too large","type":%q}`, n.topic.Name()); n.kind != event.KeyUnsupported || n.value != want {
+			t.Errorf("of %s the sink sees a %q of %d bytes", n.topic, n.kind, len(n.value))
+		}
+	}
+	for i := range 20 {
+		server.Do("HSET", "hash", "small", i)
+		server.Do("LSET", "list", 0, i)
+	}
+	server.Do("DEL", "hash")
+	server.Do("HSET", "hash", "small", "again")
+	w.last(t, `{"small":"again"}`)
+	if got := sent(t, server) - before; got > len(large)/2 {
+		t.Errorf("Redis has sent %d bytes, of elements of %d that nobody can be shown", got, len(large))
+	}
+}
+
+// Redis ends a connection for which it has to keep more than its limit.
+func TestRedis_ManyLargeValuesAreNotReadAtOnce(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--client-output-buffer-limit", fmt.Sprintf("normal %d 0 0", 2*source.MaxValueBytes))
+	const n = 20
+	value := strings.Repeat("x", source.MaxValueBytes/4)
+	for i := range n {
+		server.Do("SET", fmt.Sprint("string:", i), value)
+		server.Do("HSET", fmt.Sprint("hash:", i), "field", value)
+	}
+	src := connect(t, server, quiet)
+	w, _ := takeUp(t, src, topicOf(t, "key:*"))
+	for _, n := range w.count(t, 2*n) {
+		if n.kind != "" || len(n.value) < len(value) {
+			t.Errorf("of %s the sink sees a %q of %d bytes", n.topic, n.kind, len(n.value))
+		}
 	}
 }
 
