@@ -145,30 +145,79 @@ func TestAbuse_OversizedLinesOfNDJSON(t *testing.T) {
 	}
 }
 
-// Redis matches the patterns of subscribers with the names of all messages, and the
-// gateway those of grants and of the embedded broker.
+// backtracking returns globs that fit a name of nothing but the letter a in very many ways,
+// but for their end.
+func backtracking(end string) []string {
+	return []string{
+		strings.Repeat("*a", 500) + end,
+		strings.Repeat("a*", 500) + end,
+		strings.Repeat("*", 1000) + end,
+		strings.Repeat("?*", 500) + end,
+		strings.Repeat("[^b]*", 200) + end,
+		strings.Repeat("*[a-z]", 170) + end,
+		strings.Repeat("*a", 20) + end,
+	}
+}
+
+// Redis matches the globs of subscribers with the names of all messages and of all keys.
 func TestAbuse_GlobsMadeToBacktrack(t *testing.T) {
 	t.Parallel()
 	g := start(t, opened...)
 	name := strings.Repeat("a", 1000)
-	for _, glob := range []string{
-		strings.Repeat("*a", 500) + "b",
-		strings.Repeat("a*", 500) + "b",
-		strings.Repeat("*", 1000) + "b",
-		strings.Repeat("?*", 500) + "b",
-		strings.Repeat("[^b]*", 200) + "b",
-		strings.Repeat("*[a-z]", 170) + "b",
-		"[" + strings.Repeat("a-", 500),
-		strings.Repeat("*a", 20) + "b",
-	} {
-		g.subscribe("?channel=" + url.QueryEscape(glob))
-		if err := g.direct.Publish(t.Context(), name, "x").Err(); err != nil {
-			t.Fatalf("publishing while %.20q is followed: %v", glob, err)
+	write := func(value string) {
+		t.Helper()
+		if err := g.direct.Publish(t.Context(), name, value).Err(); err != nil {
+			t.Fatalf("publishing: %v", err)
 		}
-		// Whether one glob covers another is asked before Redis is.
-		strict := g.get("/events?stream=" + url.QueryEscape(glob))
-		if strict.status != http.StatusBadRequest {
-			t.Errorf("a glob of streams gives %d", strict.status)
+		if err := g.direct.Set(t.Context(), name, value, 0).Err(); err != nil {
+			t.Fatalf("setting a key: %v", err)
+		}
+	}
+	write("before") // so that there is a key when globs are looked for
+	for _, glob := range append(backtracking("b"), "["+strings.Repeat("a-", 500)) {
+		g.subscribe("?channel=" + url.QueryEscape(glob))
+		g.subscribe("?key=" + url.QueryEscape(glob))
+		write("while it is followed: " + glob)
+		if a := g.get("/events?stream=" + url.QueryEscape(glob)); a.status != http.StatusBadRequest {
+			t.Errorf("a glob of streams gives %d", a.status)
+		}
+	}
+	matching := g.subscribe("?key=" + url.QueryEscape(strings.Repeat("*a", 500)))
+	write("after that")
+	for got := matching.next(); got != "after that"; got = matching.next() {
+		if !strings.HasPrefix(got, "while it is followed") {
+			t.Fatalf("the key that matches is %.100q", got)
+		}
+	}
+	g.served("after that")
+}
+
+// The gateway itself compares what is asked for with what is allowed.
+func TestAbuse_GlobsMadeToBacktrackInWhatIsAllowed(t *testing.T) {
+	t.Parallel()
+	allowed := []string{"channel:updates"}
+	for _, glob := range backtracking("c") {
+		allowed = append(allowed, "channel:"+glob, "stream:"+glob, "key:"+glob)
+	}
+	list := strings.Join(allowed, ",")
+	g := start(t, "--allow-subscribe="+list, "--allow-publish="+list)
+	refused := func(method, topic string) {
+		t.Helper()
+		if a := g.do(method, "/events?"+topic, strings.NewReader("x")); a.status != http.StatusUnauthorized {
+			t.Errorf("%s of %.20s gives %d: %.200s", method, topic, a.status, a.body)
+		}
+	}
+	for _, kind := range []string{"channel=", "stream=", "key="} {
+		name := strings.Repeat("a", 1000)
+		refused(http.MethodGet, kind+name)
+		refused(http.MethodPost, kind+name)
+	}
+	for _, kind := range []string{"channel=", "key="} {
+		for _, glob := range backtracking("b") {
+			refused(http.MethodGet, kind+url.QueryEscape(glob))
+		}
+		for _, glob := range backtracking("c") {
+			g.subscribe("?" + kind + url.QueryEscape(glob))
 		}
 	}
 	g.served("after that")
