@@ -139,3 +139,17 @@ func TestMetrics_TellHowManySeatsThereAre(t *testing.T) {
 		t.Errorf("there may be %v subscriptions, with %d descriptors", n, limit.Cur)
 	}
 }
+
+func TestMetrics_TellHowManyTopicsThereMayBe(t *testing.T) {
+	t.Parallel()
+	g := start(t, "--max-topics=3", "--linger=1h")
+	g.subscribe("?channel=stays")
+	g.subscribe("?channel=passes").disconnect()
+	g.becomes("sluice_topics", 3)
+	g.becomes("sluice_topics_in_use", 2) // the default one, and the one with a subscriber
+	g.becomes("sluice_max_topics", 3)
+	unbounded := start(t, "--max-topics=0")
+	if page := unbounded.get(unbounded.admin + "/metrics").body; !strings.Contains(page, "sluice_topics") || strings.Contains(page, "sluice_max_topics") {
+		t.Error("there is a limit where none was asked for")
+	}
+}

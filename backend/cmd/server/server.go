@@ -162,6 +162,8 @@ func (s *Server) figures() metrics.Figures {
 			return !s.delivery.Draining() && s.source.Ready(ctx) == nil
 		},
 		Topics:       func() int { return s.hub.Stats().Topics },
+		TopicsInUse:  func() int { return s.hub.Stats().TopicsInUse },
+		MaxTopics:    s.cfg.MaxTopics,
 		JournalBytes: func() int { return s.hub.Stats().JournalBytes },
 		Reconnects:   s.source.Reconnects,
 	}

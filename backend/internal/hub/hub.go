@@ -157,13 +157,18 @@ func (h *Hub) acquire(topics []event.Topic) ([]*feed, error) {
 // hasRoom reports whether all of the topics may have a user at once with those that have
 // one already.
 func (h *Hub) hasRoom(topics []event.Topic) bool {
-	inUse := len(h.feeds) - h.lingering.Len()
+	inUse := h.inUse()
 	for _, t := range topics {
 		if f := h.feeds[t]; f == nil || f.users == 0 {
 			inUse++
 		}
 	}
 	return h.options.MaxTopics == 0 || inUse <= h.options.MaxTopics
+}
+
+// inUse returns how many topics have a user. The others make room for more.
+func (h *Hub) inUse() int {
+	return len(h.feeds) - h.lingering.Len()
 }
 
 // open follows a topic for its first user, where there is room. The one that lingers
@@ -220,6 +225,7 @@ func (h *Hub) expire(f *feed) {
 // Stats are figures of the moment.
 type Stats struct {
 	Topics       int // that are followed
+	TopicsInUse  int // of them, those that others cannot take the place of
 	JournalBytes int // held in all journals
 }
 
@@ -227,7 +233,7 @@ type Stats struct {
 func (h *Hub) Stats() Stats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := Stats{Topics: len(h.feeds)}
+	s := Stats{Topics: len(h.feeds), TopicsInUse: h.inUse()}
 	for _, f := range h.feeds {
 		s.JournalBytes += f.log.Bytes()
 	}

@@ -15,6 +15,8 @@ func newRegistry() *prometheus.Registry {
 		Version:      "test",
 		Ready:        func() bool { return true },
 		Topics:       func() int { return 0 },
+		TopicsInUse:  func() int { return 0 },
+		MaxTopics:    1,
 		JournalBytes: func() int { return 0 },
 		Reconnects:   func() int64 { return 0 },
 	})

@@ -15,6 +15,8 @@ type Figures struct {
 	Version      string
 	Ready        func() bool
 	Topics       func() int // that are followed
+	TopicsInUse  func() int // of them, those that count against the most
+	MaxTopics    int        // 0 for any number
 	JournalBytes func() int
 	Reconnects   func() int64 // to Redis, so far
 }
@@ -42,6 +44,11 @@ func (m *Metrics) Registry(f Figures) *prometheus.Registry {
 	}
 
 	r.gauge("topics", "Topics that are followed.", nil, func() float64 { return float64(f.Topics()) })
+	r.gauge("topics_in_use", "Topics that are followed for a subscriber or as default topics; the others make room where it is needed.", nil,
+		func() float64 { return float64(f.TopicsInUse()) })
+	if f.MaxTopics > 0 {
+		r.gauge("max_topics", "The most topics that may be in use; missing where there is no limit.", nil, func() float64 { return float64(f.MaxTopics) })
+	}
 	r.gauge("journal_bytes", "Memory held by recent events.", nil, func() float64 { return float64(f.JournalBytes()) })
 	for _, kind := range event.Kinds {
 		r.counter("events_total", "Events that came from the followed topics.", prometheus.Labels{"kind": kind.String()}, of(&m.events[kind]))
