@@ -31,9 +31,11 @@ type alertTests struct {
 type alertTest struct {
 	Name        string
 	Interval    model.Duration
-	InputSeries []struct{ Series, Values string } `yaml:"input_series"`
-	Questions   []question                        `yaml:"promql_expr_test"`
+	InputSeries []inputSeries `yaml:"input_series"`
+	Questions   []question    `yaml:"promql_expr_test"`
 }
+
+type inputSeries struct{ Series, Values string }
 
 type question struct {
 	Expr     string

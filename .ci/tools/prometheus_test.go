@@ -2,7 +2,6 @@ package ci
 
 import (
 	"bytes"
-	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -50,35 +49,6 @@ func readRules(t *testing.T) []rule {
 	}
 	return r.Groups[0].Rules
 }
-
-// dashboard is the part of Grafana's format that says what is asked of Prometheus.
-type dashboard struct {
-	Panels []struct {
-		ID      int
-		Type    string
-		Title   string
-		GridPos struct{ X, Y, W, H int }
-		Targets []struct {
-			Expr  string
-			RefID string `json:"refId"`
-		}
-	}
-	Templating struct {
-		List []struct{ Name string }
-	}
-}
-
-func readDashboard(t *testing.T) dashboard {
-	t.Helper()
-	var d dashboard
-	if err := json.Unmarshal(deployFile(t, "grafana/sluice.json"), &d); err != nil {
-		t.Fatal(err)
-	}
-	return d
-}
-
-// grafanaVariables stand for what Grafana puts in place of its variables.
-var grafanaVariables = strings.NewReplacer("$__rate_interval", "5m", "$__range", "3h", "$instance", ".*")
 
 // scrape returns the series that a running gateway has for Prometheus.
 func scrape(t *testing.T) []labels.Labels {
@@ -137,10 +107,8 @@ func TestPrometheus_WhatIsAskedForIsThere(t *testing.T) {
 	for _, r := range readRules(t) {
 		check(r.Alert, r.Expr)
 	}
-	for _, p := range readDashboard(t).Panels {
-		for _, target := range p.Targets {
-			check(p.Title, grafanaVariables.Replace(target.Expr))
-		}
+	for panel, expression := range readDashboard(t).queries() {
+		check(panel, expression)
 	}
 }
 
@@ -160,26 +128,6 @@ func TestPrometheus_ConfigurationIsValid(t *testing.T) {
 	for _, path := range c.RuleFiles {
 		if _, err := os.Stat(path); err != nil {
 			t.Error(err)
-		}
-	}
-}
-
-func TestGrafana_DashboardIsWhole(t *testing.T) {
-	d := readDashboard(t)
-	seen := make(map[int]bool)
-	for i, p := range d.Panels {
-		if seen[p.ID] {
-			t.Errorf("%q has the id %d of another panel", p.Title, p.ID)
-		}
-		seen[p.ID] = true
-		if p.Type != "row" && len(p.Targets) == 0 {
-			t.Errorf("%q asks for nothing", p.Title)
-		}
-		for _, other := range d.Panels[:i] {
-			a, b := p.GridPos, other.GridPos
-			if a.X < b.X+b.W && b.X < a.X+a.W && a.Y < b.Y+b.H && b.Y < a.Y+a.H {
-				t.Errorf("%q lies over %q", p.Title, other.Title)
-			}
 		}
 	}
 }
