@@ -123,6 +123,19 @@ func TestMetrics_ShowWhoTakesNothing(t *testing.T) {
 	g.becomes("sluice_stalled_connections", 0)
 }
 
+func TestMetrics_ShowWhoTakesNothingOverHTTP2(t *testing.T) {
+	t.Parallel()
+	g := start(t, "--write-timeout=1h", "--history-bytes=64MiB")
+	_, leave := g.request(newH2C(t), "?channel=a") // and nothing is read
+	payload := strings.Repeat("x", 100<<10)
+	eventually(t, "a stalled client", func() bool {
+		g.publish("a", payload)
+		return g.metric("sluice_stalled_connections") == 1
+	})
+	leave()
+	g.becomes("sluice_stalled_connections", 0)
+}
+
 func TestMetrics_TellHowManySeatsThereAre(t *testing.T) {
 	t.Parallel()
 	var limit syscall.Rlimit

@@ -30,6 +30,7 @@ func TestMain(m *testing.M) {
 type counts struct {
 	mu          sync.Mutex
 	frames, cut int
+	stalled     int
 }
 
 func (c *counts) Delivered(frames, _ int) {
@@ -39,7 +40,12 @@ func (c *counts) Delivered(frames, _ int) {
 }
 
 func (c *counts) Written(time.Duration) {}
-func (c *counts) Stalled(int)           {}
+
+func (c *counts) Stalled(change int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stalled += change
+}
 
 func (c *counts) SlowClientCut() {
 	c.mu.Lock()
@@ -51,6 +57,15 @@ func (c *counts) both() (frames, cut int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.frames, c.cut
+}
+
+func (c *counts) checkStalled(t *testing.T, want int) {
+	t.Helper()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.stalled != want {
+		t.Errorf("%d clients are stalled, want %d", c.stalled, want)
+	}
 }
 
 // newServer returns a server. It waits for sockets, so that it must not be made inside
@@ -143,7 +158,8 @@ type client struct {
 	header http.Header
 	text   bytes.Buffer
 	sent   []arrival
-	err    error // what writing gives
+	err    error         // what writing gives
+	room   chan struct{} // that writing waits for, if it is not nil
 }
 
 type arrival struct {
@@ -162,6 +178,7 @@ func (c *client) failure() error {
 }
 
 func (c *client) Write(p []byte) (int, error) {
+	c.awaitRoom()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
@@ -170,6 +187,23 @@ func (c *client) Write(p []byte) (int, error) {
 	c.text.Write(p)
 	c.sent = append(c.sent, arrival{time.Now(), string(p)})
 	return len(p), nil
+}
+
+func (c *client) awaitRoom() {
+	c.mu.Lock()
+	room := c.room
+	c.mu.Unlock()
+	if room != nil {
+		<-room
+	}
+}
+
+// fill has the next writes wait until the channel is closed.
+func (c *client) fill() (room chan struct{}) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.room = make(chan struct{})
+	return c.room
 }
 
 func (c *client) arrivals() []arrival {
@@ -370,6 +404,39 @@ func TestServe_ClientThatIsGoneIsNoSlowClient(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestServe_ClientIsStalledWhileAWriteToItWaits(t *testing.T) {
+	t.Parallel()
+	s, metrics := newServer(t, options)
+	synctest.Test(t, func(t *testing.T) {
+		c := serve(t, s)
+		synctest.Wait()
+		for range 2 {
+			room := c.client.fill()
+			c.stream.put("data: x\n\n")
+			time.Sleep(time.Second - 1)
+			metrics.checkStalled(t, 0)
+			time.Sleep(time.Second)
+			metrics.checkStalled(t, 1)
+			close(room)
+			synctest.Wait()
+			metrics.checkStalled(t, 0)
+		}
+		time.Sleep(time.Minute) // of silence
+		metrics.checkStalled(t, 0)
+		room := c.client.fill()
+		c.stream.put("data: x\n\n")
+		time.Sleep(2 * time.Second)
+		c.client.mu.Lock()
+		c.client.err = os.ErrDeadlineExceeded
+		c.client.mu.Unlock()
+		close(room)
+		if err := <-c.ended; !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("it ends by %v", err)
+		}
+		metrics.checkStalled(t, 0)
+	})
 }
 
 func TestServe_CountsWhatItDelivers(t *testing.T) {

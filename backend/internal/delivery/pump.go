@@ -51,6 +51,7 @@ func (s *Server) pump(ctx context.Context, out writer, first []byte, stream Stre
 	defer s.remove(c)
 	stream.Watch(c)
 	defer stream.Unwatch(c)
+	out = &stallWriter{writer: out, metrics: s.metrics}
 
 	var woken time.Time   // when the newest waking was, if that is a sample
 	silence := time.Now() // since when nothing was sent
