@@ -27,8 +27,8 @@ func (a *api) traced(name string) gin.HandlerFunc {
 			attribute.String("http.route", c.FullPath()),
 		))
 		c.Request = c.Request.WithContext(ctx)
-		c.Next()
-		endSpan(c)
+		defer endSpan(c)
+		a.recover(c) // in here, so that the span has the status that comes of a panic
 	}
 }
 

@@ -4,11 +4,11 @@ package tracing
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
 	"os"
+	"strings"
 
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/sdk/resource"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/trace"
+	"golang.org/x/net/http/httpguts"
 )
 
 // scope names who makes the spans.
@@ -63,14 +64,27 @@ func Open(ctx context.Context, service Service, log *slog.Logger) (*Tracing, err
 	return &Tracing{sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))}, nil
 }
 
+// What may hold a password is read here first, in all variables that are set: of what it
+// cannot read, the exporter writes the whole text to standard error.
+var (
+	endpoints = []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
+	headers   = []string{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"}
+)
+
 // wanted reports whether the environment asks for traces.
 func wanted() (bool, error) {
-	endpoint := firstSet("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-	if endpoint == "" || os.Getenv("OTEL_SDK_DISABLED") == "true" || os.Getenv("OTEL_TRACES_EXPORTER") == "none" {
+	if firstSet(endpoints...) == "" || os.Getenv("OTEL_SDK_DISABLED") == "true" || os.Getenv("OTEL_TRACES_EXPORTER") == "none" {
 		return false, nil
 	}
-	if u, err := url.Parse(endpoint); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return false, errors.New("OTEL_EXPORTER_OTLP_ENDPOINT is not an address such as http://localhost:4318")
+	for _, name := range endpoints {
+		if !isEndpoint(os.Getenv(name)) {
+			return false, fmt.Errorf("%s is not an address such as http://localhost:4318", name)
+		}
+	}
+	for _, name := range headers {
+		if !areHeaders(os.Getenv(name)) {
+			return false, fmt.Errorf("%s is not a list such as name=value,name=value", name)
+		}
 	}
 	switch protocol := firstSet("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); protocol {
 	case "", "http/protobuf":
@@ -78,6 +92,27 @@ func wanted() (bool, error) {
 	default:
 		return false, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL is %q; only http/protobuf is sent, mostly to port 4318", protocol)
 	}
+}
+
+// isEndpoint reports whether a text is the address of an endpoint, or empty.
+func isEndpoint(text string) bool {
+	u, err := url.Parse(text)
+	return text == "" || err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
+}
+
+// areHeaders reports whether a text is a list of headers as the specification of the
+// exporter has it: name=value, separated by commas, the values as in a URL.
+func areHeaders(text string) bool {
+	for header := range strings.SplitSeq(text, ",") {
+		if strings.TrimSpace(header) == "" {
+			continue
+		}
+		name, value, found := strings.Cut(header, "=")
+		if _, err := url.PathUnescape(value); err != nil || !found || !httpguts.ValidHeaderFieldName(strings.TrimSpace(name)) {
+			return false
+		}
+	}
+	return true
 }
 
 // firstSet returns the value of the first variable that has one.

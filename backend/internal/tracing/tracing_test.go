@@ -1,6 +1,7 @@
 package tracing_test
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"strings"
@@ -19,11 +20,16 @@ func TestMain(m *testing.M) {
 // open opens tracing in an environment of these settings, as name=value.
 func open(t *testing.T, settings ...string) (*tracing.Tracing, error) {
 	t.Helper()
+	return openWithLog(t, slog.DiscardHandler, settings...)
+}
+
+func openWithLog(t *testing.T, log slog.Handler, settings ...string) (*tracing.Tracing, error) {
+	t.Helper()
 	for _, s := range settings {
 		name, value, _ := strings.Cut(s, "=")
 		t.Setenv(name, value)
 	}
-	tr, err := tracing.Open(t.Context(), tracing.Service{Version: "v", Node: "n"}, slog.New(slog.DiscardHandler))
+	tr, err := tracing.Open(t.Context(), tracing.Service{Version: "v", Node: "n"}, slog.New(log))
 	if err == nil {
 		t.Cleanup(func() {
 			if err := tr.Close(context.Background()); err != nil {
@@ -44,6 +50,7 @@ func TestOpen_TracesOnlyWhereAnEndpointIsSet(t *testing.T) {
 		"an endpoint":              {[]string{endpoint}, true},
 		"an endpoint for traces":   {[]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=https://example.com/v1/traces"}, true},
 		"and the protocol":         {[]string{endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"}, true},
+		"and headers":              {[]string{endpoint, "OTEL_EXPORTER_OTLP_HEADERS= Authorization=Basic%20x==, api-key = y,"}, true},
 		"the SDK is switched off":  {[]string{endpoint, "OTEL_SDK_DISABLED=true"}, false},
 		"traces go to no exporter": {[]string{endpoint, "OTEL_TRACES_EXPORTER=none"}, false},
 	} {
@@ -60,18 +67,25 @@ func TestOpen_TracesOnlyWhereAnEndpointIsSet(t *testing.T) {
 }
 
 func TestOpen_SaysWhatIsWrong(t *testing.T) {
+	const endpoint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://localhost:4318"
 	for name, test := range map[string]struct {
 		settings []string
 		want     string
 	}{
-		"no scheme":    {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=localhost:4318"}, "such as http://localhost:4318"},
-		"not HTTP":     {[]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=grpc://localhost:4317"}, "such as http://localhost:4318"},
-		"gRPC":         {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"}, "only http/protobuf"},
-		"bad resource": {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318", "OTEL_RESOURCE_ATTRIBUTES=a"}, "OTEL_RESOURCE_ATTRIBUTES"},
+		"not HTTP, for all":     {[]string{endpoint, "OTEL_EXPORTER_OTLP_ENDPOINT=grpc://u:secret@localhost"}, "OTEL_EXPORTER_OTLP_ENDPOINT is"},
+		"header without a name": {[]string{endpoint, "OTEL_EXPORTER_OTLP_HEADERS=secret"}, "OTEL_EXPORTER_OTLP_HEADERS is"},
+		"header in HTTP's way":  {[]string{endpoint, "OTEL_EXPORTER_OTLP_TRACES_HEADERS=Authorization: Basic secret="}, "OTEL_EXPORTER_OTLP_TRACES_HEADERS is"},
+		"header with a bare %":  {[]string{endpoint, "OTEL_EXPORTER_OTLP_HEADERS=Authorization=Basic secret%"}, "OTEL_EXPORTER_OTLP_HEADERS is"},
+		"no scheme":             {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=localhost:4318"}, "such as http://localhost:4318"},
+		"not HTTP":              {[]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=grpc://localhost:4317"}, "such as http://localhost:4318"},
+		"gRPC":                  {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4317", "OTEL_EXPORTER_OTLP_PROTOCOL=grpc"}, "only http/protobuf"},
+		"bad resource":          {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://localhost:4318", "OTEL_RESOURCE_ATTRIBUTES=a"}, "OTEL_RESOURCE_ATTRIBUTES"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := open(t, test.settings...); err == nil || !strings.Contains(err.Error(), test.want) {
 				t.Errorf("the error is %v, want %q", err, test.want)
+			} else if strings.Contains(err.Error(), "secret") {
+				t.Errorf("the error tells a secret: %v", err)
 			}
 		})
 	}
@@ -95,5 +109,21 @@ func TestClose_DoesNotWaitForAnEndpointThatIsAway(t *testing.T) {
 	case <-closed:
 	case <-time.After(30 * time.Second):
 		t.Fatal("it waits")
+	}
+}
+
+func TestLog_TellsNoPasswordOfAnEndpointThatIsAway(t *testing.T) {
+	var log bytes.Buffer
+	tr, err := openWithLog(t, slog.NewTextHandler(&log, nil), "OTEL_EXPORTER_OTLP_ENDPOINT=http://user:secret@127.0.0.1:1/path")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, span := tr.Tracer().Start(t.Context(), "lost")
+	span.End()
+	if err := tr.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if text := log.String(); !strings.Contains(text, "127.0.0.1:1/path") || strings.Contains(text, "secret") {
+		t.Errorf("the log says: %s", text)
 	}
 }
