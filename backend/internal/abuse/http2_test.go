@@ -2,6 +2,7 @@ package abuse_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net"
 	"os"
@@ -39,6 +40,11 @@ func (g *gateway) dialHTTP2() (*http2Conn, error) {
 
 // get sends a request as a stream of its own.
 func (c *http2Conn) get(stream uint32, path string) error {
+	return c.begin(stream, path, true)
+}
+
+// begin sends the header of a request, which a body follows unless it ends there.
+func (c *http2Conn) begin(stream uint32, path string, ends bool) error {
 	var block bytes.Buffer
 	header := hpack.NewEncoder(&block)
 	for _, f := range []hpack.HeaderField{
@@ -48,7 +54,7 @@ func (c *http2Conn) get(stream uint32, path string) error {
 			return err
 		}
 	}
-	return c.frames.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: true})
+	return c.frames.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: ends})
 }
 
 // next returns the next frame of a kind, and answers pings on the way to it.
@@ -74,6 +80,19 @@ func (c *http2Conn) answered(stream uint32) error {
 	for {
 		frame, err := c.next(http2.FrameHeaders)
 		if err != nil || frame.Header().StreamID == stream {
+			return err
+		}
+	}
+}
+
+// taken waits until the gateway has read all that was sent.
+func (c *http2Conn) taken() error {
+	if err := c.frames.WritePing(false, [8]byte{}); err != nil {
+		return err
+	}
+	for {
+		frame, err := c.next(http2.FramePing)
+		if err != nil || frame.(*http2.PingFrame).IsAck() {
 			return err
 		}
 	}
@@ -116,6 +135,39 @@ func TestAbuse_HTTP2ConnectionsThatOutliveTheirEventStreams(t *testing.T) {
 			return c.frames.WriteRSTStream(3, http2.ErrCodeCancel)
 		})
 	})
+}
+
+func TestAbuse_HTTP2BodiesOfSubscriptionsAreNotKept(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	inside := g.subscribe("")
+	before := g.heap()
+	const connections, half = 160, 120 << 10 // of what the gateway takes in on a connection
+	body := make([]byte, half/8)
+	sendHalf := func(c *http2Conn) error {
+		for range 8 {
+			if err := c.frames.WriteData(1, false, body); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	var staying sync.WaitGroup
+	t.Cleanup(staying.Wait)
+	g.hangHTTP2(connections, func(c *http2Conn) error {
+		err := errors.Join(c.begin(1, "/events", false), c.frames.WriteWindowUpdate(1, 1<<20), sendHalf(c), c.answered(1), sendHalf(c), c.taken())
+		if err != nil {
+			t.Error(err)
+		}
+		staying.Go(func() { _, _ = c.next(http2.FrameGoAway) }) // until the end
+		return err
+	})
+	const most = connections * 2 * half / 4
+	await(t, "what they sent is let go", func() bool { return g.heap()-before < most })
+	if n := g.Connections(); n != connections+1 {
+		t.Errorf("%d subscriptions are open, want %d", n, connections+1)
+	}
+	g.served("after that", inside)
 }
 
 func TestAbuse_HTTP2FilesThatAreNotTaken(t *testing.T) {

@@ -3,10 +3,12 @@ package abuse_test
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -149,6 +151,29 @@ func (g *gateway) send(enough string, lines ...string) string {
 			return got.String()
 		}
 	}
+}
+
+// heap returns the memory that the gateway uses, without what it has let go.
+func (g *gateway) heap() (bytes int) {
+	g.t.Helper()
+	admin := regexp.MustCompile(`admin=(\S+)`).FindStringSubmatch(g.Log())
+	if admin == nil {
+		g.t.Fatalf("the log says %s", g.Log())
+	}
+	resp, err := g.client.Get("http://" + admin[1] + "/debug/pprof/heap?gc=1&debug=1")
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	_, figure, _ := strings.Cut(string(text), "\n# HeapAlloc = ")
+	if _, err := fmt.Sscan(figure, &bytes); err != nil {
+		g.t.Fatal(err)
+	}
+	return bytes
 }
 
 // subscriber is somebody who means well.

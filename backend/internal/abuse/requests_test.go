@@ -1,6 +1,7 @@
 package abuse_test
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -32,6 +33,49 @@ func TestAbuse_HeaderInjectionThroughLastEventID(t *testing.T) {
 		}
 	}
 	g.served("after that")
+}
+
+func TestAbuse_WhatFollowsASubscriptionIsNoRequest(t *testing.T) {
+	t.Parallel()
+	g := start(t, opened...)
+	const smuggled = "POST /events?channel=updates HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\nsmuggled"
+	for name, tt := range map[string]struct{ header, behind string }{
+		"behind it":                 {"", ""},
+		"in its body":               {"Content-Length: 1000\r\n", ""},
+		"behind its body":           {"Content-Length: 1\r\n", "x"},
+		"in chunks that do not end": {"Transfer-Encoding: chunked\r\n", "3e8\r\n"},
+		"behind the last chunk":     {"Transfer-Encoding: chunked\r\n", "0\r\n\r\n"},
+	} {
+		conn := g.dial()
+		lines := bufio.NewReader(conn)
+		write := func(text string) {
+			t.Helper()
+			if _, err := io.WriteString(conn, text); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		write("GET /events HTTP/1.1\r\nHost: localhost\r\n" + tt.header + "\r\n" + tt.behind + smuggled)
+		var got strings.Builder
+		readTo := func(enough string) {
+			t.Helper()
+			for !strings.HasSuffix(got.String(), enough) {
+				line, err := lines.ReadString('\n')
+				if err != nil {
+					t.Fatalf("%s: instead of %q comes %q, %v", name, enough, got.String(), err)
+				}
+				got.WriteString(line)
+			}
+		}
+		readTo("event: stream.open\n")
+		write(smuggled)
+		if err := g.direct.Publish(t.Context(), "updates", "the end").Err(); err != nil {
+			t.Fatal(err)
+		}
+		readTo("data: the end\n")
+		if strings.Contains(got.String(), "smuggled") || strings.Count(got.String(), "HTTP/1.1") > 1 {
+			t.Errorf("%s: the answer is %q", name, got.String())
+		}
+	}
 }
 
 func TestAbuse_TopicNamesWithControlCharacters(t *testing.T) {

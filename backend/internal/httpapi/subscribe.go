@@ -50,6 +50,7 @@ func (a *api) subscribe(c *gin.Context) {
 	a.Log.Info("client connected", "topics", len(req.Topics), "total", total)
 	endSpan(c)
 	liftDeadline(c)
+	dropBody(c)
 	// What this refers to, every connection keeps until its end.
 	ended := func(reason error) {
 		subscription.Close()
@@ -100,6 +101,14 @@ func (a *api) join(c *gin.Context, req hub.Request, from netip.Addr) (s *hub.Sub
 // liftDeadline lets an answer go on after answerTimeout.
 func liftDeadline(c *gin.Context) {
 	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Time{}) // a broken connection is noticed elsewhere
+}
+
+// dropBody lets go of what came with a request, which nobody reads: HTTP/2 would hold it to
+// the end of the stream. HTTP/1.1 holds nothing, and there Close waits for the rest.
+func dropBody(c *gin.Context) {
+	if c.Request.ProtoMajor == 2 {
+		_ = c.Request.Body.Close() // it never fails
+	}
 }
 
 // streamHeader sets the header of an event stream.
