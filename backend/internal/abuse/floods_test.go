@@ -1,6 +1,8 @@
 package abuse_test
 
 import (
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"sluice/internal/redistest"
 )
 
 // flood is more connections than the gateway may have files open.
@@ -205,36 +209,82 @@ func TestAbuse_FloodOfPublishes(t *testing.T) {
 	}
 }
 
-func TestAbuse_ClientThatReadsOneByteASecond(t *testing.T) {
+func TestAbuse_ClientThatReadsOneByteASecondIsCutOff(t *testing.T) {
 	t.Parallel()
-	g := start(t, "--write-timeout=2s")
-	slow := g.dial()
-	_ = slow.(*net.TCPConn).SetReadBuffer(4 << 10)
-	if _, err := io.WriteString(slow, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
-		t.Fatal(err)
+	authority := redistest.NewAuthority(t)
+	for name, protocol := range map[string]string{"HTTP/1.1": "http/1.1", "HTTP/2": "h2"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := start(t, "--write-timeout=2s")
+			conn := g.dial()
+			g.cutsOffWhoSips(conn, conn, protocol)
+		})
+		t.Run(name+" over TLS", func(t *testing.T) {
+			t.Parallel()
+			g := startTLS(t, authority, "--write-timeout=2s")
+			conn := g.dial()
+			g.cutsOffWhoSips(conn, tls.Client(conn, authority.Client(protocol)), protocol)
+		})
+	}
+}
+
+// cutsOffWhoSips checks that a client is cut off that subscribes and then takes a byte a
+// second of what its connection gets, which is encrypted or not, and that others are served.
+func (g *gateway) cutsOffWhoSips(conn, encrypted net.Conn, protocol string) {
+	g.t.Helper()
+	_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	if err := follow(encrypted, protocol); err != nil {
+		g.t.Fatal(err)
 	}
 	done := make(chan struct{})
+	var sipping sync.WaitGroup
+	sipping.Go(func() {
+		one := make([]byte, 1)
+		eachSecond(done, func() error {
+			_, err := conn.Read(one)
+			return err
+		})
+	})
+	defer sipping.Wait()
 	defer close(done)
-	go func() {
-		for one := make([]byte, 1); ; {
-			if n, err := slow.Read(one); n == 0 || err != nil {
-				return
-			}
-			select {
-			case <-time.After(time.Second):
-			case <-done:
-				return
-			}
-		}
-	}()
+	await(g.t, "it is subscribed", func() bool { return g.Connections() == 1 })
 	inside := g.subscribe("")
 	payload := strings.Repeat("x", 64<<10)
 	for i := range 300 { // more than the sockets and the journal hold
-		if err := g.direct.Publish(t.Context(), "updates", fmt.Sprint(i, payload)).Err(); err != nil {
-			t.Fatal(err)
+		if err := g.direct.Publish(g.t.Context(), "updates", fmt.Sprint(i, payload)).Err(); err != nil {
+			g.t.Fatal(err)
 		}
 		if got := inside.next(); !strings.HasPrefix(got, fmt.Sprint(i, "x")) {
-			t.Fatalf("instead of event %d comes %.100q", i, got)
+			g.t.Fatalf("instead of event %d comes %.100q", i, got)
+		}
+	}
+	await(g.t, "it is cut off", func() bool { return g.stats().SlowClients == 1 && g.Connections() == 1 })
+	g.served("after that", inside)
+}
+
+// follow subscribes in a protocol.
+func follow(conn net.Conn, protocol string) error {
+	if protocol != "h2" {
+		_, err := io.WriteString(conn, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+		return err
+	}
+	const window = 1 << 30 // it is the connection that is slow
+	c, err := beginHTTP2(conn, window)
+	if err != nil {
+		return err
+	}
+	return errors.Join(c.frames.WriteWindowUpdate(0, window), c.get(1, "/events"))
+}
+
+// eachSecond does something each second until it is done, or fails.
+func eachSecond(done <-chan struct{}, do func() error) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for do() == nil {
+		select {
+		case <-tick.C:
+		case <-done:
+			return
 		}
 	}
 }

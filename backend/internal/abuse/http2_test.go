@@ -17,13 +17,13 @@ import (
 	"golang.org/x/net/http2/hpack"
 )
 
-// http2Conn is a connection to the gateway on which frames are written by hand. It takes
-// no data: answers begin and do not go on.
+// http2Conn is a connection to the gateway on which frames are written by hand.
 type http2Conn struct {
 	conn   net.Conn
 	frames *http2.Framer
 }
 
+// dialHTTP2 opens a connection that takes no data: answers begin and do not go on.
 func (g *gateway) dialHTTP2() (*http2Conn, error) {
 	conn, err := net.DialTimeout("tcp", g.Addr(), patience)
 	if err != nil {
@@ -31,11 +31,16 @@ func (g *gateway) dialHTTP2() (*http2Conn, error) {
 	}
 	g.t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(3 * patience))
+	return beginHTTP2(conn, 0)
+}
+
+// beginHTTP2 says the first words on a connection, which takes so much data of each answer.
+func beginHTTP2(conn net.Conn, window uint32) (*http2Conn, error) {
 	c := &http2Conn{conn, http2.NewFramer(conn, conn)}
 	if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
 		return c, err
 	}
-	return c, c.frames.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: 0})
+	return c, c.frames.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
 }
 
 // get sends a request as a stream of its own.
@@ -306,4 +311,31 @@ func TestAbuse_HTTP2AnswersThatAreNotTakenAreCutOff(t *testing.T) {
 			return
 		}
 	}
+}
+
+func TestAbuse_HTTP2StreamThatTakesOneByteASecondIsCutOff(t *testing.T) {
+	t.Parallel()
+	g := start(t, "--write-timeout=2s")
+	inside := g.subscribe("")
+	c, err := g.dialHTTP2()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const slow = 1
+	if err := errors.Join(c.get(slow, "/events"), c.answered(slow)); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	var sipping sync.WaitGroup
+	defer sipping.Wait()
+	defer close(done)
+	sipping.Go(func() {
+		eachSecond(done, func() error { return c.frames.WriteWindowUpdate(slow, 1) })
+	})
+	frame, err := c.next(http2.FrameRSTStream)
+	if err != nil || frame.Header().StreamID != slow {
+		t.Fatalf("it is not cut off: %v, %v", frame, err)
+	}
+	await(t, "it is counted as slow", func() bool { return g.stats().SlowClients == 1 })
+	g.served("after that", inside)
 }

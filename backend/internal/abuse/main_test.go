@@ -3,6 +3,8 @@ package abuse_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -50,12 +52,21 @@ type gateway struct {
 func start(t *testing.T, args ...string) *gateway {
 	t.Helper()
 	server := redistest.Start(t)
+	return newGateway(t, server, gatewaytest.StartLimited(t, descriptors, append([]string{"--redis-url", server.URL()}, args...)...), nil)
+}
+
+// startTLS is start for a gateway that listens with TLS, and may have any number of files
+// open.
+func startTLS(t *testing.T, authority *redistest.Authority, args ...string) *gateway {
+	t.Helper()
+	server := redistest.Start(t)
+	return newGateway(t, server, gatewaytest.StartTLS(t, authority, append([]string{"--redis-url", server.URL()}, args...)...), authority.Client())
+}
+
+func newGateway(t *testing.T, server *redistest.Server, g *gatewaytest.Gateway, trust *tls.Config) *gateway {
 	return &gateway{
-		Gateway: gatewaytest.StartLimited(t, descriptors, append([]string{"--redis-url", server.URL()}, args...)...),
-		t:       t,
-		redis:   server,
-		direct:  server.Client(),
-		client:  &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+		Gateway: g, t: t, redis: server, direct: server.Client(),
+		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: trust}},
 	}
 }
 
@@ -151,6 +162,21 @@ func (g *gateway) send(enough string, lines ...string) string {
 			return got.String()
 		}
 	}
+}
+
+// stats is some of what /stats tells.
+type stats struct {
+	Memory      int `json:"memory_bytes"`
+	SlowClients int `json:"slow_clients"`
+}
+
+func (g *gateway) stats() (s stats) {
+	g.t.Helper()
+	a := g.get("/stats")
+	if err := json.Unmarshal([]byte(a.body), &s); err != nil {
+		g.t.Fatalf("%v in %s", err, a.body)
+	}
+	return s
 }
 
 // heap returns the memory that the gateway uses, without what it has let go.

@@ -1,7 +1,6 @@
 package abuse_test
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -231,25 +230,13 @@ func TestStranger_ExhaustsNoMemory(t *testing.T) {
 			t.Fatalf("instead of message %d comes %.100q", i, got)
 		}
 		if i%20 == 0 {
-			most = max(most, g.memory())
+			most = max(most, g.stats().Memory)
 		}
 	}
 	// A queue for each of them would be 8 GiB.
 	if most > 256<<20 {
 		t.Errorf("160 clients that read nothing cost %d MiB", most>>20)
 	}
-}
-
-func (g *gateway) memory() int {
-	g.t.Helper()
-	var stats struct {
-		Memory int `json:"memory_bytes"`
-	}
-	a := g.get("/stats")
-	if err := json.Unmarshal([]byte(a.body), &stats); err != nil {
-		g.t.Fatalf("%v in %s", err, a.body)
-	}
-	return stats.Memory
 }
 
 func TestStranger_FindsTheAdminAddressOnlyOnTheMachine(t *testing.T) {

@@ -1,6 +1,7 @@
 package gatewaytest
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"sluice/internal/proctest"
+	"sluice/internal/redistest"
 )
 
 // patience bounds how long a gateway may take to be ready, on a machine that does much else.
@@ -23,7 +25,7 @@ const patience = 45 * time.Second
 const anyPort = "127.0.0.1:0"
 
 // serving is what a gateway says when it serves: "Sluice is serving http://localhost:4000".
-var serving = regexp.MustCompile(`://localhost:(\d+)\n`)
+var serving = regexp.MustCompile(`(https?)://localhost:(\d+)\n`)
 
 // Gateway is a process on a loopback port of its own. Its methods are for one goroutine
 // at a time, but for those that ask the process something.
@@ -31,6 +33,7 @@ type Gateway struct {
 	t       testing.TB
 	command []string // that runs the program
 	args    []string // all but the addresses
+	scheme  string
 	addr    string
 	client  *http.Client
 
@@ -42,20 +45,27 @@ type Gateway struct {
 // when the gateway is ready; the end of the test kills it.
 func Start(t testing.TB, args ...string) *Gateway {
 	t.Helper()
-	return start(t, []string{program}, args)
+	return start(t, []string{program}, args, nil)
+}
+
+// StartTLS is Start for a gateway that listens with TLS, with a certificate of an authority.
+func StartTLS(t testing.TB, authority *redistest.Authority, args ...string) *Gateway {
+	t.Helper()
+	certificate, key := authority.Pair()
+	return start(t, []string{program}, append([]string{"--tls-cert", certificate, "--tls-key", key}, args...), authority.Client())
 }
 
 // StartLimited is Start for a gateway that can only have so many files open.
 func StartLimited(t testing.TB, descriptors int, args ...string) *Gateway {
 	t.Helper()
-	return start(t, []string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, descriptors), program}, args)
+	return start(t, []string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, descriptors), program}, args, nil)
 }
 
-func start(t testing.TB, command, args []string) *Gateway {
+func start(t testing.TB, command, args []string, trust *tls.Config) *Gateway {
 	t.Helper()
 	g := &Gateway{
 		t: t, command: command, args: args, addr: anyPort,
-		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true}},
+		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: trust}},
 	}
 	t.Cleanup(func() {
 		g.Kill()
@@ -104,8 +114,9 @@ func (g *Gateway) launch() bool {
 	if found == nil {
 		g.t.Fatalf("the gateway began with %q", stdout.String())
 	}
+	g.scheme = found[1]
 	if g.addr == anyPort { // else others use it now, and it is the same
-		g.addr = "127.0.0.1:" + found[1]
+		g.addr = "127.0.0.1:" + found[2]
 	}
 	return true
 }
@@ -124,9 +135,9 @@ func (g *Gateway) Addr() string {
 	return g.addr
 }
 
-// URL returns the address as http://host:port.
+// URL returns the address as scheme://host:port.
 func (g *Gateway) URL() string {
-	return "http://" + g.addr
+	return g.scheme + "://" + g.addr
 }
 
 // Log returns what the gateway has logged.

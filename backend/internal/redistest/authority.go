@@ -4,6 +4,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
@@ -45,9 +46,9 @@ func NewAuthority(t testing.TB) *Authority {
 	return a
 }
 
-// Args returns arguments for redis-server that have it listen with TLS on a port too,
-// with a certificate of this authority for 127.0.0.1.
-func (a *Authority) Args(port int) []string {
+// Pair makes a certificate of this authority for 127.0.0.1, and returns the files, in PEM,
+// of that and of its key.
+func (a *Authority) Pair() (certificate, private string) {
 	a.t.Helper()
 	key := newKey(a.t)
 	template := template("127.0.0.1")
@@ -61,11 +62,27 @@ func (a *Authority) Args(port int) []string {
 	if err != nil {
 		a.t.Fatal(err)
 	}
+	name := template.SerialNumber.String()
+	return a.write(name+".pem", "CERTIFICATE", der), a.write(name+".key", "EC PRIVATE KEY", keyDER)
+}
+
+// Args returns arguments for redis-server that have it listen with TLS on a port too,
+// with a certificate of this authority.
+func (a *Authority) Args(port int) []string {
+	a.t.Helper()
+	certificate, key := a.Pair()
 	return []string{
 		"--tls-port", fmt.Sprint(port), "--tls-auth-clients", "no", "--tls-ca-cert-file", a.File,
-		"--tls-cert-file", a.write(fmt.Sprintf("%d.pem", port), "CERTIFICATE", der),
-		"--tls-key-file", a.write(fmt.Sprintf("%d.key", port), "EC PRIVATE KEY", keyDER),
+		"--tls-cert-file", certificate, "--tls-key-file", key,
 	}
+}
+
+// Client returns the settings of a client that trusts this authority alone, and has the
+// server at 127.0.0.1 choose between protocols.
+func (a *Authority) Client(protocols ...string) *tls.Config {
+	roots := x509.NewCertPool()
+	roots.AddCert(a.certificate)
+	return &tls.Config{RootCAs: roots, ServerName: "127.0.0.1", NextProtos: protocols, MinVersion: tls.VersionTLS12}
 }
 
 func newKey(t testing.TB) *ecdsa.PrivateKey {
