@@ -18,24 +18,32 @@ import (
 // flood is more connections than the gateway may have files open.
 const flood = 3 * descriptors
 
-// hang opens connections that begin in some way and do not go on, until the test ends.
-func (g *gateway) hang(n int, begin string) {
-	g.t.Helper()
-	var opening sync.WaitGroup
-	for range 8 {
-		opening.Go(func() {
-			for range n / 8 {
-				conn, err := net.DialTimeout("tcp", g.Addr(), patience)
-				if err != nil {
-					g.t.Error(err)
-					return
-				}
-				g.t.Cleanup(func() { conn.Close() })
-				_, _ = io.WriteString(conn, begin) // it may be ended already
+// crowd does something n times, by many at once.
+func crowd(n int, do func()) {
+	const atOnce = 8
+	var doing sync.WaitGroup
+	for range atOnce {
+		doing.Go(func() {
+			for range n / atOnce {
+				do()
 			}
 		})
 	}
-	opening.Wait()
+	doing.Wait()
+}
+
+// hang opens connections that begin in some way and do not go on, until the test ends.
+func (g *gateway) hang(n int, begin string) {
+	g.t.Helper()
+	crowd(n, func() {
+		conn, err := net.DialTimeout("tcp", g.Addr(), patience)
+		if err != nil {
+			g.t.Error(err)
+			return
+		}
+		g.t.Cleanup(func() { conn.Close() })
+		_, _ = io.WriteString(conn, begin) // it may be ended already
+	})
 }
 
 // spare is how many descriptors a flood must leave.

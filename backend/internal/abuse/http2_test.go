@@ -107,20 +107,14 @@ func (c *http2Conn) taken() error {
 // ends. The gateway may end them meanwhile.
 func (g *gateway) hangHTTP2(n int, begin func(*http2Conn) error) {
 	g.t.Helper()
-	var opening sync.WaitGroup
-	for range 8 {
-		opening.Go(func() {
-			for range n / 8 {
-				c, err := g.dialHTTP2()
-				if c == nil {
-					g.t.Error(err)
-					return
-				}
-				_ = begin(c)
-			}
-		})
-	}
-	opening.Wait()
+	crowd(n, func() {
+		c, err := g.dialHTTP2()
+		if c == nil {
+			g.t.Error(err)
+			return
+		}
+		_ = begin(c)
+	})
 }
 
 func TestAbuse_HTTP2ConnectionsThatOutliveTheirEventStreams(t *testing.T) {

@@ -14,30 +14,8 @@ import (
 
 	"sluice/internal/delivery"
 	"sluice/internal/journal"
+	"sluice/internal/proctest"
 )
-
-// cutTheLine has a connection get nothing any more, as if its cable was pulled, so that not
-// even an acknowledgement goes back.
-func cutTheLine(t *testing.T, c *net.TCPConn) {
-	t.Helper()
-	dropAll := &unix.SockFprog{Len: 1, Filter: &unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K}}
-	onDescriptor(t, c, func(fd int) error {
-		return unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, dropAll)
-	})
-}
-
-func onDescriptor(t *testing.T, c *net.TCPConn, do func(fd int) error) {
-	t.Helper()
-	raw, err := c.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var failed error
-	err = raw.Control(func(fd uintptr) { failed = do(int(fd)) })
-	if err = errors.Join(err, failed); err != nil {
-		t.Fatal(err)
-	}
-}
 
 func TestServe_ClientWhoseLineIsCutIsCutOff(t *testing.T) {
 	t.Parallel()
@@ -52,7 +30,9 @@ func TestServe_ClientWhoseLineIsCutIsCutOff(t *testing.T) {
 			address := serveTCP(t, options, func() delivery.Stream { return stream }, func(err error) { ended <- err })
 			client := subscribeTCP(t, address)
 			readUntil(t, bufio.NewReader(client), []byte("event: stream.ping\n"))
-			cutTheLine(t, client)
+			if err := proctest.CutLine(client); err != nil {
+				t.Fatal(err)
+			}
 			if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Errorf("it ends with %v", err)
 			}

@@ -1,5 +1,5 @@
-// Package proctest runs programs for tests, and waits for what they do. It knows none of
-// them.
+// Package proctest runs programs for tests, waits for what they do, and cuts their lines.
+// It knows none of them.
 package proctest
 
 import (
