@@ -37,8 +37,9 @@ const site = "sluice.example.com"
 type front struct {
 	url          string
 	http1, http2 *http.Client
-	accessLog    string        // path
-	stop         func() string // ends it and returns what it has told besides
+	from         func(address string) *http.Client // that is there on this machine
+	accessLog    string                            // path
+	stop         func() string                     // ends it and returns what it has told besides
 }
 
 type startFront func(t *testing.T, gateways []*gatewaytest.Gateway) *front
@@ -151,8 +152,9 @@ func runFront(t *testing.T, command func(dir string, port int) *exec.Cmd) *front
 		port := freePort(t)
 		f := &front{
 			url:       fmt.Sprintf("https://%s:%d", site, port),
-			http1:     newTLSClient(t, roots, port, false),
-			http2:     newTLSClient(t, roots, port, true),
+			http1:     newTLSClient(t, roots, port, "127.0.0.1", false),
+			http2:     newTLSClient(t, roots, port, "127.0.0.1", true),
+			from:      func(address string) *http.Client { return newTLSClient(t, roots, port, address, true) },
 			accessLog: filepath.Join(dir, "access.log"),
 		}
 		cmd := command(dir, port)
@@ -223,13 +225,14 @@ func writeCertificate(t *testing.T, dir string) *x509.CertPool {
 	return roots
 }
 
-// newTLSClient returns a client that finds the site on this machine.
-func newTLSClient(t *testing.T, roots *x509.CertPool, port int, http2 bool) *http.Client {
+// newTLSClient returns a client that finds the site on this machine, and has an address there.
+func newTLSClient(t *testing.T, roots *x509.CertPool, port int, from string, http2 bool) *http.Client {
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 	transport := &http.Transport{
 		TLSClientConfig:   &tls.Config{RootCAs: roots},
 		ForceAttemptHTTP2: http2,
 		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, fmt.Sprintf("127.0.0.1:%d", port))
+			return dialer.DialContext(ctx, network, fmt.Sprintf("127.0.0.1:%d", port))
 		},
 	}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -305,6 +308,33 @@ func TestFront_PassesOnWhatComesAndWhoLeaves(t *testing.T) {
 	})
 }
 
+// Behind a proxy that is not trusted, all clients have its address.
+func TestFront_TellsTheAddressesOfClients(t *testing.T) {
+	eachFront(t, func(t *testing.T, start startFront) {
+		g := gatewaytest.Start(t, "--max-connections-per-ip", "1", "--trusted-proxies", "127.0.0.1")
+		f := start(t, []*gatewaytest.Gateway{g, g})
+		for _, tt := range []struct{ from, begins string }{
+			{"127.0.0.2", "event: stream.open"},
+			{"127.0.0.2", "event: stream.close"}, // since there is one from there
+			{"127.0.0.3", "event: stream.open"},
+			{"127.0.0.3", "event: stream.close"},
+		} {
+			request, err := http.NewRequest(http.MethodGet, f.url+"/events", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			request.Header.Set("Accept", "text/event-stream")
+			request.Header.Set("X-Forwarded-For", "203.0.113.1") // which is not to be believed
+			response, err := f.from(tt.from).Do(request)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { response.Body.Close() }) // until then it has its place
+			awaitLine(t, bufio.NewReader(response.Body), tt.begins)
+		}
+	})
+}
+
 // awaitLine reads up to a line.
 func awaitLine(t *testing.T, r *bufio.Reader, want string) {
 	t.Helper()
@@ -323,7 +353,7 @@ func awaitLine(t *testing.T, r *bufio.Reader, want string) {
 // a failure may hold the request.
 func TestFront_TellsClientsToComeBackWhileNoGatewayAnswers(t *testing.T) {
 	eachFront(t, func(t *testing.T, start startFront) {
-		const secret = "a-token-of-the-tests"
+		const secret, page = "a-token-of-the-tests", "https://app.example.com"
 		r := newRig(t, setup{front: start, kinds: []event.Kind{event.Channel}})
 		for _, g := range r.gateways {
 			g.Kill()
@@ -334,6 +364,7 @@ func TestFront_TellsClientsToComeBackWhileNoGatewayAnswers(t *testing.T) {
 				t.Fatal(err)
 			}
 			request.Header.Set("Accept", accept)
+			request.Header.Set("Origin", page)
 			response, err := r.front.http2.Do(request)
 			if err != nil {
 				t.Fatal(err)
@@ -346,6 +377,10 @@ func TestFront_TellsClientsToComeBackWhileNoGatewayAnswers(t *testing.T) {
 			stream := strings.HasPrefix(string(text), "retry: ") && strings.HasSuffix(string(text), "\nevent: stream.close\ndata: {\"reason\":\"unavailable\"}\n\n")
 			if stream != (status == http.StatusOK) {
 				t.Errorf("Accept %s: the answer is %q", accept, text)
+			}
+			allowed, credentials := response.Header.Get("Access-Control-Allow-Origin"), response.Header.Get("Access-Control-Allow-Credentials")
+			if stream && (allowed != page || credentials != "true") {
+				t.Errorf("an EventSource with credentials, of %s, would not take an answer for %q, %q", page, allowed, credentials)
 			}
 		}
 		for _, g := range r.gateways {
