@@ -4,6 +4,7 @@ package ci
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,13 +90,37 @@ func TestCompose_GatewaysHaveTimeToDrain(t *testing.T) {
 	}
 }
 
-func TestCompose_OurProgramsAreConfined(t *testing.T) {
+func TestCompose_ProgramsAreConfined(t *testing.T) {
 	project := load(t, "production")
-	for _, name := range []string{"backend", "publisher", "app"} {
+	for _, name := range []string{"backend", "publisher", "app", "redis"} {
 		s := project.Services[name]
 		if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") || s.Privileged {
 			t.Errorf("%s: read-only %v, without %v, %v, privileged %v", name, s.ReadOnly, s.CapDrop, s.SecurityOpt, s.Privileged)
 		}
+	}
+}
+
+func TestCompose_ProductionIsBoundInMemory(t *testing.T) {
+	project := load(t, "production")
+	for _, name := range []string{"app", "publisher", "redis"} {
+		if limit := project.Services[name].MemLimit; limit <= 0 {
+			t.Errorf("%s may take all memory", name)
+		}
+	}
+}
+
+func TestCompose_RedisKeepsItsDataWhenItsContainerIsGone(t *testing.T) {
+	project := load(t, "production")
+	redis := project.Services["redis"]
+	if command := strings.Join(redis.Command, " "); !strings.Contains(command, "--appendonly yes") {
+		t.Errorf("it is started by %q", command)
+	}
+	if len(redis.Volumes) != 1 {
+		t.Fatalf("it has volumes %v", redis.Volumes)
+	}
+	v := redis.Volumes[0]
+	if _, named := project.Volumes[v.Source]; v.Type != types.VolumeTypeVolume || !named || v.Target != "/data" || v.ReadOnly {
+		t.Errorf("its volume is %+v", v)
 	}
 }
 
