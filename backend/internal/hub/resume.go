@@ -2,10 +2,13 @@ package hub
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"slices"
 	"time"
 
 	"sluice/internal/event"
+	"sluice/internal/source"
 )
 
 // catchUp bounds how long a client that comes back waits for this node to come as far as
@@ -101,40 +104,31 @@ func (h *Hub) fresh(ctx context.Context, feeds []*feed, last int) (func(*feed) p
 // about entries of streams that the journals do not hold. Topics that the client did not
 // follow before begin as fresh ones.
 func (h *Hub) resume(ctx context.Context, feeds []*feed, id lastID, last int) (func(*feed) place, error) {
-	keys, cancel := context.WithTimeout(ctx, catchUp) // for all of them
-	defer cancel()
-	var added []*feed
-	synced := false
+	var added, behind []*feed
 	for _, f := range feeds {
 		cursor, known := id.of(f)
-		if !known {
+		switch {
+		case !known:
 			added = append(added, f)
+		case f.isBehind(cursor):
+			behind = append(behind, f)
+		}
+	}
+	if err := h.sync(ctx, behind); err != nil {
+		return nil, err
+	}
+	for _, f := range feeds {
+		places, ok := f.places.(*streamPlaces)
+		cursor, known := id.of(f)
+		if !ok || !known {
 			continue
 		}
-		switch places := f.places.(type) {
-		case *channelPlaces:
-			f.mu.Lock()
-			behind := places.behind(cursor)
-			f.mu.Unlock()
-			if behind && !synced {
-				synced = true // for all channels
-				h.sync(ctx, f.topic)
-			}
-		case *keyPlaces:
-			f.mu.Lock()
-			changed := places.changed(cursor)
-			f.mu.Unlock()
-			if changed {
-				h.sync(keys, f.topic) // it may be this node that has the older values
-			}
-		case *streamPlaces:
-			instead, gap, err := h.verify(ctx, f, places, cursor)
-			if err != nil {
-				return nil, err
-			}
-			if gap != nil {
-				id.gaps[f], id.instead[f] = gap, instead
-			}
+		instead, gap, err := h.verify(ctx, f, places, cursor)
+		if err != nil {
+			return nil, err
+		}
+		if gap != nil {
+			id.gaps[f], id.instead[f] = gap, instead
 		}
 	}
 	var err error
@@ -144,10 +138,42 @@ func (h *Hub) resume(ctx context.Context, feeds []*feed, id lastID, last int) (f
 	return id.locate, nil
 }
 
-// sync waits until what has happened to a topic so far has arrived. If that takes too
-// long, places in channels that have not been reached are gaps.
-func (h *Hub) sync(ctx context.Context, t event.Topic) {
+// isBehind reports whether a client may have seen more of a channel, or of keys, than this
+// node.
+func (f *feed) isBehind(cursor string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch places := f.places.(type) {
+	case *channelPlaces:
+		return places.behind(cursor)
+	case *keyPlaces:
+		return places.changed(cursor)
+	default:
+		return false // streams have places that Redis knows
+	}
+}
+
+// sync waits, for all topics at once, until what has happened to them so far has arrived.
+// Where that takes too long, places in channels that have not been reached are gaps, as are
+// all of those among many keys. But a single key would go back to an older value in
+// silence: that is an error.
+func (h *Hub) sync(ctx context.Context, feeds []*feed) error {
 	ctx, cancel := context.WithTimeout(ctx, catchUp)
 	defer cancel()
-	_ = h.source.Sync(ctx, t)
+	failed := make(chan error, len(feeds))
+	for _, f := range feeds {
+		go func() {
+			err := h.source.Sync(ctx, f.topic)
+			if err != nil && f.topic.Kind == event.Key && !f.topic.IsGlob() {
+				failed <- fmt.Errorf("%w: %s cannot be read: %w", source.ErrUnavailable, f.topic, err)
+			} else {
+				failed <- nil
+			}
+		}()
+	}
+	var err error
+	for range feeds {
+		err = errors.Join(err, <-failed)
+	}
+	return err
 }

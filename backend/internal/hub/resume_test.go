@@ -2,7 +2,9 @@ package hub_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -744,6 +746,66 @@ func TestKeyGlob_ResumeOnAnotherNodeIsAGapAndAllValues(t *testing.T) {
 	gap.drain()
 	if len(gap.data()) != 99 {
 		t.Errorf("back with the id of the gap it gets %d values", len(gap.data()))
+	}
+}
+
+// The value that the node has may be older than the client's: nobody can tell now.
+func TestKey_ResumeWhileRedisStandsStillBringsNoOlderValue(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	one, other := redisGateway(t, server, history(10)), redisGateway(t, server, history(10))
+	put(t, one.source, "key:k", "1")
+	keep := other.take(t, hub.Request{Topics: listOf(t, "key:k")})
+	defer keep.leave()
+	s := one.take(t, hub.Request{Topics: listOf(t, "key:k")})
+	defer s.leave()
+	put(t, one.source, "key:k", "2")
+	s.untilData("2")
+	back := hub.Request{Topics: listOf(t, "key:k"), IDs: []string{s.lastID()}}
+	put(t, one.source, "key:k", "1")
+	keep.untilData("1")
+	server.Pause()
+	if _, err := other.tryTake(t, back); !errors.Is(err, source.ErrUnavailable) {
+		t.Errorf("with another value: %v", err)
+	}
+	server.Continue()
+	again := other.take(t, back)
+	defer again.leave()
+	again.untilData("1")
+}
+
+// However long the channel takes, there is time for the key.
+func TestMixed_KeyCatchesUpAlthoughAChannelCannot(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	proxy := redistest.StartProxy(t, server.Addr())
+	options, err := source.ParseRedisURL("redis://" + proxy.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := redisGateway(t, server, history(10))
+	other := gatewayOver(t, source.OpenRedis(options, "other", source.Fill{Events: 10, Bytes: 1 << 20}, slog.New(slog.DiscardHandler)), history(10))
+	list := listOf(t, "channel:a", "channel:b", "channel:c", "channel:d", "key:k")
+	put(t, one.source, "key:k", "1")
+	keep := other.take(t, hub.Request{Topics: list})
+	defer keep.leave()
+	s := one.take(t, hub.Request{Topics: list})
+	defer s.leave()
+	keep.untilData("1")
+	one.settle(t) // so that places in channels have names that both know
+	other.settle(t)
+	one.settle(t)
+	proxy.SwallowSubscribed()
+	put(t, one.source, "key:k", "2")
+	s.untilData("2")
+	put(t, one.source, "channel:c", "m")
+	s.untilData("m")
+	back := other.take(t, hub.Request{Topics: list, IDs: []string{s.lastID()}})
+	defer back.leave()
+	back.until("the gap of the channel", func() bool { return len(back.gaps()) > 0 })
+	back.drain()
+	if got := back.data(); slices.Contains(got, "1") {
+		t.Errorf("the client, which had the value 2, is given %q", got)
 	}
 }
 

@@ -20,9 +20,10 @@ func TestMain(m *testing.M) {
 // Not parallel, so that no goroutine of another test is there.
 func TestLeaks_ClientOfAServerThatIsGoneIsNone(t *testing.T) {
 	var dials atomic.Int64
-	release := make(chan struct{})
+	trying, release := make(chan struct{}), make(chan struct{})
 	client := redis.NewClient(&redis.Options{PoolSize: 1, DialerRetries: 1, MaxRetries: -1, Dialer: func(context.Context, string, string) (net.Conn, error) {
-		if dials.Add(1) > 1 { // the client tries by itself whether the server is back
+		if dials.Add(1) == 2 { // the client tries by itself whether the server is back
+			close(trying)
 			<-release
 		}
 		return nil, errors.New("there is no server")
@@ -30,6 +31,7 @@ func TestLeaks_ClientOfAServerThatIsGoneIsNone(t *testing.T) {
 	if err := client.Ping(t.Context()).Err(); err == nil {
 		t.Fatal("a server that is not there answers")
 	}
+	<-trying
 	client.Close()
 	if goleak.Find() == nil {
 		t.Error("nothing is left of a client: there is no need to wait for it any more")

@@ -22,7 +22,7 @@ import (
 	"sluice/internal/proctest"
 )
 
-// startTimeout bounds how long a server may take to answer its first PING, on a
+// startTimeout bounds how long a server may take to answer, its first PING too, on a
 // machine that does much else.
 const startTimeout = 20 * time.Second
 
@@ -108,6 +108,7 @@ func (s *Server) connect() *redis.Client {
 		s.t.Fatal(err)
 	}
 	options.MaxRetries = -1
+	options.ReadTimeout = startTimeout
 	options.Password = s.argument("--requirepass")
 	return redis.NewClient(options)
 }
