@@ -13,7 +13,7 @@ test('shows the machine and the gateway', async ({ page, processes }) => {
       .locator('..');
   await expect(figure('Connections')).toContainText(/[1-9]/);
   await expect(figure('Deliveries')).toContainText(/\d\/s/);
-  await expect(figure('CPU')).toContainText(/\d %/);
+  await expect(figure('CPU')).toContainText(/\d%/);
   await expect(figure('Memory')).toContainText(/\d [KMGT]iB/);
   for (const name of ['CPU', 'Memory', 'Load', 'Disk', 'Network']) {
     const chart = page.getByRole('figure', { name });
