@@ -79,9 +79,12 @@ func newFiles(dir string) *files {
 	return &files{dir: http.Dir(dir), held: make(map[string]file)}
 }
 
-// read returns a regular file as it is now, from the disk only where it has changed.
+// read returns a regular file as it is now, from the disk only where it has changed. At
+// most one is open at a time, however many are asked for.
 func (f *files) read(name string) (file, error) {
 	name = path.Clean(name)
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	opened, err := f.dir.Open(name)
 	if err != nil {
 		return file{}, err
@@ -94,8 +97,6 @@ func (f *files) read(name string) (file, error) {
 	if !info.Mode().IsRegular() {
 		return file{}, fs.ErrNotExist
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if held, ok := f.held[name]; ok && held.modified.Equal(info.ModTime()) && int64(len(held.content)) == info.Size() {
 		return held, nil
 	}
