@@ -110,6 +110,8 @@ func (h *Hub) resume(ctx context.Context, feeds []*feed, id lastID, last int) (f
 		switch {
 		case !known:
 			added = append(added, f)
+		case f.isChannel() && slices.ContainsFunc(behind, (*feed).isChannel):
+			// One that is waited for is enough for all of them.
 		case f.isBehind(cursor):
 			behind = append(behind, f)
 		}
@@ -136,6 +138,10 @@ func (h *Hub) resume(ctx context.Context, feeds []*feed, id lastID, last int) (f
 		return nil, err
 	}
 	return id.locate, nil
+}
+
+func (f *feed) isChannel() bool {
+	return f.topic.Kind == event.Channel
 }
 
 // isBehind reports whether a client may have seen more of a channel, or of keys, than this

@@ -121,8 +121,7 @@ func layoutOf(found []redis.ClusterSlot) layout {
 			l.nodes = append(l.nodes, n.Addr)
 		}
 	}
-	slices.Sort(l.nodes)
-	l.nodes = slices.Compact(l.nodes)
+	l.nodes = sortedSet(l.nodes)
 	slices.SortFunc(l.slots, func(a, b slotRange) int { return cmp.Compare(a.first, b.first) })
 	slices.SortFunc(l.servers, func(a, b server) int { return cmp.Compare(a.id, b.id) })
 	return l

@@ -178,27 +178,30 @@ func TestCluster_WhoMayNotPublishFollowsAMovedChannelAllTheSame(t *testing.T) {
 		allow(master, "gateway", "secret", "allkeys", "allchannels", "-publish")
 	}
 	src := openRedis(t, strings.Replace(cluster.URL(), "://", "://gateway:secret@", 1))
-	from, to := cluster.Masters[0], cluster.Masters[1]
-	name := channelOf(cluster, from)
-	channel, following := takeUp(t, src, channelNamed(name))
-	cluster.MoveSlot(cluster.Slot(name), from, to)
-	channel.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
-	awaitLive(t, following)
-	to.Do("PUBLISH", name, "after")
-	channel.last(t, "after")
+	movedChannelGoesOn(t, cluster, src, func() {})
 }
 
 func TestCluster_NodeThatDoesNotAnswerDoesNotStopAMovedChannel(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
-	from, to, other := cluster.Masters[0], cluster.Masters[1], cluster.Masters[2]
-	name := channelOf(cluster, from)
-	channel, following := takeUp(t, connect(t, cluster, quiet), channelNamed(name))
-	other.Pause()
+	other := cluster.Masters[2]
 	defer other.Continue()
+	movedChannelGoesOn(t, cluster, connect(t, cluster, quiet), other.Pause)
+}
+
+// movedChannelGoesOn moves a channel from the first server to the second, after something
+// else has happened, and checks that it goes on there behind a gap.
+func movedChannelGoesOn(t *testing.T, cluster *redistest.Cluster, src source.Source, before func()) {
+	t.Helper()
+	from, to := cluster.Masters[0], cluster.Masters[1]
+	name := channelOf(cluster, from)
+	channel, following := takeUp(t, src, channelNamed(name))
+	before()
 	cluster.MoveSlot(cluster.Slot(name), from, to)
 	channel.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
 	awaitLive(t, following)
+	to.Do("SPUBLISH", name, "after to the shard")
+	channel.last(t, "after to the shard")
 	to.Do("PUBLISH", name, "after")
 	channel.last(t, "after")
 }

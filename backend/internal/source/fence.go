@@ -2,7 +2,6 @@ package source
 
 import (
 	"context"
-	"slices"
 	"sync"
 	"time"
 )
@@ -98,11 +97,4 @@ func (p *pubsub) pass() {
 	for _, f := range ready {
 		p.begin(f)
 	}
-}
-
-// union returns what is in either list, sorted.
-func union(a, b []string) []string {
-	all := slices.Concat(a, b)
-	slices.Sort(all)
-	return slices.Compact(all)
 }

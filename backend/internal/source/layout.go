@@ -55,3 +55,9 @@ func (l layout) complete() error {
 	}
 	return nil
 }
+
+// sortedSet returns each address once, in order.
+func sortedSet(addresses []string) []string {
+	slices.Sort(addresses)
+	return slices.Compact(addresses)
+}

@@ -159,7 +159,7 @@ func (r *router) apply(ctx context.Context, next layout) {
 	r.changing.Lock()
 	defer r.changing.Unlock()
 	var given []*pubsub
-	nodes := union(r.layout.nodes, next.nodes) // one that has lost all its slots may still be in use
+	nodes := sortedSet(slices.Concat(r.layout.nodes, next.nodes)) // one that has lost all its slots may still be in use
 	r.mu.Lock()
 	r.layout, r.unknown = next, nil
 	for s, p := range r.servers {

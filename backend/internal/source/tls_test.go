@@ -116,15 +116,7 @@ func TestCluster_OverTLS(t *testing.T) {
 	src := openTLS(t, cluster.URL(), authority, quiet)
 	becomesReady(t, src)
 	checkAllKinds(t, src)
-
-	from, to := cluster.Masters[0], cluster.Masters[1]
-	name := channelOf(cluster, from)
-	channel, following := takeUp(t, src, channelNamed(name))
-	cluster.MoveSlot(cluster.Slot(name), from, to)
-	channel.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
-	awaitLive(t, following)
-	to.Do("SPUBLISH", name, "after")
-	channel.last(t, "after")
+	movedChannelGoesOn(t, cluster, src, func() {})
 }
 
 func TestRedis_CertificateOfAnotherAuthorityIsNamedAsTheReason(t *testing.T) {

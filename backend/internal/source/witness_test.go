@@ -1,7 +1,6 @@
 package source_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -13,6 +12,7 @@ import (
 	"time"
 
 	"sluice/internal/event"
+	"sluice/internal/proctest"
 	"sluice/internal/redistest"
 	"sluice/internal/source"
 )
@@ -211,23 +211,12 @@ func counting(first, last int) []string {
 }
 
 // lines is a log that a test can read.
-type lines struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lines) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
+type lines struct{ proctest.Output }
 
 // with returns the lines that hold a text.
 func (l *lines) with(text string) []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	var out []string
-	for line := range strings.Lines(l.b.String()) {
+	for line := range strings.Lines(l.String()) {
 		if strings.Contains(line, text) {
 			out = append(out, line)
 		}
