@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"sluice/internal/event"
 	"sluice/internal/redistest"
 	"sluice/internal/source"
 )
@@ -224,7 +225,7 @@ func TestPublish_AnswersWithAnIDForStreamsOnly(t *testing.T) {
 				t.Errorf("%s: the answer is %s", kind, a.body)
 			}
 			id, ok := got["id"]
-			if _, parsed := source.ParseID(id); ok != (kind == "stream") || ok && !parsed || len(got) > 2 {
+			if _, parsed := event.ParseStreamID(id); ok != (kind == "stream") || ok && !parsed || len(got) > 2 {
 				t.Errorf("%s: the answer is %s", kind, a.body)
 			}
 		}

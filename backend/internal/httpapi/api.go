@@ -25,7 +25,7 @@ import (
 
 // Broker is what the API needs of the source behind the hub.
 type Broker interface {
-	Publish(ctx context.Context, topic event.Topic, m source.Message) (source.ID, error)
+	Publish(ctx context.Context, topic event.Topic, m source.Message) (event.StreamID, error)
 	PublishAll(ctx context.Context, topic event.Topic, messages []source.Message) error
 	Ready(ctx context.Context) error
 }

@@ -51,7 +51,7 @@ func ordinalOf(m *source.Mark) uint64 {
 	return m.Ordinal
 }
 
-func (c *channelPlaces) begin(source.ID) {}
+func (c *channelPlaces) begin(event.StreamID) {}
 
 func (c *channelPlaces) event(dst []byte, e event.Event, number uint64) []byte {
 	c.noteMark(c.source.Mark(c.feed.topic), number)

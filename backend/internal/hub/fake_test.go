@@ -35,13 +35,13 @@ func (s *fakeSource) Follow(topic event.Topic, sink source.Sink) source.Followin
 	}
 	s.sinks[topic.String()] = sink
 	if s.away == nil && !s.never {
-		sink.Begin(source.ID{})
+		sink.Begin(event.StreamID{})
 	}
 	return &fakeFollowing{s, topic.String()}
 }
 
-func (s *fakeSource) Publish(context.Context, event.Topic, source.Message) (source.ID, error) {
-	return source.ID{}, nil
+func (s *fakeSource) Publish(context.Context, event.Topic, source.Message) (event.StreamID, error) {
+	return event.StreamID{}, nil
 }
 
 func (s *fakeSource) PublishAll(context.Context, event.Topic, []source.Message) error {

@@ -35,7 +35,7 @@ type feed struct {
 // named, and found again. The methods are called with the feed's mutex held.
 type places interface {
 	// begin takes up the topic.
-	begin(after source.ID)
+	begin(after event.StreamID)
 	// event appends the cursor behind an event that will have that number.
 	event(dst []byte, e event.Event, number uint64) []byte
 	// gap returns the cursor behind a gap that will have that number, and the next.
@@ -79,7 +79,7 @@ func newFeed(topic event.Topic, src source.Source, limits journal.Limits, metric
 }
 
 // Begin implements [source.Sink].
-func (f *feed) Begin(after source.ID) {
+func (f *feed) Begin(after event.StreamID) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.places.begin(after)

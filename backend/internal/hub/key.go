@@ -42,7 +42,7 @@ func newKeyPlaces(f *feed) *keyPlaces {
 	return &keyPlaces{feed: f, epoch: journal.NewEpoch(), values: make(map[string]keyValue)}
 }
 
-func (k *keyPlaces) begin(source.ID) {}
+func (k *keyPlaces) begin(event.StreamID) {}
 
 func (k *keyPlaces) event(dst []byte, e event.Event, number uint64) []byte {
 	name := e.Topic.Pattern

@@ -53,7 +53,7 @@ func (r *journalReplay) next(context.Context, *Hub) ([]journal.Frame, bool, erro
 // streamReplay reads entries from Redis up to where the journal begins.
 type streamReplay struct {
 	feed        *feed
-	after, upTo source.ID
+	after, upTo event.StreamID
 	count       int
 }
 

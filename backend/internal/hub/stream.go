@@ -13,22 +13,22 @@ import (
 // hold is read from Redis.
 type streamPlaces struct {
 	feed *feed
-	last source.ID // the newest place
+	last event.StreamID // the newest place
 
 	// Ids grow only until a stream is made anew or loses its newest entries; then an era
 	// begins with a gap.
-	era    uint64    // number of its first frame
-	start  source.ID // every entry of the era after this one is in the journal, or was
-	bottom source.ID // known to be the oldest in Redis, so that there is nothing before the journal
+	era    uint64         // number of its first frame
+	start  event.StreamID // every entry of the era after this one is in the journal, or was
+	bottom event.StreamID // known to be the oldest in Redis, so that there is nothing before the journal
 }
 
-func (s *streamPlaces) begin(after source.ID) {
+func (s *streamPlaces) begin(after event.StreamID) {
 	s.era, s.start, s.last = journal.First, after, after
 	s.feed.log.Rebase(after.String())
 }
 
 func (s *streamPlaces) event(dst []byte, e event.Event, _ uint64) []byte {
-	s.last, _ = source.ParseID(e.ID)
+	s.last, _ = event.ParseStreamID(e.ID)
 	return append(dst, e.ID...)
 }
 
@@ -49,12 +49,12 @@ func (s *streamPlaces) head() string {
 
 // tail returns the oldest position from which the journal holds the whole era, and the
 // id that it comes after.
-func (s *streamPlaces) tail() (pos uint64, after source.ID) {
+func (s *streamPlaces) tail() (pos uint64, after event.StreamID) {
 	pos, cursor := s.feed.log.Tail()
 	if pos <= s.era {
 		return s.era, s.start
 	}
-	after, _ = source.ParseID(cursor)
+	after, _ = event.ParseStreamID(cursor)
 	return pos, after
 }
 
@@ -67,7 +67,7 @@ func (s *streamPlaces) fresh(last int) place {
 }
 
 func (s *streamPlaces) resume(cursor string) place {
-	id, ok := source.ParseID(cursor)
+	id, ok := event.ParseStreamID(cursor)
 	if !ok {
 		return s.feed.unknown()
 	}
@@ -88,7 +88,7 @@ func (s *streamPlaces) resume(cursor string) place {
 
 // find returns the position behind the frame that has exactly that id. Those of the
 // newest era come first: an id of an earlier one may be in it once more.
-func (s *streamPlaces) find(id source.ID) (pos uint64, ok bool) {
+func (s *streamPlaces) find(id event.StreamID) (pos uint64, ok bool) {
 	head := s.feed.log.Next()
 	tail, tailCursor := s.feed.log.Tail()
 	cursor := id.String()
@@ -106,10 +106,10 @@ func (s *streamPlaces) find(id source.ID) (pos uint64, ok bool) {
 }
 
 // search returns the position of the first frame of the era behind an id.
-func (s *streamPlaces) search(id source.ID) uint64 {
+func (s *streamPlaces) search(id event.StreamID) uint64 {
 	tail, _ := s.tail()
 	return s.feed.log.Search(tail, func(f journal.Frame) bool {
-		at, _ := source.ParseID(string(f.Cursor))
+		at, _ := event.ParseStreamID(string(f.Cursor))
 		return id.Before(at)
 	})
 }
@@ -152,7 +152,7 @@ func (h *Hub) older(ctx context.Context, f *feed, s *streamPlaces, last int) (st
 // verify asks Redis about a cursor that is not one of the journal's own, and returns the
 // cursor from which the client goes on and the gap that it is told of before that.
 func (h *Hub) verify(ctx context.Context, f *feed, s *streamPlaces, cursor string) (string, *event.Gap, error) {
-	id, ok := source.ParseID(cursor)
+	id, ok := event.ParseStreamID(cursor)
 	if !ok {
 		return cursor, nil, nil // resume tells of it
 	}
@@ -188,7 +188,7 @@ func (h *Hub) verify(ctx context.Context, f *feed, s *streamPlaces, cursor strin
 
 // reach waits until the journal has come as far as an id that Redis has given already. It
 // does not wait long: an id without an entry never comes.
-func (s *streamPlaces) reach(ctx context.Context, f *feed, id source.ID) error {
+func (s *streamPlaces) reach(ctx context.Context, f *feed, id event.StreamID) error {
 	grown := make(grownSignal, 1)
 	f.log.Watch(grown)
 	defer f.log.Unwatch(grown)

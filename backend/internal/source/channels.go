@@ -124,7 +124,7 @@ func (c channelReceiver) confirmed(again bool, mark *Mark) {
 	if again {
 		c.sink.Gap(Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, Mark: mark})
 	} else {
-		c.sink.Begin(ID{})
+		c.sink.Begin(event.StreamID{})
 	}
 }
 

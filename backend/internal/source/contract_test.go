@@ -134,7 +134,7 @@ func publishedTogether(t *testing.T, src source.Source) {
 // checkEntries checks all that a stream holds.
 func checkEntries(t *testing.T, src source.Source, name string, want []string) {
 	t.Helper()
-	page, err := src.Range(t.Context(), event.Literal(event.Stream, name), source.Range{UpTo: source.ID{Millis: math.MaxUint64}, Count: len(want) + 1})
+	page, err := src.Range(t.Context(), event.Literal(event.Stream, name), source.Range{UpTo: event.StreamID{Millis: math.MaxUint64}, Count: len(want) + 1})
 	if err != nil {
 		t.Fatal(err)
 	}

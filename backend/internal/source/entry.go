@@ -20,7 +20,7 @@ const (
 // entryOf reads an entry as an event: its field data, with the field event as its type,
 // or a JSON object of all fields where there is no field data.
 func entryOf(m redis.XMessage) Entry {
-	id, _ := ParseID(m.ID) // Redis gives no others
+	id, _ := event.ParseStreamID(m.ID) // Redis gives no others
 	data, ok := m.Values[dataField].(string)
 	if !ok {
 		return Entry{ID: id, Data: marshal(m.Values)}
@@ -45,10 +45,10 @@ func marshal(v any) []byte {
 
 func stateOf(info *redis.XInfoStream) StreamState {
 	s := StreamState{Exists: true, Length: uint64(info.Length), Added: uint64(info.EntriesAdded)}
-	s.Last, _ = ParseID(info.LastGeneratedID)
-	s.Deleted, _ = ParseID(info.MaxDeletedEntryID)
+	s.Last, _ = event.ParseStreamID(info.LastGeneratedID)
+	s.Deleted, _ = event.ParseStreamID(info.MaxDeletedEntryID)
 	if info.Length > 0 {
-		s.First, _ = ParseID(info.FirstEntry.ID)
+		s.First, _ = event.ParseStreamID(info.FirstEntry.ID)
 	}
 	return s
 }

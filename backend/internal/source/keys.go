@@ -132,7 +132,7 @@ type keyReceiver struct{ f *keyFollowing }
 func (r keyReceiver) confirmed(again bool, _ *Mark) {
 	f := r.f
 	if !again {
-		f.sink.Begin(ID{})
+		f.sink.Begin(event.StreamID{})
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

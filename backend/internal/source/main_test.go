@@ -50,7 +50,7 @@ func (r *recorder) Gap(g source.Gap) {
 	r.add(seen{reason: g.Reason, lost: g.Lost})
 }
 
-func (r *recorder) Begin(source.ID) {
+func (r *recorder) Begin(event.StreamID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.begun++

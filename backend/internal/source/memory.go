@@ -31,12 +31,12 @@ type memoryFollowing struct {
 
 type memoryStream struct {
 	entries []Entry
-	last    ID
+	last    event.StreamID
 	added   uint64
 }
 
 type memoryAnswer struct {
-	id      ID
+	id      event.StreamID
 	expires time.Time
 }
 
@@ -61,10 +61,10 @@ func (m *Memory) Follow(topic event.Topic, sink Sink) Following {
 	case event.Stream:
 		m.beginStream(f)
 	case event.Key:
-		f.sink.Begin(ID{})
+		f.sink.Begin(event.StreamID{})
 		f.err = m.showKeys(f)
 	default:
-		f.sink.Begin(ID{})
+		f.sink.Begin(event.StreamID{})
 	}
 	return f
 }
@@ -131,7 +131,7 @@ func (f *memoryFollowing) Close() {
 }
 
 // Publish implements [Source].
-func (m *Memory) Publish(_ context.Context, topic event.Topic, msg Message) (ID, error) {
+func (m *Memory) Publish(_ context.Context, topic event.Topic, msg Message) (event.StreamID, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.publish(topic, msg), nil
@@ -147,9 +147,9 @@ func (m *Memory) PublishAll(_ context.Context, topic event.Topic, messages []Mes
 	return nil
 }
 
-func (m *Memory) publish(topic event.Topic, msg Message) ID {
+func (m *Memory) publish(topic event.Topic, msg Message) event.StreamID {
 	e := event.Event{Topic: topic, Data: msg.Data}
-	var id ID
+	var id event.StreamID
 	switch topic.Kind {
 	case event.Channel: // nothing is kept
 	case event.Stream:
@@ -165,7 +165,7 @@ func (m *Memory) publish(topic event.Topic, msg Message) ID {
 	case event.Key:
 		v := newValue("", append([]byte(nil), msg.Data...))
 		if v.sum == m.values[topic.Name()].sum {
-			return ID{}
+			return event.StreamID{}
 		}
 		m.values[topic.Name()] = v
 	}
@@ -178,7 +178,7 @@ func (m *Memory) publish(topic event.Topic, msg Message) ID {
 }
 
 // remember keeps an answer, and forgets those whose time is over.
-func (m *Memory) remember(answer string, id ID) {
+func (m *Memory) remember(answer string, id event.StreamID) {
 	now := time.Now()
 	for key, a := range m.answers {
 		if now.After(a.expires) {
@@ -189,10 +189,10 @@ func (m *Memory) remember(answer string, id ID) {
 }
 
 // add appends an entry with the next id, and trims.
-func (s *memoryStream) add(msg Message) ID {
-	id := ID{Millis: uint64(time.Now().UnixMilli())}
+func (s *memoryStream) add(msg Message) event.StreamID {
+	id := event.StreamID{Millis: uint64(time.Now().UnixMilli())}
 	if !s.last.Before(id) {
-		id = ID{s.last.Millis, s.last.Seq + 1}
+		id = s.last.Next()
 	}
 	s.entries = append(s.entries, Entry{id, msg.Type, append([]byte(nil), msg.Data...)})
 	s.last = id

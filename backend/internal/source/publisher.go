@@ -43,7 +43,7 @@ func (p *Publisher) Close() error {
 }
 
 // Publish implements [Source].
-func (p *Publisher) Publish(ctx context.Context, topic event.Topic, m Message) (id ID, err error) {
+func (p *Publisher) Publish(ctx context.Context, topic event.Topic, m Message) (id event.StreamID, err error) {
 	switch topic.Kind {
 	case event.Stream:
 		id, err = p.add(ctx, topic.Name(), m)
@@ -150,7 +150,7 @@ func (p *Publisher) doubt(ctx context.Context) {
 	}
 }
 
-func (p *Publisher) add(ctx context.Context, name string, m Message) (ID, error) {
+func (p *Publisher) add(ctx context.Context, name string, m Message) (event.StreamID, error) {
 	var text string
 	var err error
 	if m.IdempotencyKey == "" {
@@ -162,11 +162,11 @@ func (p *Publisher) add(ctx context.Context, name string, m Message) (ID, error)
 		text, err = addOnce.Run(ctx, p.client, keys, args...).Text()
 	}
 	if err != nil {
-		return ID{}, err
+		return event.StreamID{}, err
 	}
-	id, ok := ParseID(text)
+	id, ok := event.ParseStreamID(text)
 	if !ok {
-		return ID{}, errors.New("redis answered XADD with something else than an id")
+		return event.StreamID{}, errors.New("redis answered XADD with something else than an id")
 	}
 	return id, nil
 }

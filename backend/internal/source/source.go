@@ -41,7 +41,7 @@ const DefaultMaxLen = 10_000
 type Sink interface {
 	// Begin says that the topic is taken up; of a stream, that every entry after that id
 	// comes as an event. It is called once, before anything else.
-	Begin(after ID)
+	Begin(after event.StreamID)
 	// Event takes one event. It must not keep e.Data. Events that come before the topic
 	// is live are its recent history (of a stream) or its present state (of keys).
 	Event(e event.Event)
@@ -52,9 +52,9 @@ type Sink interface {
 // Gap is a place at which a source may have missed events.
 type Gap struct {
 	Reason event.GapReason
-	Lost   int64 // how many, or [event.LostUnknown]
-	After  ID    // of a stream: it goes on after this id
-	Mark   *Mark // of a channel: the newest where it goes on
+	Lost   int64          // how many, or [event.LostUnknown]
+	After  event.StreamID // of a stream: it goes on after this id
+	Mark   *Mark          // of a channel: the newest where it goes on
 }
 
 // Source follows topics and publishes to them. Its methods may be called from any
@@ -77,7 +77,7 @@ type Source interface {
 	Range(ctx context.Context, topic event.Topic, r Range) (Page, error)
 	// Publish writes to a literal topic what any Redis client would write. It returns the
 	// id of a stream's entry.
-	Publish(ctx context.Context, topic event.Topic, m Message) (ID, error)
+	Publish(ctx context.Context, topic event.Topic, m Message) (event.StreamID, error)
 	// PublishAll writes messages to a literal topic, in order and with nothing of others
 	// between them: all of them, or none if it returns an error. Only where the connection
 	// breaks before the answer, nobody knows which.
@@ -123,8 +123,8 @@ type Message struct {
 
 // Range says which entries of a stream to read: the oldest ones first, or the newest.
 type Range struct {
-	After  ID // exclusive
-	UpTo   ID // inclusive
+	After  event.StreamID // exclusive
+	UpTo   event.StreamID // inclusive
 	Count  int
 	Newest bool // the newest Count entries, newest first, instead of the oldest
 }
@@ -137,7 +137,7 @@ type Page struct {
 
 // Entry is an entry of a stream as an event; the topic is left out.
 type Entry struct {
-	ID   ID
+	ID   event.StreamID
 	Type string
 	Data []byte
 }
@@ -145,11 +145,11 @@ type Entry struct {
 // StreamState is what Redis tells of a stream as a whole.
 type StreamState struct {
 	Exists  bool
-	First   ID     // of the oldest entry; zero if there is none
-	Last    ID     // the newest that was ever given
-	Length  uint64 // entries
-	Added   uint64 // entries that were ever added
-	Deleted ID     // the newest that was deleted from the middle
+	First   event.StreamID // of the oldest entry; zero if there is none
+	Last    event.StreamID // the newest that was ever given
+	Length  uint64         // entries
+	Added   uint64         // entries that were ever added
+	Deleted event.StreamID // the newest that was deleted from the middle
 }
 
 // TrimmedBefore returns how many entries were added before the oldest one that is left,
@@ -160,7 +160,7 @@ func (s StreamState) TrimmedBefore() (uint64, bool) {
 
 // TrimmedAfter reports whether entries behind an id may have been taken away from the
 // beginning of the stream.
-func (s StreamState) TrimmedAfter(id ID) bool {
+func (s StreamState) TrimmedAfter(id event.StreamID) bool {
 	if n, exact := s.TrimmedBefore(); exact && n == 0 {
 		return false
 	}
@@ -168,7 +168,7 @@ func (s StreamState) TrimmedAfter(id ID) bool {
 }
 
 // Continuity returns the id behind which nothing was taken away from the beginning.
-func (s StreamState) Continuity() ID {
+func (s StreamState) Continuity() event.StreamID {
 	if s.Length == 0 {
 		return s.Last
 	}

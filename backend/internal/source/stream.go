@@ -62,12 +62,12 @@ type streamFollowing struct {
 
 	// Of the reader alone.
 	begun bool
-	last  ID     // the newest that was read
-	count uint64 // entries that had been added up to last
-	told  bool   // that an unknown number is missing behind last
-	gone  bool   // the stream was deleted, and that has been told
-	wrong bool   // the key holds another type now
-	seen  []ID   // the newest, and some of those before; by them a stream is known again
+	last  event.StreamID   // the newest that was read
+	count uint64           // entries that had been added up to last
+	told  bool             // that an unknown number is missing behind last
+	gone  bool             // the stream was deleted, and that has been told
+	wrong bool             // the key holds another type now
+	seen  []event.StreamID // the newest, and some of those before; by them a stream is known again
 }
 
 func newStreams(reader streamReader, news streamNews, log *slog.Logger) *streams {

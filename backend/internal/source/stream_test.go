@@ -98,7 +98,7 @@ func streamHistory(t *testing.T, one, other source.Source) {
 		t.Errorf("%d entries of the history come, want about %d", n, someHistory.Events)
 	}
 	checkValues(t, "the sink", notes, counting(1011-len(values), 1010)...)
-	first, _ := source.ParseID(notes[0].id)
+	first, _ := event.ParseStreamID(notes[0].id)
 	if w.after.Compare(first) >= 0 || w.after.IsZero() {
 		t.Errorf("Begin says that all after %s come, and the first is %s", w.after, first)
 	}
@@ -170,7 +170,7 @@ func streamMaxLen(t *testing.T, one, other source.Source) {
 	for i := range 1000 {
 		write(t, other, topic, source.Message{Data: fmt.Append(nil, i), MaxLen: 200})
 	}
-	page, err := one.Range(t.Context(), topic, source.Range{UpTo: source.MaxID, Count: 2000})
+	page, err := one.Range(t.Context(), topic, source.Range{UpTo: event.MaxStreamID, Count: 2000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func streamNoMaxLen(t *testing.T, one, other source.Source) {
 		write(t, one, topic, source.Message{Data: []byte("x")})
 		write(t, one, topic, source.Message{Data: []byte("x"), IdempotencyKey: fmt.Sprint(i)})
 	}
-	page, err := other.Range(t.Context(), topic, source.Range{UpTo: source.MaxID, Count: 10})
+	page, err := other.Range(t.Context(), topic, source.Range{UpTo: event.MaxStreamID, Count: 10})
 	if err != nil || len(page.Entries) != 6 {
 		t.Errorf("%d entries are left of 6, %v", len(page.Entries), err)
 	}
@@ -214,7 +214,7 @@ func streamIdempotencyAtOnce(t *testing.T, one, other source.Source) {
 	p := ownNames()
 	for round := range 30 {
 		topic := streamNamed(fmt.Sprint(p, round))
-		ids := make([]source.ID, 8)
+		ids := make([]event.StreamID, 8)
 		start := make(chan struct{})
 		var running sync.WaitGroup
 		for i := range ids {
@@ -233,7 +233,7 @@ func streamIdempotencyAtOnce(t *testing.T, one, other source.Source) {
 		}
 		close(start)
 		running.Wait()
-		page, err := one.Range(t.Context(), topic, source.Range{UpTo: source.MaxID, Count: 10})
+		page, err := one.Range(t.Context(), topic, source.Range{UpTo: event.MaxStreamID, Count: 10})
 		if err != nil || len(page.Entries) != 1 {
 			t.Fatalf("%d entries were added, %v", len(page.Entries), err)
 		}
@@ -249,7 +249,7 @@ func streamIdempotencyPerTopic(t *testing.T, one, other source.Source) {
 	p := ownNames()
 	for _, name := range []string{"a", "b", "a\nb"} {
 		write(t, one, streamNamed(p+name), source.Message{Data: []byte("x"), IdempotencyKey: "k", MaxLen: 10})
-		page, err := other.Range(t.Context(), streamNamed(p+name), source.Range{UpTo: source.MaxID, Count: 10})
+		page, err := other.Range(t.Context(), streamNamed(p+name), source.Range{UpTo: event.MaxStreamID, Count: 10})
 		if err != nil || len(page.Entries) != 1 {
 			t.Errorf("stream %q has %d entries, %v", name, len(page.Entries), err)
 		}
@@ -258,11 +258,11 @@ func streamIdempotencyPerTopic(t *testing.T, one, other source.Source) {
 
 func streamRange(t *testing.T, one, other source.Source) {
 	topic := streamNamed(ownNames() + "s")
-	empty, err := one.Range(t.Context(), topic, source.Range{UpTo: source.MaxID, Count: 1})
+	empty, err := one.Range(t.Context(), topic, source.Range{UpTo: event.MaxStreamID, Count: 1})
 	if err != nil || empty.State.Exists || len(empty.Entries) > 0 {
 		t.Errorf("a stream that is not there has %+v, %v", empty, err)
 	}
-	var ids []source.ID
+	var ids []event.StreamID
 	for i := range 10 {
 		ids = append(ids, write(t, other, topic, source.Message{Data: fmt.Append(nil, i)}))
 	}
@@ -271,11 +271,11 @@ func streamRange(t *testing.T, one, other source.Source) {
 		r           source.Range
 		first, last int
 	}{
-		{"all", source.Range{UpTo: source.MaxID, Count: 100}, 0, 9},
-		{"after is exclusive", source.Range{After: ids[3], UpTo: source.MaxID, Count: 100}, 4, 9},
+		{"all", source.Range{UpTo: event.MaxStreamID, Count: 100}, 0, 9},
+		{"after is exclusive", source.Range{After: ids[3], UpTo: event.MaxStreamID, Count: 100}, 4, 9},
 		{"up to is inclusive", source.Range{After: ids[3], UpTo: ids[5], Count: 100}, 4, 5},
-		{"no more than count", source.Range{After: ids[3], UpTo: source.MaxID, Count: 2}, 4, 5},
-		{"after the last", source.Range{After: ids[9], UpTo: source.MaxID, Count: 2}, 0, -1},
+		{"no more than count", source.Range{After: ids[3], UpTo: event.MaxStreamID, Count: 2}, 4, 5},
+		{"after the last", source.Range{After: ids[9], UpTo: event.MaxStreamID, Count: 2}, 0, -1},
 		{"nothing between", source.Range{After: ids[4], UpTo: ids[4], Count: 2}, 0, -1},
 	} {
 		page, err := one.Range(t.Context(), topic, tt.r)
@@ -458,7 +458,7 @@ func TestRedisStream_EverythingTrimmedBeforeItIsReadIsAnExactGap(t *testing.T) {
 	if len(gaps) != 1 || gaps[0].Lost != 7 || gaps[0].Reason != event.HistoryExpired {
 		t.Errorf("the gaps are %v, want one of 7", gaps)
 	}
-	if at, _ := source.ParseID(id); len(gaps) > 0 && !gaps[0].After.Before(at) {
+	if at, _ := event.ParseStreamID(id); len(gaps) > 0 && !gaps[0].After.Before(at) {
 		t.Errorf("the gap goes on after %s, and the next entry is %s", gaps[0].After, id)
 	}
 }
@@ -783,7 +783,7 @@ func TestRedisStream_ThatLostItsNewestEntriesIsInterruptedAndGoesOn(t *testing.T
 	w.last(t, "8")
 	server.Do("RESTORE", "s", 0, kept, "REPLACE")
 	gap := w.count(t, 9)[8].gap
-	if gap == nil || gap.Reason != event.SourceInterrupted || gap.Lost != event.LostUnknown || gap.After != (source.ID{Millis: 5}) {
+	if gap == nil || gap.Reason != event.SourceInterrupted || gap.Lost != event.LostUnknown || gap.After != (event.StreamID{Millis: 5}) {
 		t.Errorf("after the old entries comes %v, want a source-interrupted gap that goes on after 5-0", gap)
 	}
 	server.Do("XADD", "s", "7-0", "data", "new")

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"sluice/internal/event"
+
 	"github.com/redis/go-redis/v9"
 )
 
@@ -35,13 +37,13 @@ func (s streamReader) newest(ctx context.Context, name string) ([]Entry, StreamS
 	var state StreamState
 	var entries []Entry // newest first
 	bytes := 0
-	r := Range{UpTo: MaxID, Count: fillPage, Newest: true}
+	r := Range{UpTo: event.MaxStreamID, Count: fillPage, Newest: true}
 	for {
 		page, err := s.page(ctx, name, r)
 		if err != nil {
 			return nil, state, err
 		}
-		if r.UpTo == MaxID {
+		if r.UpTo == event.MaxStreamID {
 			state = page.State
 		}
 		for _, e := range page.Entries {
@@ -64,9 +66,9 @@ func (s streamReader) page(ctx context.Context, name string, r Range) (Page, err
 	state, err := s.transact(ctx, name, func(tx redis.Pipeliner) func() error {
 		after := "(" + r.After.String()
 		switch r.After {
-		case ID{}:
+		case event.StreamID{}:
 			after = "-"
-		case MaxID:
+		case event.MaxStreamID:
 			after = "+" // nothing comes after it, and Redis would not take it as a limit
 		}
 		cmd := tx.XRangeN(ctx, name, after, r.UpTo.String(), int64(r.Count))

@@ -36,7 +36,7 @@ func (f *streamFollowing) begin(ctx context.Context, r streamReader) error {
 	case len(newest) > 0 && newest[0].ID.Compare(state.First) > 0:
 		after = newest[0].ID.Prev()
 	case state.Added == state.Length && state.Deleted.IsZero():
-		after = ID{} // nothing was ever taken away
+		after = event.StreamID{} // nothing was ever taken away
 	case len(newest) > 0:
 		after = state.First.Prev()
 	}
@@ -53,7 +53,7 @@ func (f *streamFollowing) begin(ctx context.Context, r streamReader) error {
 func (f *streamFollowing) read(ctx context.Context, r streamReader) error {
 	for f.failed == nil {
 		// The last entry is read once more: that it is there shows that the stream is the same.
-		page, err := r.page(ctx, f.name, Range{After: f.last.Prev(), UpTo: MaxID, Count: streamBatch + 1})
+		page, err := r.page(ctx, f.name, Range{After: f.last.Prev(), UpTo: event.MaxStreamID, Count: streamBatch + 1})
 		f.wrong = isWrongType(err)
 		if err != nil && !f.wrong {
 			return err
@@ -88,7 +88,7 @@ func (f *streamFollowing) restarted(ctx context.Context, r streamReader, state S
 		return false, nil
 	case !state.Exists:
 		f.gone = true
-		f.restart(ID{}, 0)
+		f.restart(event.StreamID{}, 0)
 		return false, nil
 	case !state.Last.Before(f.last) && !f.isAnother(state, same):
 		return false, nil
@@ -104,15 +104,15 @@ func (f *streamFollowing) restarted(ctx context.Context, r streamReader, state S
 		f.restart(state.Last, state.Added) // the newest were lost, the rest is as it was
 		return false, nil
 	}
-	f.restart(ID{}, 0) // all that is there is new
+	f.restart(event.StreamID{}, 0) // all that is there is new
 	return true, nil
 }
 
 // knownAgain reports whether a stream that goes up to an id still has an entry that was
 // read. It looks at those that are remembered and that it could have, the newest first:
 // behind the place where it went its own way, it has others.
-func (f *streamFollowing) knownAgain(ctx context.Context, r streamReader, last ID) (bool, error) {
-	i, exact := slices.BinarySearchFunc(f.seen, last, ID.Compare)
+func (f *streamFollowing) knownAgain(ctx context.Context, r streamReader, last event.StreamID) (bool, error) {
+	i, exact := slices.BinarySearchFunc(f.seen, last, event.StreamID.Compare)
 	if exact {
 		return true, nil
 	}
@@ -138,7 +138,7 @@ func (f *streamFollowing) isAnother(state StreamState, same bool) bool {
 }
 
 // restart tells of a gap of unknown size after which the stream goes on behind an id.
-func (f *streamFollowing) restart(after ID, count uint64) {
+func (f *streamFollowing) restart(after event.StreamID, count uint64) {
 	f.sink.Gap(Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, After: after})
 	f.last, f.count, f.seen = after, count, nil
 	f.told = count == 0
@@ -177,7 +177,7 @@ func (f *streamFollowing) take(page Page) {
 
 // gap tells of the entries that were added behind those counted and up to the
 // position'th, if there are any.
-func (f *streamFollowing) gap(state StreamState, after ID, position uint64) {
+func (f *streamFollowing) gap(state StreamState, after event.StreamID, position uint64) {
 	told := f.told
 	f.told = false
 	if told || position <= f.count {

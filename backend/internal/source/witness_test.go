@@ -43,7 +43,7 @@ type witness struct {
 
 	mu    sync.Mutex
 	begun bool
-	after source.ID
+	after event.StreamID
 	notes []note
 	moved chan struct{} // closed at the next call
 }
@@ -52,7 +52,7 @@ func newWitness(t testing.TB) *witness {
 	return &witness{t: t, moved: make(chan struct{})}
 }
 
-func (w *witness) Begin(after source.ID) {
+func (w *witness) Begin(after event.StreamID) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.begun {
@@ -170,7 +170,7 @@ func awaitLive(t testing.TB, f source.Following) {
 }
 
 // write publishes through a source.
-func write(t testing.TB, src source.Source, topic event.Topic, m source.Message) source.ID {
+func write(t testing.TB, src source.Source, topic event.Topic, m source.Message) event.StreamID {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	defer cancel()
