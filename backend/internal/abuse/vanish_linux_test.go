@@ -33,15 +33,15 @@ func (g *gateway) vanish(n int, begin func(net.Conn) error) {
 func TestAbuse_FloodsOfHalfOpenConnectionsThat(t *testing.T) {
 	t.Parallel()
 	// What was turned away may stay for another request until it is idle for too long.
-	const lobby = descriptors / 16
+	const waiting = descriptors / 16
 	for name, tt := range map[string]struct {
 		begin func(net.Conn) error
 		stay  int // of them, for longer than the test
 	}{
 		"said nothing":           {func(net.Conn) error { return nil }, 0},
 		"said half a request":    {func(c net.Conn) error { _, err := io.WriteString(c, "GET /events HT"); return err }, 0},
-		"subscribed":             {func(c net.Conn) error { return answered(c, "http/1.1") }, lobby},
-		"subscribed over HTTP/2": {func(c net.Conn) error { return answered(c, "h2") }, lobby},
+		"subscribed":             {func(c net.Conn) error { return answered(c, "http/1.1") }, waiting},
+		"subscribed over HTTP/2": {func(c net.Conn) error { return answered(c, "h2") }, waiting},
 	} {
 		t.Run(name, func(t *testing.T) {
 			g := start(t, "--heartbeat=1s", "--write-timeout=1s")

@@ -15,6 +15,7 @@ import (
 	"github.com/gin-gonic/gin"
 	"go.opentelemetry.io/otel/trace"
 
+	"sluice/internal/admission"
 	"sluice/internal/auth"
 	"sluice/internal/delivery"
 	"sluice/internal/event"
@@ -54,11 +55,11 @@ type Options struct {
 
 type api struct {
 	Options
-	started   time.Time
-	lobby     *lobby
-	room      *room
-	quota     *quota
-	readiness *readiness
+	started       time.Time
+	conns         *admission.ConnLimiter
+	subscriptions *admission.SubscriptionLimiter
+	publishes     *admission.PublishLimiter
+	readiness     *readiness
 }
 
 // upstreamTimeout bounds how long a request waits for Redis.
@@ -66,24 +67,24 @@ const upstreamTimeout = 5 * time.Second
 
 // New returns the server of the public address.
 func New(options Options) (*http.Server, error) {
-	subscriptions, lobby := seats(descriptorLimit(), options.MaxConnections, options.Log)
-	options.Metrics.SetSeats(subscriptions)
+	subscriptions, conns := admission.Budget(options.MaxConnections, options.Log)
+	options.Metrics.SetMaxConnections(subscriptions)
 	a := &api{
-		Options:   options,
-		started:   time.Now(),
-		lobby:     newLobby(lobby),
-		room:      newRoom(subscriptions, options.MaxConnectionsPerIP),
-		quota:     newQuota(options.PublishRate),
-		readiness: &readiness{broker: options.Broker, log: options.Log},
+		Options:       options,
+		started:       time.Now(),
+		conns:         admission.NewConnLimiter(conns),
+		subscriptions: admission.NewSubscriptionLimiter(subscriptions, options.MaxConnectionsPerIP),
+		publishes:     admission.NewPublishLimiter(options.PublishRate),
+		readiness:     &readiness{broker: options.Broker, log: options.Log},
 	}
 	routes, err := a.routes()
 	if err != nil {
 		return nil, err
 	}
-	server := newServer(a.lobby.count(routes), options.Log)
+	server := newServer(a.conns.Handler(routes), options.Log)
 	server.WriteTimeout = answerTimeout
-	server.ConnState = a.lobby.track
-	server.ConnContext = withConn
+	server.ConnState = a.conns.ConnState
+	server.ConnContext = admission.ConnContext
 	return server, nil
 }
 

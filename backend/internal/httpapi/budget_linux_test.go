@@ -25,7 +25,7 @@ import (
 )
 
 // What stays of a subscriber's request is its connection and its place in the journal:
-// nothing of net/http, of gin or of the lobby.
+// nothing of net/http, of gin or of the connection limiter.
 func TestBudget_IdleConnectionKeepsFewBytes(t *testing.T) {
 	const few, many, most = 100, 1100, 400 // bytes a connection
 	counters := metrics.New()

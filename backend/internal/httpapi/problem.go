@@ -12,6 +12,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"sluice/internal/admission"
 	"sluice/internal/auth"
 	"sluice/internal/delivery"
 	"sluice/internal/event"
@@ -50,7 +51,7 @@ func (a *api) fail(c *gin.Context, err error) {
 	var bad badRequestError
 	var tooLarge *http.MaxBytesError
 	var tooMany tooManyLinesError
-	var tooFast tooFastError
+	var tooFast admission.RateError
 	switch {
 	case errors.As(err, &bad), errors.Is(err, event.ErrBadTopic), errors.Is(err, source.ErrTooManyKeys):
 		writeProblem(c, http.StatusBadRequest, err.Error())
@@ -73,11 +74,11 @@ func (a *api) fail(c *gin.Context, err error) {
 	case errors.Is(err, auth.ErrNotAllowed):
 		writeProblem(c, http.StatusForbidden, err.Error())
 	case errors.As(err, &tooFast):
-		c.Header("Retry-After", fmt.Sprint(int(math.Ceil(tooFast.wait.Seconds()))))
+		c.Header("Retry-After", fmt.Sprint(int(math.Ceil(tooFast.Wait.Seconds()))))
 		writeProblem(c, http.StatusTooManyRequests, err.Error())
 	case errors.Is(err, delivery.ErrDraining), errors.Is(err, hub.ErrClosed):
 		a.turnAway(c, event.Draining, "this server is going away; try again, another one may answer")
-	case errors.Is(err, errFull):
+	case errors.Is(err, admission.ErrFull):
 		a.turnAway(c, event.Overloaded, "there is no room for another subscription now, on this server or from this address; close some, or try again later")
 	case errors.Is(err, hub.ErrFull):
 		a.turnAway(c, event.Overloaded, "this server follows as many topics as it may; ask for one that others follow, or try again later")

@@ -42,7 +42,7 @@ func (e tooManyLinesError) Error() string {
 type publication struct {
 	topic     event.Topic
 	message   source.Message
-	publisher string // whose quota it takes from
+	publisher string // by which the rate is limited
 }
 
 // publish answers POST /events: it writes the body to Redis just as any client would.
@@ -92,9 +92,9 @@ func (a *api) publicationOf(c *gin.Context) (p publication, err error) {
 		return p, err
 	}
 	if p.publisher = grant.Holder; p.publisher == "" {
-		p.publisher = clientOf(c).String()
+		p.publisher = clientAddr(c).String()
 	}
-	return p, a.quota.take(p.publisher, 1)
+	return p, a.publishes.Allow(p.publisher, 1)
 }
 
 // readText reads the body of a publish. One that says that it is too large is not even
@@ -134,10 +134,10 @@ func (a *api) publishOne(ctx context.Context, p publication, body []byte) (gin.H
 // publishBatch publishes each line as an event. On an error, the problem says how many
 // lines were published before.
 func (a *api) publishBatch(c *gin.Context, p publication, lines [][]byte) (gin.H, error) {
-	if most := a.quota.atOnce(); len(lines) > most {
+	if most := a.publishes.Burst(); len(lines) > most {
 		return nil, tooManyLinesError{len(lines), most}
 	}
-	if err := a.quota.take(p.publisher, len(lines)-1); err != nil { // one has been taken for the request
+	if err := a.publishes.Allow(p.publisher, len(lines)-1); err != nil { // the request itself counted as one
 		return nil, err
 	}
 	published := 0

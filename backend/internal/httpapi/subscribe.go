@@ -8,6 +8,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"sluice/internal/admission"
 	"sluice/internal/auth"
 	"sluice/internal/delivery"
 	"sluice/internal/event"
@@ -37,8 +38,8 @@ func (a *api) subscribe(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	from := clientOf(c)
-	subscription, backToLobby, err := a.join(c, req, from)
+	addr := clientAddr(c)
+	subscription, streamEnded, err := a.join(c, req, addr)
 	if err != nil {
 		if c.Request.Context().Err() == nil {
 			a.fail(c, err)
@@ -54,12 +55,12 @@ func (a *api) subscribe(c *gin.Context) {
 	// What this refers to, every connection keeps until its end.
 	ended := func(reason error) {
 		subscription.Close()
-		a.room.leave(from)
+		a.subscriptions.Release(addr)
 		total := a.Metrics.ConnectionClosed()
 		a.Log.Info("client disconnected", "reason", reason, "total", total)
 	}
 	if reason := a.Delivery.Serve(c.Writer, c.Request, subscription, grant.Expires, ended); reason != nil {
-		backToLobby() // first, so that no connection is counted nowhere
+		streamEnded() // before ended, since each connection must count somewhere
 		ended(reason)
 	}
 }
@@ -76,26 +77,35 @@ func maySubscribe(grant auth.Grant, topics []event.Topic) error {
 	return nil
 }
 
-// join begins a subscription, if there is room for one more from that address. It leaves
-// the room when it has ended, and its connection, if that is still the server's, goes back
-// to the lobby before.
-func (a *api) join(c *gin.Context, req hub.Request, from netip.Addr) (s *hub.Subscription, backToLobby func(), err error) {
+// join begins a subscription if the limits allow one more from that address. The caller calls
+// streamEnded, if the server still has the connection, and then releases the subscription.
+func (a *api) join(c *gin.Context, req hub.Request, addr netip.Addr) (s *hub.Subscription, streamEnded func(), err error) {
 	if a.Delivery.Draining() {
 		return nil, nil, delivery.ErrDraining
 	}
-	if err := a.room.enter(from); err != nil {
+	if err := a.subscriptions.Acquire(addr); err != nil {
 		return nil, nil, err
 	}
-	backToLobby = a.lobby.leaveWith(c.Request)
+	streamEnded = a.conns.StreamStarted(c.Request)
 	ctx, cancel := context.WithTimeout(c.Request.Context(), upstreamTimeout)
 	defer cancel()
 	s, err = a.Hub.Subscribe(ctx, req)
 	if err != nil {
-		backToLobby()
-		a.room.leave(from)
+		streamEnded()
+		a.subscriptions.Release(addr)
 		return nil, nil, err
 	}
-	return s, backToLobby, nil
+	return s, streamEnded, nil
+}
+
+// clientAddr returns the address by which a client is limited: the last one in X-Forwarded-For
+// that is not a trusted proxy, if the connection is from one.
+func clientAddr(c *gin.Context) netip.Addr {
+	addr, err := netip.ParseAddr(c.ClientIP())
+	if err != nil {
+		return netip.Addr{}
+	}
+	return admission.Site(addr)
 }
 
 // liftDeadline lets an answer go on after answerTimeout.

@@ -15,12 +15,12 @@ import (
 
 // Metrics holds the counters of this process, for use from any goroutine.
 type Metrics struct {
-	connections atomic.Int64
-	seats       atomic.Int64
-	opened      atomic.Int64
-	stalled     atomic.Int64
-	slowClients atomic.Int64
-	turnedAway  [len(closeReasons)]atomic.Int64
+	connections    atomic.Int64
+	maxConnections atomic.Int64
+	opened         atomic.Int64
+	stalled        atomic.Int64
+	slowClients    atomic.Int64
+	turnedAway     [len(closeReasons)]atomic.Int64
 
 	events      [event.Key + 1]atomic.Int64 // by kind
 	gaps        [len(gapReasons)]atomic.Int64
@@ -77,9 +77,9 @@ func (m *Metrics) ReplayRead() {
 	m.replayReads.Add(1)
 }
 
-// SetSeats says how many subscriptions may be open.
-func (m *Metrics) SetSeats(n int) {
-	m.seats.Store(int64(n))
+// SetMaxConnections says how many subscriptions may be open.
+func (m *Metrics) SetMaxConnections(n int) {
+	m.maxConnections.Store(int64(n))
 }
 
 // ConnectionOpened counts a connection and returns how many are open.

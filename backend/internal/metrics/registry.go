@@ -35,7 +35,7 @@ func (m *Metrics) Registry(f Figures) *prometheus.Registry {
 	})
 
 	r.gauge("connections", "Open subscriptions.", nil, of(&m.connections))
-	r.gauge("max_connections", "The most subscriptions that may be open: as asked for, and as the limit of open files allows.", nil, of(&m.seats))
+	r.gauge("max_connections", "The most subscriptions that may be open: as asked for, and as the limit of open files allows.", nil, of(&m.maxConnections))
 	r.counter("connections_opened_total", "Subscriptions that were opened.", nil, of(&m.opened))
 	r.gauge("stalled_connections", "Clients that take nothing for now; over HTTP/2 and TLS, for a second at least.", nil, of(&m.stalled))
 	r.counter("slow_clients_total", "Clients cut off because they took nothing.", nil, of(&m.slowClients))

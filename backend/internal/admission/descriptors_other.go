@@ -1,10 +1,10 @@
 //go:build !unix
 
-package httpapi
+package admission
 
 import "math"
 
-// descriptorLimit returns how many files this process may have open.
+// descriptorLimit returns the limit of open files of this process.
 func descriptorLimit() int {
 	return math.MaxInt32
 }

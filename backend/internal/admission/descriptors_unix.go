@@ -1,14 +1,14 @@
 //go:build unix
 
-package httpapi
+package admission
 
 import (
 	"math"
 	"syscall"
 )
 
-// descriptorLimit returns how many files this process may have open. Go has raised that
-// to the hard limit.
+// descriptorLimit returns the limit of open files of this process.
+// The Go runtime has raised it to the hard limit.
 func descriptorLimit() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {

@@ -1,0 +1,272 @@
+package admission
+
+import (
+	"container/list"
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+)
+
+// ConnLimiter bounds the connections without an event stream: new ones, idle ones, and those
+// with other requests in flight. When the limit is exceeded, the address with the most
+// connections loses the one that has been idle for the longest time. A flood from one address
+// therefore evicts its own connections only. IPv6 addresses count by /64 prefix.
+//
+// It also bounds the requests in flight, of which an HTTP/2 connection can have many. When
+// that limit is exceeded, the connection with the most requests is closed.
+//
+// Its methods may be called from any goroutine.
+type ConnLimiter struct {
+	maxConns    int
+	maxRequests int
+
+	mu       sync.Mutex
+	conns    map[net.Conn]*trackedConn
+	waiting  map[netip.Addr]*list.List // *trackedConn without streams by address, the longest idle first
+	count    int                       // connections in waiting
+	activity uint64                    // counts the signs of activity of all connections
+	requests int                       // in flight, without event streams
+}
+
+// trackedConn is an open connection.
+type trackedConn struct {
+	conn     net.Conn // nil after it was closed, hijacked or evicted
+	addr     netip.Addr
+	element  *list.Element // in waiting; nil while the connection has event streams
+	active   uint64        // activity at its newest sign of activity
+	streams  int
+	requests int // in flight, without event streams
+}
+
+// maxRequests bounds the requests in flight. Each costs about 30 KB while its client does not
+// read the response.
+const maxRequests = 2048
+
+// NewConnLimiter returns a limiter for that many connections without an event stream.
+func NewConnLimiter(maxConns int) *ConnLimiter {
+	return &ConnLimiter{
+		maxConns: maxConns, maxRequests: maxRequests,
+		conns: make(map[net.Conn]*trackedConn), waiting: make(map[netip.Addr]*list.List),
+	}
+}
+
+// ConnState follows the state of a connection; see [http.Server.ConnState].
+func (l *ConnLimiter) ConnState(c net.Conn, state http.ConnState) {
+	switch state {
+	case http.StateNew:
+		closeConn(l.add(c))
+	case http.StateActive, http.StateIdle:
+		l.touch(c)
+	default:
+		l.remove(c)
+	}
+}
+
+// closeConn closes an evicted connection; nil is ignored.
+func closeConn(c net.Conn) {
+	if encrypted, ok := c.(*tls.Conn); ok {
+		c = encrypted.NetConn() // closing the TLS layer would write an alert, which can block
+	}
+	if c != nil {
+		_ = c.Close()
+	}
+}
+
+// add tracks a new connection and returns the connection to evict, or nil.
+func (l *ConnLimiter) add(c net.Conn) (evicted net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := &trackedConn{conn: c, addr: remoteAddr(c)}
+	l.conns[c] = t
+	return l.wait(t)
+}
+
+// remoteAddr returns the address by which a connection counts.
+func remoteAddr(c net.Conn) netip.Addr {
+	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		return netip.Addr{}
+	}
+	return Site(tcp.AddrPort().Addr())
+}
+
+// wait counts a connection without event streams and returns the connection to evict, or nil.
+// mu must be held.
+func (l *ConnLimiter) wait(t *trackedConn) (evicted net.Conn) {
+	conns := l.waiting[t.addr]
+	if conns == nil {
+		conns = list.New()
+		l.waiting[t.addr] = conns
+	}
+	t.element = conns.PushBack(t)
+	l.activity++
+	t.active = l.activity
+	l.count++
+	if l.count <= l.maxConns {
+		return nil
+	}
+	victim := l.longestIdle()
+	evicted = victim.conn
+	l.drop(victim)
+	return evicted
+}
+
+// longestIdle returns the longest idle connection of the address with the most connections.
+// mu must be held.
+func (l *ConnLimiter) longestIdle() *trackedConn {
+	var victim *trackedConn
+	most := 0
+	for _, conns := range l.waiting {
+		oldest := conns.Front().Value.(*trackedConn)
+		if conns.Len() > most || conns.Len() == most && oldest.active < victim.active {
+			victim, most = oldest, conns.Len()
+		}
+	}
+	return victim
+}
+
+// drop stops tracking a connection. mu must be held.
+func (l *ConnLimiter) drop(t *trackedConn) {
+	l.stopWaiting(t)
+	delete(l.conns, t.conn)
+	t.conn = nil // requests in flight keep t, and must not keep the connection
+}
+
+// stopWaiting removes a connection from waiting, if it is there. mu must be held.
+func (l *ConnLimiter) stopWaiting(t *trackedConn) {
+	if t.element == nil {
+		return
+	}
+	conns := l.waiting[t.addr]
+	conns.Remove(t.element)
+	if conns.Len() == 0 {
+		delete(l.waiting, t.addr)
+	}
+	t.element = nil
+	l.count--
+}
+
+// touch notes activity on a connection.
+func (l *ConnLimiter) touch(c net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.conns[c]; t != nil && t.element != nil {
+		l.activity++
+		t.active = l.activity
+		l.waiting[t.addr].MoveToBack(t.element)
+	}
+}
+
+// remove forgets a connection that is closed or hijacked.
+func (l *ConnLimiter) remove(c net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if t := l.conns[c]; t != nil {
+		l.drop(t)
+	}
+}
+
+// connKey and requestKey are the context keys of a request's connection and inFlight.
+type (
+	connKey    struct{}
+	requestKey struct{}
+)
+
+// ConnContext stores the connection in the context of its requests; see
+// [http.Server.ConnContext].
+func ConnContext(ctx context.Context, c net.Conn) context.Context {
+	return context.WithValue(ctx, connKey{}, c)
+}
+
+func requestConn(r *http.Request) net.Conn {
+	c, _ := r.Context().Value(connKey{}).(net.Conn)
+	return c
+}
+
+// inFlight is a request that is being served.
+type inFlight struct {
+	conn    *trackedConn // nil if the connection is no longer tracked
+	counted bool         // until the request has an event stream or ends
+}
+
+// Handler counts the requests that next serves.
+func (l *ConnLimiter) Handler(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f, evicted := l.begin(requestConn(r))
+		closeConn(evicted)
+		defer l.finish(f)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, f)))
+		if r.ProtoMajor == 2 {
+			// Flush blocks until the client reads, so the request must still be counted here.
+			_ = http.NewResponseController(w).Flush() // the client may have disconnected
+		}
+	})
+}
+
+// begin counts a request and returns the connection to evict, or nil.
+func (l *ConnLimiter) begin(c net.Conn) (f *inFlight, evicted net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	f = &inFlight{conn: l.conns[c], counted: true}
+	l.addRequests(f, 1)
+	if l.requests <= l.maxRequests {
+		return f, nil
+	}
+	most := 1
+	for c, t := range l.conns {
+		if t.requests > most {
+			most, evicted = t.requests, c
+		}
+	}
+	return f, evicted
+}
+
+// finish ends the count of a request. Further calls have no effect.
+func (l *ConnLimiter) finish(f *inFlight) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if f.counted {
+		f.counted = false
+		l.addRequests(f, -1)
+	}
+}
+
+// addRequests changes the counts of requests in flight. mu must be held.
+func (l *ConnLimiter) addRequests(f *inFlight, n int) {
+	l.requests += n
+	if f.conn != nil {
+		f.conn.requests += n
+	}
+}
+
+// StreamStarted ends the count of a request that has an event stream from now on, and of its
+// connection. The caller calls ended when the stream has ended. After its last stream the
+// connection counts again, unless it was closed.
+func (l *ConnLimiter) StreamStarted(r *http.Request) (ended func()) {
+	if f, ok := r.Context().Value(requestKey{}).(*inFlight); ok {
+		l.finish(f)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.conns[requestConn(r)]
+	if t == nil {
+		return func() {}
+	}
+	l.stopWaiting(t)
+	t.streams++
+	return func() { closeConn(l.streamEnded(t)) }
+}
+
+// streamEnded notes the end of a stream and returns the connection to evict, or nil.
+func (l *ConnLimiter) streamEnded(t *trackedConn) (evicted net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t.streams--
+	if t.streams > 0 || t.conn == nil {
+		return nil
+	}
+	return l.wait(t)
+}

@@ -1,0 +1,35 @@
+package admission
+
+import "log/slog"
+
+const (
+	// reservedDescriptors are for Redis, the admin address and files.
+	reservedDescriptors = 256
+	// One of connShare descriptors is for connections without an event stream, within the
+	// bounds minConns and maxConns.
+	connShare          = 16
+	minConns, maxConns = 32, 1024
+	minSubscriptions   = 64
+)
+
+// Budget divides the file descriptors of this process between subscriptions and connections
+// without an event stream. The process never runs out of descriptors for its connections to
+// Redis, however many clients connect. wanted is the configured number of subscriptions, 0 for
+// as many as possible. Budget logs a warning if it cannot be met.
+func Budget(wanted int, log *slog.Logger) (subscriptions, conns int) {
+	return budget(descriptorLimit(), wanted, log)
+}
+
+func budget(descriptors, wanted int, log *slog.Logger) (subscriptions, conns int) {
+	conns = min(max(descriptors/connShare, minConns), maxConns)
+	subscriptions = max(descriptors-conns-reservedDescriptors, minSubscriptions)
+	switch {
+	case wanted == 0:
+	case wanted <= subscriptions:
+		subscriptions = wanted
+	default:
+		log.Warn("--max-connections exceeds the limit of open files; raise that limit (ulimit -n, LimitNOFILE=)",
+			"max_connections", wanted, "allowed", subscriptions, "open_files", descriptors)
+	}
+	return subscriptions, conns
+}
