@@ -1,6 +1,7 @@
 package abuse_test
 
 import (
+	"bufio"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -294,5 +295,39 @@ func eachSecond(done <-chan struct{}, do func() error) {
 		case <-done:
 			return
 		}
+	}
+}
+
+func TestAbuse_FloodFromOneAddressEvictsNoOtherAddress(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	slow := g.dial() // sends its request after the flood
+	defer slow.Close()
+	flooder := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	crowd(flood, func() {
+		conn, err := flooder.DialContext(t.Context(), "tcp", g.Addr())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		t.Cleanup(func() { conn.Close() })
+	})
+	await(t, "the flood is accepted", func() bool {
+		conn, err := flooder.DialContext(t.Context(), "tcp", g.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, _ = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") // it may be evicted
+		n, _ := conn.Read(make([]byte, 1))
+		return n == 1
+	})
+	_ = slow.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(slow, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.ReadResponse(bufio.NewReader(slow), nil)
+	if err != nil || response.StatusCode != http.StatusOK {
+		t.Errorf("a client of another address gets %v, %v", response, err)
 	}
 }
