@@ -12,7 +12,6 @@ const sizes = [
 
 for (const size of sizes) {
   test(`screens fit ${size.width}×${size.height} in any font`, async ({ page, processes }) => {
-    test.setTimeout(180_000);
     const gateway = await processes.startGateway({ flags: ['--demo'] });
     await page.setViewportSize(size);
     for (const route of routes) {
