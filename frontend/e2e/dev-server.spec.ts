@@ -15,7 +15,7 @@ test('the development server follows a gateway of another origin', async ({ live
 
 // React complains of what is wrong with a tree only here, and the console must stay empty.
 test('the development build has nothing to complain of', async ({ page, processes }) => {
-  test.setTimeout(180_000); // fourteen pages, of hundreds of modules each
+  test.setTimeout(600_000); // fourteen pages, of hundreds of modules each
   const gateway = await processes.startGateway({ flags: ['--demo'] });
   const url = await processes.startDevServer(gateway);
   for (const [path, first] of [

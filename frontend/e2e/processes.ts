@@ -171,7 +171,7 @@ async function startProgram({ command, args, env, isReady }: Program): Promise<C
   let output = '';
   child.stdout.on('data', (chunk) => (output += String(chunk)));
   child.stderr.on('data', (chunk) => (output += String(chunk)));
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 120_000;
   while (!(await isReady().catch(() => false))) {
     if (hasEnded(child) || Date.now() > deadline) {
       await killGroup(child);

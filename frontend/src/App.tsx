@@ -43,7 +43,7 @@ function Frame() {
             key={path} // so that each screen begins at its top
             id="content"
             tabIndex={-1}
-            className="min-h-0 flex-1 overflow-y-auto outline-none"
+            className="relative min-h-0 flex-1 overflow-y-auto outline-none"
           >
             {screen ? (
               <Shown

@@ -1,8 +1,11 @@
 import '@testing-library/jest-dom/vitest';
-import { cleanup } from '@testing-library/react';
+import { cleanup, configure } from '@testing-library/react';
 import { afterEach, vi } from 'vitest';
 
 afterEach(cleanup);
+
+// The limit only ends a wait that hangs: a busy machine needs many times as long.
+configure({ asyncUtilTimeout: 30_000 });
 
 // jsdom lays nothing out, so that nothing changes its size.
 globalThis.ResizeObserver = class {

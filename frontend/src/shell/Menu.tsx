@@ -16,7 +16,7 @@ interface Props {
 /** The way to all screens: at the side, or on a phone at the top and the bottom. */
 export function Menu({ path, unread }: Props) {
   return (
-    <header className="flex shrink-0 items-center gap-3 border-line max-md:border-b max-md:px-4 max-md:py-2 md:w-56 md:flex-col md:items-stretch md:border-e md:bg-surface md:p-3">
+    <header className="flex shrink-0 items-center gap-3 border-line max-md:border-b max-md:px-4 max-md:py-2 md:w-56 md:flex-col md:items-stretch md:border-e md:overflow-y-auto md:bg-surface md:p-3 md:short:p-2">
       <Link href="/" className="flex items-center gap-2.5 rounded-lg md:px-2 md:py-1">
         <Logo className="size-8 shrink-0" />
         <span className="font-semibold tracking-tight max-[22rem]:sr-only">Sluice</span>
@@ -56,7 +56,7 @@ function MenuLink({ screen: { path, name, icon }, isCurrent, unread }: MenuLinkP
     <Link
       href={isCurrent ? path : lastAddress(path)}
       aria-current={isCurrent ? 'page' : undefined}
-      className="relative flex items-center gap-3 rounded-lg px-2 py-2 text-sm font-medium text-muted -outline-offset-2 hover:bg-raised hover:text-ink aria-[current]:bg-accent-soft aria-[current]:text-accent max-md:flex-col max-md:gap-0.5 max-md:px-0.5 max-md:text-[0.625rem]/3"
+      className="relative flex items-center gap-3 rounded-lg px-2 py-2 text-sm font-medium text-muted md:short:py-1 -outline-offset-2 hover:bg-raised hover:text-ink aria-[current]:bg-accent-soft aria-[current]:text-accent max-md:flex-col max-md:gap-0.5 max-md:px-0.5 max-md:text-[0.625rem]/3"
     >
       <Icon name={icon} />
       <span className="max-w-full truncate">{name}</span>

@@ -1,11 +1,10 @@
 import { EventSource } from 'eventsource';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { eventually } from '../../test/eventually';
 import { FakeEventSource } from '../../test/fake-event-source';
 import { encode, type SSEServer, startSSEServer } from '../../test/sse-server';
 import { createStreamClient, type StreamClientOptions } from './client';
 import type { SubscriptionState } from './subscription';
-
-const WAIT = { timeout: 30_000 };
 
 let server: SSEServer;
 let ends: (() => void)[];
@@ -44,33 +43,31 @@ function follow(path: string, topics: string[], options: StreamClientOptions = {
 describe('a client, over a real connection', () => {
   it('goes on after the last event when the connection ends', async () => {
     const { got } = follow('/three', ['channel:updates']);
-    await vi.waitFor(() => expect(got.length).toBeGreaterThanOrEqual(9), WAIT);
+    await eventually(() => expect(got.length).toBeGreaterThanOrEqual(9));
     expect(got.slice(0, 9)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `${n} event ${n}`));
     expect(server.visits[1]?.url.searchParams.get('lastEventId')).toBe('channel%3Aupdates@3');
   });
 
   it('survives a proxy that answers 502 for a moment', async () => {
     const { got } = follow('/bad-gateway-once', ['channel:updates']);
-    await vi.waitFor(() => expect(got).toContain('1 event 1'), WAIT);
+    await eventually(() => expect(got).toContain('1 event 1'));
   });
 
   it('says what the gateway has against a topic', async () => {
     const { state } = follow('/forbidden', ['channel:secret']);
-    await vi.waitFor(
-      () =>
-        expect([...(state()?.refused ?? [])]).toEqual([
-          ['channel:secret', { status: 403, detail: 'channel:secret is not open.' }],
-        ]),
-      WAIT,
+    await eventually(() =>
+      expect([...(state()?.refused ?? [])]).toEqual([
+        ['channel:secret', { status: 403, detail: 'channel:secret is not open.' }],
+      ]),
     );
   });
 
   it('learns the default topics, and follows them by name on the one connection', async () => {
     const { client, state } = follow('', []);
-    await vi.waitFor(() => expect(state()?.topics).toEqual(['channel:updates']), WAIT);
-    await vi.waitFor(() => expect(client.status.getSnapshot().status.phase).toBe('live'), WAIT);
+    await eventually(() => expect(state()?.topics).toEqual(['channel:updates']));
+    await eventually(() => expect(client.status.getSnapshot().status.phase).toBe('live'));
     expect(server.visits.map(({ url }) => url.search)).toEqual(['', '?channel=updates']);
-    await vi.waitFor(async () => expect(await server.openConnections()).toBe(1), WAIT);
+    await eventually(async () => expect(await server.openConnections()).toBe(1));
   });
 
   it('finds the dead line when nothing comes, and takes another', async () => {
@@ -92,7 +89,7 @@ describe('a client, over a real connection', () => {
     const { response } = await server.nextVisit();
     const texts = ['', ' x ', 'two\nlines', '{"a":"größer 😀"}', 'data: x'];
     texts.forEach((data, n) => response.write(encode({ id: String(n + 1), data })));
-    await vi.waitFor(() => expect(got).toEqual(texts.map((text, n) => `${n + 1} ${text}`)), WAIT);
+    await eventually(() => expect(got).toEqual(texts.map((text, n) => `${n + 1} ${text}`)));
   });
 });
 
@@ -102,7 +99,7 @@ describe('the status of a client', () => {
     const phase = () => client.status.getSnapshot().status.phase;
     const observer = { onEntry: () => undefined };
     ends.push(client.subscribe(['channel:a'], {}, observer));
-    const line = await vi.waitFor(() => FakeEventSource.current);
+    const line = await eventually(() => FakeEventSource.current);
     line.open({ id: '1' });
     expect(phase()).toBe('live');
     const giveUp = client.subscribe([], {}, observer);
@@ -118,6 +115,6 @@ describe('the status of a client', () => {
     expect(client.status.getSnapshot().status.phase).toBe('waiting');
     const opened = FakeEventSource.opened.length;
     client.tokenChanged();
-    await vi.waitFor(() => expect(FakeEventSource.opened.length).toBe(opened + 1));
+    await eventually(() => expect(FakeEventSource.opened.length).toBe(opened + 1));
   });
 });

@@ -18,7 +18,6 @@ export interface ChartSpec {
   readonly onCursor: (index: number | null) => void;
 }
 
-const FONT = '11px ui-sans-serif, system-ui, sans-serif';
 /** Wide enough for `1,023 KiB/s`. */
 const AXIS_WIDTH = 62;
 
@@ -91,7 +90,7 @@ export function yRange(low: number | null, high: number | null, max?: number): [
 
 function axis(): uPlot.Axis {
   return {
-    font: FONT,
+    font: `11px ${token('font-sans')}`,
     stroke: () => token('muted'),
     grid: { stroke: () => token('line'), width: 1 },
     ticks: { show: false },

@@ -85,12 +85,12 @@ export function SubscribeForm({ exploration, onChange }: Props) {
             className="field w-20"
           />
         </label>
-        <label className="flex items-center gap-2">
+        <label className="flex min-w-0 items-center gap-2">
           <span className="text-muted">Show</span>
           <select
             value={every}
             onChange={({ target }) => onChange({ ...exploration, every: target.value })}
-            className="field"
+            className="field min-w-0"
           >
             <option value="">every event</option>
             {[...new Set([...intervals, every])].filter(Boolean).map((interval) => (

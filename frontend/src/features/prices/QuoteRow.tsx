@@ -21,10 +21,7 @@ export const QuoteRow = memo(function QuoteRow({ quote }: { quote: Quote }) {
   const change = changeOf(quote);
   return (
     <tr className={`border-b border-line last:border-0 ${state === 'there' ? '' : 'text-muted'}`}>
-      <th
-        scope="row"
-        className="py-2 ps-4 pe-2 text-start font-medium max-sm:w-full max-sm:max-w-0 sm:max-w-72"
-      >
+      <th scope="row" className="py-2 ps-4 pe-2 text-start font-medium sm:max-w-72">
         <span className="block wrap-anywhere">{topic.replace(/^key:/, '')}</span>
         {detail !== '' && state === 'there' && (
           <span className="block truncate font-mono text-xs font-normal text-muted" title={detail}>
@@ -37,10 +34,10 @@ export const QuoteRow = memo(function QuoteRow({ quote }: { quote: Quote }) {
           </span>
         )}
       </th>
-      <td className="py-2 text-end tabular-nums">
+      <td className="py-2 text-end wrap-anywhere tabular-nums">
         <Price quote={quote} />
       </td>
-      <td className="py-2 pe-4 text-end tabular-nums">
+      <td className="py-2 pe-4 text-end wrap-anywhere tabular-nums">
         {change === undefined ? '–' : percent.format(change)}
       </td>
       <td className="py-2 pe-4 text-end text-muted tabular-nums max-md:hidden">

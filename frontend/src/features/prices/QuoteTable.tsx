@@ -27,13 +27,14 @@ export function QuoteTable({ quotes, order, onSort }: Props) {
     </th>
   );
   return (
-    <table className="w-full border-collapse text-sm">
+    // A phone gives each column a fixed share, and long prices wrap.
+    <table className="w-full border-collapse text-sm max-sm:table-fixed">
       <caption className="sr-only">Keys and their values</caption>
       <thead className="border-b border-line bg-raised text-muted">
         <tr>
           {head('name', 'Name', 'ps-4 text-start')}
-          {head('price', 'Price', 'pe-1 text-end')}
-          {head('change', 'Change', 'pe-4 text-end')}
+          {head('price', 'Price', 'pe-1 text-end max-sm:w-2/5')}
+          {head('change', 'Change', 'pe-4 text-end max-sm:w-24')}
           <th scope="col" className="pe-4 text-end font-medium max-md:hidden">
             Opened
           </th>

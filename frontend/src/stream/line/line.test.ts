@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { eventually } from '../../../test/eventually';
 import { FakeEventSource } from '../../../test/fake-event-source';
 import type { Refusal } from './diagnose';
 import { createLine, type Line, type LineOptions } from './line';
@@ -189,7 +190,7 @@ describe('a line that the gateway refuses', () => {
     line.follow('channel:secret', 200);
     await settle();
     source().refuse();
-    await vi.waitFor(() => expect([...refused.keys()]).toEqual(['channel:secret']));
+    await eventually(() => expect([...refused.keys()]).toEqual(['channel:secret']));
     line.follow('channel:a', 0);
     await settle();
     expect(asked().topics).toEqual(['a']);
@@ -201,7 +202,7 @@ describe('a line that the gateway refuses', () => {
     line.follow('channel:secret', 0);
     await settle();
     source().refuse();
-    await vi.waitFor(() => expect(asked().topics).toEqual(['a']));
+    await eventually(() => expect(asked().topics).toEqual(['a']));
     open('1');
     expect(status?.phase).toBe('live');
     expect([...refused]).toEqual([
@@ -221,13 +222,13 @@ describe('a line that the gateway refuses', () => {
     line.follow('channel:secret', 0);
     await settle();
     source().refuse();
-    await vi.waitFor(() => expect(asked().topics).toEqual(['a']));
+    await eventually(() => expect(asked().topics).toEqual(['a']));
     open('1');
     line.unfollow('channel:a');
     await settle();
     expect(asked().topics).toEqual(['secret']);
     source().refuse();
-    await vi.waitFor(() => expect(refused.size).toBe(1));
+    await eventually(() => expect(refused.size).toBe(1));
     expect(status?.phase).toBe('waiting');
   });
 
@@ -236,12 +237,12 @@ describe('a line that the gateway refuses', () => {
     line.follow('channel:secret', 0);
     await settle();
     source().refuse();
-    await vi.waitFor(() => expect(refused.size).toBe(1));
+    await eventually(() => expect(refused.size).toBe(1));
     expect(status).toMatchObject({ phase: 'waiting', cause: { kind: 'refused' } });
     expect(lines()).toBe(1);
     line.follow('channel:a', 0);
     await settle();
     source().refuse();
-    await vi.waitFor(() => expect(asked().topics).toEqual(['a']));
+    await eventually(() => expect(asked().topics).toEqual(['a']));
   });
 });

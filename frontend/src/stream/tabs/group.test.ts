@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { eventually } from '../../../test/eventually';
 import { FakeEventSource } from '../../../test/fake-event-source';
 import { FakeLocks } from '../../../test/fake-locks';
 import { createStreamClient, type StreamClientOptions } from '../client';
@@ -25,7 +26,7 @@ function openTab(topic = 'channel:a', options: StreamClientOptions = {}, last = 
 
 /** The one connection, once there is one that asks for these topics. */
 const connection = (query: string) =>
-  vi.waitFor(() => {
+  eventually(() => {
     const [source, ...others] = open();
     if (!source) throw new Error('no connection');
     expect(others).toEqual([]);
@@ -53,11 +54,11 @@ describe('tabs', () => {
     shared.open({ id: 'channel:a@p=0,q=0' });
     shared.message('x', 'channel:a@p=1,q=0');
     shared.message('y', 'channel:b@p=1,q=1');
-    await vi.waitFor(() => expect(two.got).toEqual(['y']));
+    await eventually(() => expect(two.got).toEqual(['y']));
     expect(one.got).toEqual(['x']);
-    await vi.waitFor(() => expect(two.client.status.getSnapshot().status.phase).toBe('live'));
+    await eventually(() => expect(two.client.status.getSnapshot().status.phase).toBe('live'));
     shared.break();
-    await vi.waitFor(() => expect(two.client.status.getSnapshot().status.phase).toBe('waiting'));
+    await eventually(() => expect(two.client.status.getSnapshot().status.phase).toBe('waiting'));
     two.client.retryNow();
     await connection('?channel=a&channel=b&lastEventId=channel:b@p=1,q=1');
   });
@@ -68,13 +69,13 @@ describe('tabs', () => {
     first.open({ id: '0' });
     const other = openTab();
     first.message('1', '1');
-    await vi.waitFor(() => expect(other.got).toEqual([])); // not before it has joined
-    await vi.waitFor(() => expect(other.client.status.getSnapshot().status.phase).toBe('live'));
+    await eventually(() => expect(other.got).toEqual([])); // not before it has joined
+    await eventually(() => expect(other.client.status.getSnapshot().status.phase).toBe('live'));
     first.message('2', '2');
-    await vi.waitFor(() => expect(other.got).toEqual(['2']));
+    await eventually(() => expect(other.got).toEqual(['2']));
     first.message('3', '3');
     leader.close();
-    const second = await vi.waitFor(() => {
+    const second = await eventually(() => {
       const source = open()[0];
       if (!source || source === first) throw new Error('no new connection');
       return source;
@@ -85,7 +86,7 @@ describe('tabs', () => {
     expect(from).toBeGreaterThanOrEqual(2);
     second.open({ id: String(from) });
     for (let n = from + 1; n <= 5; n++) second.message(String(n), String(n));
-    await vi.waitFor(() => expect(other.got).toEqual(['2', '3', '4', '5']));
+    await eventually(() => expect(other.got).toEqual(['2', '3', '4', '5']));
   });
 
   it('get the past over the one connection, whichever of them has it', async () => {
@@ -94,15 +95,15 @@ describe('tabs', () => {
     first.open({ id: '0-0' });
     first.message('1', '1-0');
     const other = openTab('stream:s', {}, 5);
-    await vi.waitFor(() => expect(other.got).toEqual(['1']));
+    await eventually(() => expect(other.got).toEqual(['1']));
     first.message('2', '2-0');
-    await vi.waitFor(() => expect(other.got).toEqual(['1', '2']));
+    await eventually(() => expect(other.got).toEqual(['1', '2']));
     leader.close();
     const second = await connection('?stream=s&lastEventId=stream%3As@2-0');
     second.open({ id: '2-0' });
     second.message('3', '3-0');
     const third = openTab('stream:s', {}, 5);
-    await vi.waitFor(() => expect(third.got).toEqual(['1', '2', '3']));
+    await eventually(() => expect(third.got).toEqual(['1', '2', '3']));
     expect(open()).toEqual([second]);
   });
 
@@ -111,14 +112,14 @@ describe('tabs', () => {
     const source = await connection('?channel=a');
     source.open({ id: '0' });
     const other = openTab();
-    await vi.waitFor(() => expect(other.client.status.getSnapshot().status.phase).toBe('live'));
+    await eventually(() => expect(other.client.status.getSnapshot().status.phase).toBe('live'));
     const frame = { kind: 'gap', id: '9', topic: 'channel:a', reason: 'unknown', lost: null };
     const item = { frame, origin: 'channel:a', era: Date.now() * 2, number: 1, receivedAt: 0 };
     const deliveries = [{ lane: '#', topic: 'channel:a', item }];
     const frozen = new BroadcastChannel(`http://gateway/events ${fingerprint('')}`);
     frozen.postMessage({ kind: 'items', term: 1, deliveries, reached: {} });
     source.message('1', '1');
-    await vi.waitFor(() => expect(other.got).toEqual(['1']));
+    await eventually(() => expect(other.got).toEqual(['1']));
     frozen.close();
   });
 
@@ -127,17 +128,17 @@ describe('tabs', () => {
     (await connection('?channel=a&access_token=one')).open({ id: '7' });
     let token = 'two';
     const two = openTab('channel:a', { token: () => token });
-    const second = await vi.waitFor(() => {
+    const second = await eventually(() => {
       const source = open()[1];
       if (!source) throw new Error('no second connection');
       return source;
     });
     second.open({ id: '7' });
     second.message('x', '8');
-    await vi.waitFor(() => expect(two.got).toEqual(['x']));
+    await eventually(() => expect(two.got).toEqual(['x']));
     token = 'one';
     two.client.tokenChanged();
-    const third = await vi.waitFor(() => {
+    const third = await eventually(() => {
       const source = open().find((it) => it.url.includes('lastEventId') && it !== second);
       if (!source) throw new Error('not from its own place');
       return source;
@@ -145,14 +146,14 @@ describe('tabs', () => {
     expect(decodeURIComponent(third.url)).toContain('lastEventId=channel%3Aa@8');
     third.open({ id: '8' });
     third.message('y', '9');
-    await vi.waitFor(() => expect(two.got).toEqual(['x', 'y']));
+    await eventually(() => expect(two.got).toEqual(['x', 'y']));
     expect(one.got).toEqual([]);
   });
 
   it('do not share what another token opens', async () => {
     openTab('channel:a', { token: () => 'one' });
     openTab('channel:a', { token: () => 'two' });
-    await vi.waitFor(() =>
+    await eventually(() =>
       expect(open().map(({ url }) => new URL(url).searchParams.get('access_token'))).toEqual([
         'one',
         'two',
@@ -164,7 +165,7 @@ describe('tabs', () => {
     vi.stubGlobal('navigator', {});
     openTab();
     openTab();
-    await vi.waitFor(() => expect(open()).toHaveLength(2));
+    await eventually(() => expect(open()).toHaveLength(2));
   });
 });
 
@@ -177,5 +178,5 @@ it('goes on from where it is with a new token', async () => {
   const next = await connection('?channel=a&lastEventId=channel%3Aa@7&access_token=two');
   next.open({ id: '7' });
   next.message('x', '8');
-  await vi.waitFor(() => expect(tab.got).toEqual(['x']));
+  await eventually(() => expect(tab.got).toEqual(['x']));
 });
