@@ -10,7 +10,7 @@ import (
 const forwardedFor = "X-Forwarded-For"
 
 // normalizeForwarded rewrites X-Forwarded-For to one line of addresses. Some proxies add the
-// client's port or brackets, some add a line of their own; gin reads the first line only,
+// client's port or brackets, some add a second line; gin reads the first line only,
 // which the client may have written, and no ports.
 func normalizeForwarded(c *gin.Context) {
 	lines := c.Request.Header.Values(forwardedFor)

@@ -195,7 +195,7 @@ func (a *api) publishBatch(c *gin.Context, p publication, lines [][]byte) (gin.H
 }
 
 // publishChunk publishes lines of a batch, all or none; first is the number of the first
-// one. Each chunk has an idempotency key of its own, so a retry of a batch that failed adds
+// one. Each chunk has its own idempotency key, so a retry of a batch that failed adds
 // only the rest. The fingerprint is that of the batch: the chunks of another one differ from
 // the first chunk on.
 func (a *api) publishChunk(ctx context.Context, p publication, lines [][]byte, first int) error {
