@@ -185,7 +185,7 @@ func TestStreams_IdempotencyKeyAddsOnce(t *testing.T) {
 		var wait sync.WaitGroup
 		for range 10 {
 			wait.Go(func() {
-				if id := g.add("stream=s", "y", "Idempotency-Key", "k 1"); id != first {
+				if id := g.add("stream=s", "x", "Idempotency-Key", "k 1"); id != first {
 					t.Errorf("a retry gives %s, want %s", id, first)
 				}
 			})

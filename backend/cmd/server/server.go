@@ -109,9 +109,9 @@ func Start(cfg config.Config, log *slog.Logger) (*Server, error) {
 		Log:                 log,
 	})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("--trusted-proxies: %w", err), src.Close())
+		return nil, errors.Join(err, src.Close())
 	}
-	s.admin = httpapi.NewAdmin(counters.Registry(s.figures()), log)
+	s.admin = httpapi.NewAdmin(cfg.AdminAddr, counters.Registry(s.figures()), log)
 	if err := s.listen(); err != nil {
 		return nil, errors.Join(err, src.Close())
 	}

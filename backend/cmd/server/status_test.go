@@ -316,3 +316,25 @@ func TestURLs_HealthReadinessAndFigures(t *testing.T) {
 		}
 	})
 }
+
+// A health check with HEAD gets the status of GET, and no body.
+func TestHealth_HeadHasTheStatusOfGet(t *testing.T) {
+	t.Parallel()
+	g := startOnRedis(t)
+	eventually(t, "ready", func() bool { return g.get("/readyz").status == http.StatusOK })
+	head := func(path string, want int) {
+		t.Helper()
+		if a := g.do(http.MethodHead, path, nil); a.status != want || a.body != "" {
+			t.Errorf("HEAD %s gives %d with the body %q, want %d", path, a.status, a.body, want)
+		}
+	}
+	head("/healthz", http.StatusOK)
+	head("/readyz", http.StatusOK)
+	g.redis.Stop()
+	eventually(t, "not ready", func() bool { return g.get("/readyz").status == http.StatusServiceUnavailable })
+	head("/healthz", http.StatusOK)
+	head("/readyz", http.StatusServiceUnavailable)
+	for _, path := range []string{"/stats", "/events"} {
+		head(path, http.StatusMethodNotAllowed)
+	}
+}

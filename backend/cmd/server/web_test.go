@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -107,22 +108,142 @@ func TestWebApp_GivesNothingFromOutsideItsDirectory(t *testing.T) {
 	}
 }
 
-func TestWebApp_ServesFilesAsTheyAreNow(t *testing.T) {
+// A build that is rolled back has older files; a browser must not keep the newer page.
+func TestWebApp_ETagIsThatOfTheContent(t *testing.T) {
+	t.Parallel()
+	dir := newWebDir(t)
+	etags := make(map[string]string)
+	for i, now := range []string{page, page + "newer", page} {
+		index := filepath.Join(dir, "index.html")
+		if err := os.WriteFile(index, []byte(now), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		modified := time.Now().Add(-time.Duration(i) * time.Hour)
+		if err := os.Chtimes(index, modified, modified); err != nil {
+			t.Fatal(err)
+		}
+		g := start(t, "--web-dir="+dir)
+		a := g.get("/", "If-Modified-Since", time.Now().UTC().Format(http.TimeFormat))
+		if a.status != http.StatusOK || a.body != now || a.header.Get("Last-Modified") != "" {
+			t.Errorf("version %d gives %d, %v: %q", i, a.status, a.header, a.body)
+		}
+		etag := a.header.Get("ETag")
+		for _, page := range []string{"/", "/logs"} {
+			if a := g.get(page, "If-None-Match", etag); a.status != http.StatusNotModified || a.body != "" {
+				t.Errorf("%s with its ETag gives %d: %q", page, a.status, a.body)
+			}
+		}
+		for other, content := range etags {
+			if same := other == etag; same != (content == now) {
+				t.Errorf("the contents %q and %q have the ETags %s and %s", content, now, other, etag)
+			}
+		}
+		etags[etag] = now
+	}
+}
+
+func TestWebApp_ServesRegularFilesOfItsDirectoryOnly(t *testing.T) {
+	t.Parallel()
+	dir := newWebDir(t)
+	for name, target := range map[string]string{
+		"out.txt": "/etc/passwd", "up.txt": "../secret.txt", "parent": "..", "loop.txt": "loop.txt", "inside.txt": "assets/app-1.js",
+	} {
+		if err := os.Symlink(target, filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{".env", ".git/config", "assets/.htpasswd"} {
+		if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(secret), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := syscall.Mkfifo(filepath.Join(dir, "fifo.txt"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	g := start(t, "--web-dir="+dir)
+	for _, path := range []string{"/out.txt", "/up.txt", "/parent/secret.txt", "/loop.txt", "/.env", "/.git/config", "/assets/.htpasswd", "/fifo.txt"} {
+		checkProblem(t, path, g.get(path), http.StatusNotFound)
+	}
+	if a := g.get("/inside.txt"); a.status != http.StatusOK || a.body != "console.log(1)" {
+		t.Errorf("a link to a file of the directory gives %d: %q", a.status, a.body)
+	}
+}
+
+// The files are read at the start; a link that is put there later changes nothing.
+func TestWebApp_IsTheOneOfTheStart(t *testing.T) {
 	t.Parallel()
 	dir := newWebDir(t)
 	g := start(t, "--web-dir="+dir)
-	for _, now := range []string{"<svg/>", "<svg>new</svg>"} {
-		if err := os.WriteFile(filepath.Join(dir, "favicon.svg"), []byte(now), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if a := g.get("/favicon.svg"); a.body != now {
-			t.Errorf("instead of %q comes %q", now, a.body)
-		}
+	if err := os.Symlink("/etc/passwd", filepath.Join(dir, "late.txt")); err != nil {
+		t.Fatal(err)
 	}
 	if err := os.Remove(filepath.Join(dir, "favicon.svg")); err != nil {
 		t.Fatal(err)
 	}
-	checkProblem(t, "a file that is gone", g.get("/favicon.svg"), http.StatusNotFound)
+	checkProblem(t, "a file of later", g.get("/late.txt"), http.StatusNotFound)
+	if a := g.get("/favicon.svg"); a.body != "<svg/>" {
+		t.Errorf("a file that was removed gives %d: %q", a.status, a.body)
+	}
+}
+
+func TestWebApp_PathsOfTheServerAreNoPages(t *testing.T) {
+	t.Parallel()
+	g := start(t, "--web-dir="+newWebDir(t))
+	for _, path := range []string{"/metrics", "/metrics/", "/events/", "/events/x", "/readyz/", "/stats/x", "/debug/pprof/", "//events/"} {
+		checkProblem(t, path, g.get(path, "Accept", "text/event-stream"), http.StatusNotFound)
+	}
+}
+
+func TestWebApp_SecurityHeaders(t *testing.T) {
+	t.Parallel()
+	g := start(t, "--web-dir="+newWebDir(t))
+	for _, path := range []string{"/", "/logs", "/assets/app-1.js", "/missing.js"} {
+		header := g.get(path).header
+		policy := header.Get("Content-Security-Policy")
+		for _, directive := range []string{"default-src 'self'", "connect-src 'self'", "worker-src 'self'", "frame-ancestors 'none'"} {
+			if !strings.Contains(policy+";", directive+";") {
+				t.Errorf("%s: the policy %q has no %s", path, policy, directive)
+			}
+		}
+		if strings.Contains(policy, "unsafe") || header.Get("X-Content-Type-Options") != "nosniff" || header.Get("Referrer-Policy") == "" {
+			t.Errorf("%s has the headers %v", path, header)
+		}
+	}
+}
+
+func TestWebApp_EncodingsOfTheBuild(t *testing.T) {
+	t.Parallel()
+	dir := newWebDir(t)
+	for name, content := range map[string]string{"app-1.js.br": "as br", "app-1.js.gz": "as gzip", "app-1.css.gz": "css as gzip"} {
+		if err := os.WriteFile(filepath.Join(dir, "assets", name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := start(t, "--web-dir="+dir)
+	etags := make(map[string]bool)
+	for _, tt := range []struct{ path, accept, body, encoding, vary string }{
+		{"/assets/app-1.js", "gzip, deflate, br, zstd", "as br", "br", "Accept-Encoding"},
+		{"/assets/app-1.js", "gzip;q=1.0, br;q=0", "as gzip", "gzip", "Accept-Encoding"},
+		{"/assets/app-1.js", "br; q=0.000, gzip ; q=0.5", "as gzip", "gzip", "Accept-Encoding"},
+		{"/assets/app-1.js", "identity", "console.log(1)", "", "Accept-Encoding"},
+		{"/assets/app-1.css", "br", "body{}", "", "Accept-Encoding"},
+		{"/", "br, gzip", page, "", ""},
+	} {
+		a := g.get(tt.path, "Accept-Encoding", tt.accept)
+		if a.body != tt.body || a.header.Get("Content-Encoding") != tt.encoding || a.header.Get("Vary") != tt.vary {
+			t.Errorf("%s with %q gives %q, %v", tt.path, tt.accept, a.body, a.header)
+		}
+		if kind := a.header.Get("Content-Type"); strings.HasSuffix(tt.path, ".js") && !strings.HasPrefix(kind, "text/javascript") {
+			t.Errorf("%s with %q has the type %s", tt.path, tt.accept, kind)
+		}
+		etags[a.header.Get("ETag")] = true
+	}
+	if len(etags) != 5 {
+		t.Errorf("five contents have %d ETags", len(etags))
+	}
 }
 
 func TestWebApp_WithoutADirectoryThereIsNone(t *testing.T) {

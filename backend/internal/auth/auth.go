@@ -31,6 +31,7 @@ type Grant struct {
 
 	Expires time.Time // when it ends; zero for never
 	Holder  string    // tells the bearer of one token from all others, and not the token; empty without one
+	Subject string    // claim sub of the token; empty without one
 
 	advice     string // where there is no token: what to do about that
 	unverified error  // why nobody can know yet what else its token allows, or nil
@@ -47,6 +48,19 @@ func (g Grant) MaySubscribe(t event.Topic) error {
 // of MaySubscribe.
 func (g Grant) MayPublish(t event.Topic) error {
 	return g.may("publish", g.Publish, t)
+}
+
+// MayTrim returns nil if the request has a token. A publish with maxlen deletes entries of
+// others, so the right to publish without a token does not include it. Its errors are those
+// of MayPublish.
+func (g Grant) MayTrim(t event.Topic) error {
+	switch {
+	case g.Holder != "":
+		return nil
+	case g.unverified != nil:
+		return g.unverified
+	}
+	return fmt.Errorf("%w to trim %s without a token; %s, or leave out maxlen", ErrTokenNeeded, t, g.advice)
 }
 
 // may names the topic that was asked for and no other: not even which there are is

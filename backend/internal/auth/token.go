@@ -3,6 +3,7 @@ package auth
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,8 +11,6 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
-
-	"sluice/internal/event"
 )
 
 // The algorithms that tokens may be signed with (RFC 7518, section 3.1, and RFC 8037).
@@ -21,37 +20,6 @@ const (
 	es256 = "ES256"
 	edDSA = "EdDSA"
 )
-
-// claims is what Sluice reads of a token.
-type claims struct {
-	jwt.RegisteredClaims
-	Sluice struct {
-		Subscribe topics `json:"subscribe"`
-		Publish   topics `json:"publish"`
-	} `json:"sluice"`
-}
-
-// topics is a list of topics, globs included, as texts.
-type topics []event.Topic
-
-// UnmarshalJSON implements [json.Unmarshaler].
-func (t *topics) UnmarshalJSON(b []byte) error {
-	var texts []string
-	if err := json.Unmarshal(b, &texts); err != nil {
-		return err
-	}
-	for _, text := range texts {
-		topic, err := event.ParseGrantTopic(text)
-		if err != nil {
-			return claimError{err}
-		}
-		*t = append(*t, topic)
-	}
-	return nil
-}
-
-// claimError is about a topic in a token's claims.
-type claimError struct{ error }
 
 // verifier turns tokens into grants.
 type verifier struct {
@@ -90,15 +58,16 @@ func (v *verifier) verify(ctx context.Context, text string) (Grant, error) {
 	if err != nil {
 		return Grant{}, explain(err)
 	}
-	expires := c.ExpiresAt.Time
+	expires := c.expires.Time
 	if expires.After(latest) {
 		expires = latest
 	}
 	return Grant{
-		Subscribe: c.Sluice.Subscribe,
-		Publish:   c.Sluice.Publish,
+		Subscribe: c.subscribe,
+		Publish:   c.publish,
 		Expires:   expires,
 		Holder:    holder(text),
+		Subject:   c.subject,
 	}, nil
 }
 
@@ -107,6 +76,14 @@ func (v *verifier) verify(ctx context.Context, text string) (Grant, error) {
 func (v *verifier) keyOf(ctx context.Context, t *jwt.Token) (any, error) {
 	if _, ok := t.Header["crit"]; ok {
 		return nil, errCritical
+	}
+	header, _, _ := strings.Cut(t.Raw, ".")
+	text, err := base64.RawURLEncoding.DecodeString(header)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkMembers(text); err != nil {
+		return nil, err
 	}
 	if t.Method.Alg() == hs256 {
 		return v.secret, nil
@@ -138,7 +115,7 @@ func explain(err error) error {
 	case errors.Is(err, errCritical):
 		why = "its header has crit, and this server knows none of the extensions that it may name"
 	case errors.As(err, &claim):
-		why = "in its claim sluice: " + claim.Error()
+		why = claim.Error()
 	case errors.Is(err, jwt.ErrTokenExpired):
 		why = "it has expired; get a new one"
 	case errors.Is(err, jwt.ErrTokenNotValidYet):
@@ -148,7 +125,7 @@ func explain(err error) error {
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
 		why = "it is not signed with a key and an algorithm that this server takes"
 	case errors.As(err, new(*json.UnmarshalTypeError)):
-		why = `one of its claims has the wrong type; sluice is {"subscribe": ["channel:a"], "publish": []}, exp and nbf are numbers`
+		why = `one of its claims has the wrong type; sluice is {"subscribe": ["channel:a"], "publish": []}, sub is a string`
 	}
 	return fmt.Errorf("%w: %s", ErrInvalidToken, why)
 }

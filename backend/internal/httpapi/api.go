@@ -93,19 +93,25 @@ func (a *api) routes() (http.Handler, error) {
 	r := gin.New()
 	r.RemoteIPHeaders = []string{"X-Forwarded-For"}
 	if err := r.SetTrustedProxies(a.TrustedProxies); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("--trusted-proxies: %w", err)
 	}
 	r.HandleMethodNotAllowed = true
 	r.RedirectTrailingSlash = false
-	r.Use(a.recover, corsPolicy(a.CORSOrigins), boundBody)
+	r.Use(a.recover, normalizeForwarded, corsPolicy(a.CORSOrigins), boundBody)
 
 	r.GET("/events", a.traced("subscribe"), a.subscribe)
 	r.POST("/events", a.traced("publish"), a.publish)
-	r.GET("/healthz", a.health)
-	r.GET("/readyz", a.ready)
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		r.Handle(method, "/healthz", a.health)
+		r.Handle(method, "/readyz", a.ready)
+	}
 	r.GET("/stats", a.stats)
 	r.NoMethod(methodNotAllowed)
-	r.NoRoute(webApp(a.WebDir))
+	app, err := loadWebApp(a.WebDir, a.Log)
+	if err != nil {
+		return nil, fmt.Errorf("--web-dir: %w", err)
+	}
+	r.NoRoute(app.serve)
 	return r, nil
 }
 

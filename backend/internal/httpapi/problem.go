@@ -59,6 +59,8 @@ func (a *api) fail(c *gin.Context, err error) {
 		writeProblem(c, http.StatusForbidden, "Redis does not let this server do that with the topic; the ACL of its user decides that")
 	case errors.Is(err, source.ErrWrongType):
 		writeProblem(c, http.StatusConflict, err.Error())
+	case errors.Is(err, source.ErrKeyReused):
+		writeProblem(c, http.StatusUnprocessableEntity, "Idempotency-Key was used for another publish to this topic in the last 10 minutes; repeat that one unchanged, or use a new key")
 	case errors.As(err, &tooLarge):
 		writeProblem(c, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes; send less at a time", tooLarge.Limit))
 	case errors.As(err, &tooMany):
@@ -82,6 +84,8 @@ func (a *api) fail(c *gin.Context, err error) {
 		a.turnAway(c, event.Overloaded, "there is no room for another subscription now, on this server or from this address; close some, or try again later")
 	case errors.Is(err, hub.ErrFull):
 		a.turnAway(c, event.Overloaded, "this server follows as many topics as it may; ask for one that others follow, or try again later")
+	case errors.Is(err, source.ErrFull):
+		a.turnAway(c, event.Overloaded, err.Error())
 	case errors.Is(err, auth.ErrNoKeys):
 		a.Log.Debug("a token cannot be verified", "error", err) // the key set itself warns, once for all requests
 		a.turnAway(c, event.Unavailable, "the token cannot be verified now; try again later")

@@ -3,6 +3,8 @@ package httpapi
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +16,7 @@ import (
 
 	"github.com/gin-gonic/gin"
 
+	"sluice/internal/auth"
 	"sluice/internal/event"
 	"sluice/internal/source"
 )
@@ -43,6 +46,7 @@ type publication struct {
 	topic     event.Topic
 	message   source.Message
 	publisher string // by which the rate is limited
+	batch     bool   // each line of the body is an event
 }
 
 // publish answers POST /events: it writes the body to Redis just as any client would.
@@ -57,8 +61,9 @@ func (a *api) publish(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	p.sign(body)
 	var answer gin.H
-	if isNDJSON(c.Request) {
+	if p.batch {
 		answer, err = a.publishBatch(c, p, linesOf(body))
 	} else {
 		answer, err = a.publishOne(c.Request.Context(), p, body)
@@ -81,20 +86,58 @@ func (a *api) publicationOf(c *gin.Context) (p publication, err error) {
 		return p, err
 	}
 	traceTopics(c, p.topic)
+	if p.message, err = parseMessage(query, p.topic); err != nil {
+		return p, err
+	}
+	key, err := parseIdempotencyKey(c.Request, p.topic)
+	if err != nil {
+		return p, err
+	}
 	grant, err := a.Authority.Grant(c.Request, query)
 	if err != nil {
 		return p, err
 	}
-	if err := grant.MayPublish(p.topic); err != nil {
+	if err := mayPublish(grant, p); err != nil {
 		return p, err
 	}
-	if p.message, err = messageOf(c.Request, query, p.topic); err != nil {
-		return p, err
+	if key != "" {
+		p.message.IdempotencyKey = scopedKey(grant, key)
 	}
+	p.batch = isNDJSON(c.Request)
 	if p.publisher = grant.Holder; p.publisher == "" {
 		p.publisher = clientAddr(c).String()
 	}
 	return p, a.publishes.Allow(p.publisher, 1)
+}
+
+// mayPublish returns nil if the grant covers a publish.
+func mayPublish(grant auth.Grant, p publication) error {
+	if err := grant.MayPublish(p.topic); err != nil {
+		return err
+	}
+	if p.message.MaxLen > 0 {
+		return grant.MayTrim(p.topic)
+	}
+	return nil
+}
+
+// scopedKey returns an idempotency key that no other publisher can use: a publisher is the
+// subject of a token. Tokens without a subject share a scope, and requests without a token
+// share another one.
+func scopedKey(grant auth.Grant, key string) string {
+	return fmt.Sprintf("%t %q %s", grant.Holder != "", grant.Subject, key)
+}
+
+// sign gives a publish with an idempotency key its fingerprint, which covers everything
+// that a retry must repeat.
+func (p *publication) sign(body []byte) {
+	if p.message.IdempotencyKey == "" {
+		return
+	}
+	hash := sha256.New()
+	fmt.Fprintf(hash, "%t %q ", p.batch, p.message.Type)
+	hash.Write(body)
+	p.message.Fingerprint = hex.EncodeToString(hash.Sum(nil))
 }
 
 // readText reads the body of a publish. One that says that it is too large is not even
@@ -152,18 +195,19 @@ func (a *api) publishBatch(c *gin.Context, p publication, lines [][]byte) (gin.H
 }
 
 // publishChunk publishes lines of a batch, all or none; first is the number of the first
-// one. With an idempotency key, each line has one of its own, so that a repeated batch
-// adds only what the first did not come to.
+// one. Each chunk has its own idempotency key, so a retry of a batch that failed adds
+// only the rest. The fingerprint is that of the batch: the chunks of another one differ from
+// the first chunk on.
 func (a *api) publishChunk(ctx context.Context, p publication, lines [][]byte, first int) error {
 	ctx, cancel := context.WithTimeout(ctx, upstreamTimeout)
 	defer cancel()
+	if p.message.IdempotencyKey != "" && first > 0 {
+		p.message.IdempotencyKey += fmt.Sprintf("\n%d", first) // no header contains a line break
+	}
 	messages := make([]source.Message, len(lines))
 	for i, line := range lines {
 		messages[i] = p.message
 		messages[i].Data = line
-		if p.message.IdempotencyKey != "" {
-			messages[i].IdempotencyKey = fmt.Sprintf("%s\n%d", p.message.IdempotencyKey, first+i)
-		}
 	}
 	return a.Broker.PublishAll(ctx, p.topic, messages)
 }

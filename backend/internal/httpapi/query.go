@@ -111,14 +111,10 @@ func literalOf(query url.Values) (event.Topic, error) {
 	return topics[0], nil
 }
 
-// messageOf reads what the query and the header of POST /events say about the message;
-// its data is left out.
-func messageOf(r *http.Request, query url.Values, topic event.Topic) (source.Message, error) {
-	m := source.Message{
-		Type:           query.Get("event"),
-		MaxLen:         source.DefaultMaxLen,
-		IdempotencyKey: r.Header.Get("Idempotency-Key"),
-	}
+// parseMessage returns the message that the query of POST /events describes, without its
+// data.
+func parseMessage(query url.Values, topic event.Topic) (source.Message, error) {
+	m := source.Message{Type: query.Get("event")}
 	if topic.Kind != event.Stream {
 		for _, name := range []string{"event", "maxlen"} {
 			if query.Has(name) {
@@ -137,4 +133,20 @@ func messageOf(r *http.Request, query url.Values, topic event.Topic) (source.Mes
 		}
 	}
 	return m, nil
+}
+
+// parseIdempotencyKey returns the header Idempotency-Key of a publish, empty if there is none.
+func parseIdempotencyKey(r *http.Request, topic event.Topic) (string, error) {
+	keys := r.Header.Values("Idempotency-Key")
+	switch {
+	case len(keys) == 0:
+		return "", nil
+	case topic.Kind != event.Stream:
+		return "", badRequestf("Idempotency-Key is for streams only; leave it out for a %s", topic.Kind)
+	case len(keys) > 1:
+		return "", badRequestf("Idempotency-Key is there %d times; leave out all but one", len(keys))
+	case keys[0] == "":
+		return "", badRequestf("Idempotency-Key is empty; send a value of your own for each publish, or leave it out")
+	}
+	return keys[0], nil
 }

@@ -46,9 +46,9 @@ func FuzzQuery_GivesARequestWithinItsBoundsOrAClearError(f *testing.F) {
 		if topic.IsGlob() || !slices.Contains(event.Kinds, topic.Kind) {
 			t.Errorf("a publish goes to %s", topic)
 		}
-		m, err := messageOf(r, query, topic)
+		m, err := parseMessage(query, topic)
 		checkClear(t, err)
-		if err == nil && (event.CheckType(m.Type) != nil || m.MaxLen < 1) {
+		if err == nil && (event.CheckType(m.Type) != nil || m.MaxLen < 0 || query.Has("maxlen") != (m.MaxLen > 0)) {
 			t.Errorf("the message is %+v", m)
 		}
 	})

@@ -2,109 +2,162 @@ package httpapi
 
 import (
 	"bytes"
-	"io"
-	"io/fs"
+	"fmt"
+	"log/slog"
+	"mime"
 	"net/http"
 	"path"
-	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/gin-gonic/gin"
 )
 
-// webApp serves the built web app from a directory, and its page for every address
-// that a browser may show in it. Without a directory nothing is found.
-func webApp(dir string) gin.HandlerFunc {
+// webApp serves the built web app from memory, and its page for every address that a browser
+// may show in it. It never changes, so requests need no lock.
+type webApp struct {
+	files map[string]*webFile // by path, which begins with a slash
+}
+
+// webFile is a file with its encodings.
+type webFile struct {
+	contentType string
+	plain       webContent
+	encoded     map[string]webContent // by name of the encoding; none if the build made none
+}
+
+// webContent is one encoding of a file. The etag is that of its content, so a file that is
+// rolled back gets its former etag.
+type webContent struct {
+	body []byte
+	etag string
+}
+
+// webEncodings are the encodings that a build can provide, the preferred one first.
+var webEncodings = []struct{ name, extension string }{{"br", ".br"}, {"gzip", ".gz"}}
+
+// webPolicy is the Content-Security-Policy of the web app. The app sets styles through the
+// CSSOM, which needs no exception.
+const webPolicy = "default-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+
+// loadWebApp reads the web app in a directory. Without a directory, nothing is found.
+func loadWebApp(dir string, log *slog.Logger) (*webApp, error) {
 	if dir == "" {
-		return func(c *gin.Context) {
-			writeProblem(c, http.StatusNotFound, "nothing is here; events are at /events, and the web app at / with --web-dir")
-		}
+		return new(webApp), nil
 	}
-	app := newFiles(dir)
-	return func(c *gin.Context) {
-		if c.Request.Method != http.MethodGet && c.Request.Method != http.MethodHead {
-			c.Header("Allow", "GET, HEAD")
-			methodNotAllowed(c)
-			return
-		}
-		name := c.Request.URL.Path
-		if leadsUp(name) {
-			writeProblem(c, http.StatusBadRequest, "the path has .. in it; ask for the file itself")
-			return
-		}
-		f, err := app.read(name)
-		caching := "no-cache"
-		switch {
-		case err == nil && strings.HasPrefix(name, "/assets/"):
-			caching = "public, max-age=31536000, immutable" // the build names assets after their content
-		case err != nil && path.Ext(name) == "":
-			f, err = app.read("/index.html")
-		}
-		if err != nil {
-			writeProblem(c, http.StatusNotFound, "no such file in the web app")
-			return
-		}
-		c.Header("Cache-Control", caching)
-		// gin has set 404 as the status to be sent if nothing else is.
-		c.Status(http.StatusOK)
-		http.ServeContent(c.Writer, c.Request, f.name, f.modified, bytes.NewReader(f.content))
-	}
-}
-
-// leadsUp reports whether a path has .. for one of its parts.
-func leadsUp(name string) bool {
-	parts := strings.FieldsFunc(name, func(c rune) bool { return c == '/' || c == '\\' })
-	return slices.Contains(parts, "..")
-}
-
-// files holds the files of a directory in memory, as far as they were asked for: answers
-// that are not taken, however many there are, keep none open.
-type files struct {
-	dir http.Dir // refuses paths that leave it
-
-	mu   sync.Mutex
-	held map[string]file
-}
-
-// file is one as it was when it was last modified.
-type file struct {
-	name     string
-	modified time.Time
-	content  []byte
-}
-
-func newFiles(dir string) *files {
-	return &files{dir: http.Dir(dir), held: make(map[string]file)}
-}
-
-// read returns a regular file as it is now, from the disk only where it has changed. At
-// most one is open at a time, however many are asked for.
-func (f *files) read(name string) (file, error) {
-	name = path.Clean(name)
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	opened, err := f.dir.Open(name)
+	contents, err := readWebDir(dir, log)
 	if err != nil {
-		return file{}, err
+		return nil, err
 	}
-	defer opened.Close()
-	info, err := opened.Stat()
-	if err != nil {
-		return file{}, err
+	app := &webApp{files: make(map[string]*webFile)}
+	for name, plain := range contents {
+		file := &webFile{contentType: webContentType(name, plain.body), plain: plain, encoded: make(map[string]webContent)}
+		for _, encoding := range webEncodings {
+			if content, ok := contents[name+encoding.extension]; ok {
+				file.encoded[encoding.name] = content
+			}
+		}
+		app.files["/"+name] = file
 	}
-	if !info.Mode().IsRegular() {
-		return file{}, fs.ErrNotExist
+	if app.files["/index.html"] == nil {
+		return nil, fmt.Errorf("%s has no index.html that is a regular file; build the web app first", dir)
 	}
-	if held, ok := f.held[name]; ok && held.modified.Equal(info.ModTime()) && int64(len(held.content)) == info.Size() {
-		return held, nil
+	return app, nil
+}
+
+// serve answers a request for a file, or for a page of the app.
+func (app *webApp) serve(c *gin.Context) {
+	if app.files == nil {
+		writeProblem(c, http.StatusNotFound, "nothing is here; events are at /events, and the web app at / with --web-dir")
+		return
 	}
-	content, err := io.ReadAll(opened)
-	if err != nil {
-		return file{}, err
+	header := c.Writer.Header()
+	header.Set("Content-Security-Policy", webPolicy)
+	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Referrer-Policy", "no-referrer")
+	if c.Request.Method != http.MethodGet && c.Request.Method != http.MethodHead {
+		c.Header("Allow", "GET, HEAD")
+		methodNotAllowed(c)
+		return
 	}
-	now := file{name, info.ModTime(), content}
-	f.held[name] = now
-	return now, nil
+	name := c.Request.URL.Path
+	file, caching := app.files[name], "no-cache"
+	switch {
+	case file != nil && strings.HasPrefix(name, "/assets/"):
+		caching = "public, max-age=31536000, immutable" // the build names assets after their content
+	case file == nil && isPage(name):
+		file = app.files["/index.html"]
+	}
+	if file == nil {
+		writeProblem(c, http.StatusNotFound, "no such file in the web app")
+		return
+	}
+	header.Set("Cache-Control", caching)
+	// gin has set 404 as the status to be sent if nothing else is.
+	c.Status(http.StatusOK)
+	file.serve(c.Writer, c.Request)
+}
+
+// serve answers with the encoding that the client accepts.
+func (f *webFile) serve(w http.ResponseWriter, r *http.Request) {
+	header := w.Header()
+	content := f.plain
+	if len(f.encoded) > 0 {
+		header.Add("Vary", "Accept-Encoding")
+		for _, encoding := range webEncodings {
+			if encoded, ok := f.encoded[encoding.name]; ok && acceptsEncoding(r, encoding.name) {
+				header.Set("Content-Encoding", encoding.name)
+				content = encoded
+				break
+			}
+		}
+	}
+	header.Set("Content-Type", f.contentType)
+	header.Set("ETag", content.etag)
+	// Without a time of modification: an older file may be the newer version.
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content.body))
+}
+
+// acceptsEncoding reports whether the client names the encoding in Accept-Encoding.
+func acceptsEncoding(r *http.Request, name string) bool {
+	for _, line := range r.Header.Values("Accept-Encoding") {
+		for part := range strings.SplitSeq(line, ",") {
+			coding, quality, _ := strings.Cut(part, ";")
+			if strings.EqualFold(strings.TrimSpace(coding), name) {
+				zero := strings.TrimRight(strings.ReplaceAll(quality, " ", ""), "0.") // q=0, q=0.000
+				return !strings.EqualFold(zero, "q=")
+			}
+		}
+	}
+	return false
+}
+
+// serverPaths are the first segments of paths that the server, or its admin address, uses.
+// The app has no pages there, so a misspelt one is a 404.
+var serverPaths = map[string]bool{"events": true, "healthz": true, "readyz": true, "stats": true, "metrics": true, "debug": true}
+
+// isPage reports whether a path can be one of the app's pages.
+func isPage(name string) bool {
+	first, _, _ := strings.Cut(strings.TrimLeft(name, "/"), "/")
+	return path.Ext(name) == "" && !serverPaths[first] && !strings.Contains(name, "/.")
+}
+
+// webTypes has the types of files that a build emits. The table of the operating system,
+// which [mime.TypeByExtension] reads, may lack or change them.
+var webTypes = map[string]string{
+	".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8",
+	".js": "text/javascript; charset=utf-8", ".mjs": "text/javascript; charset=utf-8",
+	".json": "application/json", ".map": "application/json", ".webmanifest": "application/manifest+json",
+	".svg": "image/svg+xml", ".woff2": "font/woff2", ".wasm": "application/wasm",
+}
+
+func webContentType(name string, body []byte) string {
+	extension := strings.ToLower(path.Ext(name))
+	if known := webTypes[extension]; known != "" {
+		return known
+	}
+	if known := mime.TypeByExtension(extension); known != "" {
+		return known
+	}
+	return http.DetectContentType(body)
 }

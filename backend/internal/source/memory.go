@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
 	"slices"
 	"sync"
 	"time"
@@ -18,7 +19,7 @@ type Memory struct {
 	following map[*memoryFollowing]struct{}
 	streams   map[string]*memoryStream
 	values    map[string]value
-	answers   map[string]memoryAnswer // by idempotency key
+	answers   memoryAnswers
 }
 
 type memoryFollowing struct {
@@ -35,11 +36,6 @@ type memoryStream struct {
 	added   uint64
 }
 
-type memoryAnswer struct {
-	id      event.StreamID
-	expires time.Time
-}
-
 // NewMemory returns an empty broker.
 func NewMemory(fill Fill) *Memory {
 	return &Memory{
@@ -47,7 +43,7 @@ func NewMemory(fill Fill) *Memory {
 		following: make(map[*memoryFollowing]struct{}),
 		streams:   make(map[string]*memoryStream),
 		values:    make(map[string]value),
-		answers:   make(map[string]memoryAnswer),
+		answers:   newMemoryAnswers(),
 	}
 }
 
@@ -132,19 +128,36 @@ func (f *memoryFollowing) Close() {
 
 // Publish implements [Source].
 func (m *Memory) Publish(_ context.Context, topic event.Topic, msg Message) (event.StreamID, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.publish(topic, msg), nil
+	return m.publishOnce(topic, []Message{msg})
 }
 
 // PublishAll implements [Source].
 func (m *Memory) PublishAll(_ context.Context, topic event.Topic, messages []Message) error {
+	_, err := m.publishOnce(topic, messages)
+	return err
+}
+
+// publishOnce publishes messages unless they were published before under the same
+// idempotency key. It returns the id of the newest entry of a stream.
+func (m *Memory) publishOnce(topic event.Topic, messages []Message) (id event.StreamID, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, msg := range messages {
-		m.publish(topic, msg)
+	first := messages[0]
+	once := topic.Kind == event.Stream && first.IdempotencyKey != ""
+	var key [sha256.Size]byte
+	if once {
+		key = idempotencySum(topic.Name(), first.IdempotencyKey)
+		if id, known, err := m.answers.find(key, first.Fingerprint); known || err != nil {
+			return id, err
+		}
 	}
-	return nil
+	for _, msg := range messages {
+		id = m.publish(topic, msg)
+	}
+	if once {
+		m.answers.add(key, id, first.Fingerprint)
+	}
+	return id, nil
 }
 
 func (m *Memory) publish(topic event.Topic, msg Message) event.StreamID {
@@ -153,14 +166,7 @@ func (m *Memory) publish(topic event.Topic, msg Message) event.StreamID {
 	switch topic.Kind {
 	case event.Channel: // nothing is kept
 	case event.Stream:
-		answer := topic.Name() + "\n" + msg.IdempotencyKey
-		if known := m.answers[answer]; msg.IdempotencyKey != "" && time.Now().Before(known.expires) {
-			return known.id
-		}
 		id = m.stream(topic.Name()).add(msg)
-		if msg.IdempotencyKey != "" {
-			m.remember(answer, id)
-		}
 		e.ID, e.Type = id.String(), msg.Type
 	case event.Key:
 		v := newValue("", append([]byte(nil), msg.Data...))
@@ -175,17 +181,6 @@ func (m *Memory) publish(topic event.Topic, msg Message) event.StreamID {
 		}
 	}
 	return id
-}
-
-// remember keeps an answer, and forgets those whose time is over.
-func (m *Memory) remember(answer string, id event.StreamID) {
-	now := time.Now()
-	for key, a := range m.answers {
-		if now.After(a.expires) {
-			delete(m.answers, key)
-		}
-	}
-	m.answers[answer] = memoryAnswer{id, now.Add(idempotencyTime)}
 }
 
 // add appends an entry with the next id, and trims.

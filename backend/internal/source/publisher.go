@@ -6,6 +6,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -61,13 +63,17 @@ func (p *Publisher) PublishAll(ctx context.Context, topic event.Topic, messages 
 }
 
 func (p *Publisher) transact(ctx context.Context, topic event.Topic, messages []Message) error {
+	if topic.Kind == event.Stream && messages[0].IdempotencyKey != "" {
+		_, err := p.addOnce(ctx, topic.Name(), messages)
+		return err
+	}
 	server, err := p.serverOf(ctx, topic.Name())
 	if err != nil {
 		return err
 	}
 	cmds, err := server.TxPipelined(ctx, func(tx redis.Pipeliner) error {
-		for i, m := range messages {
-			queue(ctx, tx, topic, m, i == 0)
+		for _, m := range messages {
+			queue(ctx, tx, topic, m)
 		}
 		return nil
 	})
@@ -82,30 +88,23 @@ func (p *Publisher) transact(ctx context.Context, topic event.Topic, messages []
 }
 
 // queue adds the command that writes a message to a transaction.
-func queue(ctx context.Context, tx redis.Pipeliner, topic event.Topic, m Message, first bool) {
+func queue(ctx context.Context, tx redis.Pipeliner, topic event.Topic, m Message) {
 	name := topic.Name()
-	switch {
-	case topic.Kind == event.Key:
+	switch topic.Kind {
+	case event.Key:
 		tx.Set(ctx, name, m.Data, 0)
-	case topic.Kind == event.Channel:
+	case event.Channel:
 		tx.Publish(ctx, name, m.Data)
-	case m.IdempotencyKey == "":
-		_ = tx.Process(ctx, xadd(ctx, name, m))
 	default:
-		run := addOnce.EvalSha
-		if first {
-			run = addOnce.Eval // from which Redis learns the script for the others
-		}
-		keys, args := onceArgs(name, m)
-		run(ctx, tx, keys, args...)
+		_ = tx.Process(ctx, xadd(ctx, name, m))
 	}
 }
 
 // explain returns the error of a publish for who asked for it.
 func (p *Publisher) explain(ctx context.Context, topic event.Topic, err error) error {
 	switch {
-	case err == nil:
-		return nil
+	case err == nil, errors.Is(err, ErrKeyReused):
+		return err
 	case isWrongType(err):
 		return fmt.Errorf("%w: %s is not a stream", ErrWrongType, topic)
 	case redis.IsPermissionError(err):
@@ -151,19 +150,32 @@ func (p *Publisher) doubt(ctx context.Context) {
 }
 
 func (p *Publisher) add(ctx context.Context, name string, m Message) (event.StreamID, error) {
-	var text string
-	var err error
-	if m.IdempotencyKey == "" {
-		cmd := xadd(ctx, name, m)
-		err = p.client.Process(ctx, once{cmd})
-		text = cmd.Val()
-	} else {
-		keys, args := onceArgs(name, m)
-		text, err = addOnce.Run(ctx, p.client, keys, args...).Text()
+	if m.IdempotencyKey != "" {
+		return p.addOnce(ctx, name, []Message{m})
 	}
+	cmd := xadd(ctx, name, m)
+	if err := p.client.Process(ctx, once{cmd}); err != nil {
+		return event.StreamID{}, err
+	}
+	return parseAddedID(cmd.Val())
+}
+
+// addOnce adds entries unless the idempotency key of the first one was used before. It
+// returns the id of the newest one, the same each time.
+func (p *Publisher) addOnce(ctx context.Context, name string, messages []Message) (event.StreamID, error) {
+	keys, args := onceArgs(name, messages)
+	answer, err := addOnceScript.Run(ctx, p.client, keys, args...).Text()
 	if err != nil {
 		return event.StreamID{}, err
 	}
+	id, fingerprint, _ := strings.Cut(answer, " ")
+	if fingerprint != messages[0].Fingerprint {
+		return event.StreamID{}, ErrKeyReused
+	}
+	return parseAddedID(id)
+}
+
+func parseAddedID(text string) (event.StreamID, error) {
 	id, ok := event.ParseStreamID(text)
 	if !ok {
 		return event.StreamID{}, errors.New("redis answered XADD with something else than an id")
@@ -188,33 +200,51 @@ func xadd(ctx context.Context, name string, m Message) *redis.StringCmd {
 	return redis.NewStringCmd(ctx, append(append(args, "*"), fieldsOf(m)...)...)
 }
 
-// onceArgs returns what addOnce takes.
-func onceArgs(name string, m Message) (keys []string, args []any) {
-	keys = []string{name, idempotencyName(name, m.IdempotencyKey)}
-	return keys, append([]any{idempotencyTime.Milliseconds(), m.MaxLen}, fieldsOf(m)...)
+// onceArgs returns the arguments of addOnceScript. Entries with and without a type have
+// different numbers of fields, so all messages have a type, or none has.
+func onceArgs(name string, messages []Message) (keys []string, args []any) {
+	first := messages[0]
+	keys = []string{name, idempotencyName(name, first.IdempotencyKey)}
+	args = []any{idempotencyTime.Milliseconds(), first.MaxLen, first.Fingerprint, len(fieldsOf(first))}
+	for _, m := range messages {
+		args = append(args, fieldsOf(m)...)
+	}
+	return keys, args
 }
 
 // idempotencyName returns the key that remembers the answer to a publish, on the server of
-// the stream, with a length and characters that do not depend on what the client chose.
+// the stream, with a length and characters that do not depend on the client's key.
 func idempotencyName(stream, key string) string {
-	sum := sha256.Sum256([]byte(stream + "\n" + key))
+	sum := idempotencySum(stream, key)
 	return internalPrefix + "idempotency:" + inSlotOf(stream) + hex.EncodeToString(sum[:])
 }
 
-// addOnce adds an entry unless it was added under the same key before. Being one script,
-// it holds on all nodes, for requests at the same moment too.
+// idempotencySum returns the hash of an idempotency key of a stream.
+func idempotencySum(stream, key string) [sha256.Size]byte {
+	return sha256.Sum256([]byte(strconv.Quote(stream) + key))
+}
+
+// addOnceScript adds entries unless the second key remembers an answer. Redis runs a script
+// as a whole, so this holds on all nodes and for concurrent requests. It returns the
+// remembered answer: the id of the newest entry, a space, and the fingerprint.
 //
 // KEYS: the stream, the key that remembers the answer. ARGV: how long to remember it in
-// milliseconds, the length to trim to or 0, the entry's fields.
-var addOnce = redis.NewScript(`
-local id = redis.call('GET', KEYS[2])
-if not id then
-  if ARGV[2] == '0' then
-    id = redis.call('XADD', KEYS[1], '*', unpack(ARGV, 3))
-  else
-    id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', unpack(ARGV, 3))
+// milliseconds, the length to trim to or 0, the fingerprint, the number of arguments of an
+// entry, and those of each entry.
+var addOnceScript = redis.NewScript(`
+local answer = redis.call('GET', KEYS[2])
+if not answer then
+  local id
+  local size = tonumber(ARGV[4])
+  for first = 5, #ARGV, size do
+    if ARGV[2] == '0' then
+      id = redis.call('XADD', KEYS[1], '*', unpack(ARGV, first, first + size - 1))
+    else
+      id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', unpack(ARGV, first, first + size - 1))
+    end
   end
-  redis.call('SET', KEYS[2], id, 'PX', ARGV[1])
+  answer = id .. ' ' .. ARGV[3]
+  redis.call('SET', KEYS[2], answer, 'PX', ARGV[1])
 end
-return id
+return answer
 `)

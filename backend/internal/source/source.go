@@ -28,12 +28,16 @@ var (
 	// ErrTooManyKeys is wrapped by the error of following a glob that matches more than
 	// [MaxKeys] keys.
 	ErrTooManyKeys = errors.New("too many keys")
+	// ErrFull is wrapped by the error of a publish for which the embedded broker has no memory.
+	ErrFull = errors.New("the embedded broker is full")
+	// ErrKeyReused is returned by a publish whose idempotency key belongs to another request.
+	ErrKeyReused = errors.New("the idempotency key was used for another publish")
 )
 
 // MaxKeys bounds the keys that one glob may match.
 const MaxKeys = 10_000
 
-// DefaultMaxLen is how many entries a stream keeps where the publisher does not say.
+// DefaultMaxLen is the number of entries that the demo feeds and cmd/publisher keep.
 const DefaultMaxLen = 10_000
 
 // Sink takes what a source sees of one topic, in order and from one goroutine at a
@@ -80,7 +84,8 @@ type Source interface {
 	Publish(ctx context.Context, topic event.Topic, m Message) (event.StreamID, error)
 	// PublishAll writes messages to a literal topic, in order and with nothing of others
 	// between them: all of them, or none if it returns an error. Only where the connection
-	// breaks before the answer, nobody knows which.
+	// breaks before the answer, nobody knows which. The idempotency key and the fingerprint
+	// of the first message apply to all of them together.
 	PublishAll(ctx context.Context, topic event.Topic, messages []Message) error
 	// Ready returns nil while what is published reaches this source, else the reason
 	// why not.
@@ -119,6 +124,7 @@ type Message struct {
 	Type           string // event type, empty for none
 	MaxLen         int64  // keep about this many entries; all if 0
 	IdempotencyKey string // not empty: add once only for this key, and answer the same each time
+	Fingerprint    string // of the request; another one under the same key is ErrKeyReused
 }
 
 // Range says which entries of a stream to read: the oldest ones first, or the newest.

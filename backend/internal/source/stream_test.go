@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
@@ -54,6 +55,8 @@ func testStreams(t *testing.T, open func(*testing.T) (one, other source.Source))
 		{"one idempotency key adds one entry", streamIdempotency},
 		{"one idempotency key adds one entry at the same moment too", streamIdempotencyAtOnce},
 		{"an idempotency key counts for its topic", streamIdempotencyPerTopic},
+		{"an idempotency key of another request is refused", streamIdempotencyKeyReused},
+		{"an idempotency key of another batch is refused, also concurrently", streamIdempotencyBatches},
 		{"a range is what it says", streamRange},
 		{"a closed stream can be followed again", streamFollowAgain},
 	} {
@@ -252,6 +255,54 @@ func streamIdempotencyPerTopic(t *testing.T, one, other source.Source) {
 		page, err := other.Range(t.Context(), streamNamed(p+name), source.Range{UpTo: event.MaxStreamID, Count: 10})
 		if err != nil || len(page.Entries) != 1 {
 			t.Errorf("stream %q has %d entries, %v", name, len(page.Entries), err)
+		}
+	}
+}
+
+func streamIdempotencyKeyReused(t *testing.T, one, other source.Source) {
+	topic := streamNamed(ownNames() + "s")
+	write(t, one, topic, source.Message{Data: []byte("1"), IdempotencyKey: "k", Fingerprint: "a"})
+	_, err := other.Publish(t.Context(), topic, source.Message{Data: []byte("2"), IdempotencyKey: "k", Fingerprint: "b"})
+	if !errors.Is(err, source.ErrKeyReused) || errors.Is(err, source.ErrUnavailable) {
+		t.Errorf("another request under the same key gives %v", err)
+	}
+	page, err := one.Range(t.Context(), topic, source.Range{UpTo: event.MaxStreamID, Count: 10})
+	if err != nil || len(page.Entries) != 1 {
+		t.Errorf("the stream has %d entries, %v", len(page.Entries), err)
+	}
+}
+
+// Batch i has i lines, so a batch that loses must not add the lines that it has in excess.
+func streamIdempotencyBatches(t *testing.T, one, other source.Source) {
+	p := ownNames()
+	const batches = 8
+	for round := range 10 {
+		topic := streamNamed(fmt.Sprint(p, round))
+		var succeeded, refused atomic.Int32
+		start := make(chan struct{})
+		var running sync.WaitGroup
+		for i := range batches {
+			running.Go(func() {
+				messages := make([]source.Message, i+1)
+				for j := range messages {
+					messages[j] = source.Message{Data: []byte("x"), IdempotencyKey: "k", Fingerprint: fmt.Sprint(i)}
+				}
+				<-start
+				switch err := []source.Source{one, other}[i%2].PublishAll(context.Background(), topic, messages); {
+				case err == nil:
+					succeeded.Store(int32(len(messages)))
+				case errors.Is(err, source.ErrKeyReused):
+					refused.Add(1)
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		close(start)
+		running.Wait()
+		page, err := one.Range(t.Context(), topic, source.Range{UpTo: event.MaxStreamID, Count: 100})
+		if err != nil || len(page.Entries) != int(succeeded.Load()) || refused.Load() != batches-1 {
+			t.Fatalf("%d entries were added, want %d, %v; %d of %d batches were refused", len(page.Entries), succeeded.Load(), err, refused.Load(), batches)
 		}
 	}
 }
