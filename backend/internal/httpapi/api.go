@@ -96,7 +96,7 @@ func (a *api) routes() (http.Handler, error) {
 	}
 	r.HandleMethodNotAllowed = true
 	r.RedirectTrailingSlash = false
-	r.Use(a.recover, corsPolicy(a.CORSOrigins), boundBody)
+	r.Use(a.recover, a.closeWhileDraining, corsPolicy(a.CORSOrigins), boundBody)
 
 	r.GET("/events", a.traced("subscribe"), a.subscribe)
 	r.POST("/events", a.traced("publish"), a.publish)
@@ -106,6 +106,13 @@ func (a *api) routes() (http.Handler, error) {
 	r.NoMethod(methodNotAllowed)
 	r.NoRoute(webApp(a.WebDir))
 	return r, nil
+}
+
+// closeWhileDraining makes the client of each request open its next connection elsewhere.
+func (a *api) closeWhileDraining(c *gin.Context) {
+	if a.Delivery.Draining() {
+		c.Header("Connection", "close")
+	}
 }
 
 // boundBody gives the body of a request a time to arrive. It holds for answers too that
