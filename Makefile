@@ -42,7 +42,7 @@ build: server $(WEB) ## Build the programs into backend/bin and the app into fro
 # Go knows what is up to date.
 .PHONY: server
 server:
-	@cd backend && go build -ldflags "-X main.version=$(VERSION)" -o bin/ ./cmd/...
+	@cd backend && go build -tags nomsgpack -ldflags "-X main.version=$(VERSION)" -o bin/ ./cmd/...
 
 # A folder counts too: its date tells that a file was removed.
 $(WEB): $(NODE_MODULES) $(shell find frontend/src frontend/public) $(wildcard frontend/*.html frontend/*.json frontend/*.ts)
@@ -127,6 +127,9 @@ $(TUTORIAL)/node_modules/.package-lock.json: $(TUTORIAL)/package-lock.json
 .PHONY: lint
 lint: $(NODE_MODULES) ## Check style, types, the arrows between packages, and known vulnerabilities
 	cd backend && go mod tidy -diff && $(GOLANGCI) run
+	cd backend && for platform in linux/arm64 darwin/arm64 windows/amd64; do \
+		echo "go vet for $$platform" && GOOS=$${platform%/*} GOARCH=$${platform#*/} go vet ./... || exit 1; \
+	done
 	cd .ci/tools && go mod tidy -diff && go vet ./...
 	cd frontend && npm run lint
 	@.ci/vulnerabilities

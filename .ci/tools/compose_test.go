@@ -3,6 +3,7 @@
 package ci
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -48,7 +49,7 @@ func TestCompose_EachServiceWaitsForWhatItNeeds(t *testing.T) {
 		"backend":   {"redis"},
 		"publisher": {"redis"},
 		"frontend":  {"backend"},
-		"app":       {"publisher", "redis"},
+		"app":       {"redis"},
 	} {
 		var got []string
 		for dependency, how := range project.Services[name].DependsOn {
@@ -100,6 +101,31 @@ func TestCompose_ProgramsAreConfined(t *testing.T) {
 	}
 }
 
+func TestCompose_DevelopmentListensOnLoopbackOnly(t *testing.T) {
+	project := load(t)
+	for _, name := range []string{"backend", "frontend"} {
+		for _, port := range project.Services[name].Ports {
+			if port.HostIP != "127.0.0.1" {
+				t.Errorf("%s publishes port %s on %q", name, port.Published, port.HostIP)
+			}
+		}
+	}
+}
+
+func TestCompose_GoKeepsBelowTheMemoryLimit(t *testing.T) {
+	project := load(t, "production")
+	for _, name := range []string{"app", "publisher"} {
+		s := project.Services[name]
+		var soft int64
+		if text := s.Environment["GOMEMLIMIT"]; text != nil {
+			_, _ = fmt.Sscanf(*text, "%dMiB", &soft)
+		}
+		if soft <= 0 || soft<<20 >= int64(s.MemLimit) {
+			t.Errorf("%s has GOMEMLIMIT %d MiB and a limit of %d bytes", name, soft, s.MemLimit)
+		}
+	}
+}
+
 func TestCompose_ProductionIsBoundInMemory(t *testing.T) {
 	project := load(t, "production")
 	for _, name := range []string{"app", "publisher", "redis"} {
@@ -142,7 +168,7 @@ func TestCompose_ProductionLeavesOutTheDevServers(t *testing.T) {
 	}
 	got := project.ServiceNames()
 	slices.Sort(got)
-	if want := []string{"app", "publisher", "redis"}; !slices.Equal(got, want) {
+	if want := []string{"app", "redis"}; !slices.Equal(got, want) {
 		t.Errorf("services = %v, want %v", got, want)
 	}
 	if app := project.Services["app"]; !slices.Equal(app.Profiles, []string{"production"}) || app.Build.Target != "app" {

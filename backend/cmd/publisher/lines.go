@@ -13,6 +13,7 @@ import (
 
 	"sluice/internal/demo"
 	"sluice/internal/event"
+	"sluice/internal/source"
 )
 
 // maxLine bounds a line; a longer one ends the program, since a part of it would pass
@@ -22,8 +23,8 @@ const maxLine = 1 << 20
 var errLongLine = fmt.Errorf("a line is longer than %d bytes; cut long lines before, with `cut -b` for instance", maxLine)
 
 // publishLines publishes each line of r, in order. While that fails it holds the line
-// and tries again, so that no line is skipped; one whose answer was lost on the way may
-// be published twice.
+// and tries again, so no line is skipped; a line whose answer was lost may be published
+// twice. It returns an error that wraps [source.ErrWrongType] at once.
 func publishLines(ctx context.Context, r io.Reader, topic event.Topic, publish demo.Publish, log *slog.Logger) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 64<<10), maxLine+len("\r\n"))
@@ -51,6 +52,9 @@ func publishUntilDone(ctx context.Context, topic event.Topic, line []byte, publi
 				log.Info("publishing again")
 			}
 			return nil
+		}
+		if errors.Is(err, source.ErrWrongType) {
+			return err
 		}
 		if failures == 0 {
 			log.Warn("cannot publish; holding the line and trying again", "error", err)

@@ -28,6 +28,7 @@ func main() {
 	var f flags
 	kong.Parse(&f, kong.Name("publisher"), kong.Description("Publishes the demo feeds to Redis, or each line that it reads."))
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	source.SetRedisLog(log)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, f, os.Stdin, log); err != nil && ctx.Err() == nil {

@@ -18,6 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	source.SetRedisLog(discard)
 	os.Exit(redistest.Run(m))
 }
 
@@ -194,6 +195,18 @@ func TestStdin_LineMayBeAsLongAsTheLimit(t *testing.T) {
 		if len(f.got) != 1 || f.got[0] != line {
 			t.Errorf("with %q at its end, %d lines are published", end, len(f.got))
 		}
+	}
+}
+
+func TestStdin_KeyOfAnotherTypeEndsIt(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	if err := server.Client().Set(t.Context(), "logs", "text", 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	err := run(t.Context(), flags{RedisURL: server.URL(), Stdin: new("stream:logs")}, strings.NewReader("a\nb\n"), discard)
+	if !errors.Is(err, source.ErrWrongType) || !strings.Contains(err.Error(), "stream:logs") {
+		t.Errorf("it ends with %v", err)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"sluice/internal/config"
+	"sluice/internal/source"
 )
 
 // version is set at build time.
@@ -25,27 +26,36 @@ func main() {
 		kong.Description("Sluice turns what already happens in Redis into live events in the browser."),
 		kong.Vars{"version": version},
 	)
-	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	log := cfg.Logger(os.Stderr)
+	source.SetRedisLog(log)
+	// Registered before the start, since SIGHUP ends a process that does not handle it.
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, stop, cfg, log); err != nil {
+	if err := run(ctx, stop, hangups, cfg, log); err != nil {
 		fmt.Fprintln(os.Stderr, "server: error:", err)
 		os.Exit(1)
 	}
 }
 
-// run serves until the context ends, then drains. From then on a second signal ends
-// the process at once.
-func run(ctx context.Context, restoreSignals func(), cfg config.Config, log *slog.Logger) error {
+// run serves until the context ends, then drains; a further signal to end then ends the
+// process at once. Each hangup reloads certificates and key files, also while draining.
+func run(ctx context.Context, restoreSignals func(), hangups <-chan os.Signal, cfg config.Config, log *slog.Logger) error {
 	s, err := Start(cfg, log)
 	if err != nil {
 		return err
 	}
 	fmt.Println("Sluice is serving", s.URL())
+	go func() {
+		for range hangups {
+			s.Reload()
+		}
+	}()
 	select {
 	case <-ctx.Done():
 		restoreSignals()
-		return s.Shutdown()
+		return s.Shutdown(context.Background())
 	case err := <-s.Failed():
 		return err
 	}

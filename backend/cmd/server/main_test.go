@@ -25,6 +25,7 @@ import (
 	"sluice/internal/gatewaytest"
 	"sluice/internal/proctest"
 	"sluice/internal/redistest"
+	"sluice/internal/source"
 )
 
 func TestMain(m *testing.M) {
@@ -33,6 +34,7 @@ func TestMain(m *testing.M) {
 			os.Unsetenv(name)
 		}
 	}
+	source.SetRedisLog(slog.New(slog.DiscardHandler))
 	os.Exit(gatewaytest.Run(m))
 }
 
@@ -52,15 +54,15 @@ func parseFlags(args ...string) (config.Config, error) {
 
 // gateway is a running server and what a test needs to talk to it.
 type gateway struct {
-	t      *testing.T
-	server *Server
-	log    *proctest.Output // of the server
-	url    string
-	admin  string
-	client *http.Client
-	redis  *redistest.Server // nil with the embedded broker
-	direct *redis.Client     // of redis
-	stop   func()            // shuts down, once
+	t        *testing.T
+	server   *Server
+	log      *proctest.Output // of the server
+	url      string
+	admin    string
+	client   *http.Client
+	redis    *redistest.Server     // nil with the embedded broker
+	direct   *redis.Client         // of redis
+	shutdown func(context.Context) // once
 }
 
 // start starts a gateway that anyone may use, with further flags.
@@ -86,9 +88,9 @@ func start(t *testing.T, args ...string) *gateway {
 	}
 	g.admin = "http://" + regexp.MustCompile(`admin=(\S+)`).FindStringSubmatch(log.String())[1]
 	var once sync.Once
-	g.stop = func() {
+	g.shutdown = func(ctx context.Context) {
 		once.Do(func() {
-			if err := s.Shutdown(); err != nil {
+			if err := s.Shutdown(ctx); err != nil {
 				t.Errorf("Shutdown: %v", err)
 			}
 		})
@@ -102,6 +104,8 @@ func start(t *testing.T, args ...string) *gateway {
 	})
 	return g
 }
+
+func (g *gateway) stop() { g.shutdown(context.Background()) }
 
 // startOnRedis starts a gateway on a Redis of its own.
 func startOnRedis(t *testing.T, args ...string) *gateway {

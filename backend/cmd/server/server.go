@@ -42,26 +42,33 @@ type Server struct {
 	source   source.Source
 	hub      *hub.Hub
 	delivery *delivery.Server
-	tracing  *tracing.Tracing
+
+	keys        *auth.KeySet // nil if none is configured
+	certificate *certificate // nil without TLS
 
 	public, admin *http.Server
 	listener      net.Listener
 	failed        chan error
 
-	background context.CancelFunc
-	running    sync.WaitGroup
+	closers []func() error // release the parts, in the order of their start
+	running sync.WaitGroup // background work
 }
 
-// Start listens on the configured addresses and serves.
-func Start(cfg config.Config, log *slog.Logger) (*Server, error) {
+// Start listens on the configured addresses and serves. After an error nothing is left open.
+func Start(cfg config.Config, log *slog.Logger) (_ *Server, err error) {
 	if err := checkDefaults(cfg.DefaultTopics); err != nil {
 		return nil, fmt.Errorf("--default-topics: %w", err)
 	}
-	keys, err := openKeys(cfg, log)
-	if err != nil {
+	s := &Server{cfg: cfg, log: log, failed: make(chan error, 2)}
+	defer func() {
+		if err != nil {
+			_ = s.close() // the error of the start is the one to report
+		}
+	}()
+	if s.keys, err = openKeys(cfg, log); err != nil {
 		return nil, err
 	}
-	authority, err := auth.New(auth.Options{Anyone: anyone(cfg), Secret: cfg.JWTSecret, Keys: keys, Origins: cfg.CORSOrigins})
+	authority, err := auth.New(auth.Options{Anyone: anyone(cfg), Secret: cfg.JWTSecret, Keys: s.keys, Origins: cfg.CORSOrigins})
 	if err != nil {
 		return nil, fmt.Errorf("--cors-origins: %w", err)
 	}
@@ -70,26 +77,11 @@ func Start(cfg config.Config, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.onClose(func() error { s.flushTraces(traces); return nil })
 	counters := metrics.New()
-	src, err := openSource(cfg, node, counters, log)
-	if err != nil {
+	if err := s.openTopics(node, counters); err != nil {
 		return nil, err
 	}
-	s := &Server{cfg: cfg, log: log, source: src, tracing: traces, failed: make(chan error, 2)}
-	s.hub = hub.New(src, hub.Options{
-		Node:      node,
-		History:   journal.Limits{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes)},
-		Linger:    cfg.Linger,
-		MaxTopics: cfg.MaxTopics,
-	}, counters)
-	if err := s.hub.Follow(cfg.DefaultTopics); err != nil {
-		return nil, err
-	}
-	s.delivery = delivery.New(delivery.Options{
-		Heartbeat:    cfg.Heartbeat,
-		WriteTimeout: cfg.WriteTimeout,
-		Retry:        cfg.Retry,
-	}, counters)
 	s.public, err = httpapi.New(httpapi.Options{
 		Node:                node,
 		Version:             version,
@@ -103,27 +95,103 @@ func Start(cfg config.Config, log *slog.Logger) (*Server, error) {
 		Authority:           authority,
 		Hub:                 s.hub,
 		Delivery:            s.delivery,
-		Broker:              src,
+		Broker:              s.source,
 		Metrics:             counters,
 		Tracer:              traces.Tracer(),
 		Log:                 log,
 	})
 	if err != nil {
-		return nil, errors.Join(err, src.Close())
+		return nil, err
 	}
 	s.admin = httpapi.NewAdmin(cfg.AdminAddr, counters.Registry(s.figures()), log)
 	if err := s.listen(); err != nil {
-		return nil, errors.Join(err, src.Close())
+		return nil, err
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	s.background = cancel
-	if keys != nil {
-		s.running.Go(func() { keys.Run(ctx) })
-	}
-	if cfg.Demo {
-		s.running.Go(func() { demo.Run(ctx, demoPublisher(src), log) })
-	}
+	s.runBackground()
+	s.warnUnreachable()
 	return s, nil
+}
+
+// openTopics opens the source, the hub that follows topics, and the delivery of events.
+func (s *Server) openTopics(node string, counters *metrics.Metrics) (err error) {
+	cfg := s.cfg
+	if s.source, err = openSource(cfg, node, counters, s.log); err != nil {
+		return err
+	}
+	s.onClose(s.source.Close)
+	s.hub = hub.New(s.source, hub.Options{
+		Node:      node,
+		History:   journal.Limits{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes)},
+		Linger:    cfg.Linger,
+		MaxTopics: cfg.MaxTopics,
+	}, counters)
+	s.onClose(func() error { s.hub.Close(); return nil })
+	if err := s.hub.Follow(cfg.DefaultTopics); err != nil {
+		return err
+	}
+	s.delivery = delivery.New(delivery.Options{
+		Heartbeat:    cfg.Heartbeat,
+		WriteTimeout: cfg.WriteTimeout,
+		Retry:        cfg.Retry,
+	}, counters)
+	s.onClose(func() error { s.delivery.Close(); return nil })
+	return nil
+}
+
+// runBackground starts the work that goes on beside the requests.
+func (s *Server) runBackground() {
+	ctx, cancel := context.WithCancel(context.Background())
+	s.onClose(func() error { cancel(); s.running.Wait(); return nil })
+	if s.keys != nil {
+		s.running.Go(func() { s.keys.Run(ctx) })
+	}
+	if s.cfg.Demo {
+		s.running.Go(func() { demo.Run(ctx, demoPublisher(s.source), s.log) })
+	}
+}
+
+// onClose registers a function that close calls.
+func (s *Server) onClose(release func() error) {
+	s.closers = append(s.closers, release)
+}
+
+// close releases the parts that were started, the last one first.
+func (s *Server) close() error {
+	var errs []error
+	for _, release := range slices.Backward(s.closers) {
+		errs = append(errs, release())
+	}
+	return errors.Join(errs...)
+}
+
+// warnUnreachable warns of default topics that no client can follow: a subscription that
+// names no topics always fails then.
+func (s *Server) warnUnreachable() {
+	if s.keys != nil || s.cfg.JWTSecret != "" {
+		return // a token may allow them
+	}
+	grant := anyone(s.cfg)
+	for _, topic := range s.cfg.DefaultTopics {
+		for _, needed := range source.Needed(topic) {
+			if grant.MaySubscribe(needed) != nil {
+				s.log.Warn("no client may follow a default topic; --allow-subscribe opens it to anyone", "topic", topic.String(), "needed", needed.String())
+			}
+		}
+	}
+}
+
+// Reload loads certificates and key files again. What cannot be loaded stays as it was.
+func (s *Server) Reload() {
+	s.log.Info("reloading certificates and key files")
+	if s.certificate != nil {
+		s.certificate.reload()
+	}
+	if s.keys == nil {
+		return
+	}
+	if err := s.keys.Reload(context.Background()); err != nil {
+		s.log.Error("keys for tokens not reloaded, the last ones stay in use", "error", err)
+	}
 }
 
 // checkDefaults checks that a subscription may have the topics, and all of them at once.
@@ -206,13 +274,12 @@ func anyone(cfg config.Config) auth.Grant {
 }
 
 // listen opens both addresses and serves on them in the background.
-func (s *Server) listen() error {
+func (s *Server) listen() (err error) {
 	if s.cfg.TLSCert != "" {
-		pair, err := tls.LoadX509KeyPair(s.cfg.TLSCert, s.cfg.TLSKey)
-		if err != nil {
+		if s.certificate, err = openCertificate(s.cfg.TLSCert, s.cfg.TLSKey, s.log); err != nil {
 			return fmt.Errorf("--tls-cert: %w", err)
 		}
-		s.public.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+		s.public.TLSConfig = &tls.Config{GetCertificate: s.certificate.get, MinVersion: tls.VersionTLS12}
 	}
 	public, err := net.Listen("tcp", s.cfg.Addr)
 	if err != nil {
@@ -225,14 +292,20 @@ func (s *Server) listen() error {
 	s.listener = &delivery.Listener{Listener: public, WriteTimeout: s.cfg.WriteTimeout}
 	s.log.Info("listening", "addr", public.Addr().String(), "admin", admin.Addr().String(),
 		"redis", s.cfg.RedisURL != "", "demo", s.cfg.Demo, "version", version)
-	s.running.Go(func() { s.serve(s.public, s.listener) })
-	s.running.Go(func() { s.serve(s.admin, admin) })
+	var serving sync.WaitGroup
+	serving.Go(func() { s.serve(s.public, s.listener) })
+	serving.Go(func() { s.serve(s.admin, admin) })
+	s.onClose(func() error {
+		err := errors.Join(s.public.Close(), s.admin.Close())
+		serving.Wait()
+		return err
+	})
 	return nil
 }
 
 func (s *Server) serve(server *http.Server, l net.Listener) {
 	var err error
-	if server == s.public && s.cfg.TLSCert != "" {
+	if server == s.public && s.certificate != nil {
 		err = server.ServeTLS(l, "", "")
 	} else {
 		err = server.Serve(l)
@@ -262,34 +335,29 @@ func (s *Server) Failed() <-chan error {
 }
 
 // flushTraces sends the last spans. That they cannot be sent is no failure of the server.
-func (s *Server) flushTraces() {
+func (s *Server) flushTraces(traces *tracing.Tracing) {
 	ctx, cancel := context.WithTimeout(context.Background(), lastAnswers)
 	defer cancel()
-	if err := s.tracing.Close(ctx); err != nil {
+	if err := traces.Close(ctx); err != nil {
 		s.log.Warn("traces were not sent", "error", err)
 	}
 }
 
-// Shutdown stops accepting, drains the connections, and ends everything.
-func (s *Server) Shutdown() error {
+// Shutdown drains the connections for the configured time, or until the context ends, then
+// closes the listener and releases everything. Until then, new requests are answered, each
+// with Connection: close.
+func (s *Server) Shutdown(ctx context.Context) error {
 	s.log.Info("draining", "over", s.cfg.Drain)
-	s.background()
-	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.Drain+lastAnswers)
+	drain, cancel := context.WithTimeout(ctx, s.cfg.Drain)
 	defer cancel()
-	var closing sync.WaitGroup
-	closing.Go(func() {
-		if err := s.public.Shutdown(ctx); err != nil {
-			s.log.Warn("requests were still under way", "error", err)
-			s.public.Close()
-		}
-	})
-	s.delivery.Drain(ctx, s.cfg.Drain)
-	closing.Wait()
-	s.delivery.Close()
-	s.hub.Close()
-	err := errors.Join(s.admin.Close(), s.source.Close())
-	s.running.Wait()
-	s.flushTraces()
+	s.delivery.Drain(drain, s.cfg.Drain)
+	<-drain.Done()
+	last, cancelLast := context.WithTimeout(context.Background(), lastAnswers)
+	defer cancelLast()
+	if err := s.public.Shutdown(last); err != nil {
+		s.log.Warn("requests were still under way", "error", err)
+	}
+	err := s.close()
 	s.log.Info("stopped")
 	return err
 }

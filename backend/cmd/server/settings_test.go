@@ -44,6 +44,7 @@ func TestProgram_HelpListsAllSettings(t *testing.T) {
 		"--max-connections", "SLUICE_MAX_CONNECTIONS", "--max-connections-per-ip", "SLUICE_MAX_CONNECTIONS_PER_IP",
 		"--max-topics", "SLUICE_MAX_TOPICS", "65536",
 		"--trusted-proxies", "SLUICE_TRUSTED_PROXIES", "--publish-rate", "SLUICE_PUBLISH_RATE",
+		"--jwt-secret-file", "SLUICE_JWT_SECRET_FILE", "--log-format", "SLUICE_LOG_FORMAT", "--log-level", "SLUICE_LOG_LEVEL", "--version",
 		"--write-timeout", "SLUICE_WRITE_TIMEOUT", "10s", "--drain", "SLUICE_DRAIN",
 	} {
 		if !strings.Contains(stdout.String(), want) {
@@ -87,6 +88,11 @@ func TestProgram_BadSettingStopsTheStartWithOneLine(t *testing.T) {
 		{"origin with a path", "--cors-origins=https://example.com/", "cors-origins", false},
 		{"short secret", "--jwt-secret=hunter2", "jwt-secret", false},
 		{"variable of a short secret", "SLUICE_JWT_SECRET=hunter2", "jwt-secret", true},
+		{"two secrets", "--jwt-secret=hunter2 --jwt-secret-file=settings_test.go", "jwt-secret-file", false},
+		{"no such secret file", "--jwt-secret-file=/nowhere/secret", "jwt-secret-file", false},
+		{"log format", "--log-format=xml", "log-format", false},
+		{"log level", "--log-level=loud", "log-level", false},
+		{"password read as a port", "--redis-url=redis://:57#hunter2@localhost", "percent-encode", false},
 		{"no such key file", "--jwks-file=/nowhere/jwks.json", "jwks-file", false},
 		{"key file of something else", "--jwks-file=settings_test.go", "jwks-file", false},
 		{"key URL that is none", "--jwks-url=keys.example.com/hunter2", "jwks-url", false},

@@ -86,6 +86,11 @@ func (s *KeySet) Run(ctx context.Context) {
 	}
 }
 
+// Reload loads the set now. After an error the keys of the last load stay.
+func (s *KeySet) Reload(ctx context.Context) error {
+	return s.refresh(ctx, 0)
+}
+
 // find returns the keys that may have signed a token: of that algorithm, and with that id
 // if the token gives one. The error wraps [ErrNoKeys] where the right one may be in a set
 // that cannot be loaded.

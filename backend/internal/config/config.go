@@ -4,6 +4,8 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/netip"
 	"net/url"
 	"os"
@@ -32,15 +34,16 @@ type Config struct {
 	AllowPublish   GrantTopics `env:"SLUICE_ALLOW_PUBLISH" placeholder:"TOPIC,…" help:"Topics, globs included, that anyone may publish to."`
 	CORSOrigins    Origins     `name:"cors-origins" default:"*" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may connect; * for all, then without credentials (default ${default})."`
 
-	JWTSecret string `name:"jwt-secret" env:"SLUICE_JWT_SECRET" placeholder:"SECRET" help:"Secret that verifies tokens signed with HS256, of at least 32 bytes. Better set as the variable: other users of the machine can see flags."`
-	JWKSFile  string `name:"jwks-file" env:"SLUICE_JWKS_FILE" placeholder:"FILE" help:"JSON Web Key Set that verifies tokens signed with RS256, ES256 or EdDSA."`
-	JWKSURL   string `name:"jwks-url" env:"SLUICE_JWKS_URL" placeholder:"URL" help:"The same, from an http or https URL; loaded again now and then."`
+	JWTSecret     string `name:"jwt-secret" env:"SLUICE_JWT_SECRET" placeholder:"SECRET" help:"Secret that verifies tokens signed with HS256, of at least 32 bytes. Better set as the variable: other users of the machine can see flags."`
+	JWTSecretFile string `name:"jwt-secret-file" env:"SLUICE_JWT_SECRET_FILE" placeholder:"FILE" help:"File that holds the secret of --jwt-secret; a line break at its end is ignored."`
+	JWKSFile      string `name:"jwks-file" env:"SLUICE_JWKS_FILE" placeholder:"FILE" help:"JSON Web Key Set that verifies tokens signed with RS256, ES256 or EdDSA."`
+	JWKSURL       string `name:"jwks-url" env:"SLUICE_JWKS_URL" placeholder:"URL" help:"The same, from an http or https URL; loaded again now and then."`
 
-	MaxConnections      int      `default:"0" env:"SLUICE_MAX_CONNECTIONS" help:"Subscriptions that may be open at once; 0 for as many as the limit of open files allows."`
-	MaxConnectionsPerIP int      `name:"max-connections-per-ip" default:"0" env:"SLUICE_MAX_CONNECTIONS_PER_IP" help:"Of them, those from one address; 0 for any number."`
-	MaxTopics           int      `default:"65536" env:"SLUICE_MAX_TOPICS" help:"Topics that are followed at once; those without subscribers make room first. 0 for any number."`
-	TrustedProxies      []string `env:"SLUICE_TRUSTED_PROXIES" placeholder:"ADDRESS,…" help:"Addresses and CIDR blocks of proxies whose X-Forwarded-For tells the client's address."`
-	PublishRate         int      `default:"0" env:"SLUICE_PUBLISH_RATE" help:"Events a second that one token or address may publish over HTTP, on average over ten seconds; 0 for any number."`
+	MaxConnections      int       `default:"0" env:"SLUICE_MAX_CONNECTIONS" help:"Subscriptions that may be open at once; 0 for as many as the limit of open files allows."`
+	MaxConnectionsPerIP int       `name:"max-connections-per-ip" default:"0" env:"SLUICE_MAX_CONNECTIONS_PER_IP" help:"Of them, those from one address; 0 for any number."`
+	MaxTopics           int       `default:"65536" env:"SLUICE_MAX_TOPICS" help:"Topics that are followed at once; those without subscribers make room first. 0 for any number."`
+	TrustedProxies      Addresses `env:"SLUICE_TRUSTED_PROXIES" placeholder:"ADDRESS,…" help:"Addresses and CIDR blocks of proxies whose X-Forwarded-For tells the client's address."`
+	PublishRate         int       `default:"0" env:"SLUICE_PUBLISH_RATE" help:"Events a second that one token or address may publish over HTTP, on average over ten seconds; 0 for any number."`
 
 	TLSCert string `name:"tls-cert" env:"SLUICE_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM; without it, plain HTTP/1.1 and h2c."`
 	TLSKey  string `name:"tls-key" env:"SLUICE_TLS_KEY" placeholder:"FILE" help:"Private key in PEM."`
@@ -51,7 +54,42 @@ type Config struct {
 	HistoryBytes  Bytes         `default:"4MiB" env:"SLUICE_HISTORY_BYTES" help:"Memory for the events of each topic."`
 	Linger        time.Duration `default:"2m" env:"SLUICE_LINGER" help:"How long a topic without subscribers is still followed."`
 	WriteTimeout  time.Duration `default:"10s" env:"SLUICE_WRITE_TIMEOUT" help:"A client that takes nothing for this long is cut off."`
-	Drain         time.Duration `default:"10s" env:"SLUICE_DRAIN" help:"On SIGTERM, connections are closed spread over this time."`
+	Drain         time.Duration `default:"10s" env:"SLUICE_DRAIN" help:"On SIGTERM, connections are closed spread over this time, and new requests are answered until its end."`
+
+	LogFormat string           `enum:"text,json" default:"text" env:"SLUICE_LOG_FORMAT" help:"Format of the log: text or json."`
+	LogLevel  slog.Level       `default:"info" env:"SLUICE_LOG_LEVEL" help:"Least level that is logged: debug, info, warn or error."`
+	Version   kong.VersionFlag `help:"Print the version and exit."`
+}
+
+// Logger returns the log that the settings describe, written to w.
+func (c *Config) Logger(w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: c.LogLevel}
+	if c.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}
+
+// popList returns the parts of a comma-separated value without the spaces around them.
+func popList(ctx *kong.DecodeContext, name string) ([]string, error) {
+	var list string
+	if err := ctx.Scan.PopValueInto(name, &list); err != nil {
+		return nil, err
+	}
+	parts := kong.SplitEscaped(list, ',')
+	for i, part := range parts {
+		parts[i] = strings.TrimSpace(part)
+	}
+	return parts, nil
+}
+
+// Addresses is a comma-separated list of addresses and CIDR blocks.
+type Addresses []string
+
+// Decode implements [kong.MapperValue].
+func (a *Addresses) Decode(ctx *kong.DecodeContext) (err error) {
+	*a, err = popList(ctx, "addresses")
+	return err
 }
 
 // Topics is a comma-separated list of topics that can be followed.
@@ -73,12 +111,12 @@ func (t *GrantTopics) Decode(ctx *kong.DecodeContext) (err error) {
 }
 
 func decodeTopics(ctx *kong.DecodeContext, parse func(string) (event.Topic, error)) ([]event.Topic, error) {
-	var list string
-	if err := ctx.Scan.PopValueInto("topics", &list); err != nil {
+	names, err := popList(ctx, "topics")
+	if err != nil {
 		return nil, err
 	}
 	var topics []event.Topic
-	for _, s := range kong.SplitEscaped(list, ',') {
+	for _, s := range names {
 		t, err := parse(s)
 		if err != nil {
 			return nil, err
@@ -93,13 +131,13 @@ type Origins []string
 
 // Decode implements [kong.MapperValue].
 func (o *Origins) Decode(ctx *kong.DecodeContext) error {
-	var list string
-	if err := ctx.Scan.PopValueInto("origins", &list); err != nil {
+	origins, err := popList(ctx, "origins")
+	if err != nil {
 		return err
 	}
 	*o = nil
-	for _, s := range kong.SplitEscaped(list, ',') {
-		origin, err := parseOrigin(strings.TrimSpace(s))
+	for _, s := range origins {
+		origin, err := parseOrigin(s)
 		if err != nil {
 			return err
 		}
@@ -197,6 +235,19 @@ const minSecret = 32
 
 // validateTokens leaves the settings out of its errors: they hold secrets.
 func (c *Config) validateTokens() error {
+	if c.JWTSecretFile != "" {
+		if c.JWTSecret != "" {
+			return errors.New("--jwt-secret and --jwt-secret-file exclude each other: give one of them")
+		}
+		secret, err := os.ReadFile(c.JWTSecretFile)
+		if err != nil {
+			return fmt.Errorf("--jwt-secret-file: %w", err)
+		}
+		c.JWTSecret = strings.TrimRight(string(secret), "\r\n")
+		if c.JWTSecret == "" {
+			return errors.New("--jwt-secret-file is empty")
+		}
+	}
 	if c.JWTSecret != "" && len(c.JWTSecret) < minSecret {
 		return fmt.Errorf("--jwt-secret has %d bytes and needs at least %d; make one with: openssl rand -base64 32", len(c.JWTSecret), minSecret)
 	}

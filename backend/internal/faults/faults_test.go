@@ -5,10 +5,10 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"sluice/internal/event"
+	"sluice/internal/proctest"
 )
 
 var durable = []string{"--appendonly", "yes"}
@@ -83,14 +83,14 @@ func TestAudit_HoldsWhen(t *testing.T) {
 		}},
 		{"the stream is made anew while no gateway looks", setup{}, mayMiss, func(r *rig) {
 			for _, g := range r.gateways {
-				g.Signal(syscall.SIGSTOP)
+				g.Signal(proctest.Freeze)
 			}
 			r.published(20)
 			before := r.publication(event.Stream).Begun()
 			r.do("DEL", r.name(event.Stream))
 			r.published(before + 20) // so that more were added than ever before
 			for _, g := range r.gateways {
-				g.Signal(syscall.SIGCONT)
+				g.Signal(proctest.Thaw)
 			}
 		}},
 		{"the ids of the stream leap", setup{}, missNone, func(r *rig) {
@@ -125,8 +125,8 @@ func overflow(r *rig) {
 	// the same connection, and they pass over what they do not know.
 	const name = "__sluice__:marks"
 	ballast := strings.Repeat("x", 64<<10)
-	r.gateways[0].Signal(syscall.SIGSTOP)
-	defer r.gateways[0].Signal(syscall.SIGCONT)
+	r.gateways[0].Signal(proctest.Freeze)
+	defer r.gateways[0].Signal(proctest.Thaw)
 	await(r.t, "redis gives up the connection", func() bool {
 		for range 20 {
 			r.do("PUBLISH", name, ballast)

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -53,9 +52,9 @@ func TestSoak(t *testing.T) {
 	do := func(args ...any) func() { return func() { redis.Do(args...) } }
 	stop := func(g *gatewaytest.Gateway) func() {
 		return func() {
-			g.Signal(syscall.SIGSTOP)
+			g.Signal(proctest.Freeze)
 			time.Sleep(standstill)
-			g.Signal(syscall.SIGCONT)
+			g.Signal(proctest.Thaw)
 		}
 	}
 	faults := []struct {

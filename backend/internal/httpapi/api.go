@@ -97,7 +97,7 @@ func (a *api) routes() (http.Handler, error) {
 	}
 	r.HandleMethodNotAllowed = true
 	r.RedirectTrailingSlash = false
-	r.Use(a.recover, normalizeForwarded, corsPolicy(a.CORSOrigins), boundBody)
+	r.Use(a.recover, normalizeForwarded, a.closeWhileDraining, corsPolicy(a.CORSOrigins), boundBody)
 
 	r.GET("/events", a.traced("subscribe"), a.subscribe)
 	r.POST("/events", a.traced("publish"), a.publish)
@@ -113,6 +113,13 @@ func (a *api) routes() (http.Handler, error) {
 	}
 	r.NoRoute(app.serve)
 	return r, nil
+}
+
+// closeWhileDraining makes the client of each request open its next connection elsewhere.
+func (a *api) closeWhileDraining(c *gin.Context) {
+	if a.Delivery.Draining() {
+		c.Header("Connection", "close")
+	}
 }
 
 // boundBody gives the body of a request a time to arrive. It holds for answers too that

@@ -22,8 +22,7 @@ type Process struct {
 // Start starts a program that the end of the test kills, if it is still there.
 func Start(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
-	// A test binary that is killed must not leave programs behind.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	cmd.SysProcAttr = attributes()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -238,12 +238,12 @@ func (s *Server) end(signal syscall.Signal) {
 // Pause freezes the server with SIGSTOP: its connections stay open, and nothing
 // answers.
 func (s *Server) Pause() {
-	s.signal(syscall.SIGSTOP)
+	s.signal(proctest.Freeze)
 }
 
 // Continue ends Pause.
 func (s *Server) Continue() {
-	s.signal(syscall.SIGCONT)
+	s.signal(proctest.Thaw)
 }
 
 func (s *Server) signal(signal syscall.Signal) {

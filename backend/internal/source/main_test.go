@@ -2,6 +2,7 @@ package source_test
 
 import (
 	"context"
+	"log/slog"
 	"os"
 	"slices"
 	"sync"
@@ -14,6 +15,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	source.SetRedisLog(slog.New(slog.DiscardHandler))
 	os.Exit(redistest.Run(m))
 }
 

@@ -34,9 +34,9 @@ type Options struct {
 	Lag func(time.Duration)
 }
 
-// errAddress takes the place of the parsers' own errors, which can quote any part of the
-// address, the password included.
-var errAddress = errors.New("not a Redis address such as redis://:password@127.0.0.1:6379/0; check the scheme, the port, the database and the parameters, and that special characters in the password are percent-encoded")
+// errAddress replaces the errors of the parsers, which can quote any part of the address,
+// the password included.
+var errAddress = errors.New("not a Redis address such as redis://:password@127.0.0.1:6379/0; check the scheme, the port, the database and the parameters, and percent-encode special characters of the user and the password (# is %23, / is %2F, ? is %3F, @ is %40)")
 
 // ParseRedisURL reads the address of a server (redis://, unix://), of a master that
 // Sentinel watches (redis-sentinel://host:port?addr=host:port&master_name=NAME) or of a
@@ -47,6 +47,9 @@ var errAddress = errors.New("not a Redis address such as redis://:password@127.0
 func ParseRedisURL(address string) (*Options, error) {
 	scheme, rest, _ := strings.Cut(address, "://")
 	plain, form, _ := strings.Cut(scheme, "-")
+	if isMisread(scheme, rest) {
+		return nil, errAddress
+	}
 	o := Options{Lag: func(time.Duration) {}}
 	var err error
 	switch form {
@@ -71,6 +74,15 @@ func ParseRedisURL(address string) (*Options, error) {
 	}
 	o.settle()
 	return &o, nil
+}
+
+// isMisread reports whether a part of the password would be read as another part of the
+// address: url.Parse ends the password at #, / and ?. Of these, ? leads to an unknown
+// parameter, which the parsers refuse.
+func isMisread(scheme, rest string) bool {
+	beforeQuery, _, _ := strings.Cut(rest, "?")
+	_, path, _ := strings.Cut(beforeQuery, "/")
+	return strings.Contains(rest, "#") || scheme != "unix" && strings.Contains(path, "@")
 }
 
 func hasPath(rest string) bool {

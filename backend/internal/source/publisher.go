@@ -23,16 +23,6 @@ type Publisher struct {
 	client redis.UniversalClient
 }
 
-// quiet drops what go-redis logs by itself: what matters of it comes as an error too.
-type quiet struct{}
-
-func (quiet) Printf(context.Context, string, ...any) {}
-
-// The logger is one for all clients of the process, and may not be set while one runs.
-func init() {
-	redis.SetLogger(quiet{})
-}
-
 // OpenPublisher returns a publisher to the Redis that options describe. It connects when
 // there is something to publish.
 func OpenPublisher(options *Options) *Publisher {
