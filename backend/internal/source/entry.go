@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -17,17 +18,48 @@ const (
 	typeField = "event"
 )
 
-// entryOf reads an entry as an event: its field data, with the field event as its type,
-// or a JSON object of all fields where there is no field data.
-func entryOf(m redis.XMessage) Entry {
-	id, _ := event.ParseStreamID(m.ID) // Redis gives no others
-	data, ok := m.Values[dataField].(string)
-	if !ok {
-		return Entry{ID: id, Data: marshal(m.Values)}
+// entriesOf converts the reply to XRANGE.
+func entriesOf(reply []any) ([]Entry, error) {
+	entries := make([]Entry, len(reply))
+	for i, r := range reply {
+		pair, _ := r.([]any)
+		if len(pair) != 2 {
+			return nil, fmt.Errorf("redis gave an entry of %d parts", len(pair))
+		}
+		id, _ := pair[0].(string)
+		fields, _ := pair[1].([]any)
+		entries[i] = entryOf(id, fields)
 	}
-	e := Entry{ID: id, Data: []byte(data)}
-	if t, ok := m.Values[typeField].(string); ok && event.CheckType(t) == nil {
-		e.Type = t
+	return entries, nil
+}
+
+// entryOf converts an entry to an event. If its only fields are data, or data and event,
+// each once, they are the event's data and type. Any other entry becomes a JSON object of
+// all its fields.
+func entryOf(id string, fields []any) Entry {
+	var e Entry
+	e.ID, _ = event.ParseStreamID(id) // Redis gives no others
+	values := make(map[string]any, len(fields)/2)
+	for i := 0; i+1 < len(fields); i += 2 {
+		name, _ := fields[i].(string)
+		switch before := values[name].(type) {
+		case nil:
+			values[name] = fields[i+1]
+		case []any:
+			values[name] = append(before, fields[i+1])
+		default:
+			values[name] = []any{before, fields[i+1]}
+		}
+	}
+	data, hasData := values[dataField].(string)
+	eventType, hasType := values[typeField].(string)
+	if !hasData || len(values) > 2 || len(values) == 2 && !hasType {
+		e.Data = marshal(values)
+		return e
+	}
+	e.Data = []byte(data)
+	if event.CheckType(eventType) == nil {
+		e.Type = eventType
 	}
 	return e
 }
@@ -59,4 +91,18 @@ func isNoSuchKey(err error) bool {
 
 func isWrongType(err error) bool {
 	return errors.Is(err, ErrWrongType) || err != nil && strings.HasPrefix(err.Error(), "WRONGTYPE")
+}
+
+// refusal returns an error of Redis, wrapped in [ErrWrongType] or [ErrForbidden] if it is
+// one of these.
+func refusal(err error) error {
+	switch {
+	case isRefusal(err):
+		return err
+	case isWrongType(err):
+		return fmt.Errorf("%w: %w", ErrWrongType, err)
+	case err != nil && strings.HasPrefix(err.Error(), "NOPERM"):
+		return fmt.Errorf("%w: %w", ErrForbidden, err)
+	}
+	return err
 }

@@ -221,6 +221,7 @@ func (m *Memory) Range(_ context.Context, topic event.Topic, r Range) (Page, err
 			page.Entries = append(page.Entries, e)
 		}
 	}
+	page.More = len(page.Entries) == r.Count
 	return page, nil
 }
 

@@ -125,7 +125,7 @@ func (r *Redis) FindMark(topic event.Topic, token string) *Mark {
 // Range implements [Source].
 func (r *Redis) Range(ctx context.Context, topic event.Topic, q Range) (Page, error) {
 	page, err := r.reader.page(ctx, topic.Name(), q)
-	if err != nil && !isWrongType(err) {
+	if err != nil && !isRefusal(err) {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return page, err

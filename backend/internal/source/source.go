@@ -139,6 +139,7 @@ type Range struct {
 type Page struct {
 	Entries []Entry
 	State   StreamState
+	More    bool // there may be further entries in the range
 }
 
 // Entry is an entry of a stream as an event; the topic is left out.

@@ -2,52 +2,70 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 
 	"sluice/internal/event"
 )
 
 const (
-	// streamBlock bounds the wait for news. In between, streams are looked at for what no
-	// news shows.
+	// streamBlock bounds the wait for news, and is the interval of the checks of streams
+	// without news.
 	streamBlock = time.Second
-	// streamChecks bounds the quiet streams that are looked at after one wait.
+	// streamChecks bounds the streams of one check.
 	streamChecks = 256
+	// streamGrace is the time that the wait for news is delayed for reads in progress. Most
+	// reads end within it, and then the wait need not be interrupted for their streams.
+	streamGrace = 2 * time.Millisecond
 )
 
-// streams follows streams: it waits until there may be something new, and reads that. On
-// a single server, one reader follows all of them.
+// The reads in progress are bounded by class, so reads of history and failing reads never
+// delay live streams.
+const (
+	liveReads = iota
+	historyReads
+	failingReads
+	readClasses
+)
+
+var readLimits = [readClasses]int{liveReads: 8, historyReads: 4, failingReads: 2}
+
+// streams follows streams. It waits for news of all streams without a read in progress.
+// Each stream with news is read by a goroutine of its own, so no stream waits for another.
 type streams struct {
 	streamReader
-	news   streamNews
-	log    *slog.Logger
-	cancel context.CancelFunc
-	done   chan struct{}
+	news     streamNews
+	log      *slog.Logger
+	cancel   context.CancelFunc
+	done     chan struct{}
+	running  sync.WaitGroup // reads and checks
+	checking chan struct{}  // holds one while a check is in progress
+	slots    [readClasses]chan struct{}
 
 	mu        sync.Mutex
 	following map[string]*streamFollowing
-	changed   chan struct{} // tells the reader that the set of streams changed
-	away      error
-	awaySet   chan struct{}
+	changed   chan struct{} // holds one if the streams to wait for changed
+	away      error         // why the wait for news fails; nil if it does not
+	awaySet   chan struct{} // closed while away is set
 
-	// Of the reader alone: when streams without news were looked at, and where the next
-	// look begins.
+	// Used by run only.
 	checked time.Time
-	check   int
+	check   int // where the next check starts
 }
 
-// streamNews tells where there may be something new.
+// streamNews reports where there may be new entries.
 type streamNews interface {
-	// wait blocks until some of the streams may have entries behind those that were read,
-	// and returns them. It returns none when the time is over or the set of streams changed.
+	// wait blocks until some of the streams may have entries after those that were read,
+	// and returns them. It returns none after streamBlock or when the set of streams changed.
 	wait(ctx context.Context, followed []*streamFollowing, changed <-chan struct{}) ([]*streamFollowing, error)
-	// close gives up what wait keeps.
+	// close releases the resources of wait.
 	close()
 }
 
@@ -57,17 +75,16 @@ type streamFollowing struct {
 	name  string
 	sink  Sink
 
-	ready  chan struct{} // closed once live: a position, unlike a subscription, is not lost again
-	failed error         // set before ready is closed: why it will never be live
+	// Guarded by the owner's mutex.
+	reading bool          // a goroutine reads the stream
+	pending bool          // it must be read
+	closed  bool          // no longer followed
+	live    bool          // the position is fixed
+	failed  error         // of the last read
+	settled chan struct{} // closed when live or failed changes
 
-	// Of the reader alone.
-	begun bool
-	last  event.StreamID   // the newest that was read
-	count uint64           // entries that had been added up to last
-	told  bool             // that an unknown number is missing behind last
-	gone  bool             // the stream was deleted, and that has been told
-	wrong bool             // the key holds another type now
-	seen  []event.StreamID // the newest, and some of those before; by them a stream is known again
+	streamTracker // used by the reading goroutine; while there is none, guarded by the owner's mutex
+	retry         *backoff.ExponentialBackOff
 }
 
 func newStreams(reader streamReader, news streamNews, log *slog.Logger) *streams {
@@ -81,6 +98,11 @@ func newStreams(reader streamReader, news streamNews, log *slog.Logger) *streams
 		following:    make(map[string]*streamFollowing),
 		changed:      make(chan struct{}, 1),
 		awaySet:      make(chan struct{}),
+		checked:      time.Now(),
+		checking:     make(chan struct{}, 1),
+	}
+	for i, n := range readLimits {
+		s.slots[i] = make(chan struct{}, n)
 	}
 	go s.run(ctx)
 	return s
@@ -90,10 +112,15 @@ func (s *streams) close() {
 	s.cancel()
 	s.interrupt()
 	<-s.done
+	s.running.Wait()
 }
 
 func (s *streams) follow(topic event.Topic, sink Sink) Following {
-	f := &streamFollowing{owner: s, topic: topic, name: topic.Name(), sink: sink, ready: make(chan struct{})}
+	f := &streamFollowing{
+		owner: s, topic: topic, name: topic.Name(), sink: sink,
+		pending: true, settled: make(chan struct{}), retry: newBackoff(),
+	}
+	f.streamTracker = streamTracker{following: f, size: firstPage}
 	s.mu.Lock()
 	s.following[f.name] = f
 	s.mu.Unlock()
@@ -105,28 +132,44 @@ func (s *streams) follow(topic event.Topic, sink Sink) Following {
 func (f *streamFollowing) Close() {
 	f.owner.mu.Lock()
 	defer f.owner.mu.Unlock()
-	delete(f.owner.following, f.name) // the reader finds out when it next returns
+	f.closed = true
+	if f.owner.following[f.name] == f {
+		delete(f.owner.following, f.name) // run sees it when the wait returns
+	}
 }
 
 // Live implements [Following].
 func (f *streamFollowing) Live(ctx context.Context) error {
-	f.owner.mu.Lock()
-	away, awaySet := f.owner.away, f.owner.awaySet
-	f.owner.mu.Unlock()
-	if away != nil {
-		return fmt.Errorf("%w: %w", ErrUnavailable, away)
-	}
-	select {
-	case <-f.ready:
-		return f.failed
-	case <-awaySet:
-		return f.Live(ctx)
-	case <-ctx.Done():
-		return ctx.Err()
+	for {
+		f.owner.mu.Lock()
+		away, awaySet := f.owner.away, f.owner.awaySet
+		live, failed, settled := f.live, f.failed, f.settled
+		f.owner.mu.Unlock()
+		switch {
+		case isRefusal(failed):
+			return fmt.Errorf("%s: %w", f.topic, failed)
+		case away != nil:
+			return fmt.Errorf("%w: %w", ErrUnavailable, away)
+		case failed != nil:
+			return fmt.Errorf("%w: %w", ErrUnavailable, failed)
+		case live:
+			return nil
+		}
+		select {
+		case <-settled:
+		case <-awaySet:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 
-// interrupt makes the reader look at the set of streams again.
+// isRefusal reports whether an error is about one stream only and does not pass by itself.
+func isRefusal(err error) bool {
+	return errors.Is(err, ErrForbidden) || errors.Is(err, ErrWrongType)
+}
+
+// interrupt ends the wait for news.
 func (s *streams) interrupt() {
 	select {
 	case s.changed <- struct{}{}:
@@ -134,40 +177,166 @@ func (s *streams) interrupt() {
 	}
 }
 
-// run reads until the context ends.
+// run waits for news and starts reads until the context ends.
 func (s *streams) run(ctx context.Context) {
 	defer close(s.done)
 	defer s.news.close()
-	wait := newBackoff()
+	retry := newBackoff()
 	for ctx.Err() == nil {
-		followed := s.snapshot()
-		if len(followed) == 0 {
-			s.setAway(ctx, nil) // nobody would find out that Redis is back
+		idle := s.dispatch(ctx)
+		if len(idle) == 0 {
+			s.setAway(ctx, nil) // no wait would find that Redis is back
 			select {
 			case <-s.changed:
 			case <-ctx.Done():
 			}
 			continue
 		}
-		err := s.round(ctx, followed)
+		news, err := s.news.wait(ctx, idle, s.changed)
+		if isRefusal(err) {
+			news, err = idle, nil // the reads find out which
+		}
 		s.setAway(ctx, err)
-		if err == nil {
-			wait.Reset()
+		if err != nil {
+			select {
+			case <-time.After(retry.NextBackOff()):
+			case <-ctx.Done():
+			}
 			continue
 		}
-		select {
-		case <-time.After(wait.NextBackOff()):
-		case <-ctx.Done():
+		retry.Reset()
+		s.mark(news...)
+		if time.Since(s.checked) >= streamBlock {
+			s.checked = time.Now()
+			s.startCheck(ctx, idle)
 		}
 	}
 }
 
-func (s *streams) snapshot() []*streamFollowing {
+// mark marks streams to be read.
+func (s *streams) mark(followed ...*streamFollowing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	followed := slices.Collect(maps.Values(s.following))
-	slices.SortFunc(followed, func(a, b *streamFollowing) int { return strings.Compare(a.name, b.name) })
-	return followed
+	for _, f := range followed {
+		f.pending = true
+	}
+}
+
+// dispatch starts the reads of the marked streams, waits for them for a short time, and
+// returns the streams without a read in progress.
+func (s *streams) dispatch(ctx context.Context) []*streamFollowing {
+	s.mu.Lock()
+	started := false
+	for _, f := range s.following {
+		if f.pending && !f.reading {
+			f.pending, f.reading, started = false, true, true
+			s.running.Go(func() { s.read(ctx, f) })
+		}
+	}
+	s.mu.Unlock()
+	for grace := time.After(streamGrace); started; {
+		idle, busy := s.idle()
+		if busy == 0 {
+			return idle
+		}
+		select {
+		case <-s.changed:
+			started = !s.hasPending()
+		case <-grace:
+			started = false
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	if s.hasPending() {
+		s.interrupt()
+	}
+	idle, _ := s.idle()
+	return idle
+}
+
+// hasPending reports whether a stream waits for a read to start.
+func (s *streams) hasPending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.following {
+		if f.pending && !f.reading {
+			return true
+		}
+	}
+	return false
+}
+
+// idle returns the streams that can be waited for, in the order of their names, and the
+// number of those with a read in progress.
+func (s *streams) idle() (idle []*streamFollowing, busy int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(s.following)) {
+		switch f := s.following[name]; {
+		case f.reading:
+			busy++
+		case f.live && f.failed == nil && !f.pending:
+			idle = append(idle, f)
+		}
+	}
+	return idle, busy
+}
+
+// read reads one page of a stream, or its history if it is new. A failed read is repeated
+// after a pause.
+func (s *streams) read(ctx context.Context, f *streamFollowing) {
+	s.mu.Lock()
+	class := liveReads
+	switch {
+	case f.failed != nil:
+		class = failingReads
+	case !f.live || f.behind:
+		class = historyReads
+	}
+	s.mu.Unlock()
+	select {
+	case s.slots[class] <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	var err error
+	if !f.begun {
+		err = f.begin(ctx, s.streamReader)
+	} else {
+		err = f.read(ctx, s.streamReader)
+	}
+	<-s.slots[class]
+	s.finish(ctx, f, err)
+	s.interrupt()
+}
+
+// finish records the result of a read.
+func (s *streams) finish(ctx context.Context, f *streamFollowing, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.reading = false
+	if ctx.Err() != nil || f.closed {
+		return
+	}
+	if err == nil {
+		f.pending = f.pending || f.behind
+		f.retry.Reset()
+	} else {
+		if f.failed == nil {
+			s.log.Warn("redis stream cannot be read", "stream", f.name, "error", err)
+		}
+		time.AfterFunc(f.retry.NextBackOff(), func() {
+			s.mark(f)
+			s.interrupt()
+		})
+	}
+	if err == nil && f.live && f.failed == nil {
+		return
+	}
+	f.live, f.failed = f.begun, err
+	close(f.settled)
+	f.settled = make(chan struct{})
 }
 
 func (s *streams) setAway(ctx context.Context, err error) {
@@ -178,7 +347,7 @@ func (s *streams) setAway(ctx context.Context, err error) {
 	defer s.mu.Unlock()
 	switch {
 	case err != nil && s.away == nil:
-		s.log.Warn("redis streams cannot be read; trying again", "error", err)
+		s.log.Warn("redis streams cannot be read", "error", err)
 		s.away = err
 		close(s.awaySet)
 	case err == nil && s.away != nil:
@@ -188,30 +357,35 @@ func (s *streams) setAway(ctx context.Context, err error) {
 	}
 }
 
-// round waits until there is something new, and reads it.
-func (s *streams) round(ctx context.Context, followed []*streamFollowing) error {
-	for _, f := range followed {
-		if !f.begun && f.failed == nil {
-			if err := f.begin(ctx, s.streamReader); err != nil {
-				return err
+// startCheck checks some streams for changes of which there are no news, such as a
+// deletion. The checks are pipelined and delay no read. They are skipped while the check
+// before is still in progress.
+func (s *streams) startCheck(ctx context.Context, idle []*streamFollowing) {
+	select {
+	case s.checking <- struct{}{}:
+	default:
+		return
+	}
+	n := min(streamChecks, len(idle))
+	some := make([]*streamFollowing, n)
+	names := make([]string, n)
+	for i := range some {
+		some[i] = idle[s.check%len(idle)]
+		names[i] = some[i].name
+		s.check++
+	}
+	s.running.Go(func() {
+		defer func() { <-s.checking }()
+		states, errs := s.states(ctx, names)
+		s.mu.Lock()
+		for i, f := range some {
+			if !f.reading && (errs[i] != nil || f.differs(states[i])) {
+				f.pending = true
 			}
 		}
-	}
-	news, err := s.news.wait(ctx, followed, s.changed)
-	if err != nil {
-		return err
-	}
-	if time.Since(s.checked) >= streamBlock || len(news) == 0 {
-		s.checked = time.Now()
-		for range min(streamChecks, len(followed)) {
-			news = append(news, followed[s.check%len(followed)])
-			s.check++
+		s.mu.Unlock()
+		if s.hasPending() {
+			s.interrupt()
 		}
-	}
-	for _, f := range news {
-		if err := f.read(ctx, s.streamReader); err != nil {
-			return err
-		}
-	}
-	return nil
+	})
 }

@@ -369,16 +369,19 @@ func TestRedisStream_EntriesBecomeEvents(t *testing.T) {
 		name       string
 		fields     []any
 		kind, data string
-		object     map[string]string // instead of data
+		object     map[string]any // instead of data
 	}{
 		{name: "data", fields: []any{"data", "x"}, data: "x"},
 		{name: "empty data", fields: []any{"data", ""}},
 		{name: "data and event", fields: []any{"data", "x", "event", "order.created"}, kind: "order.created", data: "x"},
 		{name: "event before data", fields: []any{"event", "e", "data", "x"}, kind: "e", data: "x"},
-		{name: "data and others", fields: []any{"data", "x", "a", "1"}, data: "x"},
-		{name: "other fields", fields: []any{"temperature", "21.5", "unit", "<°C>"}, object: map[string]string{"temperature": "21.5", "unit": "<°C>"}},
-		{name: "event without data is a field like others", fields: []any{"event", "e", "a", "1"}, object: map[string]string{"event": "e", "a": "1"}},
-		{name: "names count in their case", fields: []any{"Data", "x"}, object: map[string]string{"Data": "x"}},
+		{name: "data and others", fields: []any{"data", "x", "a", "1"}, object: map[string]any{"data": "x", "a": "1"}},
+		{name: "data, event and others", fields: []any{"data", "x", "event", "e", "a", "1"}, object: map[string]any{"data": "x", "event": "e", "a": "1"}},
+		{name: "data twice", fields: []any{"data", "x", "data", "y"}, object: map[string]any{"data": []any{"x", "y"}}},
+		{name: "a field three times", fields: []any{"a", "1", "b", "2", "a", "3", "a", "4"}, object: map[string]any{"a": []any{"1", "3", "4"}, "b": "2"}},
+		{name: "other fields", fields: []any{"temperature", "21.5", "unit", "<°C>"}, object: map[string]any{"temperature": "21.5", "unit": "<°C>"}},
+		{name: "event without data is a field like others", fields: []any{"event", "e", "a", "1"}, object: map[string]any{"event": "e", "a": "1"}},
+		{name: "names count in their case", fields: []any{"Data", "x"}, object: map[string]any{"Data": "x"}},
 		{name: "type stream.x is reserved", fields: []any{"data", "x", "event", "stream.gap"}, data: "x"},
 		{name: "type key.x is reserved", fields: []any{"data", "x", "event", "key.deleted"}, data: "x"},
 		{name: "type open is reserved", fields: []any{"data", "x", "event", "open"}, data: "x"},
@@ -403,7 +406,7 @@ func TestRedisStream_EntriesBecomeEvents(t *testing.T) {
 				}
 				return
 			}
-			var object map[string]string
+			var object map[string]any
 			if err := json.Unmarshal([]byte(got.value), &object); err != nil || fmt.Sprint(object) != fmt.Sprint(tt.object) {
 				t.Errorf("the data is %q, want %v", got.value, tt.object)
 			}

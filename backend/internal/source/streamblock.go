@@ -30,27 +30,16 @@ func (b *blockingNews) wait(ctx context.Context, followed []*streamFollowing, ch
 	var names, positions []string
 	byName := make(map[string]*streamFollowing, len(followed))
 	for _, f := range followed {
-		if f.wrong || f.failed != nil {
-			continue // one key of another type would fail the command for all
-		}
 		byName[f.name] = f
 		names = append(names, f.name)
 		positions = append(positions, f.last.String())
 	}
-	if len(names) == 0 {
-		select {
-		case <-time.After(streamBlock):
-		case <-changed:
-		case <-ctx.Done():
-		}
-		return nil, nil
-	}
 	found, err := b.read(ctx, &redis.XReadArgs{Count: 1, Block: streamBlock, Streams: append(names, positions...)}, changed)
 	switch {
-	case errors.Is(err, redis.Nil), isWrongType(err):
-		return nil, nil // the look at each stream finds out which
+	case errors.Is(err, redis.Nil):
+		return nil, nil
 	case err != nil:
-		return nil, err
+		return nil, refusal(err)
 	}
 	var news []*streamFollowing
 	for _, stream := range found {

@@ -2,7 +2,9 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"time"
 
@@ -14,6 +16,14 @@ import (
 const (
 	// fillPage bounds the entries that are read at once to fill a journal.
 	fillPage = 64
+	// streamBatch bounds the entries of any page.
+	streamBatch = 512
+	// firstPage is the number of entries of a page before their size is known.
+	firstPage = 4
+	// pageGrowth bounds the growth from one page to the next.
+	pageGrowth = 8
+	// pageTarget is the number of bytes that a page aims at.
+	pageTarget = 1 << 20
 	// readTimeout bounds one read, wherever a cluster's client has to look for the stream.
 	readTimeout = 5 * time.Second
 )
@@ -33,13 +43,14 @@ type streamReader struct {
 
 // newest returns the newest entries of a stream, oldest first, as many as fill allows,
 // and the state of the stream when the last of them was the newest.
-func (s streamReader) newest(ctx context.Context, name string) ([]Entry, StreamState, error) {
+func (s streamReader) newest(ctx context.Context, name string, size *pageSize) ([]Entry, StreamState, error) {
 	var state StreamState
 	var entries []Entry // newest first
 	bytes := 0
-	r := Range{UpTo: event.MaxStreamID, Count: fillPage, Newest: true}
+	r := Range{UpTo: event.MaxStreamID, Newest: true}
 	for {
-		page, err := s.page(ctx, name, r)
+		r.Count = min(size.count(), fillPage)
+		page, err := s.sizedPage(ctx, name, r, size)
 		if err != nil {
 			return nil, state, err
 		}
@@ -51,10 +62,49 @@ func (s streamReader) newest(ctx context.Context, name string) ([]Entry, StreamS
 			bytes += len(e.Data)
 			r.UpTo = e.ID.Prev()
 		}
-		if len(page.Entries) < fillPage || len(entries) >= s.fill.Events || bytes >= s.fill.Bytes {
+		if !page.More || len(entries) >= s.fill.Events || bytes >= s.fill.Bytes {
 			slices.Reverse(entries)
 			return entries, state, nil
 		}
+	}
+}
+
+// pageSize adapts the number of entries of a page to their size, since Redis cannot bound
+// a reply in bytes.
+type pageSize int
+
+func (p *pageSize) count() int {
+	return max(int(*p), 1)
+}
+
+// observe records a page that was read.
+func (p *pageSize) observe(entries []Entry) {
+	if len(entries) == 0 {
+		return
+	}
+	bytes := 1
+	for _, e := range entries {
+		bytes += len(e.Data)
+	}
+	fitting := max(pageTarget*len(entries)/bytes, 1)
+	*p = pageSize(min(p.count()*pageGrowth, fitting, streamBatch))
+}
+
+// sizedPage reads a page and adapts size. A page that times out is read again with fewer
+// entries.
+func (s streamReader) sizedPage(ctx context.Context, name string, r Range, size *pageSize) (Page, error) {
+	for {
+		page, err := s.page(ctx, name, r)
+		if err == nil {
+			size.observe(page.Entries)
+			return page, nil
+		}
+		var timeout net.Error
+		if r.Count <= 1 || ctx.Err() != nil || !errors.As(err, &timeout) || !timeout.Timeout() {
+			return page, err
+		}
+		r.Count /= 2
+		*size = pageSize(r.Count)
 	}
 }
 
@@ -62,51 +112,66 @@ func (s streamReader) newest(ctx context.Context, name string) ([]Entry, StreamS
 func (s streamReader) page(ctx context.Context, name string, r Range) (Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	var found []redis.XMessage
-	state, err := s.transact(ctx, name, func(tx redis.Pipeliner) func() error {
-		after := "(" + r.After.String()
-		switch r.After {
-		case event.StreamID{}:
-			after = "-"
-		case event.MaxStreamID:
-			after = "+" // nothing comes after it, and Redis would not take it as a limit
-		}
-		cmd := tx.XRangeN(ctx, name, after, r.UpTo.String(), int64(r.Count))
-		if r.Newest {
-			cmd = tx.XRevRangeN(ctx, name, r.UpTo.String(), after, int64(r.Count))
-		}
-		return func() (err error) { found, err = cmd.Result(); return err }
-	})
+	command, from, to := "XRANGE", "("+r.After.String(), r.UpTo.String()
+	switch r.After {
+	case event.StreamID{}:
+		from = "-"
+	case event.MaxStreamID:
+		from = "+" // no id follows, and Redis refuses it as an exclusive limit
+	}
+	if r.Newest {
+		command, from, to = "XREVRANGE", to, from
+	}
+	// XMessage would keep only one of several fields of a name.
+	found := redis.NewSliceCmd(ctx, command, name, from, to, "COUNT", r.Count)
+	state, err := s.transact(ctx, name, found)
 	if err != nil {
 		return Page{}, err
 	}
-	page := Page{State: state, Entries: make([]Entry, len(found))}
-	for i, m := range found {
-		page.Entries[i] = entryOf(m)
-	}
-	return page, nil
+	entries, err := entriesOf(found.Val())
+	return Page{State: state, Entries: entries, More: len(entries) == r.Count}, err
 }
 
 // transact runs a read together with XINFO STREAM, at one moment.
-func (s streamReader) transact(ctx context.Context, name string, read func(redis.Pipeliner) func() error) (StreamState, error) {
-	var info *redis.XInfoStreamCmd
-	var result func() error
+func (s streamReader) transact(ctx context.Context, name string, read redis.Cmder) (StreamState, error) {
+	info := redis.NewXInfoStreamCmd(ctx, name)
 	_, err := s.client.TxPipelined(ctx, func(tx redis.Pipeliner) error {
-		result = read(tx)
-		info = tx.XInfoStream(ctx, name)
-		return nil
+		_ = tx.Process(ctx, read)
+		return tx.Process(ctx, info)
 	})
+	// The transaction's own error may hide why a command was refused.
+	for _, err := range []error{read.Err(), info.Err()} {
+		if err := refusal(err); isRefusal(err) {
+			return StreamState{}, err
+		}
+	}
 	if isNoSuchKey(info.Err()) {
 		return StreamState{}, nil
-	}
-	if isWrongType(err) {
-		return StreamState{}, ErrWrongType
 	}
 	if err != nil {
 		return StreamState{}, fmt.Errorf("reading the stream %q: %w", name, err)
 	}
-	if err := result(); err != nil {
-		return StreamState{}, err
-	}
 	return stateOf(info.Val()), nil
+}
+
+// states returns the states of streams, or why they cannot be read.
+func (s streamReader) states(ctx context.Context, names []string) ([]StreamState, []error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	pipe := s.client.Pipeline()
+	infos := make([]*redis.XInfoStreamCmd, len(names))
+	for i, name := range names {
+		infos[i] = pipe.XInfoStream(ctx, name)
+	}
+	_, _ = pipe.Exec(ctx) // each command has its error
+	states, errs := make([]StreamState, len(names)), make([]error, len(names))
+	for i, info := range infos {
+		switch err := info.Err(); {
+		case err == nil:
+			states[i] = stateOf(info.Val())
+		case !isNoSuchKey(err):
+			errs[i] = err
+		}
+	}
+	return states, errs
 }

@@ -2,32 +2,43 @@ package source
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"slices"
 
 	"sluice/internal/event"
 )
 
-const (
-	// streamBatch bounds the entries that are read from one stream at once.
-	streamBatch = 512
-	// rememberedIDs is how many of the newest ids of a stream are remembered, and about how
-	// many of those before, ever more sparsely.
-	rememberedIDs = 64
-)
+// rememberedIDs is how many of the newest ids of a stream are remembered, and about how
+// many of those before, ever more sparsely.
+const rememberedIDs = 64
 
-// What follows is how one stream is told from what Redis says of it: which entries are
-// new, and where some are missing.
+// streamTracker finds the new entries of one stream, and the places where some are
+// missing.
+type streamTracker struct {
+	following *streamFollowing
+
+	begun  bool
+	last   event.StreamID   // the newest that was read
+	count  uint64           // entries that had been added up to last
+	told   bool             // a gap after last has been announced, of unknown size
+	gone   bool             // the stream was deleted, and the gap has been announced
+	behind bool             // there may be more entries after last
+	seen   []event.StreamID // the newest, and some of those before; by them a stream is known again
+	size   pageSize
+}
+
+// differs reports whether a stream has changed since it was read.
+func (f *streamTracker) differs(state StreamState) bool {
+	if !state.Exists {
+		return !f.gone && !f.last.IsZero()
+	}
+	return state.Last != f.last || state.Added < f.count
+}
 
 // begin fixes the position from which a stream is followed, and reads its newest
 // entries.
-func (f *streamFollowing) begin(ctx context.Context, r streamReader) error {
-	newest, state, err := r.newest(ctx, f.name)
-	if isWrongType(err) {
-		f.failed = fmt.Errorf("%w: %s is not a stream", ErrWrongType, f.topic)
-		close(f.ready)
-		return nil
-	}
+func (f *streamTracker) begin(ctx context.Context, r streamReader) error {
+	newest, state, err := r.newest(ctx, f.following.name, &f.size)
 	if err != nil {
 		return err
 	}
@@ -36,33 +47,36 @@ func (f *streamFollowing) begin(ctx context.Context, r streamReader) error {
 	case len(newest) > 0 && newest[0].ID.Compare(state.First) > 0:
 		after = newest[0].ID.Prev()
 	case state.Added == state.Length && state.Deleted.IsZero():
-		after = event.StreamID{} // nothing was ever taken away
+		after = event.StreamID{} // no entry was ever removed
 	case len(newest) > 0:
 		after = state.First.Prev()
 	}
-	f.sink.Begin(after)
+	f.following.sink.Begin(after)
 	for _, e := range newest {
 		f.deliver(e)
 	}
 	f.last, f.count, f.begun = state.Last, state.Added, true
-	close(f.ready)
 	return nil
 }
 
-// read takes what a stream has behind the last entry that was read.
-func (f *streamFollowing) read(ctx context.Context, r streamReader) error {
-	for f.failed == nil {
-		// The last entry is read once more: that it is there shows that the stream is the same.
-		page, err := r.page(ctx, f.name, Range{After: f.last.Prev(), UpTo: event.MaxStreamID, Count: streamBatch + 1})
-		f.wrong = isWrongType(err)
-		if err != nil && !f.wrong {
+// read reads a page of the entries after the last one that was read.
+func (f *streamTracker) read(ctx context.Context, r streamReader) error {
+	f.behind = false
+	for {
+		// The last entry is read once more: its presence shows that the stream is the same.
+		q := Range{After: f.last.Prev(), UpTo: event.MaxStreamID, Count: f.size.count() + 1}
+		page, err := r.sizedPage(ctx, f.following.name, q, &f.size)
+		if errors.Is(err, ErrWrongType) { // whatever the stream held is gone
+			f.ended()
+			return err
+		}
+		if err != nil {
 			return err
 		}
 		same := !f.last.IsZero() && len(page.Entries) > 0 && page.Entries[0].ID == f.last
 		if same {
 			page.Entries = page.Entries[1:]
 		}
-		page.Entries = page.Entries[:min(len(page.Entries), streamBatch)]
 		again, err := f.restarted(ctx, r, page.State, same)
 		if err != nil {
 			return err
@@ -71,24 +85,19 @@ func (f *streamFollowing) read(ctx context.Context, r streamReader) error {
 			continue
 		}
 		f.take(page)
-		if len(page.Entries) < streamBatch {
-			break
-		}
+		f.behind = page.More
+		return nil
 	}
-	return nil
 }
 
 // restarted notices that the stream is not the one that was read: it is gone, was made
 // anew, or lost its newest entries. It tells of the gap, sets the place from which to
 // go on, and reports whether the stream must be read again from there. same says that
 // the last entry that was read is still there.
-func (f *streamFollowing) restarted(ctx context.Context, r streamReader, state StreamState, same bool) (again bool, err error) {
+func (f *streamTracker) restarted(ctx context.Context, r streamReader, state StreamState, same bool) (again bool, err error) {
 	switch {
-	case !state.Exists && (f.gone || f.last.IsZero()):
-		return false, nil
 	case !state.Exists:
-		f.gone = true
-		f.restart(event.StreamID{}, 0)
+		f.ended()
 		return false, nil
 	case !state.Last.Before(f.last) && !f.isAnother(state, same):
 		return false, nil
@@ -108,17 +117,28 @@ func (f *streamFollowing) restarted(ctx context.Context, r streamReader, state S
 	return true, nil
 }
 
+// ended announces the gap of a stream that was deleted. The next life is counted from its
+// first entry on.
+func (f *streamTracker) ended() {
+	if f.gone || f.last.IsZero() {
+		return
+	}
+	f.gone = true
+	f.restart(event.StreamID{}, 0)
+	f.told = false
+}
+
 // knownAgain reports whether a stream that goes up to an id still has an entry that was
 // read. It looks at those that are remembered and that it could have, the newest first:
 // behind the place where it went its own way, it has others.
-func (f *streamFollowing) knownAgain(ctx context.Context, r streamReader, last event.StreamID) (bool, error) {
+func (f *streamTracker) knownAgain(ctx context.Context, r streamReader, last event.StreamID) (bool, error) {
 	i, exact := slices.BinarySearchFunc(f.seen, last, event.StreamID.Compare)
 	if exact {
 		return true, nil
 	}
 	for step := 1; i > 0; step *= 2 {
 		i = max(i-step, 0)
-		page, err := r.page(ctx, f.name, Range{After: f.seen[i].Prev(), UpTo: f.seen[i], Count: 1})
+		page, err := r.page(ctx, f.following.name, Range{After: f.seen[i].Prev(), UpTo: f.seen[i], Count: 1})
 		if err != nil || len(page.Entries) > 0 {
 			return err == nil, err
 		}
@@ -129,7 +149,7 @@ func (f *streamFollowing) knownAgain(ctx context.Context, r streamReader, last e
 // isAnother reports whether a stream cannot be the one that was read: its last entry is
 // missing although it was neither trimmed nor deleted, or fewer entries were added than
 // have been counted, in all or before the oldest one that is left although that is new.
-func (f *streamFollowing) isAnother(state StreamState, same bool) bool {
+func (f *streamTracker) isAnother(state StreamState, same bool) bool {
 	wasThere := len(f.seen) > 0 && f.seen[len(f.seen)-1] == f.last
 	if wasThere && !same && state.Length > 0 && !f.last.Before(state.First) && state.Deleted.Before(f.last) {
 		return true
@@ -138,15 +158,15 @@ func (f *streamFollowing) isAnother(state StreamState, same bool) bool {
 }
 
 // restart tells of a gap of unknown size after which the stream goes on behind an id.
-func (f *streamFollowing) restart(after event.StreamID, count uint64) {
-	f.sink.Gap(Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, After: after})
+func (f *streamTracker) restart(after event.StreamID, count uint64) {
+	f.following.sink.Gap(Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, After: after})
 	f.last, f.count, f.seen = after, count, nil
 	f.told = count == 0
 }
 
 // take delivers a page that goes on where the last one ended, behind a gap if entries
 // were trimmed before they could be read.
-func (f *streamFollowing) take(page Page) {
+func (f *streamTracker) take(page Page) {
 	state := page.State
 	if len(page.Entries) == 0 {
 		if f.last.Before(state.Last) { // all that was added is gone again
@@ -157,7 +177,7 @@ func (f *streamFollowing) take(page Page) {
 	}
 	f.gone = false
 	n := uint64(len(page.Entries))
-	partial := n < streamBatch
+	partial := !page.More
 	switch first := page.Entries[0].ID; {
 	case partial: // it ends at the newest, so that all that were added can be accounted for
 		f.gap(state, first.Prev(), state.Added-min(n, state.Added))
@@ -177,7 +197,7 @@ func (f *streamFollowing) take(page Page) {
 
 // gap tells of the entries that were added behind those counted and up to the
 // position'th, if there are any.
-func (f *streamFollowing) gap(state StreamState, after event.StreamID, position uint64) {
+func (f *streamTracker) gap(state StreamState, after event.StreamID, position uint64) {
 	told := f.told
 	f.told = false
 	if told || position <= f.count {
@@ -188,12 +208,12 @@ func (f *streamFollowing) gap(state StreamState, after event.StreamID, position 
 	if _, exact := state.TrimmedBefore(); !exact {
 		lost = event.LostUnknown
 	}
-	f.sink.Gap(Gap{Reason: event.HistoryExpired, Lost: lost, After: after})
+	f.following.sink.Gap(Gap{Reason: event.HistoryExpired, Lost: lost, After: after})
 	f.count = position
 }
 
-func (f *streamFollowing) deliver(e Entry) {
-	f.sink.Event(event.Event{Topic: f.topic, ID: e.ID.String(), Type: e.Type, Data: e.Data})
+func (f *streamTracker) deliver(e Entry) {
+	f.following.sink.Event(event.Event{Topic: f.following.topic, ID: e.ID.String(), Type: e.Type, Data: e.Data})
 	f.seen = append(f.seen, e.ID)
 	if len(f.seen) > 2*rememberedIDs {
 		f.thinSeen()
@@ -201,7 +221,7 @@ func (f *streamFollowing) deliver(e Entry) {
 }
 
 // thinSeen forgets every other one of the older ids.
-func (f *streamFollowing) thinSeen() {
+func (f *streamTracker) thinSeen() {
 	kept := f.seen[:0]
 	for i, id := range f.seen {
 		if i%2 == 0 || i >= len(f.seen)-rememberedIDs {
