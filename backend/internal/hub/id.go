@@ -23,7 +23,7 @@ type component struct {
 
 const (
 	// tagBytes makes it unlikely that two topics of one client share a tag. If two do, a
-	// channel's epoch and a stream's checksum still tell their cursors apart.
+	// channel's epoch and a stream's checksum still distinguish their cursors.
 	tagBytes = 5
 	// maxComponents is the most topics of one subscription.
 	maxComponents = 64
