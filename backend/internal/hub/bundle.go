@@ -1,13 +1,10 @@
 package hub
 
 import (
-	"encoding/base64"
-	"hash/fnv"
 	"slices"
 	"strings"
 	"sync"
 
-	"sluice/internal/event"
 	"sluice/internal/journal"
 )
 
@@ -26,63 +23,6 @@ type bundle struct {
 
 	mu      sync.Mutex // taken after the feed's
 	cursors vector     // of the head
-}
-
-// vector is a cursor over several topics: the cursor of each, by the topic's tag.
-type vector []component
-
-type component struct {
-	tag    string
-	cursor string
-}
-
-// tagBytes makes a tag long enough that two of the topics that one client may name
-// in its life do not share it, and even then the epoch in the cursor tells them apart.
-const tagBytes = 5
-
-// tag returns a short name for a topic that is the same on every node.
-func tag(t event.Topic) string {
-	h := fnv.New64a()
-	h.Write([]byte(t.String()))
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:tagBytes])
-}
-
-// String returns the text of the vector: tag=cursor, separated by commas.
-func (v vector) String() string {
-	var b strings.Builder
-	for i, c := range v {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(c.tag)
-		b.WriteByte('=')
-		b.WriteString(c.cursor)
-	}
-	return b.String()
-}
-
-// parseVector reads what String wrote. A text without tags is no vector.
-func parseVector(text string) (vector, bool) {
-	var v vector
-	for part := range strings.SplitSeq(text, ",") {
-		t, cursor, ok := strings.Cut(part, "=")
-		if !ok {
-			return nil, false
-		}
-		v = append(v, component{t, cursor})
-	}
-	return v, true
-}
-
-// of returns the cursor of a topic.
-func (v vector) of(t event.Topic) (cursor string, ok bool) {
-	name := tag(t)
-	for _, c := range v {
-		if c.tag == name {
-			return c.cursor, true
-		}
-	}
-	return "", false
 }
 
 // bundleOrder returns the feeds in the order of a bundle's vector, and its key.

@@ -37,6 +37,7 @@ type member struct {
 func (m *member) index(t testing.TB, id string) int64 {
 	t.Helper()
 	_, text := event.SplitID(id)
+	text = text[strings.IndexByte(text, '=')+1:] // a glob's is tagged
 	c, ok := journal.ParseCursor(text)
 	if !ok {
 		t.Fatalf("the id %q cannot be read", id)

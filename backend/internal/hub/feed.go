@@ -112,9 +112,7 @@ func (f *feed) Gap(g source.Gap) {
 
 // append adds a frame to the journal and to the bundles. It needs f.mu.
 func (f *feed) append(origin event.Topic, frame journal.Frame) {
-	if f.topic.IsGlob() {
-		frame.Qualifier = event.Qualifier(origin)
-	}
+	frame.Qualifier = f.qualifier(origin)
 	f.log.Append(frame)
 	if len(f.bundles) == 0 {
 		return

@@ -126,10 +126,7 @@ func (r *keyReplay) next(context.Context, *Hub) ([]journal.Frame, bool, error) {
 		if !ok || v.number >= r.head {
 			continue
 		}
-		frame := journal.Frame{Cursor: []byte(r.started), Body: v.body}
-		if f.topic.IsGlob() {
-			frame.Qualifier = event.Qualifier(v.topic)
-		}
+		frame := journal.Frame{Qualifier: f.qualifier(v.topic), Cursor: []byte(r.started), Body: v.body}
 		frames = append(frames, frame)
 		bytes += len(v.body)
 	}

@@ -15,52 +15,51 @@ import (
 // the one that it was connected to before.
 const catchUp = 2 * time.Second
 
-// lastID is what a client has, from its ids taken apart.
+// lastID holds the cursors of a client.
 type lastID struct {
-	cursors vector
-	whole   string // a cursor that names no topic: of all that the others do not cover
-	any     bool   // there is such a one
+	cursors vector // the earlier one counts where two are of one topic
+	unknown bool   // there was an id besides that no gateway can have sent
 	fresh   func(*feed) place
-	gaps    map[*feed]*event.Gap // what Redis says is missing, by feed
-	instead map[*feed]string     // the cursors behind these gaps
+	gaps    map[*feed]*event.Gap // found by asking Redis
+	instead map[*feed]string     // the cursors after these gaps
 }
 
-// parseIDs takes ids apart; of several that cover a topic the last one counts. A cursor of
-// one topic that comes with one of those asked for is that topic's only: another topic
-// would read it as a place of its own.
+// parseIDs parses the ids of a client. If two cover a topic, the later one counts.
 func parseIDs(ids []string, topics []event.Topic) lastID {
-	last := lastID{
+	var cursors vector
+	unknown := false
+	for _, id := range ids {
+		if id == "" {
+			continue
+		}
+		if v, ok := parseID(id, topics); ok {
+			cursors = append(v, cursors...)
+		} else {
+			unknown = true
+		}
+	}
+	return newLastID(cursors, unknown)
+}
+
+func newLastID(cursors vector, unknown bool) lastID {
+	return lastID{
+		cursors: cursors, unknown: unknown,
 		fresh:   func(f *feed) place { return f.places.fresh(0) },
 		gaps:    make(map[*feed]*event.Gap),
 		instead: make(map[*feed]string),
 	}
-	for _, id := range ids {
-		topic, cursor := event.SplitID(id)
-		v, several := parseVector(cursor)
-		switch {
-		case id == "":
-		case several:
-			last.cursors = append(v, last.cursors...)
-		case slices.Contains(topics, topic):
-			last.cursors = append(vector{{tag(topic), cursor}}, last.cursors...)
-		default:
-			last.whole, last.any = cursor, true
-		}
-	}
-	return last
 }
 
 func (id lastID) empty() bool {
-	return !id.any && len(id.cursors) == 0
+	return !id.unknown && len(id.cursors) == 0
 }
 
-// of returns the part of the cursor that is a topic's; none if the client did not follow
-// it before.
+// of returns the client's cursor of a topic, and whether it has one.
 func (id lastID) of(f *feed) (cursor string, known bool) {
 	if cursor, known = id.cursors.of(f.topic); known {
 		return cursor, true
 	}
-	return id.whole, id.any
+	return lostCursor, id.unknown
 }
 
 // locate returns the client's place in a feed.

@@ -72,7 +72,7 @@ func (s *Subscription) fellBehind() {
 	if s.conflated != nil { // what waits goes out before a gap
 		held = appendFrames(nil, s.conflated.release(time.Now(), true))
 	}
-	id := parseIDs([]string{string(s.last)}, nil)
+	id := newLastID(s.lastCursors(), false)
 	_, gaps := s.seek(func(f *feed) place {
 		p := id.locate(f)
 		if p.gap != nil {
@@ -138,10 +138,19 @@ func (s *Subscription) cursor() string {
 	return s.ahead.reached.String()
 }
 
-// qualifier returns what stands before the cursor in the ids of a topic.
+// lastCursors returns the cursors in s.last.
+func (s *Subscription) lastCursors() vector {
+	if s.bundle == nil {
+		return vector{{tag(s.feeds[0].topic), string(s.last)}}
+	}
+	v, _ := parseVector(string(s.last))
+	return v
+}
+
+// qualifier returns the part of the ids of a topic that precedes the cursor.
 func (s *Subscription) qualifier(t event.Topic) string {
-	if s.single() {
-		return ""
+	if s.bundle == nil {
+		return s.feeds[0].qualifier(t)
 	}
 	return event.Qualifier(t)
 }
@@ -271,8 +280,11 @@ func (s *Subscription) nextPage(ctx context.Context) ([]journal.Frame, error) {
 		f := &frames[i]
 		s.ahead.reached[r.index].cursor = string(f.Cursor)
 		f.Cursor = []byte(s.cursor())
-		if f.Qualifier == "" {
+		switch {
+		case f.Qualifier == "":
 			f.Qualifier = s.qualifier(s.feeds[r.index].topic)
+		case s.bundle != nil:
+			f.Qualifier = withoutTag(f.Qualifier)
 		}
 		f.Next = s.pos // it comes before the common journal
 	}

@@ -73,15 +73,14 @@ func ParseCursor(s string) (c Cursor, ok bool) {
 		return Cursor{}, false
 	}
 	c.Epoch = Epoch(epoch)
-	var err error
-	if c.Pos, err = strconv.ParseUint(parts[1], 36, 64); err != nil {
+	if c.Pos, ok = parseCount(parts[1]); !ok {
 		return Cursor{}, false
 	}
 	if len(parts) == 2 {
 		return c, true
 	}
 	c.Mark = parts[2]
-	if c.Count, err = strconv.ParseUint(parts[3], 36, 64); err != nil {
+	if c.Count, ok = parseCount(parts[3]); !ok {
 		return Cursor{}, false
 	}
 	if len(parts) == 5 {
@@ -128,11 +127,17 @@ func parseNumber(s string) (uint64, bool) {
 	if strings.ContainsFunc(s, notInCursor) { // the decoder would pass over line breaks
 		return 0, false
 	}
-	b, err := base64.RawURLEncoding.DecodeString(s)
+	b, err := base64.RawURLEncoding.Strict().DecodeString(s)
 	if err != nil || len(b) != 8 {
 		return 0, false
 	}
 	return binary.BigEndian.Uint64(b), true
+}
+
+// parseCount parses a number as AppendTo writes it, with no other spelling.
+func parseCount(s string) (uint64, bool) {
+	n, err := strconv.ParseUint(s, 36, 64)
+	return n, err == nil && strconv.FormatUint(n, 36) == s
 }
 
 // SumCursor returns the cursor of a value, for topics that have no history: the place of

@@ -30,7 +30,7 @@ func TestParseCursor_RefusesOtherText(t *testing.T) {
 		"", ".", "1.", ".1", "1", "lost", "1763820000000-0", "AAAAAAAAAAA", "AAAAAAAAAAA.", ".AAAAAAAAAAA", "AAAAAAAAAAA.-1",
 		"AAAAAAAAAAA.+1", "AAAAAAAAAAA.1.mark", "AAAAAAAAAAA.1..1.check", "AAAAAAAAAAA.1.mark.1", "AAAAAAAAAAA.1.mark.0.check",
 		"AAAAAAAAAAA.1.mark.1.check.more", "AAAAAAAAAAA.1.m@rk.0", "AAAAAAAAAAA.1.ü.0", "AAAAAAAAAAA.1.ma=rk.0", " AAAAAAAAAAA.1",
-		"AAAAAAAAAAA.1 ", "AAAAAAAAAAA.zzzzzzzzzzzzzz", "AAAAAAAAAAAA.1", "AAAAAAAAAAA.1\x00", "AAAAAAAAAAA.1.\n.0",
+		"AAAAAAAAAAA.01", "AAAAAAAAAAA.A", "AAAAAAAAAAB.1", "AAAAAAAAAAA.1.mark.00", "AAAAAAAAAAA.1 ", "AAAAAAAAAAA.zzzzzzzzzzzzzz", "AAAAAAAAAAAA.1", "AAAAAAAAAAA.1\x00", "AAAAAAAAAAA.1.\n.0",
 	} {
 		if c, ok := journal.ParseCursor(text); ok {
 			t.Errorf("%q is read as %+v", text, c)
@@ -59,8 +59,8 @@ func FuzzParseCursor(f *testing.F) {
 		if !ok {
 			return
 		}
-		if back, ok := journal.ParseCursor(c.String()); !ok || back != c {
-			t.Errorf("%q is %+v, and that is %+v", text, c, back)
+		if c.String() != text {
+			t.Errorf("%q is %+v, whose text is %q", text, c, c)
 		}
 		for _, r := range c.String() {
 			if r <= ' ' || r >= 0x7f || strings.ContainsRune("@,=%", r) {
