@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -134,23 +133,6 @@ func TestMetrics_ShowWhoTakesNothingOverHTTP2(t *testing.T) {
 	})
 	leave()
 	g.becomes("sluice_stalled_connections", 0)
-}
-
-func TestMetrics_TellHowManySeatsThereAre(t *testing.T) {
-	t.Parallel()
-	var limit syscall.Rlimit
-	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		t.Fatal(err)
-	}
-	if n := start(t).metric("sluice_max_connections"); n <= 0 || n >= float64(limit.Cur) {
-		t.Errorf("without a limit of their own there may be %v subscriptions, with %d descriptors", n, limit.Cur)
-	}
-	if n := start(t, "--max-connections=7").metric("sluice_max_connections"); n != 7 {
-		t.Errorf("there may be %v subscriptions, want 7", n)
-	}
-	if n := start(t, fmt.Sprint("--max-connections=", limit.Cur)).metric("sluice_max_connections"); n >= float64(limit.Cur) {
-		t.Errorf("there may be %v subscriptions, with %d descriptors", n, limit.Cur)
-	}
 }
 
 func TestMetrics_TellHowManyTopicsThereMayBe(t *testing.T) {
