@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -160,7 +159,7 @@ func TestWebApp_ServesRegularFilesOfItsDirectoryOnly(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if err := syscall.Mkfifo(filepath.Join(dir, "fifo.txt"), 0o644); err != nil {
+	if err := mkfifo(filepath.Join(dir, "fifo.txt")); err != nil {
 		t.Fatal(err)
 	}
 	g := start(t, "--web-dir="+dir)

@@ -15,7 +15,7 @@ func TestForwarded_AddressOfTheClient(t *testing.T) {
 	if err := r.SetTrustedProxies([]string{"10.0.0.0/8", "fd00::/8"}); err != nil {
 		t.Fatal(err)
 	}
-	r.GET("/", normalizeForwarded, func(c *gin.Context) { c.String(http.StatusOK, clientOf(c).String()) })
+	r.GET("/", normalizeForwarded, func(c *gin.Context) { c.String(http.StatusOK, clientAddr(c).String()) })
 	for _, tt := range []struct {
 		remote    string
 		forwarded []string

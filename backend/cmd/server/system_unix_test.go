@@ -24,3 +24,8 @@ func TestMetrics_ReportTheSubscriptionLimit(t *testing.T) {
 		t.Errorf("there may be %v subscriptions, with %d descriptors", n, limit.Cur)
 	}
 }
+
+// mkfifo creates a named pipe.
+func mkfifo(path string) error {
+	return syscall.Mkfifo(path, 0o600)
+}

@@ -1,0 +1,8 @@
+//go:build !unix
+
+package main
+
+// mkfifo does nothing: the file system has no named pipes.
+func mkfifo(string) error {
+	return nil
+}
