@@ -110,3 +110,21 @@ func descriptorsTo(t *testing.T, port int) (n int) {
 	}
 	return n
 }
+
+func TestServe_ConflatedConnectionContinuesAfterATurn(t *testing.T) {
+	t.Parallel()
+	const topics = 1000
+	log := journal.New(journal.Limits{Events: topics, Bytes: 1 << 20}, "0")
+	for n := range topics {
+		qualifier := "t" + strconv.Itoa(n) + "@"
+		log.Append(journal.Frame{Qualifier: qualifier, Cursor: []byte("1"), Body: []byte("data: " + strconv.Itoa(n) + "\n\n")})
+	}
+	ended := make(chan error, 1)
+	stream := &liveStream{reader: journal.NewReader(log, time.Hour, false)}
+	options := delivery.Options{Heartbeat: time.Hour, WriteTimeout: time.Minute}
+	address := serveTCP(t, options, func() delivery.Stream { return stream }, func(err error) { ended <- err })
+	client := subscribeTCP(t, address)
+	readUntil(t, bufio.NewReader(client), []byte("data: 999\n"))
+	client.Close()
+	<-ended
+}
