@@ -17,15 +17,25 @@ type alarm struct {
 	conn *conn
 }
 
-// set has a connection come up at a time, none if that is zero. Of several times the
-// first counts.
+// set schedules a connection for a time, if that is not zero. Of several times the first
+// counts.
 func (a *alarms) set(c *conn, t time.Time) {
 	at := instantOf(t)
-	if at == 0 || c.due != 0 && at >= c.due {
-		return
+	switch {
+	case at == 0:
+	case c.alarm == 0:
+		heap.Push(&a.queue, alarm{at, c})
+	case at < a.queue[c.alarm-1].at:
+		a.queue[c.alarm-1].at = at
+		heap.Fix(&a.queue, int(c.alarm-1))
 	}
-	c.due = at
-	heap.Push(&a.queue, alarm{at, c})
+}
+
+// cancel removes a connection that has ended.
+func (a *alarms) cancel(c *conn) {
+	if c.alarm != 0 {
+		heap.Remove(&a.queue, int(c.alarm-1))
+	}
 }
 
 // next returns a channel that gets the time when the first alarm is due.
@@ -42,17 +52,12 @@ func (a *alarms) next() <-chan time.Time {
 	return a.timer.C
 }
 
-// due takes out a connection whose time has come, nil if there is none. The connection
-// may have ended.
+// due removes and returns a connection that is due, nil if there is none.
 func (a *alarms) due(now time.Time) *conn {
-	for len(a.queue) > 0 && instantOf(now) >= a.queue[0].at {
-		first := heap.Pop(&a.queue).(alarm)
-		if first.conn.due == first.at { // else an earlier one has replaced it
-			first.conn.due = 0
-			return first.conn
-		}
+	if len(a.queue) == 0 || instantOf(now) < a.queue[0].at {
+		return nil
 	}
-	return nil
+	return heap.Pop(&a.queue).(alarm).conn
 }
 
 func (a *alarms) stop() {
@@ -66,14 +71,22 @@ type alarmQueue []alarm
 
 func (q alarmQueue) Len() int           { return len(q) }
 func (q alarmQueue) Less(i, j int) bool { return q[i].at < q[j].at }
-func (q alarmQueue) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
 
-func (q *alarmQueue) Push(x any) { *q = append(*q, x.(alarm)) }
+func (q alarmQueue) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].conn.alarm, q[j].conn.alarm = int32(i+1), int32(j+1)
+}
+
+func (q *alarmQueue) Push(x any) {
+	*q = append(*q, x.(alarm))
+	(*q)[len(*q)-1].conn.alarm = int32(len(*q))
+}
 
 func (q *alarmQueue) Pop() any {
 	last := len(*q) - 1
 	x := (*q)[last]
-	(*q)[last] = alarm{} // so that a connection that ended is let go
+	x.conn.alarm = 0
+	(*q)[last] = alarm{} // the array must not keep an ended connection
 	*q = (*q)[:last]
 	return x
 }

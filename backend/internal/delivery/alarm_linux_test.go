@@ -32,6 +32,11 @@ func TestAlarms_ComeUpOnceInTheOrderOfTheirTimes(t *testing.T) {
 		t.Error("something is due after all have come up")
 	}
 	all.set(a, at(10))
+	all.set(c, at(11))
+	all.cancel(c)
+	if len(all.queue) != 1 {
+		t.Error("an ended connection stays in the queue")
+	}
 	if all.due(at(10)) != a {
 		t.Error("one that has come up does not come up again")
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"sluice/internal/event"
+	"sluice/internal/journal"
 )
 
 // conn is a connection that is live: a socket and a position. There may be very many, so
@@ -15,14 +16,13 @@ type conn struct {
 	serial   int32 // tells it from an earlier connection with the same descriptor
 	member   int32 // in the group's list
 	full     bool  // the socket takes nothing more for now
-	paced    bool  // the stream says what of the journal goes out
-	pos      uint64
-	last     []byte  // cursor of pos
+	alarm    int32 // index of its alarm in the queue plus one, or zero
+	queued   bool  // for another turn
+	reader   *journal.Reader
 	unsent   *unsent // nil if there is nothing
 	sent     instant // when the socket took something last
 	progress progress
-	due      instant // when the stream is to be asked again, or none
-	expires  expiry  // of the client's right to the stream
+	expires  expiry // of the client's right to the stream
 	stream   Stream
 	ended    func(error)
 }
@@ -40,7 +40,7 @@ func (c *conn) close(reason event.CloseReason) {
 	m.mu.Lock()
 	m.closing = append(m.closing, closing{c, reason})
 	m.mu.Unlock()
-	c.shard.poke()
+	c.shard.signal()
 }
 
 // isLeaving reports whether goodbye was said.

@@ -27,32 +27,17 @@ var ErrDraining = errors.New("server is draining")
 // errGone is why a connection ended that the client closed.
 var errGone = errors.New("the client is gone")
 
-// Stream is what a connection delivers. Its methods are called by one goroutine at a
+// Stream is the source of one connection. Its methods are called by one goroutine at a
 // time.
 type Stream interface {
-	// Next returns what goes out next, an empty batch if there is nothing now. It may take
-	// its time. On an error the connection is closed: the client can do better elsewhere
-	// or later.
+	// Next returns the next batch, an empty one if there is nothing now. It may block. The
+	// connection is closed after an error: the client retries, maybe on another node.
 	Next(ctx context.Context) (journal.Batch, error)
-	// Live returns the journal and the position from which everything else comes, and
-	// whether that is so already.
-	Live() (*journal.Journal, uint64, bool)
-	// Paced reports whether the client gets less than its journal holds. If so, a stream that
-	// is live is read with Take, else straight from the journal.
-	Paced() bool
-	// Take is Next for a stream that is live and paced. It does not block, and reports
-	// false where the client fell behind.
-	Take() (journal.Batch, bool)
-	// FellBehind says that the journal does not hold the client's place any more: the
-	// position to which it has come, with its cursor, where it was served without Take; no
-	// cursor if it has not come any further. Next goes on from there.
-	FellBehind(pos uint64, cursor []byte)
-	// Due returns when Next or Take may have something although no waker was woken, the zero
-	// time if they will not.
-	Due() time.Time
-	// Watch has w woken whenever Next may have something, until Unwatch.
-	Watch(w journal.Waker)
-	Unwatch(w journal.Waker)
+	// Live reports whether Next returns nothing but what the reader returns.
+	Live() bool
+	// Reader returns the reader of the journal that everything comes from once the stream
+	// is live. It is always the same one.
+	Reader() *journal.Reader
 }
 
 // Metrics is told what happens. Its methods may be called from any goroutine and
@@ -82,7 +67,7 @@ type Server struct {
 	shards  []*shard
 
 	mu       sync.Mutex
-	pumps    map[*pumped]struct{}
+	loops    map[*loopConn]struct{}
 	draining bool
 }
 
@@ -93,7 +78,7 @@ type closer interface {
 
 // New returns a server without connections. Close must be called in the end.
 func New(options Options, metrics Metrics) *Server {
-	s := &Server{options: options, metrics: metrics, pumps: make(map[*pumped]struct{})}
+	s := &Server{options: options, metrics: metrics, loops: make(map[*loopConn]struct{})}
 	s.shards = newShards(s)
 	return s
 }
@@ -134,16 +119,16 @@ func jittered(d time.Duration) time.Duration {
 // takes the connection over from net/http it may return nil before the end; ended is called
 // once then, with the reason, and never else.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request, stream Stream, expires time.Time, ended func(error)) error {
-	if s.takeable(r) {
+	if s.canHijack(r) {
 		head := responseHead(w.Header())
 		conn, _, err := http.NewResponseController(w).Hijack()
 		if err == nil {
-			return s.bringLive(conn, event.AppendRetry(head, s.Retry()), stream, expires, ended)
+			return s.catchUp(conn, event.AppendRetry(head, s.Retry()), stream, expires, ended)
 		}
 	}
 	w.WriteHeader(http.StatusOK)
 	out := newResponseWriter(w, r.ProtoMajor, s.options.WriteTimeout)
-	err := s.pump(r.Context(), out, event.AppendRetry(nil, s.Retry()), stream, expires, false)
+	err := s.connLoop(r.Context(), out, event.AppendRetry(nil, s.Retry()), stream, expires, false)
 	s.countCut(err)
 	return err
 }
@@ -155,20 +140,20 @@ func (s *Server) countCut(reason error) {
 	}
 }
 
-func (s *Server) add(c *pumped) error {
+func (s *Server) add(c *loopConn) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.draining {
 		return ErrDraining
 	}
-	s.pumps[c] = struct{}{}
+	s.loops[c] = struct{}{}
 	return nil
 }
 
-func (s *Server) remove(c *pumped) {
+func (s *Server) remove(c *loopConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.pumps, c)
+	delete(s.loops, c)
 }
 
 // Draining reports whether Drain has begun.
@@ -185,7 +170,7 @@ func (s *Server) Drain(ctx context.Context, d time.Duration) {
 	s.mu.Lock()
 	s.draining = true
 	var conns []closer
-	for c := range s.pumps {
+	for c := range s.loops {
 		conns = append(conns, c)
 	}
 	s.mu.Unlock()

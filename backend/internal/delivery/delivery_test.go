@@ -78,17 +78,19 @@ func newServer(t *testing.T, options delivery.Options) (*delivery.Server, *count
 	return s, metrics
 }
 
-// fakeStream gives out what the test puts in.
+// fakeStream delivers what the test puts in. Its journal only wakes the connection, except
+// if its reader is conflated.
 type fakeStream struct {
 	mu     sync.Mutex
 	queue  []journal.Batch
 	failed error
-	due    time.Time
-	waker  journal.Waker
+	log    *journal.Journal
+	reader journal.Reader
 }
 
-func newFakeStream() *fakeStream {
-	f := new(fakeStream)
+func newFakeStream(every time.Duration) *fakeStream {
+	f := &fakeStream{log: journal.New(journal.Limits{Events: 16, Bytes: 1 << 10}, "0")}
+	f.reader = journal.NewReader(f.log, every, true)
 	f.put("event: stream.open\ndata: {}\n\n")
 	return f
 }
@@ -99,24 +101,20 @@ func (f *fakeStream) put(frames ...string) {
 	for _, text := range frames {
 		f.queue = append(f.queue, journal.Batch{Bytes: []byte(text), Frames: 1})
 	}
-	if f.waker != nil {
-		f.waker.Wake()
-	}
+	f.wake()
 }
 
 func (f *fakeStream) fail(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.failed = err
-	f.waker.Wake()
+	f.wake()
 }
 
-// putAt makes a batch that comes at that time without waking anybody.
-func (f *fakeStream) putAt(at time.Time, text string) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.due = at
-	f.queue = append(f.queue, journal.Batch{Bytes: []byte(text), Frames: 1})
+func (f *fakeStream) wake() {
+	if !f.reader.Conflated() {
+		f.log.Append(journal.Frame{})
+	}
 }
 
 func (f *fakeStream) Next(context.Context) (journal.Batch, error) {
@@ -125,32 +123,19 @@ func (f *fakeStream) Next(context.Context) (journal.Batch, error) {
 	switch {
 	case f.failed != nil:
 		return journal.Batch{}, f.failed
-	case len(f.queue) == 0 || time.Now().Before(f.due):
-		return journal.Batch{}, nil
+	case len(f.queue) > 0:
+		b := f.queue[0]
+		f.queue = f.queue[1:]
+		return b, nil
+	case f.reader.Conflated():
+		b, _ := f.reader.Next()
+		return b, nil
 	}
-	b := f.queue[0]
-	f.queue, f.due = f.queue[1:], time.Time{}
-	return b, nil
+	return journal.Batch{}, nil
 }
 
-func (f *fakeStream) Due() time.Time {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.due
-}
-
-func (f *fakeStream) Live() (*journal.Journal, uint64, bool) { return nil, 0, false }
-func (f *fakeStream) Paced() bool                            { return false }
-func (f *fakeStream) Take() (journal.Batch, bool)            { return journal.Batch{}, false }
-func (f *fakeStream) FellBehind(uint64, []byte)              {}
-
-func (f *fakeStream) Watch(w journal.Waker) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.waker = w
-}
-
-func (f *fakeStream) Unwatch(journal.Waker) { f.Watch(nil) }
+func (f *fakeStream) Live() bool              { return false }
+func (f *fakeStream) Reader() *journal.Reader { return &f.reader }
 
 // client takes an answer, and notes when each part of it came.
 type client struct {
@@ -234,8 +219,13 @@ func serve(t *testing.T, s *delivery.Server) *connection {
 
 func serveUntil(t *testing.T, s *delivery.Server, expires time.Time) *connection {
 	t.Helper()
+	return serveStream(t, s, newFakeStream(0), expires)
+}
+
+func serveStream(t *testing.T, s *delivery.Server, stream *fakeStream, expires time.Time) *connection {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	c := &connection{&client{header: make(http.Header)}, newFakeStream(), cancel, make(chan error, 8)}
+	c := &connection{&client{header: make(http.Header)}, stream, cancel, make(chan error, 8)}
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/events", nil)
 	go serveToTheEnd(s, c.client, r, c.stream, expires, func(err error) { c.ended <- err })
 	return c
@@ -299,10 +289,12 @@ func TestServe_SendsWhatIsDueWithoutBeingWoken(t *testing.T) {
 	s, _ := newServer(t, options)
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		c := serve(t, s)
+		c := serveStream(t, s, newFakeStream(20*time.Second), time.Time{})
 		synctest.Wait()
-		c.stream.putAt(start.Add(20*time.Second), "data: due\n\n")
-		c.stream.waker.Wake()
+		for _, data := range []string{"first", "due"} {
+			c.stream.log.Append(journal.Frame{Body: []byte("data: " + data + "\n\n")})
+			synctest.Wait()
+		}
 		time.Sleep(time.Minute)
 		c.leave(t)
 		if got := c.at(start, "due"); !slices.Equal(got, []time.Duration{20 * time.Second}) {

@@ -24,7 +24,7 @@ func TestDrain_ReachesConnectionsHoweverFarTheyAre(t *testing.T) {
 	options := delivery.Options{Heartbeat: time.Hour, WriteTimeout: time.Minute, Retry: time.Second}
 	server, address := startTCP(t, options, func() delivery.Stream {
 		asked <- struct{}{}
-		return &liveStream{journal: log}
+		return newLiveStream(log)
 	}, func(error) { ended.Done() })
 	var open []*net.TCPConn
 	for range clients {

@@ -37,7 +37,7 @@ func newLoopback(tb testing.TB, clients int) *loopback {
 	var ended sync.WaitGroup
 	ended.Add(clients)
 	options := delivery.Options{Heartbeat: time.Hour, WriteTimeout: time.Minute, Retry: time.Second}
-	address := serveTCP(tb, options, func() delivery.Stream { return &liveStream{journal: l.journal} }, func(error) { ended.Done() })
+	address := serveTCP(tb, options, func() delivery.Stream { return newLiveStream(l.journal) }, func(error) { ended.Done() })
 	tb.Cleanup(ended.Wait)
 	for range clients {
 		l.clients = append(l.clients, bufio.NewReaderSize(subscribeTCP(tb, address), 16<<10))
@@ -122,8 +122,12 @@ func (l *loopback) deliver(tb testing.TB, events int) {
 
 // liveStream has a greeting to give out, and then nothing but a journal.
 type liveStream struct {
-	journal *journal.Journal
+	reader  journal.Reader
 	greeted bool
+}
+
+func newLiveStream(log *journal.Journal) *liveStream {
+	return &liveStream{reader: journal.NewReader(log, 0, true)}
 }
 
 func (s *liveStream) Next(context.Context) (journal.Batch, error) {
@@ -134,18 +138,10 @@ func (s *liveStream) Next(context.Context) (journal.Batch, error) {
 	return journal.Batch{Bytes: []byte("event: stream.open\ndata: {}\n\n")}, nil
 }
 
-func (s *liveStream) Live() (*journal.Journal, uint64, bool) {
-	return s.journal, journal.First, s.greeted
-}
+func (s *liveStream) Live() bool              { return s.greeted }
+func (s *liveStream) Reader() *journal.Reader { return &s.reader }
 
-func (s *liveStream) Paced() bool                 { return false }
-func (s *liveStream) Take() (journal.Batch, bool) { return journal.Batch{}, true }
-func (s *liveStream) FellBehind(uint64, []byte)   {}
-func (s *liveStream) Due() time.Time              { return time.Time{} }
-func (s *liveStream) Watch(journal.Waker)         {}
-func (s *liveStream) Unwatch(journal.Waker)       {}
-
-func BenchmarkDelivery_Sweep(b *testing.B) {
+func BenchmarkDelivery_Broadcast(b *testing.B) {
 	for _, subs := range []int{1, 100, 1000} {
 		for _, events := range []int{1, 10} {
 			b.Run(fmt.Sprintf("subs=%d/events=%d", subs, events), func(b *testing.B) {

@@ -33,6 +33,7 @@ type shard struct {
 	groups map[*journal.Journal]*group
 	serial int32 // of the connection that was added last
 	alarms alarms
+	again  []*conn   // conflated connections that are due for another turn
 	now    time.Time // when the present round began
 	read   []readBatch
 	looks  int // at all connections, so far
@@ -93,35 +94,35 @@ func (s *shard) stop() {
 	s.mail.mu.Lock()
 	s.mail.stopped = true
 	s.mail.mu.Unlock()
-	s.poke()
+	s.signal()
 	s.poll.close()
 	s.done.Wait()
 }
 
-// handOver gives a connection that is live to a shard. On an error it is still the
+// handOff gives a connection that is live to a shard. On an error it is still the
 // caller's.
-func (s *Server) handOver(c net.Conn, stream Stream, expires time.Time, ended func(error)) error {
+func (s *Server) handOff(c net.Conn, stream Stream, expires time.Time, ended func(error)) error {
 	fd, err := duplicate(c)
 	if err != nil {
 		return err
 	}
 	sh := s.shards[fd%len(s.shards)]
 	live := &conn{
-		shard: sh, fd: int32(fd), paced: stream.Paced(), sent: instantOf(time.Now()),
+		shard: sh, fd: int32(fd), reader: stream.Reader(), sent: instantOf(time.Now()),
 		expires: expiryOf(expires), stream: stream, ended: ended,
 	}
-	if err := sh.take(live); err != nil {
+	if err := sh.enqueue(live); err != nil {
 		_ = unix.Close(fd)
 		return err
 	}
 	_ = c.Close() // the duplicate keeps the socket
-	sh.poke()
+	sh.signal()
 	return nil
 }
 
-// take has a connection join, known to Drain only once it does, so that a word to close
+// enqueue has a connection join, known to Drain only once it does, so that a word to close
 // never comes before.
-func (s *shard) take(c *conn) error {
+func (s *shard) enqueue(c *conn) error {
 	s.mail.mu.Lock()
 	defer s.mail.mu.Unlock()
 	if s.mail.stopped || s.server.Draining() {
@@ -207,7 +208,7 @@ func (g *group) Wake() {
 	}
 	m.grown = append(m.grown, g)
 	m.mu.Unlock()
-	g.shard.poke()
+	g.shard.signal()
 }
 
 // ready takes what the poller has seen.
@@ -215,10 +216,10 @@ func (s *shard) ready(events []readiness) {
 	s.mail.mu.Lock()
 	s.mail.ready = append(s.mail.ready, events...)
 	s.mail.mu.Unlock()
-	s.poke()
+	s.signal()
 }
 
-func (s *shard) poke() {
+func (s *shard) signal() {
 	select {
 	case s.wake <- struct{}{}:
 	default:
@@ -240,7 +241,7 @@ func (s *shard) run() {
 		case s.now = <-s.alarms.next():
 			s.flushDue()
 		case s.now = <-look.C:
-			s.lookAfter()
+			s.housekeeping()
 		}
 		if s.frames > 0 {
 			s.server.metrics.Delivered(s.frames, s.bytes)
@@ -265,21 +266,22 @@ func (s *shard) round() (stopped bool) {
 	}
 	for _, g := range grown {
 		g.grown.Store(false) // before reading, so that what comes later is another round
-		s.sweep(g)
+		s.broadcast(g)
 	}
 	if len(grown) > 0 {
 		s.server.metrics.Written(time.Since(grewAt))
 	}
 	for _, r := range ready {
 		if c := s.conns[s.place(r.fd)]; c != nil && c.serial == r.serial {
-			s.takeReady(c, r)
+			s.handleReady(c, r)
 		}
 	}
 	for _, c := range closing {
 		if c.conn.group != nil && !c.conn.isLeaving() {
-			s.sayGoodbye(c.conn, c.reason)
+			s.sendClose(c.conn, c.reason)
 		}
 	}
+	s.nextTurns()
 	if stopped {
 		for _, c := range s.conns {
 			if c != nil {
@@ -292,7 +294,7 @@ func (s *shard) round() (stopped bool) {
 
 // join takes a connection in and writes what has come since it was live.
 func (s *shard) join(c *conn) {
-	j, pos, _ := c.stream.Live()
+	j := c.reader.Journal()
 	g := s.groups[j]
 	if g == nil {
 		g = &group{shard: s, journal: j}
@@ -300,7 +302,7 @@ func (s *shard) join(c *conn) {
 		j.Watch(g)
 	}
 	s.serial++
-	c.serial, c.group, c.pos = s.serial, g, pos
+	c.serial, c.group = s.serial, g
 	c.member = int32(len(g.conns))
 	g.conns = append(g.conns, c)
 	if err := s.poll.add(c); err != nil {
@@ -321,7 +323,6 @@ func (s *shard) flushAlone(c *conn) {
 func (s *shard) fellBehind(c *conn) {
 	s.release(c)
 	go func() {
-		c.stream.FellBehind(c.pos, c.last)
 		file := os.NewFile(uintptr(c.fd), "")
 		conn, err := net.FileConn(file)
 		_ = file.Close() // what FileConn returns has a descriptor of its own
@@ -330,14 +331,14 @@ func (s *shard) fellBehind(c *conn) {
 			return
 		}
 		in := &progressConn{Conn: conn, timeout: s.server.options.WriteTimeout}
-		if err := s.server.bringLive(in, nil, c.stream, c.expires.time(), c.ended); err != nil {
+		if err := s.server.catchUp(in, nil, c.stream, c.expires.time(), c.ended); err != nil {
 			c.ended(err)
 		}
 	}()
 }
 
-// sayGoodbye ends a connection behind its last complete frame.
-func (s *shard) sayGoodbye(c *conn, reason event.CloseReason) {
+// sendClose ends a connection behind its last complete frame.
+func (s *shard) sendClose(c *conn, reason event.CloseReason) {
 	if c.unsent == nil {
 		c.unsent = new(unsent)
 	}
@@ -362,6 +363,7 @@ func (s *shard) release(c *conn) {
 		s.server.metrics.Stalled(-1)
 	}
 	s.poll.remove(c)
+	s.alarms.cancel(c)
 	s.unlist(c)
 	g := c.group
 	c.group = nil
@@ -382,9 +384,9 @@ func (s *shard) lookInterval() time.Duration {
 	return min(max(shortest/16, 5*time.Millisecond), time.Second)
 }
 
-// lookAfter sends heartbeats, cuts off clients that take nothing, and says goodbye to
+// housekeeping sends heartbeats, cuts off clients that take nothing, and says goodbye to
 // those whose right to the stream has ended.
-func (s *shard) lookAfter() {
+func (s *shard) housekeeping() {
 	s.looks++
 	ping := event.AppendPing(nil, s.now)
 	now := instantOf(s.now)
@@ -394,7 +396,7 @@ func (s *shard) lookAfter() {
 		case s.isToBeChecked(c) && s.stalled(c):
 			s.end(c, os.ErrDeadlineExceeded)
 		case !c.isLeaving() && expired(c.expires.time(), s.now):
-			s.sayGoodbye(c, event.TokenExpired)
+			s.sendClose(c, event.TokenExpired)
 		case !c.full && now.since(c.sent) >= s.server.options.Heartbeat:
 			if n, ok := s.write(c, ping); ok && n < len(ping) {
 				c.unsent = &unsent{bytes: bytes.Clone(ping[n:])}

@@ -20,8 +20,8 @@ import (
 func TestServe_ClientWhoseLineIsCutIsCutOff(t *testing.T) {
 	t.Parallel()
 	for name, stream := range map[string]delivery.Stream{
-		"live":            &liveStream{journal: journal.New(journal.Limits{Events: 16, Bytes: 1 << 10}, "0")},
-		"still replaying": newFakeStream(),
+		"live":            newLiveStream(journal.New(journal.Limits{Events: 16, Bytes: 1 << 10}, "0")),
+		"still replaying": newFakeStream(0),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -40,26 +40,24 @@ func TestServe_ClientWhoseLineIsCutIsCutOff(t *testing.T) {
 	}
 }
 
-// lagging is a stream that is live but for one time that it falls behind.
+// lagging is a stream that is live once, at a position that its journal does not hold.
 type lagging struct {
-	liveStream
-	fell    bool
-	behind  chan struct{} // gets one when Next is called in that time
-	goingOn chan struct{} // closed when it may go on
+	*liveStream
+	wasLive bool
+	behind  chan struct{} // receives one when Next is called after that
+	goingOn chan struct{} // closed when Next may return
 }
 
-func (s *lagging) Paced() bool { return true }
-
-func (s *lagging) Take() (journal.Batch, bool) {
-	first := !s.fell
-	s.fell = true
-	return journal.Batch{}, !first
+func (s *lagging) Live() bool {
+	live := s.greeted && !(s.wasLive && s.reader.Behind())
+	s.wasLive = s.wasLive || live
+	return live
 }
-
-func (s *lagging) FellBehind(uint64, []byte) { s.greeted = false }
 
 func (s *lagging) Next(ctx context.Context) (journal.Batch, error) {
-	if s.fell {
+	if s.wasLive && s.reader.Behind() {
+		s.reader.Seek(s.reader.Journal().Next(), "0")
+		s.greeted = false
 		s.behind <- struct{}{}
 		<-s.goingOn
 	}
@@ -68,8 +66,12 @@ func (s *lagging) Next(ctx context.Context) (journal.Batch, error) {
 
 func TestServe_ClientThatFellBehindCostsOneDescriptor(t *testing.T) {
 	t.Parallel()
+	full := journal.New(journal.Limits{Events: 1, Bytes: 1 << 10}, "0")
+	for range 2 {
+		full.Append(journal.Frame{Body: []byte("data: 1\n\n")})
+	}
 	stream := &lagging{
-		liveStream: liveStream{journal: journal.New(journal.Limits{Events: 16, Bytes: 1 << 10}, "0")},
+		liveStream: newLiveStream(full),
 		behind:     make(chan struct{}),
 		goingOn:    make(chan struct{}),
 	}
@@ -107,4 +109,22 @@ func descriptorsTo(t *testing.T, port int) (n int) {
 		}
 	}
 	return n
+}
+
+func TestServe_ConflatedConnectionContinuesAfterATurn(t *testing.T) {
+	t.Parallel()
+	const topics = 1000
+	log := journal.New(journal.Limits{Events: topics, Bytes: 1 << 20}, "0")
+	for n := range topics {
+		qualifier := "t" + strconv.Itoa(n) + "@"
+		log.Append(journal.Frame{Qualifier: qualifier, Cursor: []byte("1"), Body: []byte("data: " + strconv.Itoa(n) + "\n\n")})
+	}
+	ended := make(chan error, 1)
+	stream := &liveStream{reader: journal.NewReader(log, time.Hour, false)}
+	options := delivery.Options{Heartbeat: time.Hour, WriteTimeout: time.Minute}
+	address := serveTCP(t, options, func() delivery.Stream { return stream }, func(err error) { ended <- err })
+	client := subscribeTCP(t, address)
+	readUntil(t, bufio.NewReader(client), []byte("data: 999\n"))
+	client.Close()
+	<-ended
 }

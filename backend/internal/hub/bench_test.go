@@ -2,6 +2,8 @@ package hub_test
 
 import (
 	"fmt"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -41,6 +43,74 @@ func BenchmarkHub_Resume(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkEvery reports the time of an event for one conflated subscriber that holds back
+// the newest events of many topics, and the memory that they cost.
+func BenchmarkEvery(b *testing.B) {
+	for _, held := range []int{1, 10_000} {
+		b.Run(fmt.Sprintf("held=%d", held), func(b *testing.B) {
+			limits := journal.Limits{Events: 4096, Bytes: 4 << 20}
+			broker := source.NewMemory(source.Fill{Events: 4096, Bytes: 4 << 20})
+			h := hub.New(broker, hub.Options{Node: "n1", History: limits, Linger: time.Hour}, new(counts))
+			defer h.Close()
+			glob, err := event.ParseTopic("channel:a.*")
+			if err != nil {
+				b.Fatal(err)
+			}
+			open := func() *hub.Subscription {
+				sub, err := h.Subscribe(b.Context(), hub.Request{Topics: []event.Topic{glob}, Every: time.Minute})
+				if err != nil {
+					b.Fatal(err)
+				}
+				drain(b, sub)
+				return sub
+			}
+			names := make([]string, held)
+			for i := range names {
+				names[i] = fmt.Sprintf("a.%d", i)
+			}
+			payload := strings.Repeat("x", 1000)
+			fill := func(subs ...*hub.Subscription) {
+				for range 2 {
+					for i, name := range names {
+						publish(b, broker, name, payload)
+						if i%1000 > 0 && i < held-1 {
+							continue
+						}
+						for _, sub := range subs {
+							drain(b, sub)
+						}
+					}
+				}
+			}
+			sub := open()
+			defer sub.Close()
+			fill(sub)
+			next := 0
+			b.ReportAllocs()
+			for b.Loop() {
+				publish(b, broker, names[next%held], payload)
+				drain(b, sub)
+				next++
+			}
+			b.StopTimer()
+			before := heapInUse()
+			second := open()
+			fill(sub, second)
+			b.ReportMetric(float64(heapInUse())-float64(before), "B/conn")
+			second.Close()
+		})
+	}
+}
+
+func heapInUse() uint64 {
+	for range 3 {
+		runtime.GC()
+	}
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapAlloc
 }
 
 // drain takes everything that there is for a subscription, and returns the end of it.

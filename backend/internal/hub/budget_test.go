@@ -38,7 +38,7 @@ func TestBudget_AnEventAllocatesForItsCursorAndNotForSubscribers(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer sub.Close()
-				sub.Watch(make(wake, 1))
+				sub.Reader().Watch(make(wake, 1))
 			}
 			src.mark = source.Mark{Ordinal: 1, Token: "abcdefgh"}
 			sink := src.sink(t, "channel:a")

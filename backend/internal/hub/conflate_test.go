@@ -3,9 +3,7 @@ package hub
 import (
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,211 +13,6 @@ import (
 	"sluice/internal/journal"
 	"sluice/internal/source"
 )
-
-// framesOf makes frames of texts such as "a1": the topic, and the number which is also the
-// cursor behind it. "gap" is a gap with the number behind it, as in "gap5".
-func framesOf(texts ...string) []journal.Frame {
-	var out []journal.Frame
-	for _, text := range texts {
-		digits := strings.IndexAny(text, "0123456789")
-		f := journal.Frame{Qualifier: text[:digits] + "@", Cursor: []byte(text[digits:]), Body: []byte(text)}
-		if strings.HasPrefix(text, "gap") {
-			f.Lost = event.LostUnknown
-		}
-		out = append(out, f)
-	}
-	return out
-}
-
-// shown writes frames as "a1:0": the body and the cursor.
-func shown(frames []journal.Frame) string {
-	var out []string
-	for _, f := range frames {
-		out = append(out, string(f.Body)+":"+string(f.Cursor))
-	}
-	return strings.Join(out, " ")
-}
-
-func TestConflation_LetsTheNewestOfEachTopicThrough(t *testing.T) {
-	t.Parallel()
-	const every = time.Second
-	type step struct {
-		after  time.Duration // since the step before
-		frames []string
-		want   string
-		due    time.Duration // from then on; negative for never
-	}
-	for _, tt := range []struct {
-		name  string
-		steps []step
-	}{
-		{"the first goes out at once", []step{{0, []string{"a1"}, "a1:1", -1}}},
-		{"then one in each interval, the newest", []step{
-			{0, []string{"a1"}, "a1:1", -1},
-			{100 * time.Millisecond, []string{"a2"}, "", 900 * time.Millisecond},
-			{100 * time.Millisecond, []string{"a3", "a4"}, "", 800 * time.Millisecond},
-			{799 * time.Millisecond, nil, "", time.Millisecond},
-			{time.Millisecond, nil, "a4:4", -1},
-			{500 * time.Millisecond, []string{"a5"}, "", 500 * time.Millisecond},
-			{500 * time.Millisecond, []string{"a6"}, "a6:6", -1},
-		}},
-		{"after a pause at once again", []step{
-			{0, []string{"a1"}, "a1:1", -1},
-			{time.Second, nil, "", -1},
-			{time.Hour, []string{"a2"}, "a2:2", -1},
-		}},
-		{"topics are independent", []step{
-			{0, []string{"a1"}, "a1:1", -1},
-			{500 * time.Millisecond, []string{"b2", "a3"}, "b2:2", 500 * time.Millisecond},
-			{500 * time.Millisecond, []string{"b4"}, "a3:3", 500 * time.Millisecond},
-			{500 * time.Millisecond, nil, "b4:4", -1},
-		}},
-		{"a cursor does not pass what is held", []step{
-			{0, []string{"a1"}, "a1:1", -1},
-			{100 * time.Millisecond, []string{"a2", "b3", "c4"}, "b3:1 c4:1", 900 * time.Millisecond},
-			{900 * time.Millisecond, nil, "a2:4", -1},
-		}},
-		{"the first that is due is the next", []step{
-			{0, []string{"a1"}, "a1:1", -1},
-			{300 * time.Millisecond, []string{"b2"}, "b2:2", -1},
-			{100 * time.Millisecond, []string{"b3", "a4"}, "", 600 * time.Millisecond},
-			{600 * time.Millisecond, nil, "a4:2", 300 * time.Millisecond},
-			{300 * time.Millisecond, nil, "b3:4", -1},
-		}},
-		{"a gap passes at once, behind all that came before it", []step{
-			{0, []string{"a1", "b2"}, "a1:1 b2:2", -1},
-			{100 * time.Millisecond, []string{"a3", "b4", "gap5", "a6", "c7"}, "a3:3 b4:4 gap5:5 c7:5", time.Second},
-			{time.Second, nil, "a6:7", -1},
-		}},
-		{"one batch counts as one moment", []step{{0, []string{"a1", "a2", "b3", "a4"}, "b3:3 a4:4", -1}}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
-			c := newConflation(every)
-			now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-			cursor := []byte("0")
-			for i, s := range tt.steps {
-				now = now.Add(s.after)
-				frames := framesOf(s.frames...)
-				if got := shown(c.take(cursor, frames, now)); got != s.want {
-					t.Errorf("step %d lets %q through, want %q", i, got, s.want)
-				}
-				if n := len(frames); n > 0 {
-					cursor = frames[n-1].Cursor
-				}
-				due := c.due()
-				if s.due < 0 && !due.IsZero() || s.due >= 0 && !due.Equal(now.Add(s.due)) {
-					t.Errorf("after step %d something is due %s from then, want %s", i, due.Sub(now), s.due)
-				}
-			}
-		})
-	}
-}
-
-func TestConflation_KeepsItsOwnCopyOfWhatItHolds(t *testing.T) {
-	t.Parallel()
-	c := newConflation(time.Second)
-	now := time.Now()
-	c.take([]byte("0"), framesOf("a1"), now)
-	frames := framesOf("a2")
-	c.take([]byte("1"), frames, now)
-	copy(frames[0].Body, "xx")
-	copy(frames[0].Cursor, "9")
-	if got := shown(c.take([]byte("2"), nil, now.Add(time.Second))); got != "a2:2" {
-		t.Errorf("what was held became %q", got)
-	}
-}
-
-// Whatever comes and whenever: a client that loses its line behind any frame, and comes
-// back with its id, has or gets the newest event of every topic. And no topic sends more
-// than once in an interval, nor keeps anything longer than that.
-func TestConflation_ClientThatLeavesAnywhereLosesNoNewestValue(t *testing.T) {
-	t.Parallel()
-	const every = 100 * time.Millisecond
-	for seed := range uint64(300) {
-		rnd := rand.New(rand.NewPCG(seed, 1))
-		topics := []string{"a", "b", "c", "d", "e"}[:1+rnd.IntN(5)]
-		c := newConflation(every)
-		now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-		number := 0
-		newest := make(map[string]int)     // number of the newest that came of each topic
-		has := make(map[string]int)        // and of the newest that went out
-		sent := make(map[string]time.Time) // and when
-		since := make(map[string]time.Time)
-		lastGap := 0
-		for step := range 200 {
-			now = now.Add(time.Duration(rnd.IntN(60)) * time.Millisecond)
-			if due := c.due(); !due.IsZero() && rnd.IntN(2) == 0 && now.Before(due) {
-				now = due
-			}
-			before := []byte(strconv.Itoa(number))
-			var texts []string
-			for range rnd.IntN(6) {
-				number++
-				if rnd.IntN(25) == 0 {
-					texts = append(texts, fmt.Sprint("gap", number))
-					continue
-				}
-				topic := topics[rnd.IntN(len(topics))]
-				texts = append(texts, fmt.Sprint(topic, number))
-				newest[topic] = number
-				if _, held := since[topic]; !held {
-					since[topic] = now
-				}
-			}
-			forced := slices.ContainsFunc(texts, func(s string) bool { return strings.HasPrefix(s, "gap") })
-			for _, f := range c.take(before, framesOf(texts...), now) {
-				topic := strings.TrimSuffix(f.Qualifier, "@")
-				cursor, err := strconv.Atoi(string(f.Cursor))
-				if err != nil {
-					t.Fatal(err)
-				}
-				body := strings.TrimPrefix(string(f.Body), topic)
-				n, _ := strconv.Atoi(body)
-				if topic == "gap" {
-					lastGap = n
-				} else {
-					if at, ok := sent[topic]; ok && now.Sub(at) < every && !forced {
-						t.Fatalf("seed %d, step %d: %s comes %s after the last one", seed, step, topic, now.Sub(at))
-					}
-					sent[topic], has[topic] = now, max(has[topic], n)
-					delete(since, topic)
-				}
-				if cursor < lastGap {
-					t.Fatalf("seed %d, step %d: the cursor %d leads back behind the gap %d", seed, step, cursor, lastGap)
-				}
-				for other := range newest {
-					if newest[other] <= cursor && has[other] < newest[other] {
-						t.Fatalf("seed %d, step %d: behind the cursor %d of %s, the client never gets %s%d", seed, step, cursor, f.Body, other, newest[other])
-					}
-				}
-			}
-			for topic, at := range since {
-				if newest[topic] > has[topic] && now.Sub(at) > every && c.due().After(now) {
-					t.Fatalf("seed %d, step %d: %s is held since %s", seed, step, topic, now.Sub(at))
-				}
-				if newest[topic] == has[topic] {
-					delete(since, topic)
-				}
-			}
-		}
-		if len(c.sent) > len(topics) {
-			t.Fatalf("it remembers %d topics", len(c.sent))
-		}
-		for _, f := range c.take([]byte(strconv.Itoa(number)), nil, now.Add(every)) {
-			topic := strings.TrimSuffix(f.Qualifier, "@")
-			has[topic], _ = strconv.Atoi(strings.TrimPrefix(string(f.Body), topic))
-		}
-		for topic, n := range newest {
-			if has[topic] != n {
-				t.Fatalf("seed %d: %s ends on %d, and the newest is %d", seed, topic, has[topic], n)
-			}
-		}
-		if !c.due().IsZero() || len(c.held) > 0 {
-			t.Fatalf("seed %d: something is still held", seed)
-		}
-	}
-}
 
 type silent struct{}
 
@@ -316,12 +109,12 @@ func TestEvery_KeysAndChannelsOfAGlobCountEachForItself(t *testing.T) {
 				t.Errorf("in the interval comes %q", data)
 			}
 		}
-		if due := s.Due(); !due.Equal(time.Now().Add(200 * time.Millisecond)) {
+		if due := s.Reader().Due(); !due.Equal(time.Now().Add(200 * time.Millisecond)) {
 			t.Errorf("something is due in %s", time.Until(due))
 		}
 		time.Sleep(200 * time.Millisecond)
 		expect(9)
-		if due := s.Due(); !due.IsZero() {
+		if due := s.Reader().Due(); !due.IsZero() {
 			t.Errorf("nothing is held, and something is due in %s", time.Until(due))
 		}
 		time.Sleep(time.Hour)

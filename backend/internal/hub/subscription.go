@@ -10,16 +10,14 @@ import (
 	"sluice/internal/journal"
 )
 
-// Subscription is one subscriber's place among its topics. Its methods are for one
-// goroutine at a time. There may be very many, so that it holds little when it is live.
+// Subscription is one subscriber's position in its topics. Its methods are for one
+// goroutine at a time. There may be very many, so it holds little when it is live.
 type Subscription struct {
-	hub       *Hub
-	feeds     []*feed     // of the topics; in the order of the bundle's vector if there are several
-	bundle    *bundle     // of the feeds if there are several, else nil
-	ahead     *ahead      // of the place in the common journal; nil when that is all there is
-	pos       uint64      // of the next frame in it
-	last      []byte      // the cursor of the last frame that was taken
-	conflated *conflation // nil if every event is to go out
+	hub    *Hub
+	feeds  []*feed        // of the topics; in the order of the bundle's vector if there are several
+	bundle *bundle        // of the feeds if there are several, else nil
+	ahead  *ahead         // precedes the common journal; nil if the subscription is live
+	reader journal.Reader // of the common journal
 }
 
 // ahead is what Next gives out before it comes to the common journal: control frames, and
@@ -43,9 +41,7 @@ func newSubscription(h *Hub, feeds []*feed, every time.Duration) *Subscription {
 		s.bundle = h.joinBundle(feeds)
 		s.feeds = s.bundle.feeds
 	}
-	if every > 0 {
-		s.conflated = newConflation(every)
-	}
+	s.reader = journal.NewReader(s.journal(), every, s.single())
 	return s
 }
 
@@ -65,13 +61,25 @@ func (s *Subscription) begin(ctx context.Context, req Request, topics []event.To
 	return nil
 }
 
-// fellBehind goes on where the client left off although the journal does not hold that
-// place any more: just as if it had come back with its last cursor.
-func (s *Subscription) fellBehind() {
-	var held []byte
-	if s.conflated != nil { // what waits goes out before a gap
-		held = appendFrames(nil, s.conflated.release(time.Now(), true))
+// announceLost announces held events that are gone, and resumes if the journal does not
+// hold the reader's position any more.
+func (s *Subscription) announceLost() {
+	pending := s.appendLost(nil)
+	s.ahead = &ahead{pending: pending}
+	if s.reader.Behind() {
+		s.fellBehind()
 	}
+	s.dropAhead()
+}
+
+// fellBehind resumes as if the client had returned with its last cursor, since a journal
+// does not hold its position any more.
+func (s *Subscription) fellBehind() {
+	var pending []byte
+	if s.ahead != nil {
+		pending = s.ahead.pending
+	}
+	pending = s.appendLost(append(pending, s.reader.Flush()...)) // held events precede the gap
 	id := newLastID(s.lastCursors(), false)
 	_, gaps := s.seek(func(f *feed) place {
 		p := id.locate(f)
@@ -80,8 +88,33 @@ func (s *Subscription) fellBehind() {
 		}
 		return p
 	})
-	s.ahead.pending = slices.Concat(held, gaps)
+	s.ahead.pending = append(pending, gaps...)
 	s.dropAhead()
+}
+
+// appendLost appends a gap for each topic of which the reader held back events that are
+// gone.
+func (s *Subscription) appendLost(dst []byte) []byte {
+	qualifiers, cursor := s.reader.Lost()
+	lost := make([]int64, len(s.feeds))
+	for _, q := range qualifiers {
+		lost[s.feedIndex(q)]++
+	}
+	for i, n := range lost {
+		if n > 0 {
+			gap := event.Gap{Topic: s.feeds[i].topic, Reason: event.SlowConsumer, Lost: n}
+			s.hub.metrics.GapAnnounced(gap.Reason)
+			dst = event.AppendID(dst, s.qualifier(gap.Topic), cursor)
+			dst = event.AppendGapBody(dst, gap)
+		}
+	}
+	return dst
+}
+
+// feedIndex returns the index of the feed that an event with a qualifier came from.
+func (s *Subscription) feedIndex(qualifier string) int {
+	topic, _ := event.SplitID(qualifier)
+	return max(slices.IndexFunc(s.feeds, func(f *feed) bool { return f.topic.Covers(topic) }), 0)
 }
 
 // dropAhead forgets what is ahead of the common journal once all of it was given out.
@@ -113,15 +146,14 @@ func (s *Subscription) seek(locate func(*feed) place) (before, gaps []byte) {
 			s.ahead.replays = append(s.ahead.replays, feedReplay{i, p.replay})
 		}
 	}
-	s.last = []byte(s.cursor())
 	s.ahead.gap = slices.ContainsFunc(s.feeds, func(f *feed) bool {
-		return f.log.GapBehind(places[slices.Index(s.feeds, f)].pos)
+		return f.log.GapFrom(places[slices.Index(s.feeds, f)].pos)
 	})
 	if s.bundle == nil {
-		s.pos = places[0].pos
+		s.reader.Seek(places[0].pos, s.cursor())
 		return before, gaps
 	}
-	s.pos = s.bundle.log.Next()
+	s.reader.Seek(s.bundle.log.Next(), s.cursor())
 	for i, f := range s.feeds {
 		if head := f.log.Next(); places[i].pos < head {
 			s.ahead.replays = append(s.ahead.replays, feedReplay{i, &journalReplay{f, places[i].pos, head}})
@@ -138,12 +170,12 @@ func (s *Subscription) cursor() string {
 	return s.ahead.reached.String()
 }
 
-// lastCursors returns the cursors in s.last.
+// lastCursors returns the cursor of each topic at the position of the reader.
 func (s *Subscription) lastCursors() vector {
 	if s.bundle == nil {
-		return vector{{tag(s.feeds[0].topic), string(s.last)}}
+		return vector{{tag(s.feeds[0].topic), string(s.reader.Cursor())}}
 	}
-	v, _ := parseVector(string(s.last))
+	v, _ := parseVector(string(s.reader.Cursor()))
 	return v
 }
 
@@ -172,24 +204,14 @@ func (s *Subscription) Next(ctx context.Context) (journal.Batch, error) {
 			if err != nil || len(b.Bytes) > 0 {
 				return b, err
 			}
-		case s.conflated != nil:
-			b, ok := s.Take()
-			if !ok {
-				s.fellBehind()
-				continue
-			}
-			return b, nil
 		default:
-			b, ok := s.journal().Read(s.pos)
-			if !ok {
-				s.fellBehind()
-				continue
+			b, ok := s.reader.Next()
+			switch {
+			case !ok:
+				s.announceLost()
+			case len(b.Bytes) > 0 || b.AtHead:
+				return b, nil
 			}
-			if b.Frames > 0 {
-				s.pos = b.Next
-				s.last = append(s.last[:0], b.Cursor...)
-			}
-			return b, nil
 		}
 	}
 }
@@ -208,61 +230,20 @@ func (s *Subscription) nextAhead(ctx context.Context) (journal.Batch, error) {
 	return s.encode(frames), nil
 }
 
-// Live returns the journal and the position from which the rest comes, and whether there
-// is nothing else to give out first.
-func (s *Subscription) Live() (*journal.Journal, uint64, bool) {
-	return s.journal(), s.pos, s.ahead == nil
+// Reader returns the reader of the journal from which all events are delivered once the
+// subscription is live.
+func (s *Subscription) Reader() *journal.Reader {
+	return &s.reader
 }
 
-// Paced reports whether the subscription has an interval, so that what goes out of the
-// journal is what Take returns.
-func (s *Subscription) Paced() bool {
-	return s.conflated != nil
-}
-
-// Take is Next for a subscription that is live and paced. It reports false where the
-// journal does not hold the place any more, so that only Next can go on.
-func (s *Subscription) Take() (journal.Batch, bool) {
-	for {
-		frames, ok := s.unread()
-		if !ok {
-			return journal.Batch{}, false
-		}
-		if b := s.encode(frames); b.Frames > 0 || len(frames) == 0 {
-			return b, true
-		}
-	}
-}
-
-// unread returns what the journal has for conflation to look at, a page at a time. Of a
-// single topic that is its newest event and nothing else, and nothing while it may not
-// send: a subscriber that asks for one event a second costs no more when there are
-// thousands.
-func (s *Subscription) unread() ([]journal.Frame, bool) {
-	log := s.journal()
-	if !s.single() || log.GapBehind(s.pos) {
-		return log.Frames(s.pos, log.Next(), pageFrames)
-	}
-	if time.Now().Before(s.conflated.rests()) {
-		return nil, true
-	}
-	return log.Newest(s.pos), true
+// Live reports whether Next returns nothing but what the reader returns.
+func (s *Subscription) Live() bool {
+	return s.ahead == nil && !s.reader.Behind()
 }
 
 // single reports whether all events are of one topic.
 func (s *Subscription) single() bool {
 	return s.bundle == nil && !s.feeds[0].topic.IsGlob()
-}
-
-// FellBehind says that the journal does not hold the client's place any more: the position
-// to which it has come, with its cursor, where it read the journal without Take; no cursor
-// if it has not come any further. Next gives out what follows.
-func (s *Subscription) FellBehind(pos uint64, cursor []byte) {
-	if len(cursor) > 0 {
-		s.pos = pos
-		s.last = append(s.last[:0], cursor...)
-	}
-	s.fellBehind()
 }
 
 // nextPage returns a page of the first replay, with ids that cover all topics.
@@ -286,7 +267,6 @@ func (s *Subscription) nextPage(ctx context.Context) ([]journal.Frame, error) {
 		case s.bundle != nil:
 			f.Qualifier = withoutTag(f.Qualifier)
 		}
-		f.Next = s.pos // it comes before the common journal
 	}
 	if done {
 		s.ahead.replays = s.ahead.replays[1:]
@@ -294,38 +274,20 @@ func (s *Subscription) nextPage(ctx context.Context) ([]journal.Frame, error) {
 	return frames, nil
 }
 
-// encode takes frames and returns what of them goes out now, as bytes.
+// encode returns replayed frames as bytes, or those that are due if the subscription is
+// conflated.
 func (s *Subscription) encode(frames []journal.Frame) journal.Batch {
-	before := s.last
-	if n := len(frames); n > 0 {
-		s.pos = frames[n-1].Next
-		s.last = slices.Clone(frames[n-1].Cursor)
+	if s.reader.Conflated() {
+		return s.reader.Replay(frames)
 	}
-	if s.conflated != nil {
-		frames = s.conflated.take(before, frames, time.Now())
-	}
-	return journal.Batch{Frames: len(frames), Bytes: appendFrames(nil, frames)}
-}
-
-func appendFrames(dst []byte, frames []journal.Frame) []byte {
+	b := journal.Batch{Frames: len(frames)}
 	for _, f := range frames {
-		dst = event.AppendID(dst, f.Qualifier, f.Cursor)
-		dst = append(dst, f.Body...)
+		b.Bytes = append(event.AppendID(b.Bytes, f.Qualifier, f.Cursor), f.Body...)
 	}
-	return dst
-}
-
-// Due returns when Next or Take may have something although no Waker was woken, the zero
-// time if they will not.
-func (s *Subscription) Due() time.Time {
-	switch {
-	case s.conflated == nil:
-		return time.Time{}
-	case s.single() && s.pos < s.journal().Next():
-		return s.conflated.rests()
-	default:
-		return s.conflated.due()
+	if n := len(frames); n > 0 {
+		s.reader.Seek(s.reader.Pos(), string(frames[n-1].Cursor))
 	}
+	return b
 }
 
 func (s *Subscription) journal() *journal.Journal {
@@ -335,18 +297,9 @@ func (s *Subscription) journal() *journal.Journal {
 	return s.feeds[0].log
 }
 
-// Watch has w woken whenever Next may have something, until Unwatch.
-func (s *Subscription) Watch(w journal.Waker) {
-	s.journal().Watch(w)
-}
-
-// Unwatch ends Watch.
-func (s *Subscription) Unwatch(w journal.Waker) {
-	s.journal().Unwatch(w)
-}
-
 // Close ends the subscription.
 func (s *Subscription) Close() {
+	s.reader.Close()
 	if s.bundle != nil {
 		s.hub.leaveBundle(s.bundle)
 	}

@@ -54,6 +54,7 @@ type Journal struct {
 	base     []byte     // cursor of the position tail
 	unknown  uint64     // the newest evicted gap of unknown size lies before this number
 	gap      uint64     // number of the newest gap
+	latest   latest     // of the conflated readers
 
 	watch    sync.Mutex
 	watchers map[Waker]struct{}
@@ -64,7 +65,7 @@ const First = 1
 
 // New returns an empty journal; base is the cursor of its [First] position.
 func New(limits Limits, base string) *Journal {
-	return &Journal{limits: limits, head: First, tail: First, base: []byte(base), watchers: make(map[Waker]struct{})}
+	return &Journal{limits: limits, head: First, tail: First, base: []byte(base), latest: latest{limit: latestLimit}, watchers: make(map[Waker]struct{})}
 }
 
 // Rebase sets the cursor of the first position, which a journal may learn late. It must
@@ -119,15 +120,15 @@ func (j *Journal) Len() int {
 	return j.frames
 }
 
-// Bytes returns the size of the frames held.
+// Bytes returns the size of the frames held, and of those kept for conflated readers.
 func (j *Journal) Bytes() int {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
-	return j.bytes
+	return j.bytes + j.latest.bytes
 }
 
-// GapBehind reports whether there is a gap from a position on.
-func (j *Journal) GapBehind(from uint64) bool {
+// GapFrom reports whether there is a gap at a position or after it.
+func (j *Journal) GapFrom(from uint64) bool {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
 	return from <= j.gap
@@ -177,13 +178,19 @@ func (j *Journal) Unbroken(from, to uint64) bool {
 
 // cursorAt returns the cursor of a position that is held.
 func (j *Journal) cursorAt(pos uint64) string {
+	return string(j.cursorBefore(pos))
+}
+
+// cursorBefore returns the cursor of a position that is held, in the memory of the journal.
+// mu must be held until it is used.
+func (j *Journal) cursorBefore(pos uint64) []byte {
 	if i, k := j.find(pos); k > 0 {
-		return string(j.segments[i].frame(k - 1).Cursor)
+		return j.segments[i].frame(k - 1).Cursor
 	} else if i > 0 {
 		s := j.segments[i-1]
-		return string(s.frame(len(s.recs) - 1).Cursor)
+		return s.frame(len(s.recs) - 1).Cursor
 	}
-	return string(j.base)
+	return j.base
 }
 
 // Append adds a frame and returns its number. Frames come from one goroutine at a
@@ -192,6 +199,7 @@ func (j *Journal) Append(f Frame) uint64 {
 	j.mu.Lock()
 	seq := j.head
 	j.writable(f.size()).append(seq, &f)
+	j.latest.add(f.Qualifier, seq, f.Lost)
 	j.head += f.Span()
 	if f.Lost != 0 {
 		j.gap = seq
@@ -234,6 +242,7 @@ func (j *Journal) evict() {
 	s.first++
 	j.frames--
 	j.bytes -= f.size()
+	j.latest.evicted(&f, j.tail)
 	j.tail += f.Span()
 	j.base = append(j.base[:0], f.Cursor...)
 	if f.Lost < 0 {

@@ -363,23 +363,6 @@ func TestJournal_FramesStopAtTheirBounds(t *testing.T) {
 	}
 }
 
-func TestJournal_NewestIsTheLastFrameFromAPositionOn(t *testing.T) {
-	t.Parallel()
-	if frames := journal.New(roomy, "1").Newest(journal.First); len(frames) != 0 {
-		t.Errorf("of an empty journal it is %+v", frames)
-	}
-	j := newFilled(journal.Limits{Events: 3, Bytes: 1 << 20}, 10)
-	for from, want := range map[uint64]int{1: 1, 5: 1, 10: 1, 11: 0} {
-		frames := j.Newest(from)
-		if len(frames) != want {
-			t.Fatalf("from position %d on there are %d frames", from, len(frames))
-		}
-		if want > 0 && (string(frames[0].Body) != "data: 10\n\n" || frames[0].Next != 11) {
-			t.Errorf("from position %d on the newest is %+v", from, frames[0])
-		}
-	}
-}
-
 func TestJournal_GapTakesAsManyNumbersAsItLost(t *testing.T) {
 	t.Parallel()
 	j := newFilled(roomy, 1)

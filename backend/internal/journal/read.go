@@ -59,17 +59,6 @@ func (j *Journal) Read(from uint64) (Batch, bool) {
 	}, true
 }
 
-// Newest returns the newest frame if it is at a position or behind it, else none.
-func (j *Journal) Newest(from uint64) []Frame {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	if j.frames == 0 || from >= j.head {
-		return nil
-	}
-	s := j.segments[len(j.segments)-1]
-	return []Frame{s.frame(len(s.recs) - 1)}
-}
-
 // Frames returns up to limit frames from a position up to, but not including, the
 // position to. It reports false as Read does.
 func (j *Journal) Frames(from, to uint64, limit int) ([]Frame, bool) {

@@ -15,7 +15,7 @@ const lookAgain = 256
 // sweep writes what a journal has to all connections that read it. What comes meanwhile
 // goes to the rest of them, and to those before in the next round: so nobody waits longer
 // than one sweep takes.
-func (s *shard) sweep(g *group) {
+func (s *shard) broadcast(g *group) {
 	s.read = s.read[:0]
 	for i := 0; i < len(g.conns); {
 		if i%lookAgain == 0 && g.grown.Load() {
@@ -41,19 +41,20 @@ type readBatch struct {
 // batch returns what the journal of a connection has at its position. It reports false as
 // [journal.Journal.Read] does.
 func (s *shard) batch(c *conn) (*readBatch, bool) {
+	pos := c.reader.Pos()
 	for i := range s.read {
-		if s.read[i].from == c.pos {
+		if s.read[i].from == pos {
 			return &s.read[i], true
 		}
 	}
-	b, ok := c.group.journal.Read(c.pos)
+	b, ok := c.group.journal.Read(pos)
 	if !ok {
 		return nil, false
 	}
 	if len(s.read) == maxRead {
 		s.read = s.read[:0]
 	}
-	s.read = append(s.read, readBatch{b, c.pos})
+	s.read = append(s.read, readBatch{b, pos})
 	return &s.read[len(s.read)-1], true
 }
 
@@ -67,11 +68,9 @@ func (s *shard) flush(c *conn) {
 		if c.unsent != nil && !s.flushUnsent(c) {
 			return
 		}
-		if c.paced {
-			if !s.takePaced(c) {
-				return
-			}
-			continue
+		if c.reader.Conflated() {
+			s.flushConflated(c)
+			return
 		}
 		b, ok := s.batch(c)
 		if !ok {
@@ -100,28 +99,47 @@ func (s *shard) flush(c *conn) {
 	}
 }
 
-// takePaced puts what a paced stream gives out now where it is written from, and reports
-// false if that is nothing.
-func (s *shard) takePaced(c *conn) bool {
-	b, ok := c.stream.Take()
-	switch {
-	case !ok:
+// flushConflated gives a conflated connection one turn. If its journal has more, the other
+// connections of the shard have theirs first.
+func (s *shard) flushConflated(c *conn) {
+	b, ok := c.reader.Next()
+	if !ok {
 		s.fellBehind(c)
-		return false
-	case len(b.Bytes) == 0:
-		s.alarms.set(c, c.stream.Due())
-		return false
+		return
 	}
-	c.unsent = &unsent{bytes: b.Bytes}
 	s.frames += b.Frames
 	s.bytes += len(b.Bytes)
-	return true
+	if len(b.Bytes) > 0 {
+		c.unsent = &unsent{bytes: b.Bytes}
+		if !s.flushUnsent(c) {
+			return
+		}
+	}
+	if b.AtHead {
+		s.alarms.set(c, c.reader.Due())
+	} else if !c.queued {
+		c.queued = true
+		s.again = append(s.again, c)
+		s.signal()
+	}
+}
+
+// nextTurns gives the queued connections another turn.
+func (s *shard) nextTurns() {
+	queued := s.again
+	s.again = nil
+	for _, c := range queued {
+		c.queued = false
+		if c.group != nil && !c.full {
+			s.flushAlone(c)
+		}
+	}
 }
 
 // flushDue writes to the connections whose time has come.
 func (s *shard) flushDue() {
 	for c := s.alarms.due(s.now); c != nil; c = s.alarms.due(s.now) {
-		if c.group != nil && !c.full {
+		if !c.full {
 			s.flushAlone(c)
 		}
 	}
@@ -150,8 +168,7 @@ func (s *shard) flushUnsent(c *conn) bool {
 // advance moves a connection behind a batch. What is left of its last frame is in
 // unsent: a client that does not read holds up a frame, and not a part of the journal.
 func (s *shard) advance(c *conn, b *journal.Batch) {
-	c.pos = b.Next
-	c.last = append(c.last[:0], b.Cursor...)
+	c.reader.Advance(b)
 	s.frames += b.Frames
 	s.bytes += len(b.Bytes)
 }
@@ -185,7 +202,7 @@ func (s *shard) park(c *conn) {
 	}
 }
 
-func (s *shard) takeReady(c *conn, r readiness) {
+func (s *shard) handleReady(c *conn, r readiness) {
 	switch {
 	case r.gone:
 		s.end(c, errGone)

@@ -13,8 +13,8 @@ import (
 // errLive says that a stream can go on without a goroutine of its own.
 var errLive = errors.New("stream is live")
 
-// pumped is a connection with a goroutine of its own.
-type pumped struct {
+// loopConn is a connection with a goroutine of its own.
+type loopConn struct {
 	wake    chan time.Time // with the time, if it is a sample, else the zero time
 	closing chan event.CloseReason
 }
@@ -24,7 +24,7 @@ type pumped struct {
 const sampleOneIn = 64
 
 // Wake implements [journal.Waker].
-func (c *pumped) Wake() {
+func (c *loopConn) Wake() {
 	var sample time.Time
 	if rand.N(sampleOneIn) == 0 {
 		sample = time.Now()
@@ -35,22 +35,23 @@ func (c *pumped) Wake() {
 	}
 }
 
-func (c *pumped) close(reason event.CloseReason) {
+func (c *loopConn) close(reason event.CloseReason) {
 	c.closing <- reason // room for one, and nobody else sends
 }
 
-// pump moves what the stream has to the client for as long as the connection lasts, or,
+// connLoop moves what the stream has to the client for as long as the connection lasts, or,
 // if it may be handed over, until it is live. What is in first goes out before anything
 // else, in the same block as the stream's first frame: some clients take a block without
 // data for an event.
-func (s *Server) pump(ctx context.Context, out writer, first []byte, stream Stream, expires time.Time, handOver bool) error {
-	c := &pumped{wake: make(chan time.Time, 1), closing: make(chan event.CloseReason, 1)}
+func (s *Server) connLoop(ctx context.Context, out writer, first []byte, stream Stream, expires time.Time, handOff bool) error {
+	c := &loopConn{wake: make(chan time.Time, 1), closing: make(chan event.CloseReason, 1)}
 	if err := s.add(c); err != nil {
 		return s.end(out, first, event.Draining)
 	}
 	defer s.remove(c)
-	stream.Watch(c)
-	defer stream.Unwatch(c)
+	reader := stream.Reader()
+	reader.Watch(c)
+	defer reader.Unwatch(c)
 	out = &stallWriter{writer: out, metrics: s.metrics}
 
 	var woken time.Time   // when the newest waking was, if that is a sample
@@ -66,7 +67,7 @@ func (s *Server) pump(ctx context.Context, out writer, first []byte, stream Stre
 		if expired(expires, time.Now()) {
 			return s.end(out, first, event.TokenExpired)
 		}
-		if _, _, live := stream.Live(); live && handOver && len(first) == 0 {
+		if handOff && len(first) == 0 && stream.Live() {
 			return errLive
 		}
 		b, err := stream.Next(ctx)
@@ -89,7 +90,7 @@ func (s *Server) pump(ctx context.Context, out writer, first []byte, stream Stre
 		}
 		woken = time.Time{}
 		ping := silence.Add(s.options.Heartbeat)
-		alarm.Reset(time.Until(earlier(earlier(ping, stream.Due()), expires)))
+		alarm.Reset(time.Until(earlier(earlier(ping, reader.Due()), expires)))
 		select {
 		case woken = <-c.wake:
 		case now := <-alarm.C:

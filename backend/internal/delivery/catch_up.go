@@ -13,9 +13,9 @@ import (
 	"sluice/internal/event"
 )
 
-// takeable reports whether the connection of a request can be taken over from net/http:
+// canHijack reports whether the connection of a request can be taken over from net/http:
 // over TLS and HTTP/2 a socket is more than its bytes.
-func (s *Server) takeable(r *http.Request) bool {
+func (s *Server) canHijack(r *http.Request) bool {
 	return len(s.shards) > 0 && r.TLS == nil && r.ProtoMajor == 1 && r.ProtoMinor == 1
 }
 
@@ -31,16 +31,16 @@ func responseHead(header http.Header) []byte {
 	return b.Bytes()
 }
 
-// bringLive writes what a shard cannot, which is what only this client gets and what
+// catchUp writes what a shard cannot, which is what only this client gets and what
 // has to be read from elsewhere, and hands the connection over. It returns why the
 // connection has ended before, nil if it has not: ended is called then when it has.
-func (s *Server) bringLive(conn net.Conn, first []byte, stream Stream, expires time.Time, ended func(error)) error {
+func (s *Server) catchUp(conn net.Conn, first []byte, stream Stream, expires time.Time, ended func(error)) error {
 	out := connWriter{conn}
 	// Nobody reads the connection meanwhile, so that a client that leaves is noticed when it
 	// is written to.
-	err := s.pump(context.Background(), out, first, stream, expires, true)
+	err := s.connLoop(context.Background(), out, first, stream, expires, true)
 	if errors.Is(err, errLive) {
-		err = s.handOver(conn, stream, expires, ended)
+		err = s.handOff(conn, stream, expires, ended)
 		if err == nil {
 			return nil
 		}

@@ -1,0 +1,273 @@
+package journal
+
+import (
+	"bytes"
+	"time"
+)
+
+// Reader is a position in a journal and the cursor of that position. A conflated reader
+// delivers at most one event of each topic in an interval. Its methods are for one
+// goroutine at a time.
+type Reader struct {
+	log        *Journal
+	pos        uint64
+	cursor     []byte      // of pos
+	conflation *conflation // nil if the reader delivers every event
+}
+
+// NewReader returns a reader at the first position. If every is not zero the reader is
+// conflated; single says then that all events are of one topic. Close must be called.
+func NewReader(log *Journal, every time.Duration, single bool) Reader {
+	r := Reader{log: log, pos: First}
+	if every > 0 {
+		r.conflation = newConflation(every, single)
+		if !single {
+			log.retainLatest()
+		}
+	}
+	return r
+}
+
+// Close ends the use of a reader.
+func (r *Reader) Close() {
+	if r.conflation != nil && !r.conflation.single {
+		r.log.releaseLatest()
+	}
+}
+
+// Journal returns the journal of the reader.
+func (r *Reader) Journal() *Journal { return r.log }
+
+// Pos returns the position of the next frame to read.
+func (r *Reader) Pos() uint64 { return r.pos }
+
+// Cursor returns the cursor of the position. It is valid until the reader moves.
+func (r *Reader) Cursor() []byte { return r.cursor }
+
+// Conflated reports whether the reader delivers less than its journal holds.
+func (r *Reader) Conflated() bool { return r.conflation != nil }
+
+// Seek moves the reader to a position with a cursor.
+func (r *Reader) Seek(pos uint64, cursor string) {
+	r.pos = pos
+	r.cursor = append(r.cursor[:0], cursor...)
+	if c := r.conflation; c != nil && c.held == 0 {
+		c.safe = append(c.safe[:0], cursor...)
+	}
+}
+
+// Advance moves a reader to the end of a batch that [Journal.Read] returned.
+func (r *Reader) Advance(b *Batch) {
+	r.pos = b.Next
+	r.cursor = append(r.cursor[:0], b.Cursor...)
+}
+
+// Next returns the next batch and moves the reader to its end. The batch of a conflated
+// reader may be empty before the head: Next does a bounded amount of work, and AtHead
+// reports whether more is left. Next returns false if events are lost that the reader has
+// not delivered: see [Reader.Behind].
+func (r *Reader) Next() (Batch, bool) {
+	if r.conflation != nil {
+		return r.nextConflated()
+	}
+	b, ok := r.log.Read(r.pos)
+	if ok && b.Frames > 0 {
+		r.Advance(&b)
+	}
+	return b, ok
+}
+
+// Behind reports whether events are lost that the reader has not delivered.
+func (r *Reader) Behind() bool {
+	if r.conflation != nil && len(r.conflation.lost) > 0 {
+		return true
+	}
+	r.log.mu.RLock()
+	defer r.log.mu.RUnlock()
+	return r.start() < r.log.tail
+}
+
+// start returns the position from which the reader reads on. A conflated reader of one topic
+// passes over all but the newest event, except if a gap is among them. log.mu must be held.
+func (r *Reader) start() uint64 {
+	j := r.log
+	if c := r.conflation; c == nil || !c.single || r.pos >= j.head || r.pos <= j.gap || len(j.segments) == 0 {
+		return r.pos
+	}
+	recs := j.segments[len(j.segments)-1].recs
+	return recs[len(recs)-1].seq
+}
+
+// turn bounds the frames that a conflated reader reads, and those that it delivers, in one
+// call of Next.
+const turn = 256
+
+// nextConflated reads the journal in one snapshot: no gap between two looks can be missed.
+func (r *Reader) nextConflated() (Batch, bool) {
+	c, j := r.conflation, r.log
+	now := time.Now()
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	from := r.start()
+	if len(c.lost) > 0 || from < j.tail {
+		return Batch{}, false
+	}
+	gap, more := r.scan(from, now)
+	var b Batch
+	switch {
+	case gap == nil:
+		r.deliver(&b, c.due(now, turn), now)
+		more = more || len(c.ready) > 0 || len(c.lost) > 0
+	case c.held > 0: // events from before the gap precede it
+		r.deliver(&b, c.oldest(turn), now)
+	default:
+		b.Bytes = appendFrame(b.Bytes, gap.Qualifier, gap.Cursor, gap.Body)
+		b.Frames++
+		r.pos = gap.Next
+		r.cursor = append(r.cursor[:0], gap.Cursor...)
+	}
+	r.updateSafe(c.front)
+	b.AtHead = !more
+	return b, true
+}
+
+// scan holds the events from a position on, until a gap or the end of a turn. It returns
+// the gap, and whether the journal has more. log.mu must be held.
+func (r *Reader) scan(from uint64, now time.Time) (gap *Frame, more bool) {
+	c, j := r.conflation, r.log
+	var last *Frame
+	read := 0
+	for i, k := j.find(from); i < len(j.segments) && !more; i, k = i+1, 0 {
+		s := j.segments[i]
+		for ; k < len(s.recs) && !more; k++ {
+			if read++; read > turn {
+				more = true
+				continue
+			}
+			f := s.frame(k)
+			if f.Lost != 0 {
+				gap, more = &f, true
+				continue
+			}
+			c.hold(heldEvent{qualifier: f.Qualifier, pos: s.recs[k].seq}, now)
+			last = &f
+		}
+	}
+	if last != nil {
+		r.pos = last.Next
+		r.cursor = append(r.cursor[:0], last.Cursor...)
+	}
+	return gap, more
+}
+
+// deliver appends events that are no longer held to a batch, in the order of their
+// positions. The cursor in an id never passes an event that is still to be delivered.
+// log.mu must be held.
+func (r *Reader) deliver(b *Batch, events []*topicState, now time.Time) {
+	c := r.conflation
+	for i, e := range events {
+		oldest := c.front
+		if i+1 < len(events) && (oldest == nil || events[i+1].order < oldest.order) {
+			oldest = events[i+1]
+		}
+		body, lost := e.body, false
+		if body == nil {
+			body, lost = r.log.body(e.qualifier, e.pos)
+		}
+		if lost {
+			c.lost = append(c.lost, e.qualifier)
+		}
+		r.updateSafe(oldest)
+		switch {
+		case body == nil: // lost, or a newer event of the topic follows
+			c.forget(e, now)
+		default:
+			b.Bytes = appendFrame(b.Bytes, e.qualifier, c.safe, body)
+			b.Frames++
+			c.rest(e, now)
+		}
+	}
+}
+
+// updateSafe sets the cursor that ids carry: the one before the oldest event that is not
+// delivered, or that of the position if there is none. If the journal no longer knows the
+// cursor, the previous one stays, and so it does until lost events have been announced.
+// log.mu must be held.
+func (r *Reader) updateSafe(oldest *topicState) {
+	c := r.conflation
+	switch {
+	case len(c.lost) > 0:
+	case oldest == nil:
+		c.safe = append(c.safe[:0], r.cursor...)
+	case oldest.before != nil:
+		c.safe = append(c.safe[:0], oldest.before...)
+	case oldest.pos >= r.log.tail:
+		c.safe = append(c.safe[:0], r.log.cursorBefore(oldest.pos)...)
+	}
+}
+
+// Replay passes frames that do not lie in the journal to a conflated reader, and returns
+// those that are due.
+func (r *Reader) Replay(frames []Frame) Batch {
+	c := r.conflation
+	now := time.Now()
+	r.log.mu.RLock()
+	defer r.log.mu.RUnlock()
+	var b Batch
+	for i := range frames {
+		f := &frames[i]
+		if f.Lost != 0 {
+			r.deliver(&b, c.oldest(c.held), now)
+			b.Bytes = appendFrame(b.Bytes, f.Qualifier, f.Cursor, f.Body)
+			b.Frames++
+		} else {
+			c.hold(heldEvent{qualifier: f.Qualifier, body: bytes.Clone(f.Body), before: bytes.Clone(r.cursor)}, now)
+		}
+		r.cursor = append(r.cursor[:0], f.Cursor...)
+	}
+	r.deliver(&b, c.due(now, c.held), now)
+	r.updateSafe(c.front)
+	return b
+}
+
+// Flush returns all events that a conflated reader holds, without regard to the interval.
+func (r *Reader) Flush() []byte {
+	c := r.conflation
+	if c == nil {
+		return nil
+	}
+	r.log.mu.RLock()
+	defer r.log.mu.RUnlock()
+	var b Batch
+	r.deliver(&b, c.oldest(c.held), time.Now())
+	return b.Bytes
+}
+
+// Lost returns the qualifiers of events that a conflated reader held back and can no longer
+// deliver, and the cursor for the gap that announces them. It forgets them.
+func (r *Reader) Lost() (qualifiers []string, cursor []byte) {
+	c := r.conflation
+	if c == nil || len(c.lost) == 0 {
+		return nil, nil
+	}
+	qualifiers, c.lost = c.lost, nil
+	r.log.mu.RLock()
+	defer r.log.mu.RUnlock()
+	r.updateSafe(c.front)
+	return qualifiers, c.safe
+}
+
+// Due returns when Next may return something although the journal has not grown, the zero
+// time if it will not. It may be early.
+func (r *Reader) Due() time.Time {
+	if r.conflation == nil {
+		return time.Time{}
+	}
+	return r.conflation.next()
+}
+
+// Watch calls w.Wake after every append, until Unwatch.
+func (r *Reader) Watch(w Waker) { r.log.Watch(w) }
+
+// Unwatch ends Watch.
+func (r *Reader) Unwatch(w Waker) { r.log.Unwatch(w) }
