@@ -28,6 +28,9 @@ var (
 	// ErrTooManyKeys is wrapped by the error of following a glob that matches more than
 	// [MaxKeys] keys.
 	ErrTooManyKeys = errors.New("too many keys")
+	// ErrUnsupported is wrapped by the error of following a topic of a kind for which this
+	// Redis, or a proxy before it, lacks a command.
+	ErrUnsupported = errors.New("redis does not support it")
 )
 
 // MaxKeys bounds the keys that one glob may match.
@@ -55,6 +58,7 @@ type Gap struct {
 	Lost   int64          // how many, or [event.LostUnknown]
 	After  event.StreamID // of a stream: it goes on after this id
 	Mark   *Mark          // of a channel: the newest where it goes on
+	Failed error          // not nil if the topic ends here: the source delivers nothing more
 }
 
 // Source follows topics and publishes to them. Its methods may be called from any
