@@ -81,6 +81,7 @@ func Start(cfg config.Config, log *slog.Logger) (*Server, error) {
 		History:   journal.Limits{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes)},
 		Linger:    cfg.Linger,
 		MaxTopics: cfg.MaxTopics,
+		KeyBytes:  int(cfg.KeyBytes),
 	}, counters)
 	if err := s.hub.Follow(cfg.DefaultTopics); err != nil {
 		return nil, err
@@ -165,6 +166,7 @@ func (s *Server) figures() metrics.Figures {
 		TopicsInUse:  func() int { return s.hub.Stats().TopicsInUse },
 		MaxTopics:    s.cfg.MaxTopics,
 		JournalBytes: func() int { return s.hub.Stats().JournalBytes },
+		KeyBytes:     func() int { return s.hub.Stats().KeyBytes },
 		Reconnects:   s.source.Reconnects,
 	}
 }

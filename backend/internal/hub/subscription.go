@@ -8,6 +8,7 @@ import (
 
 	"sluice/internal/event"
 	"sluice/internal/journal"
+	"sluice/internal/source"
 )
 
 // Subscription is one subscriber's place among its topics. Its methods are for one
@@ -29,6 +30,7 @@ type ahead struct {
 	replays []feedReplay
 	reached vector // how far the client has come
 	gap     bool   // the journals have one behind the places where they are entered
+	failed  error  // why the subscription ends, or nil
 }
 
 // feedReplay is a replay of one of the feeds.
@@ -68,6 +70,10 @@ func (s *Subscription) begin(ctx context.Context, req Request, topics []event.To
 // fellBehind goes on where the client left off although the journal does not hold that
 // place any more: just as if it had come back with its last cursor.
 func (s *Subscription) fellBehind() {
+	if s.journal().Ended(s.pos) {
+		s.ahead = &ahead{failed: s.failure()}
+		return
+	}
 	var held []byte
 	if s.conflated != nil { // what waits goes out before a gap
 		held = appendFrames(nil, s.conflated.release(time.Now(), true))
@@ -84,9 +90,36 @@ func (s *Subscription) fellBehind() {
 	s.dropAhead()
 }
 
+// FailedError is returned by Next after the last event of a topic that has ended.
+type FailedError struct {
+	Topic event.Topic
+	Err   error
+}
+
+func (e *FailedError) Error() string { return e.Topic.String() + " has ended: " + e.Err.Error() }
+
+func (e *FailedError) Unwrap() error { return e.Err }
+
+// CloseReason returns the reason that the client receives.
+func (e *FailedError) CloseReason() event.CloseReason {
+	if errors.Is(e.Err, source.ErrTooManyKeys) || errors.Is(e.Err, ErrKeyBytes) {
+		return event.Overloaded
+	}
+	return event.Unavailable
+}
+
+func (s *Subscription) failure() error {
+	for _, f := range s.feeds {
+		if err := f.failure(); err != nil {
+			return &FailedError{f.topic, err}
+		}
+	}
+	return nil
+}
+
 // dropAhead forgets what is ahead of the common journal once all of it was given out.
 func (s *Subscription) dropAhead() {
-	if s.ahead != nil && len(s.ahead.pending) == 0 && len(s.ahead.replays) == 0 {
+	if s.ahead != nil && s.ahead.failed == nil && len(s.ahead.pending) == 0 && len(s.ahead.replays) == 0 {
 		s.ahead = nil
 	}
 }
@@ -187,6 +220,9 @@ func (s *Subscription) Next(ctx context.Context) (journal.Batch, error) {
 
 // nextAhead returns the next of what is ahead of the common journal, which may be nothing.
 func (s *Subscription) nextAhead(ctx context.Context) (journal.Batch, error) {
+	if s.ahead.failed != nil {
+		return journal.Batch{}, s.ahead.failed
+	}
 	defer s.dropAhead()
 	if pending := s.ahead.pending; len(pending) > 0 {
 		s.ahead.pending = nil
@@ -231,6 +267,9 @@ func (s *Subscription) Take() (journal.Batch, bool) {
 // thousands.
 func (s *Subscription) unread() ([]journal.Frame, bool) {
 	log := s.journal()
+	if log.Ended(s.pos) {
+		return nil, false
+	}
 	if !s.single() || log.GapBehind(s.pos) {
 		return log.Frames(s.pos, log.Next(), pageFrames)
 	}
