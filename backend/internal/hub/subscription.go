@@ -30,7 +30,7 @@ type ahead struct {
 	replays []feedReplay
 	reached vector // how far the client has come
 	gap     bool   // the journals have one behind the places where they are entered
-	failed  error  // why the subscription ends, or nil
+	failed  error  // why the subscription ends after pending, or nil
 }
 
 // feedReplay is a replay of one of the feeds.
@@ -70,8 +70,8 @@ func (s *Subscription) begin(ctx context.Context, req Request, topics []event.To
 // fellBehind goes on where the client left off although the journal does not hold that
 // place any more: just as if it had come back with its last cursor.
 func (s *Subscription) fellBehind() {
-	if s.journal().Ended(s.pos) {
-		s.ahead = &ahead{failed: s.failure()}
+	if err := s.failure(); err != nil {
+		s.fail(err)
 		return
 	}
 	var held []byte
@@ -108,13 +108,25 @@ func (e *FailedError) CloseReason() event.CloseReason {
 	return event.Unavailable
 }
 
-func (s *Subscription) failure() error {
+func (s *Subscription) failure() *FailedError {
 	for _, f := range s.feeds {
 		if err := f.failure(); err != nil {
 			return &FailedError{f.topic, err}
 		}
 	}
 	return nil
+}
+
+// fail makes Next return an error, after a gap if the client has not received that of the
+// failed topic.
+func (s *Subscription) fail(err *FailedError) {
+	s.ahead = &ahead{failed: err}
+	if s.journal().Ended(s.pos) {
+		return
+	}
+	gap := event.Gap{Topic: err.Topic, Reason: event.SourceInterrupted, Lost: event.LostUnknown}
+	s.hub.metrics.GapAnnounced(gap.Reason)
+	s.ahead.pending = event.AppendGapBody(event.AppendID(nil, s.qualifier(gap.Topic), s.last), gap)
 }
 
 // dropAhead forgets what is ahead of the common journal once all of it was given out.
@@ -220,13 +232,13 @@ func (s *Subscription) Next(ctx context.Context) (journal.Batch, error) {
 
 // nextAhead returns the next of what is ahead of the common journal, which may be nothing.
 func (s *Subscription) nextAhead(ctx context.Context) (journal.Batch, error) {
-	if s.ahead.failed != nil {
-		return journal.Batch{}, s.ahead.failed
-	}
 	defer s.dropAhead()
 	if pending := s.ahead.pending; len(pending) > 0 {
 		s.ahead.pending = nil
 		return journal.Batch{Bytes: pending}, nil
+	}
+	if s.ahead.failed != nil {
+		return journal.Batch{}, s.ahead.failed
 	}
 	frames, err := s.nextPage(ctx)
 	if err != nil {
