@@ -569,3 +569,36 @@ func TestRedisKey_GlobThatGrowsTooLargeWhileItIsFollowed(t *testing.T) {
 		t.Errorf("Live gives %v", err)
 	}
 }
+
+// Redis refuses prefixes of one connection that overlap, and compares all with each write.
+func TestRedisKey_OverlappingAndManyGlobsAreFollowedTogether(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	followed := make(map[string]*witness)
+	follow := func(pattern string) source.Following {
+		w, f := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: pattern})
+		followed[pattern] = w
+		return f
+	}
+	for i := range 200 {
+		follow(fmt.Sprintf("g:%d:*", i))
+	}
+	covering := follow("g:*")
+	follow("g:7:x*")
+	for pattern, w := range followed {
+		name := strings.ReplaceAll(pattern, "*", "") + "x:" + pattern
+		server.Do("SET", name, pattern)
+		w.until(t, "its key", func(notes []note) bool { return slices.Contains(valuesOf(notes), pattern) })
+	}
+	covering.Close()
+	server.Do("SET", "g:7:x", "the last")
+	followed["g:7:x*"].last(t, "the last")
+	if n := src.Reconnects(); n != 0 {
+		t.Errorf("%d reconnects", n)
+	}
+	text, _ := server.Do("INFO", "clients").(string)
+	if !strings.Contains(text, "tracking_clients:2\r") {
+		t.Errorf("clients: %s", text)
+	}
+}
