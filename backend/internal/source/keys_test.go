@@ -602,3 +602,21 @@ func TestRedisKey_OverlappingAndManyGlobsAreFollowedTogether(t *testing.T) {
 		t.Errorf("clients: %s", text)
 	}
 }
+
+// Redis forgets the keys of a connection that breaks.
+func TestRedisKey_LostTrackerIsReplaced(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	w, _ := takeUp(t, src, keyNamed("k"))
+	glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
+	transaction(t, server.Client(), func(tx redis.Pipeliner) {
+		tx.Do(t.Context(), "CLIENT", "KILL", "TYPE", "normal")
+		tx.Set(t.Context(), "k", "1", 0)
+	})
+	w.last(t, "1")
+	glob.last(t, "1")
+	server.Do("SET", "k", "2")
+	checkValues(t, "the literal", w.last(t, "2"), "null", "1", "2")
+	checkValues(t, "the glob", glob.last(t, "2"), "1", "2")
+}
