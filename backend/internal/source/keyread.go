@@ -69,6 +69,9 @@ func (f *keyFollowing) finish(round int, failed error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.failed = failed
+	if failed != nil {
+		round = f.round // nothing more is read
+	}
 	if f.shown < round {
 		f.shown = round
 		if f.shown == f.round {

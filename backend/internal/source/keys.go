@@ -120,6 +120,9 @@ func newKeyWork() keyWork {
 func (f *keyFollowing) All() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.failed != nil {
+		return
+	}
 	if f.shown == f.round && f.round > 0 {
 		f.ready = make(chan struct{})
 	}

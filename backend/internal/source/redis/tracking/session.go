@@ -356,8 +356,8 @@ func (s *session) nextBatch() []*key {
 	return batch
 }
 
-// trackKeys reads the types of keys, so that Redis reports their next change, and reports
-// the keys as changed.
+// trackKeys reads the types of keys, which makes Redis report their next change, and
+// reports the keys as changed.
 func (s *session) trackKeys(ctx context.Context, c *connection, batch []*key) error {
 	answers := make([]*redis.StatusCmd, len(batch))
 	_, err := c.literal.Pipelined(ctx, func(p redis.Pipeliner) error {
