@@ -124,6 +124,7 @@ func (s *Server) openTopics(node string, counters *metrics.Metrics) (err error) 
 		History:   journal.Limits{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes)},
 		Linger:    cfg.Linger,
 		MaxTopics: cfg.MaxTopics,
+		KeyBytes:  int(cfg.KeyBytes),
 	}, counters)
 	s.onClose(func() error { s.hub.Close(); return nil })
 	if err := s.hub.Follow(cfg.DefaultTopics); err != nil {
@@ -233,6 +234,7 @@ func (s *Server) figures() metrics.Figures {
 		TopicsInUse:  func() int { return s.hub.Stats().TopicsInUse },
 		MaxTopics:    s.cfg.MaxTopics,
 		JournalBytes: func() int { return s.hub.Stats().JournalBytes },
+		KeyBytes:     func() int { return s.hub.Stats().KeyBytes },
 		Reconnects:   s.source.Reconnects,
 	}
 }

@@ -52,6 +52,7 @@ type Config struct {
 	Retry         time.Duration `default:"2s" env:"SLUICE_RETRY" help:"Reconnection time given to clients, each between once and twice this."`
 	HistoryEvents int           `default:"4096" env:"SLUICE_HISTORY_EVENTS" help:"Events held in memory for each topic."`
 	HistoryBytes  Bytes         `default:"4MiB" env:"SLUICE_HISTORY_BYTES" help:"Memory for the events of each topic."`
+	KeyBytes      Bytes         `default:"64MiB" env:"SLUICE_KEY_BYTES" help:"Memory for the values of each key topic."`
 	Linger        time.Duration `default:"2m" env:"SLUICE_LINGER" help:"How long a topic without subscribers is still followed."`
 	WriteTimeout  time.Duration `default:"10s" env:"SLUICE_WRITE_TIMEOUT" help:"A client that takes nothing for this long is cut off."`
 	Drain         time.Duration `default:"10s" env:"SLUICE_DRAIN" help:"On SIGTERM, connections are closed spread over this time, and new requests are answered until its end."`

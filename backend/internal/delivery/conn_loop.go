@@ -75,7 +75,7 @@ func (s *Server) connLoop(ctx context.Context, out writer, first []byte, stream 
 			return ctx.Err()
 		}
 		if err != nil {
-			return errors.Join(err, s.end(out, first, event.Unavailable))
+			return errors.Join(err, s.end(out, first, closeReason(err)))
 		}
 		if len(b.Bytes) > 0 {
 			if err := s.deliver(out, first, b); err != nil {
@@ -107,6 +107,16 @@ func (s *Server) connLoop(ctx context.Context, out writer, first []byte, stream 
 			return ctx.Err()
 		}
 	}
+}
+
+// closeReason returns the reason that an error of a stream names, else that the stream is
+// unavailable.
+func closeReason(err error) event.CloseReason {
+	var named interface{ CloseReason() event.CloseReason }
+	if errors.As(err, &named) {
+		return named.CloseReason()
+	}
+	return event.Unavailable
 }
 
 // deliver sends a batch, behind what is to go out in the same block.

@@ -53,7 +53,8 @@ func (a *api) fail(c *gin.Context, err error) {
 	var tooMany tooManyLinesError
 	var tooFast admission.RateError
 	switch {
-	case errors.As(err, &bad), errors.Is(err, event.ErrBadTopic), errors.Is(err, source.ErrTooManyKeys):
+	case errors.As(err, &bad), errors.Is(err, event.ErrBadTopic), errors.Is(err, source.ErrTooManyKeys),
+		errors.Is(err, hub.ErrKeyBytes), errors.Is(err, source.ErrUnsupported):
 		writeProblem(c, http.StatusBadRequest, err.Error())
 	case errors.Is(err, source.ErrForbidden):
 		writeProblem(c, http.StatusForbidden, "Redis does not let this server do that with the topic; the ACL of its user decides that")

@@ -43,7 +43,7 @@ func (h *Hub) joinBundle(feeds []*feed) *bundle {
 	defer h.mu.Unlock()
 	sorted, key := bundleOrder(feeds)
 	b := h.bundles[key]
-	if b == nil {
+	if b == nil || !slices.Equal(b.feeds, sorted) { // a topic that failed has another feed since
 		b = newBundle(key, sorted)
 		h.bundles[key] = b
 	}
@@ -58,7 +58,9 @@ func (h *Hub) leaveBundle(b *bundle) {
 	if b.users > 0 {
 		return
 	}
-	delete(h.bundles, b.key)
+	if h.bundles[b.key] == b {
+		delete(h.bundles, b.key)
+	}
 	for _, f := range b.feeds {
 		f.mu.Lock()
 		f.bundles = slices.DeleteFunc(f.bundles, func(other *bundle) bool { return other == b })
@@ -75,6 +77,9 @@ func newBundle(key string, feeds []*feed) *bundle {
 		f.bundles = append(f.bundles, b)
 	}
 	b.log = journal.New(bundleLimits, b.cursors.String())
+	if slices.ContainsFunc(feeds, func(f *feed) bool { return f.failed != nil }) {
+		b.log.End()
+	}
 	return b
 }
 

@@ -27,6 +27,8 @@ type feed struct {
 	mu      sync.Mutex
 	places  places
 	bundles []*bundle
+	failed  error  // why the topic has ended, or nil
+	onFail  func() // called once, on its own goroutine
 	body    []byte // scratch, like cursor
 	cursor  []byte
 }
@@ -65,13 +67,13 @@ const lostCursor = "lost"
 // keepScratch bounds the scratch buffer that a feed keeps after a large event.
 const keepScratch = 16 << 10
 
-func newFeed(topic event.Topic, src source.Source, limits journal.Limits, metrics Metrics) *feed {
-	f := &feed{topic: topic, metrics: metrics, log: journal.New(limits, lostCursor)}
+func newFeed(topic event.Topic, src source.Source, options Options, metrics Metrics) *feed {
+	f := &feed{topic: topic, metrics: metrics, log: journal.New(options.History, lostCursor)}
 	switch topic.Kind {
 	case event.Stream:
 		f.places = &streamPlaces{feed: f}
 	case event.Key:
-		f.places = newKeyPlaces(f)
+		f.places = newKeyPlaces(f, options.KeyBytes)
 	default:
 		f.places = newChannelPlaces(f, src)
 	}
@@ -90,24 +92,55 @@ func (f *feed) Event(e event.Event) {
 	f.metrics.EventReceived(f.topic.Kind)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.failed != nil {
+		return
+	}
 	f.body = event.AppendBody(f.body[:0], e.Type, e.Data)
 	f.cursor = f.places.event(f.cursor[:0], e, f.log.Next())
 	f.append(e.Topic, journal.Frame{Cursor: f.cursor, Body: f.body})
 	if cap(f.body) > keepScratch {
 		f.body = nil
 	}
+	if k, ok := f.places.(*keyPlaces); ok {
+		if err := k.exceeded(); err != nil {
+			f.gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, Failed: err})
+		}
+	}
 }
 
 // Gap implements [source.Sink].
 func (f *feed) Gap(g source.Gap) {
-	f.metrics.GapAnnounced(g.Reason)
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.failed == nil {
+		f.gap(g)
+	}
+}
+
+// gap appends a gap, and ends the topic if it has failed. mu must be held.
+func (f *feed) gap(g source.Gap) {
+	f.metrics.GapAnnounced(g.Reason)
 	frame := journal.Frame{Lost: g.Lost}
 	frame.Body = event.AppendGapBody(nil, event.Gap{Topic: f.topic, Reason: g.Reason, Lost: g.Lost})
 	number := f.log.Next()
 	frame.Cursor = []byte(f.places.gap(g, number, number+frame.Span()))
 	f.append(f.topic, frame)
+	if g.Failed == nil {
+		return
+	}
+	f.failed = g.Failed
+	f.log.End()
+	for _, b := range f.bundles {
+		b.log.End()
+	}
+	go f.onFail()
+}
+
+// failure returns why the topic has ended, nil if it has not.
+func (f *feed) failure() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failed
 }
 
 // append adds a frame to the journal and to the bundles. It needs f.mu.

@@ -43,6 +43,7 @@ type Options struct {
 	History   journal.Limits // of each topic
 	Linger    time.Duration  // how long a topic without subscribers is still followed
 	MaxTopics int            // that are followed at once; 0 for any number
+	KeyBytes  int            // of the values of one key topic; 0 for any number
 }
 
 // Hub follows topics on behalf of subscribers. Its methods may be called from any
@@ -101,7 +102,11 @@ func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error)
 		return nil, err
 	}
 	for _, f := range feeds {
-		if err := f.following.Live(ctx); err != nil {
+		err := f.following.Live(ctx)
+		if err == nil {
+			err = f.failure()
+		}
+		if err != nil {
 			h.release(feeds)
 			if !errors.Is(err, source.ErrUnavailable) && ctx.Err() == nil {
 				h.expire(f) // it will never be live: the next one tries anew
@@ -177,7 +182,8 @@ func (h *Hub) open(t event.Topic) *feed {
 	if h.options.MaxTopics > 0 && len(h.feeds) == h.options.MaxTopics {
 		h.close(h.lingering.Front().Value.(*feed))
 	}
-	f := newFeed(t, h.source, h.options.History, h.metrics)
+	f := newFeed(t, h.source, h.options, h.metrics)
+	f.onFail = func() { h.fail(f) }
 	f.following = h.source.Follow(t, f)
 	f.users = 1
 	h.feeds[t] = f
@@ -200,13 +206,22 @@ func (h *Hub) close(f *feed) {
 	f.following.Close()
 }
 
+// fail closes a feed that has failed. Its subscribers read the rest of its journal.
+func (h *Hub) fail(f *feed) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.feeds[f.topic] == f {
+		h.close(f)
+	}
+}
+
 // release gives up feeds; one that nobody uses any more lingers.
 func (h *Hub) release(feeds []*feed) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, f := range feeds {
 		f.users--
-		if f.users == 0 && !h.closed {
+		if f.users == 0 && h.feeds[f.topic] == f && !h.closed {
 			f.lingering = h.lingering.PushBack(f)
 			f.expiry = time.AfterFunc(h.options.Linger, func() { h.expire(f) })
 		}
@@ -227,6 +242,7 @@ type Stats struct {
 	Topics       int // that are followed
 	TopicsInUse  int // of them, those that others cannot take the place of
 	JournalBytes int // held in all journals
+	KeyBytes     int // held as values of key topics
 }
 
 // Stats returns the figures of this moment.
@@ -236,6 +252,9 @@ func (h *Hub) Stats() Stats {
 	s := Stats{Topics: len(h.feeds), TopicsInUse: h.inUse()}
 	for _, f := range h.feeds {
 		s.JournalBytes += f.log.Bytes()
+		if k, ok := f.places.(*keyPlaces); ok {
+			s.KeyBytes += int(k.bytes.Load())
+		}
 	}
 	for _, b := range h.bundles {
 		s.JournalBytes += b.log.Bytes()

@@ -106,33 +106,3 @@ func (h *Hub) readRange(ctx context.Context, t event.Topic, r source.Range) (sou
 	}
 	return page, nil
 }
-
-// keyReplay shows the values of keys.
-type keyReplay struct {
-	places  *keyPlaces
-	names   []string
-	head    uint64 // values from this number on come with the journal
-	started string // the cursor until all have been shown
-	ends    string // the cursor then
-}
-
-func (r *keyReplay) next(context.Context, *Hub) ([]journal.Frame, bool, error) {
-	f := r.places.feed
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	var frames []journal.Frame
-	for bytes := 0; len(r.names) > 0 && len(frames) < pageFrames && bytes < pageBytes; r.names = r.names[1:] {
-		v, ok := r.places.values[r.names[0]]
-		if !ok || v.number >= r.head {
-			continue
-		}
-		frame := journal.Frame{Qualifier: f.qualifier(v.topic), Cursor: []byte(r.started), Body: v.body}
-		frames = append(frames, frame)
-		bytes += len(v.body)
-	}
-	done := len(r.names) == 0
-	if done && len(frames) > 0 {
-		frames[len(frames)-1].Cursor = []byte(r.ends)
-	}
-	return frames, done, nil
-}

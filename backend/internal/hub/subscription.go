@@ -8,6 +8,7 @@ import (
 
 	"sluice/internal/event"
 	"sluice/internal/journal"
+	"sluice/internal/source"
 )
 
 // Subscription is one subscriber's position in its topics. Its methods are for one
@@ -27,6 +28,7 @@ type ahead struct {
 	replays []feedReplay
 	reached vector // how far the client has come
 	gap     bool   // the journals have one behind the places where they are entered
+	failed  error  // why the subscription ends after pending, or nil
 }
 
 // feedReplay is a replay of one of the feeds.
@@ -75,6 +77,10 @@ func (s *Subscription) announceLost() {
 // fellBehind resumes as if the client had returned with its last cursor, since a journal
 // does not hold its position any more.
 func (s *Subscription) fellBehind() {
+	if err := s.failure(); err != nil {
+		s.fail(err)
+		return
+	}
 	var pending []byte
 	if s.ahead != nil {
 		pending = s.ahead.pending
@@ -117,9 +123,52 @@ func (s *Subscription) feedIndex(qualifier string) int {
 	return max(slices.IndexFunc(s.feeds, func(f *feed) bool { return f.topic.Covers(topic) }), 0)
 }
 
+// FailedError is returned by Next after the last event of a topic that has ended.
+type FailedError struct {
+	Topic event.Topic
+	Err   error
+}
+
+func (e *FailedError) Error() string { return e.Topic.String() + " has ended: " + e.Err.Error() }
+
+func (e *FailedError) Unwrap() error { return e.Err }
+
+// CloseReason returns the reason that the client receives.
+func (e *FailedError) CloseReason() event.CloseReason {
+	if errors.Is(e.Err, source.ErrTooManyKeys) || errors.Is(e.Err, ErrKeyBytes) {
+		return event.Overloaded
+	}
+	return event.Unavailable
+}
+
+func (s *Subscription) failure() *FailedError {
+	for _, f := range s.feeds {
+		if err := f.failure(); err != nil {
+			return &FailedError{f.topic, err}
+		}
+	}
+	return nil
+}
+
+// fail makes Next return an error, after the held events and a gap if the client has not
+// received that of the failed topic.
+func (s *Subscription) fail(err *FailedError) {
+	var pending []byte
+	if s.ahead != nil {
+		pending = s.ahead.pending
+	}
+	pending = s.appendLost(append(pending, s.reader.Flush()...))
+	if !s.journal().Ended(s.reader.Pos()) {
+		s.hub.metrics.GapAnnounced(event.SourceInterrupted)
+		pending = event.AppendID(pending, s.qualifier(err.Topic), s.reader.Cursor())
+		pending = event.AppendGapBody(pending, event.Gap{Topic: err.Topic, Reason: event.SourceInterrupted, Lost: event.LostUnknown})
+	}
+	s.ahead = &ahead{pending: pending, failed: err}
+}
+
 // dropAhead forgets what is ahead of the common journal once all of it was given out.
 func (s *Subscription) dropAhead() {
-	if s.ahead != nil && len(s.ahead.pending) == 0 && len(s.ahead.replays) == 0 {
+	if s.ahead != nil && s.ahead.failed == nil && len(s.ahead.pending) == 0 && len(s.ahead.replays) == 0 {
 		s.ahead = nil
 	}
 }
@@ -222,6 +271,9 @@ func (s *Subscription) nextAhead(ctx context.Context) (journal.Batch, error) {
 	if pending := s.ahead.pending; len(pending) > 0 {
 		s.ahead.pending = nil
 		return journal.Batch{Bytes: pending}, nil
+	}
+	if s.ahead.failed != nil {
+		return journal.Batch{}, s.ahead.failed
 	}
 	frames, err := s.nextPage(ctx)
 	if err != nil {

@@ -55,6 +55,7 @@ type Journal struct {
 	unknown  uint64     // the newest evicted gap of unknown size lies before this number
 	gap      uint64     // number of the newest gap
 	latest   latest     // of the conflated readers
+	ended    bool       // no frame follows
 
 	watch    sync.Mutex
 	watchers map[Waker]struct{}
@@ -210,13 +211,36 @@ func (j *Journal) Append(f Frame) uint64 {
 		j.evict()
 	}
 	j.mu.Unlock()
+	j.wakeAll()
+	return seq
+}
 
+func (j *Journal) wakeAll() {
 	j.watch.Lock()
 	defer j.watch.Unlock()
 	for w := range j.watchers {
 		w.Wake()
 	}
-	return seq
+}
+
+// End makes reads at the head report false, since no frame follows, and wakes all watchers.
+func (j *Journal) End() {
+	j.mu.Lock()
+	j.ended = true
+	j.mu.Unlock()
+	j.wakeAll()
+}
+
+// Ended reports whether no frame follows a position.
+func (j *Journal) Ended(from uint64) bool {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return j.endedAt(from)
+}
+
+// endedAt is Ended. mu must be held.
+func (j *Journal) endedAt(from uint64) bool {
+	return j.ended && from >= j.head
 }
 
 // writable returns the newest segment if a frame of that size fits in it, else a

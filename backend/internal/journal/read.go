@@ -35,12 +35,13 @@ func (b *Batch) Split(offset int) Batch {
 }
 
 // Read returns the frames from a position onwards, as many as lie together in
-// memory, or an empty batch at the head. It reports false where the position is
-// behind the tail, so that the reader has missed what [Journal.Lost] counts.
+// memory, or an empty batch at the head. It reports false if the position is before the
+// tail, where the reader has missed the events that [Journal.Lost] counts, and at the head
+// of a journal that has ended.
 func (j *Journal) Read(from uint64) (Batch, bool) {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
-	if from < j.tail {
+	if from < j.tail || j.endedAt(from) {
 		return Batch{}, false
 	}
 	i, k := j.find(from)

@@ -77,14 +77,15 @@ func (r *Reader) Next() (Batch, bool) {
 	return b, ok
 }
 
-// Behind reports whether events are lost that the reader has not delivered.
+// Behind reports whether events are lost that the reader has not delivered, or the journal has
+// ended at its position.
 func (r *Reader) Behind() bool {
 	if r.conflation != nil && len(r.conflation.lost) > 0 {
 		return true
 	}
 	r.log.mu.RLock()
 	defer r.log.mu.RUnlock()
-	return r.start() < r.log.tail
+	return r.start() < r.log.tail || r.log.endedAt(r.pos)
 }
 
 // start returns the position from which the reader reads on. A conflated reader of one topic
@@ -109,7 +110,7 @@ func (r *Reader) nextConflated() (Batch, bool) {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
 	from := r.start()
-	if len(c.lost) > 0 || from < j.tail {
+	if len(c.lost) > 0 || from < j.tail || j.endedAt(r.pos) {
 		return Batch{}, false
 	}
 	gap, more := r.scan(from, now)

@@ -18,6 +18,7 @@ func newRegistry() *prometheus.Registry {
 		TopicsInUse:  func() int { return 0 },
 		MaxTopics:    1,
 		JournalBytes: func() int { return 0 },
+		KeyBytes:     func() int { return 0 },
 		Reconnects:   func() int64 { return 0 },
 	})
 }

@@ -18,6 +18,7 @@ type Figures struct {
 	TopicsInUse  func() int // of them, those that count against the most
 	MaxTopics    int        // 0 for any number
 	JournalBytes func() int
+	KeyBytes     func() int
 	Reconnects   func() int64 // to Redis, so far
 }
 
@@ -50,6 +51,7 @@ func (m *Metrics) Registry(f Figures) *prometheus.Registry {
 		r.gauge("max_topics", "The most topics that may be in use; missing where there is no limit.", nil, func() float64 { return float64(f.MaxTopics) })
 	}
 	r.gauge("journal_bytes", "Memory held by recent events.", nil, func() float64 { return float64(f.JournalBytes()) })
+	r.gauge("key_bytes", "Memory held by the values of keys.", nil, func() float64 { return float64(f.KeyBytes()) })
 	for _, kind := range event.Kinds {
 		r.counter("events_total", "Events that came from the followed topics.", prometheus.Labels{"kind": kind.String()}, of(&m.events[kind]))
 	}

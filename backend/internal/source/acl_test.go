@@ -16,7 +16,7 @@ import (
 // "ok." and no others.
 func connectLimited(t *testing.T, server *redistest.Server) *source.Redis {
 	t.Helper()
-	server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "~ok.*", "~__sluice__:*", "resetchannels", "&ok.*", "&__sluice__:*")
+	server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "~ok.*", "~__sluice__:*", "resetchannels", "&ok.*", "&__sluice__:*", "&__redis__:invalidate")
 	options, err := source.ParseRedisURL(strings.Replace(server.URL(), "redis://", "redis://gateway:secret@", 1))
 	if err != nil {
 		t.Fatal(err)
@@ -83,5 +83,77 @@ func TestRedis_ForbiddenPublishIsRefused(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+func TestRedis_ForbiddenLiteralKeyIsRefused(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connectLimited(t, server)
+	allowed, _ := takeUp(t, src, keyNamed("ok.k"))
+	secret := src.Follow(keyNamed("secret"), newWitness(t))
+	if err := secret.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
+		t.Errorf("Live returns %v", err)
+	}
+	server.Do("SET", "ok.k", "1")
+	checkValues(t, "the other key", allowed.last(t, "1"), "null", "1")
+}
+
+func TestRedis_ForbiddenKeyOfAGlobIsLeftOut(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Do("SET", "ok.1", "a")
+	server.Do("SET", "secret", "x")
+	server.Do("SET", "ok.2", "b")
+	src := connectLimited(t, server)
+	w, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "*"})
+	if got := len(w.all()); got != 2 {
+		t.Errorf("the sink sees %v", w.all())
+	}
+	server.Do("SET", "secret", "y")
+	server.Do("SET", "ok.1", "c")
+	if notes := w.last(t, "c"); len(notes) != 3 {
+		t.Errorf("the sink sees %v", notes)
+	}
+}
+
+// A user without the right to track keys gets no key topics, and all other topics.
+func TestRedis_ForbiddenTrackingAffectsKeysOnly(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		rule []any
+		want error
+	}{
+		{"tracking", []any{"-client|tracking"}, source.ErrForbidden},
+		{"the channel", []any{"resetchannels", "&ok.*", "&__sluice__:*"}, source.ErrForbidden},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			src := connectLimited(t, server)
+			server.Do(append([]any{"ACL", "SETUSER", "gateway"}, tt.rule...)...)
+			for _, topic := range []event.Topic{keyNamed("ok.k"), {Kind: event.Key, Pattern: "ok.*"}} {
+				f := src.Follow(topic, newWitness(t))
+				if err := f.Live(t.Context()); !errors.Is(err, tt.want) {
+					t.Errorf("%s: Live returns %v", topic, err)
+				}
+				f.Close()
+			}
+			w, _ := takeUp(t, src, channelNamed("ok.c"))
+			server.Do("PUBLISH", "ok.c", "1")
+			w.last(t, "1")
+			takeUp(t, src, streamNamed("ok.s"))
+		})
+	}
+}
+
+// A server without CLIENT TRACKING has no key topics.
+func TestRedis_MissingTrackingIsUnsupported(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--rename-command", "CLIENT", "")
+	src := connect(t, server, quiet)
+	if err := src.Follow(keyNamed("k"), newWitness(t)).Live(t.Context()); !errors.Is(err, source.ErrUnsupported) {
+		t.Errorf("Live returns %v", err)
 	}
 }

@@ -22,18 +22,19 @@ const (
 	layoutTimeout = 2 * time.Second
 )
 
-// cluster keeps the router informed of who owns which slots.
+// cluster watches which master owns which slots.
 type cluster struct {
 	client *redis.ClusterClient
-	router *router
+	apply  func(context.Context, layout) // uses a new layout
+	failed func(error)                   // the layout cannot be known
 	log    *slog.Logger
 	doubts chan struct{}
 	cancel context.CancelFunc
 	done   sync.WaitGroup
 }
 
-func newCluster(client *redis.ClusterClient, router *router, log *slog.Logger) *cluster {
-	return &cluster{client: client, router: router, log: log, doubts: make(chan struct{}, 1)}
+func newCluster(client *redis.ClusterClient, apply func(context.Context, layout), failed func(error), log *slog.Logger) *cluster {
+	return &cluster{client: client, apply: apply, failed: failed, log: log, doubts: make(chan struct{}, 1)}
 }
 
 // start begins to look.
@@ -68,11 +69,11 @@ func (c *cluster) run(ctx context.Context) {
 			if !warned {
 				c.log.Warn("redis cluster does not say who owns which slots; trying again", "error", err)
 			}
-			c.router.missing(err)
+			c.failed(err)
 		case !next.equal(known):
 			c.log.Info("redis cluster", "masters", len(next.servers))
 			c.client.ReloadState(ctx)
-			c.router.apply(ctx, next)
+			c.apply(ctx, next)
 			known = next
 		}
 		warned = err != nil

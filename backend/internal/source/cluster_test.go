@@ -337,3 +337,27 @@ func TestCluster_HalfDeadConnectionToOneServerIsReplaced(t *testing.T) {
 		t.Errorf("the other server's channel has gaps: %v", gaps)
 	}
 }
+
+// Each master reports changes of its own keys.
+func TestCluster_KeyIsFollowedToTheNewOwnerOfItsSlot(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
+	from, to := cluster.Masters[0], cluster.Masters[1]
+	name := channelOf(cluster, from)
+	src := connect(t, cluster, quiet)
+	w, f := takeUp(t, src, keyNamed(name))
+	glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "channel*"})
+	from.Do("SET", name, "1")
+	w.last(t, "1")
+	from.Do("DEL", name)
+	glob.last(t, "null")
+	w.last(t, "null")
+	cluster.MoveSlot(cluster.Slot(name), from, to)
+	to.Do("SET", name, "2")
+	w.last(t, "2")
+	glob.last(t, "2")
+	awaitLive(t, f)
+	to.Do("SET", name, "3")
+	checkValues(t, "the key", w.last(t, "3"), "null", "1", "null", "2", "3")
+	checkValues(t, "the glob", glob.last(t, "3"), "1", "null", "2", "3")
+}

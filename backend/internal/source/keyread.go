@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -23,45 +25,42 @@ func (f *keyFollowing) show(ctx context.Context, w *keyWork) error {
 	f.mu.Lock()
 	round := f.round
 	f.mu.Unlock()
-	var tooMany error
 	if w.all {
+		f.forbidden = 0
 		err := f.addAll(ctx, w)
-		switch {
-		case errors.Is(err, ErrTooManyKeys):
-			tooMany = err
-			f.keepKnown(w)
-		case err != nil:
+		if errors.Is(err, ErrTooManyKeys) || errors.Is(err, ErrForbidden) {
+			f.fail(round, err)
+			return nil
+		}
+		if err != nil {
 			return err
 		}
 	}
-	batch := make([]string, 0, keysBatch)
-	for name := range w.names {
-		batch = append(batch, name)
-		if len(batch) == keysBatch {
-			if err := f.showBatch(ctx, batch); err != nil {
-				return err
-			}
-			batch = batch[:0]
+	for batch := range slices.Chunk(slices.Collect(maps.Keys(w.names)), keysBatch) {
+		err := f.showBatch(ctx, batch)
+		if errors.Is(err, ErrForbidden) {
+			f.fail(round, err)
+			return nil
+		}
+		if err != nil {
+			return err
 		}
 	}
-	if err := f.showBatch(ctx, batch); err != nil {
-		return err
-	}
 	if w.all {
-		f.finish(round, tooMany)
+		f.finish(round, nil)
 	}
 	return nil
 }
 
-// keepKnown reduces the work on a glob that matches too many keys to those that were
-// delivered before it did. Whoever follows it since then is told that others are missing.
-func (f *keyFollowing) keepKnown(w *keyWork) {
-	clear(w.names)
-	for name := range f.values {
-		w.names[name] = struct{}{}
-	}
-	if len(w.names) > 0 {
-		f.sink.Gap(Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown})
+// fail ends the topic: its subscribers get a gap that says why nothing follows. Before the
+// first state was delivered, only Live reports it.
+func (f *keyFollowing) fail(round int, err error) {
+	f.mu.Lock()
+	first := f.shown == 0
+	f.mu.Unlock()
+	f.finish(round, err)
+	if !first {
+		f.sink.Gap(Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, Failed: err})
 	}
 }
 
@@ -70,6 +69,9 @@ func (f *keyFollowing) finish(round int, failed error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.failed = failed
+	if failed != nil {
+		round = f.round // nothing more is read
+	}
 	if f.shown < round {
 		f.shown = round
 		if f.shown == f.round {
@@ -87,17 +89,18 @@ func (f *keyFollowing) addAll(ctx context.Context, w *keyWork) error {
 		w.names[f.topic.Name()] = struct{}{}
 		return nil
 	}
-	found := 0
-	return scan(ctx, f.owner.client, f.topic.Pattern, func(name string) error {
+	found := make(map[string]struct{}) // SCAN returns some names twice
+	err := scan(ctx, f.owner.client, f.topic.Pattern, func(name string) error {
 		if strings.HasPrefix(name, internalPrefix) {
 			return nil
 		}
-		w.names[name] = struct{}{}
-		if found++; found > MaxKeys {
+		w.names[name], found[name] = struct{}{}, struct{}{}
+		if len(found) > MaxKeys {
 			return tooManyKeys(f.topic)
 		}
 		return nil
 	})
+	return asForbidden(err)
 }
 
 // scan calls found for all keys that match a pattern, one at a time, and some of them
@@ -126,11 +129,31 @@ func tooManyKeys(t event.Topic) error {
 	return fmt.Errorf("%w: %s matches more than %d; use a narrower glob", ErrTooManyKeys, t, MaxKeys)
 }
 
+// showBatch delivers the values of keys. Keys of a glob that Redis forbids are left out.
 func (f *keyFollowing) showBatch(ctx context.Context, names []string) error {
-	if len(names) == 0 {
-		return nil
+	err := asForbidden(readValues(ctx, f.owner.client, names, f.deliver))
+	if !errors.Is(err, ErrForbidden) || !f.topic.IsGlob() {
+		return err
 	}
-	return readValues(ctx, f.owner.client, names, f.deliver)
+	if len(names) > 1 {
+		half := len(names) / 2
+		if err := f.showBatch(ctx, names[:half]); err != nil {
+			return err
+		}
+		return f.showBatch(ctx, names[half:])
+	}
+	if f.forbidden++; f.forbidden == 1 {
+		f.owner.log.Warn("redis forbids keys of a glob; they are left out", "topic", f.topic.String(), "error", err)
+	}
+	return nil
+}
+
+// asForbidden wraps the error of a command that the ACL of the Redis user forbids.
+func asForbidden(err error) error {
+	if err != nil && redis.IsPermissionError(err) {
+		return fmt.Errorf("%w: %w", ErrForbidden, err)
+	}
+	return err
 }
 
 // deliver passes a value on unless it is the one that was delivered last.

@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -11,26 +12,15 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"sluice/internal/event"
+	"sluice/internal/source/redis/tracking"
 )
 
-// notificationFlags are those of notify-keyspace-events that tell of every change of a
-// value: in the channel of the key, all kinds of commands, expiry and eviction too.
-const notificationFlags = "KA"
-
-// streamNotifications, and the prefix of [keys], begin globs of the channels in which
-// Redis notifies of changes of a key. They are written with a set, and a character that
-// topics cannot have, so that they are never a user's own globs, nor each other's. A
-// cluster has but one database.
-const streamNotifications = "[_\x02]_keyspace@0__:"
-
-// keys follows the values of keys. Redis notifies of a change without the new value, so
-// a key is read again after each; all that happens to it meanwhile costs one more read.
-// Each topic has a reader of its own, so that a server that does not answer holds up
-// nothing but its own keys. Servers notify of their own keys only, so all are listened to.
+// keys follows the values of keys. Redis reports a change without the new value, so a key is
+// read again after each; all changes during a read cost one more read. Each topic has its own
+// reader, so a large value delays no other topic.
 type keys struct {
 	client  redis.UniversalClient
-	router  *router
-	prefix  string // of the notifications' channels, as a glob
+	tracker *tracking.Tracker
 	log     *slog.Logger
 	ctx     context.Context // of the readers
 	cancel  context.CancelFunc
@@ -41,40 +31,37 @@ type keys struct {
 	following map[event.Topic]*keyFollowing
 }
 
-// keyWork is what is to be read for one topic.
+// keyWork is the set of keys to read for one topic.
 type keyWork struct {
-	all   bool // every key that matches, and every one that did
+	all   bool // every key that matches, and every key that did
 	names map[string]struct{}
-	done  []chan struct{} // closed when it has been read
+	done  []chan struct{} // closed after the read
 }
 
 type keyFollowing struct {
-	owner         *keys
-	topic         event.Topic
-	sink          Sink
-	notifications *route
-	cancel        context.CancelFunc
-	wake          chan struct{} // tells the reader that there is work
+	owner  *keys
+	topic  event.Topic
+	glob   event.Glob
+	sink   Sink
+	watch  *tracking.Watch
+	cancel context.CancelFunc
+	wake   chan struct{} // signals that there is work
 
 	mu     sync.Mutex
 	work   keyWork
-	round  int           // counts the confirmations of notifications
-	shown  int           // the round of which the state was delivered
-	ready  chan struct{} // closed when shown reaches round
-	failed error         // why it will never be live
+	round  int           // counts the calls of All
+	shown  int           // the round whose state was delivered
+	ready  chan struct{} // closed when shown reaches round, or failed is set
+	failed error         // why the topic is not live
 
-	// Of the reader alone.
-	values map[string]value // that were delivered, by name
+	// Used by the reader alone.
+	begun     bool
+	values    map[string]value // that were delivered, by name
+	forbidden int              // keys of the glob that Redis did not let this user read
 }
 
-func newKeys(client redis.UniversalClient, router *router, database int, log *slog.Logger) *keys {
-	k := &keys{
-		client:    client,
-		router:    router,
-		prefix:    fmt.Sprintf("[_\x01]_keyspace@%d__:", database),
-		log:       log,
-		following: make(map[event.Topic]*keyFollowing),
-	}
+func newKeys(client redis.UniversalClient, tracker *tracking.Tracker, log *slog.Logger) *keys {
+	k := &keys{client: client, tracker: tracker, log: log, following: make(map[event.Topic]*keyFollowing)}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	return k
 }
@@ -87,55 +74,55 @@ func (k *keys) close() {
 	k.running.Wait()
 }
 
-// enableNotifications has a server tell of changes, besides what others have set. It is
-// done on each connection, since a restarted Redis may have forgotten it.
-func (k *keys) enableNotifications(ctx context.Context, client *redis.Client) {
-	current, err := client.ConfigGet(ctx, "notify-keyspace-events").Result()
-	if err == nil {
-		flags := current["notify-keyspace-events"]
-		if strings.Contains(flags, "K") && strings.Contains(flags, "A") {
-			return
-		}
-		err = client.ConfigSet(ctx, "notify-keyspace-events", flags+notificationFlags).Err()
-	}
-	if err != nil && ctx.Err() == nil {
-		k.log.Warn("cannot switch on key notifications; for key topics, and quick streams on a cluster, set notify-keyspace-events to "+notificationFlags+" in the configuration of redis", "error", err)
-	}
-}
-
 func (k *keys) follow(topic event.Topic, sink Sink) Following {
 	ctx, cancel := context.WithCancel(k.ctx)
 	f := &keyFollowing{
-		owner: k, topic: topic, sink: sink, cancel: cancel,
+		owner: k, topic: topic, glob: event.CompileGlob(topic.Pattern), sink: sink, cancel: cancel,
 		wake: make(chan struct{}, 1), ready: make(chan struct{}),
 		work: newKeyWork(), values: make(map[string]value),
 	}
-	f.notifications = k.router.route(everywhere, keyReceiver{f}, subscription{glob, k.prefix + topic.Pattern})
+	if topic.IsGlob() {
+		f.watch = k.tracker.WatchPrefix(literalPrefix(topic.Pattern), f)
+	} else {
+		f.watch = k.tracker.WatchKey(topic.Name(), f)
+	}
 	k.mu.Lock()
+	defer k.mu.Unlock()
 	k.following[topic] = f
 	if !k.closed {
 		k.running.Go(func() { f.run(ctx) })
 	}
-	k.mu.Unlock()
-	f.notifications.start()
 	return f
+}
+
+// literalPrefix returns the text with which all names begin that match a glob.
+func literalPrefix(pattern string) string {
+	var prefix []byte
+	for i := 0; i < len(pattern); i++ {
+		switch c := pattern[i]; c {
+		case '*', '?', '[':
+			return string(prefix)
+		case '\\':
+			if i++; i == len(pattern) {
+				return string(prefix)
+			}
+		}
+		prefix = append(prefix, pattern[i])
+	}
+	return string(prefix)
 }
 
 func newKeyWork() keyWork {
 	return keyWork{names: make(map[string]struct{})}
 }
 
-// keyReceiver takes the notifications of one topic.
-type keyReceiver struct{ f *keyFollowing }
-
-// confirmed implements [routeReceiver]: whatever was missed, the present state shows it.
-func (r keyReceiver) confirmed(again bool, _ *Mark) {
-	f := r.f
-	if !again {
-		f.sink.Begin(event.StreamID{})
-	}
+// All implements [tracking.Watcher].
+func (f *keyFollowing) All() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.failed != nil {
+		return
+	}
 	if f.shown == f.round && f.round > 0 {
 		f.ready = make(chan struct{})
 	}
@@ -144,29 +131,35 @@ func (r keyReceiver) confirmed(again bool, _ *Mark) {
 	f.signal()
 }
 
-// message implements [routeReceiver].
-func (r keyReceiver) message(channel, _ string) {
-	_, name, _ := strings.Cut(channel, "__:")
-	if strings.HasPrefix(name, internalPrefix) {
+// Invalidated implements [tracking.Watcher].
+func (f *keyFollowing) Invalidated(name string) {
+	if strings.HasPrefix(name, internalPrefix) || !f.matches(name) {
 		return
 	}
-	r.f.mu.Lock()
-	defer r.f.mu.Unlock()
-	r.f.work.names[name] = struct{}{}
-	r.f.signal()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.work.names[name] = struct{}{}
+	f.signal()
 }
 
-// signal has the work done.
+func (f *keyFollowing) matches(name string) bool {
+	if f.topic.IsGlob() {
+		return f.glob.Match(name)
+	}
+	return name == f.topic.Name()
+}
+
+// signal wakes the reader.
 func (f *keyFollowing) signal() {
 	select {
 	case f.wake <- struct{}{}:
-	default: // it will be
+	default: // it is awake
 	}
 }
 
 // Close implements [Following].
 func (f *keyFollowing) Close() {
-	f.notifications.Close()
+	f.watch.Close()
 	f.cancel()
 	f.owner.mu.Lock()
 	defer f.owner.mu.Unlock()
@@ -177,8 +170,8 @@ func (f *keyFollowing) Close() {
 
 // Live implements [Following].
 func (f *keyFollowing) Live(ctx context.Context) error {
-	if err := f.notifications.Live(ctx); err != nil {
-		return err
+	if err := f.watch.Live(ctx); err != nil {
+		return trackingError(err)
 	}
 	f.mu.Lock()
 	ready, failed := f.ready, f.failed
@@ -196,9 +189,21 @@ func (f *keyFollowing) Live(ctx context.Context) error {
 	return f.failed
 }
 
-// sync waits until a single key has been read again, of a glob those that notifications
-// have named. A connection that brings no notifications any more is not found at once;
-// until then the value may be an old one.
+// trackingError wraps an error of key tracking in the one of this package.
+func trackingError(err error) error {
+	switch {
+	case errors.Is(err, tracking.ErrForbidden):
+		return fmt.Errorf("%w: %w", ErrForbidden, err)
+	case errors.Is(err, tracking.ErrUnsupported):
+		return fmt.Errorf("%w: key topics need CLIENT TRACKING with REDIRECT, which this server or proxy refuses: %w", ErrUnsupported, err)
+	case errors.Is(err, tracking.ErrUnavailable):
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return err
+}
+
+// sync waits until a literal key has been read again, or those keys of a glob that were
+// reported as changed.
 func (k *keys) sync(ctx context.Context, topic event.Topic) error {
 	k.mu.Lock()
 	f := k.following[topic]
@@ -208,6 +213,10 @@ func (k *keys) sync(ctx context.Context, topic event.Topic) error {
 	}
 	done := make(chan struct{})
 	f.mu.Lock()
+	if f.failed != nil {
+		f.mu.Unlock()
+		return f.failed
+	}
 	if !topic.IsGlob() {
 		f.work.names[topic.Name()] = struct{}{}
 	}
@@ -222,7 +231,7 @@ func (k *keys) sync(ctx context.Context, topic event.Topic) error {
 	}
 }
 
-// run reads what is to be read until the context ends.
+// run reads keys until the context ends.
 func (f *keyFollowing) run(ctx context.Context) {
 	wait := newBackoff()
 	failed := false
@@ -236,10 +245,17 @@ func (f *keyFollowing) run(ctx context.Context) {
 		w := f.work
 		f.work = newKeyWork()
 		f.mu.Unlock()
+		if !f.begun {
+			f.begun = true
+			f.sink.Begin(event.StreamID{})
+		}
 		err := f.show(ctx, &w)
 		if err == nil {
 			for _, done := range w.done {
 				close(done)
+			}
+			if f.ended() {
+				return
 			}
 			failed = false
 			wait.Reset()
@@ -258,7 +274,14 @@ func (f *keyFollowing) run(ctx context.Context) {
 	}
 }
 
-// putBack has work done again that failed.
+// ended reports whether the topic failed.
+func (f *keyFollowing) ended() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.failed != nil
+}
+
+// putBack returns work that failed.
 func (f *keyFollowing) putBack(w keyWork) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
@@ -506,57 +505,52 @@ func TestRedisKey_AfterARestartOfRedisShowsWhatIsThere(t *testing.T) {
 	checkValues(t, "the glob", glob.last(t, "after"), "before", "null", "after")
 }
 
-func TestRedisKey_FlagsOfOthersAreKept(t *testing.T) {
+// Another program's notify-keyspace-events, or a server without CONFIG, does not matter, and
+// the gateway sends no CONFIG.
+func TestRedisKey_NeedsNoSettingOfRedis(t *testing.T) {
 	t.Parallel()
-	for _, tt := range []struct{ set, want string }{
-		{"", "KA"},
-		{"Elg", "KEA"},
-		{"Kg", "KA"},
-		{"Em", "KEAm"},
-		{"AE", "KEA"},
-	} {
-		t.Run("flags="+tt.set, func(t *testing.T) {
+	server := redistest.Start(t, "--notify-keyspace-events", "Elg")
+	before := commandCalls(t, server, "config|get") + commandCalls(t, server, "config|set")
+	src := connect(t, server, quiet)
+	w, _ := takeUp(t, src, keyNamed("k"))
+	glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
+	for i, flags := range []string{"", "KA", "Ex"} {
+		server.Do("CONFIG", "SET", "notify-keyspace-events", flags)
+		server.Do("SET", "k", i)
+		w.last(t, fmt.Sprint(i))
+		glob.last(t, fmt.Sprint(i))
+	}
+	if n := commandCalls(t, server, "config|get") + commandCalls(t, server, "config|set") - before; n != 3 {
+		t.Errorf("%d CONFIG commands, want the 3 of this test", n)
+	}
+}
+
+// Redis reports the deletion of all keys without names.
+func TestRedisKey_FlushIsSeen(t *testing.T) {
+	t.Parallel()
+	for _, flush := range []string{"FLUSHALL", "FLUSHDB"} {
+		t.Run(flush, func(t *testing.T) {
 			t.Parallel()
-			server := redistest.Start(t, "--notify-keyspace-events", tt.set)
+			server := redistest.Start(t)
 			src := connect(t, server, quiet)
+			server.Do("SET", "k", "before")
 			w, _ := takeUp(t, src, keyNamed("k"))
-			server.Do("SET", "k", "x")
-			w.last(t, "x")
-			got := server.Client().ConfigGet(t.Context(), "notify-keyspace-events").Val()["notify-keyspace-events"]
-			if sortedLetters(got) != sortedLetters(tt.want) {
-				t.Errorf("%q became %q, want %q", tt.set, got, tt.want)
+			glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
+			server.Do(flush)
+			checkValues(t, "the literal", w.last(t, "null"), "before", "null")
+			checkValues(t, "the glob", glob.last(t, "null"), "before", "null")
+			server.Do("SET", "k", "after")
+			checkValues(t, "the literal", w.last(t, "after"), "before", "null", "after")
+			checkValues(t, "the glob", glob.last(t, "after"), "before", "null", "after")
+			if n := src.Reconnects(); n != 0 {
+				t.Errorf("%d reconnects", n)
 			}
 		})
 	}
 }
 
-func sortedLetters(s string) string {
-	letters := []byte(s)
-	slices.Sort(letters)
-	return string(letters)
-}
-
-func TestRedisKey_WithoutConfigTheStartSaysInOneLineWhatToSet(t *testing.T) {
-	t.Parallel()
-	server := redistest.Start(t, "--rename-command", "CONFIG", "")
-	var out lines
-	src := connect(t, server, slog.New(slog.NewTextHandler(&out, nil)))
-	server.Do("SET", "k", "x")
-	w, _ := takeUp(t, src, keyNamed("k"))
-	checkValues(t, "the sink", w.count(t, 1), "x")
-	if got := out.with("notify-keyspace-events"); len(got) != 1 || !strings.Contains(got[0], "KA") {
-		t.Errorf("the log has %q, want one line that says what to set", got)
-	}
-
-	set := redistest.Start(t, "--notify-keyspace-events", "KA", "--rename-command", "CONFIG", "")
-	src = connect(t, set, quiet)
-	w, _ = takeUp(t, src, keyNamed("k"))
-	set.Do("SET", "k", "x")
-	w.last(t, "x")
-}
-
-// The bound holds for a glob that is followed already, too: past it, its subscribers must
-// not be left with values that are silently old.
+// A glob that grows past the bound during an interruption ends with a gap, and its next
+// subscriber gets the error.
 func TestRedisKey_GlobThatGrowsTooLargeWhileItIsFollowed(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -567,12 +561,62 @@ func TestRedisKey_GlobThatGrowsTooLargeWhileItIsFollowed(t *testing.T) {
 		tx.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub")
 		tx.Do(t.Context(), "EVAL", fmt.Sprintf("for i = 1, %d do redis.call('SET', 'g:' .. i, i) end return redis.call('SET', 'g:0', 'changed')", source.MaxKeys), 0)
 	})
-	soon(t, "the bound", func() bool { return errors.Is(f.Live(t.Context()), source.ErrTooManyKeys) })
-	server.Do("DEL", "g:1")
-	notes := w.until(t, "the changed value, or a gap", func(notes []note) bool {
-		return slices.ContainsFunc(notes, func(n note) bool { return n.gap != nil || n.value == "changed" })
-	})
-	if len(notes) == 0 {
-		t.Error("nothing was told")
+	notes := w.until(t, "a gap that ends the topic", func(notes []note) bool { return len(gapsOf(notes)) > 0 })
+	if gap := gapsOf(notes)[0]; !errors.Is(gap.Failed, source.ErrTooManyKeys) {
+		t.Errorf("the gap is %+v", gap)
 	}
+	if err := f.Live(t.Context()); !errors.Is(err, source.ErrTooManyKeys) {
+		t.Errorf("Live gives %v", err)
+	}
+}
+
+// Redis refuses prefixes of one connection that overlap, and compares all with each write.
+func TestRedisKey_OverlappingAndManyGlobsAreFollowedTogether(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	followed := make(map[string]*witness)
+	follow := func(pattern string) source.Following {
+		w, f := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: pattern})
+		followed[pattern] = w
+		return f
+	}
+	for i := range 200 {
+		follow(fmt.Sprintf("g:%d:*", i))
+	}
+	covering := follow("g:*")
+	follow("g:7:x*")
+	for pattern, w := range followed {
+		name := strings.ReplaceAll(pattern, "*", "") + "x:" + pattern
+		server.Do("SET", name, pattern)
+		w.until(t, "its key", func(notes []note) bool { return slices.Contains(valuesOf(notes), pattern) })
+	}
+	covering.Close()
+	server.Do("SET", "g:7:x", "the last")
+	followed["g:7:x*"].last(t, "the last")
+	if n := src.Reconnects(); n != 0 {
+		t.Errorf("%d reconnects", n)
+	}
+	text, _ := server.Do("INFO", "clients").(string)
+	if !strings.Contains(text, "tracking_clients:2\r") {
+		t.Errorf("clients: %s", text)
+	}
+}
+
+// Redis forgets the keys of a connection that breaks.
+func TestRedisKey_LostTrackerIsReplaced(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	w, _ := takeUp(t, src, keyNamed("k"))
+	glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
+	transaction(t, server.Client(), func(tx redis.Pipeliner) {
+		tx.Do(t.Context(), "CLIENT", "KILL", "TYPE", "normal")
+		tx.Set(t.Context(), "k", "1", 0)
+	})
+	w.last(t, "1")
+	glob.last(t, "1")
+	server.Do("SET", "k", "2")
+	checkValues(t, "the literal", w.last(t, "2"), "null", "1", "2")
+	checkValues(t, "the glob", glob.last(t, "2"), "1", "2")
 }

@@ -3,6 +3,8 @@ package source
 import (
 	"fmt"
 	"slices"
+
+	"sluice/internal/source/redis/tracking"
 )
 
 // layout says which servers there are, and who owns which slots.
@@ -60,4 +62,20 @@ func (l layout) complete() error {
 func sortedSet(addresses []string) []string {
 	slices.Sort(addresses)
 	return slices.Compact(addresses)
+}
+
+// masters returns the servers that own slots, as key tracking needs them, and the owner of a
+// key.
+func (l layout) masters() (masters []tracking.Master, owner func(key string) (id string, ok bool)) {
+	tags := make(map[server]string)
+	for _, r := range l.slots {
+		tags[r.owner] = slotTags()[r.first]
+	}
+	for s, tag := range tags {
+		masters = append(masters, tracking.Master{ID: s.id, Addr: s.addr, Tag: tag})
+	}
+	return masters, func(key string) (string, bool) {
+		s, ok := l.owner(slotOf(key))
+		return s.id, ok
+	}
 }

@@ -220,13 +220,9 @@ func (o *Options) openNode(addr string) *redis.Client {
 	})
 }
 
-// database returns the number of the database.
-func (o *Options) database() int {
-	switch {
-	case o.server != nil:
-		return o.server.DB
-	case o.sentinel != nil:
-		return o.sentinel.DB
-	}
-	return 0
+// connection returns the settings of connections to one node of a cluster.
+func (o *Options) connection(addr string) *redis.Options {
+	client := o.openNode(addr)
+	defer client.Close() // it has not connected
+	return client.Options()
 }

@@ -118,11 +118,11 @@ func newPubsub(client *redis.Client, marksChannel, node string, ordinals *atomic
 	return p
 }
 
-// start begins to connect. prepare is called before each connection is used.
-func (p *pubsub) start(prepare func(context.Context, *redis.Client)) {
+// start begins to connect.
+func (p *pubsub) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	p.cancel = cancel
-	p.connected.Go(func() { p.run(ctx, prepare) })
+	p.connected.Go(func() { p.run(ctx) })
 	p.connected.Go(func() { p.probe.run(ctx) })
 }
 

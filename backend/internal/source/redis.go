@@ -9,11 +9,12 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"sluice/internal/event"
+	"sluice/internal/source/redis/tracking"
 )
 
 // Redis is the [Source] for a Redis server, for the master among servers that Sentinel
-// watches, or for a cluster. It keeps one Pub/Sub connection to each master for channels
-// and notifications, one blocking reader for the streams of a single server, and a pool
+// watches, or for a cluster. It keeps one Pub/Sub connection to each master for channels,
+// three connections that track keys, one blocking reader for the streams of a single server, and a pool
 // for commands.
 type Redis struct {
 	*Publisher
@@ -22,6 +23,7 @@ type Redis struct {
 	channels *channels
 	streams  streamFollower
 	keys     *keys
+	tracker  *tracking.Tracker
 	cluster  *cluster // nil unless it is one
 
 	reconnects atomic.Int64
@@ -52,12 +54,14 @@ func (r *Redis) openServer(client *redis.Client, options *Options, node string, 
 	ordinals := new(atomic.Uint64)
 	r.router = newRouter(func(server) *pubsub {
 		p := newPubsub(client, marksChannel, node, ordinals, &r.reconnects, func() {}, options.Lag, log)
-		p.start(r.keys.enableNotifications)
+		p.start()
 		return p
 	})
 	r.channels = newChannels(r.router, false)
 	r.streams = newStreams(r.reader, &blockingNews{client: client}, log)
-	r.keys = newKeys(client, r.router, options.database(), log)
+	r.tracker = r.newTracker(node, func(string) *redis.Options { return client.Options() }, func() {}, log)
+	r.tracker.SetMasters([]tracking.Master{{}}, func(string) (string, bool) { return "", true })
+	r.keys = newKeys(client, r.tracker, log)
 	r.router.apply(context.Background(), layout{servers: []server{{}}})
 }
 
@@ -67,14 +71,25 @@ func (r *Redis) openCluster(client *redis.ClusterClient, options *Options, node 
 		own := options.openNode(s.addr)
 		p := newPubsub(own, marksChannel+":"+s.id, node, ordinals, &r.reconnects, r.cluster.doubt, options.Lag, log.With("server", s.addr))
 		p.release, p.openNode = own.Close, options.openNode
-		p.start(r.keys.enableNotifications)
+		p.start()
 		return p
 	})
 	r.channels = newChannels(r.router, true)
-	r.streams = newClusterStreams(r.reader, r.router, log)
-	r.keys = newKeys(client, r.router, options.database(), log)
-	r.cluster = newCluster(client, r.router, log)
+	r.cluster = newCluster(client, func(ctx context.Context, l layout) {
+		r.router.apply(ctx, l)
+		r.tracker.SetMasters(l.masters())
+	}, r.router.missing, log)
+	r.tracker = r.newTracker(node, options.connection, r.cluster.doubt, log)
+	r.streams = newClusterStreams(r.reader, r.tracker, log)
+	r.keys = newKeys(client, r.tracker, log)
 	r.cluster.start()
+}
+
+func (r *Redis) newTracker(node string, connection func(addr string) *redis.Options, refresh func(), log *slog.Logger) *tracking.Tracker {
+	return tracking.New(tracking.Options{
+		Node: node, ProbePrefix: internalPrefix + "tracking:", Connection: connection,
+		Reconnected: func() { r.reconnects.Add(1) }, Refresh: refresh, Log: log,
+	})
 }
 
 // Follow implements [Source].
@@ -95,9 +110,9 @@ func (r *Redis) Sync(ctx context.Context, topic event.Topic) error {
 	case event.Stream:
 		return nil
 	case event.Key:
-		if topic.IsGlob() { // only notifications tell which of the keys were written
-			if err := r.router.sync(ctx); err != nil {
-				return err
+		if topic.IsGlob() {
+			if err := r.tracker.Sync(ctx); err != nil {
+				return trackingError(err)
 			}
 		}
 		return r.keys.sync(ctx, topic)
@@ -149,6 +164,7 @@ func (r *Redis) Close() error {
 	r.router.close()
 	err := r.Publisher.Close() // ends the reads that the others wait for
 	r.streams.close()
+	r.tracker.Close()
 	r.keys.close()
 	return err
 }

@@ -17,11 +17,11 @@ import (
 // everything that is followed, read until it breaks, and opened again.
 
 // run keeps a connection until the context ends.
-func (p *pubsub) run(ctx context.Context, prepare func(context.Context, *redis.Client)) {
+func (p *pubsub) run(ctx context.Context) {
 	wait := newBackoff()
 	warned := false
 	for ctx.Err() == nil {
-		connected, err := p.session(ctx, prepare)
+		connected, err := p.session(ctx)
 		if ctx.Err() != nil {
 			return
 		}
@@ -48,7 +48,7 @@ func newBackoff() *backoff.ExponentialBackOff {
 
 // session opens one connection, follows everything on it, and reads it until it
 // breaks. It reports whether the connection came about, and why it ended.
-func (p *pubsub) session(ctx context.Context, prepare func(context.Context, *redis.Client)) (connected bool, err error) {
+func (p *pubsub) session(ctx context.Context) (connected bool, err error) {
 	options := *p.client.Options()
 	options.Dialer = dialOnce(options.Dialer)
 	options.Protocol = 2 // has nothing but messages on a subscribed connection
@@ -62,7 +62,6 @@ func (p *pubsub) session(ctx context.Context, prepare func(context.Context, *red
 		p.lost(err)
 		return false, err
 	}
-	prepare(ctx, p.client)
 	silence := newSilence(ctx, p.client, p.openNode != nil)
 	asking, done := context.WithCancel(ctx)
 	defer done()

@@ -32,6 +32,9 @@ var (
 	ErrFull = errors.New("the embedded broker is full")
 	// ErrKeyReused is returned by a publish whose idempotency key belongs to another request.
 	ErrKeyReused = errors.New("the idempotency key was used for another publish")
+	// ErrUnsupported is wrapped by the error of following a topic of a kind for which this
+	// Redis, or a proxy before it, lacks a command.
+	ErrUnsupported = errors.New("redis does not support it")
 )
 
 // MaxKeys bounds the keys that one glob may match.
@@ -59,6 +62,7 @@ type Gap struct {
 	Lost   int64          // how many, or [event.LostUnknown]
 	After  event.StreamID // of a stream: it goes on after this id
 	Mark   *Mark          // of a channel: the newest where it goes on
+	Failed error          // not nil if the topic ends here: the source delivers nothing more
 }
 
 // Source follows topics and publishes to them. Its methods may be called from any

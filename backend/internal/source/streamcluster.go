@@ -7,30 +7,30 @@ import (
 	"time"
 
 	"sluice/internal/event"
+	"sluice/internal/source/redis/tracking"
 )
 
 // clusterStreams follows each stream of a cluster with a reader of its own: one XREAD
 // cannot name streams of different slots, and a server that does not answer must not hold
-// up the streams of the others. What is new, key notifications tell; a reader only looks
-// by itself where they are missing.
+// up the streams of the others. Key tracking reports new entries; a reader looks
+// by itself only without it.
 type clusterStreams struct {
-	reader streamReader
-	router *router
-	log    *slog.Logger
+	reader  streamReader
+	tracker *tracking.Tracker
+	log     *slog.Logger
 
 	mu      sync.Mutex
 	readers map[*streams]struct{}
 	closing sync.WaitGroup
 }
 
-func newClusterStreams(reader streamReader, router *router, log *slog.Logger) *clusterStreams {
-	return &clusterStreams{reader: reader, router: router, log: log, readers: make(map[*streams]struct{})}
+func newClusterStreams(reader streamReader, tracker *tracking.Tracker, log *slog.Logger) *clusterStreams {
+	return &clusterStreams{reader: reader, tracker: tracker, log: log, readers: make(map[*streams]struct{})}
 }
 
 func (c *clusterStreams) follow(topic event.Topic, sink Sink) Following {
-	news := &notifiedNews{owner: c, told: make(chan struct{}, 1)}
-	news.route = c.router.route(everywhere, news, subscription{glob, streamNotifications + topic.Pattern})
-	news.route.start()
+	news := &trackedNews{owner: c, written: make(chan struct{}, 1)}
+	news.watch = c.tracker.WatchKey(topic.Name(), news)
 	reader := newStreams(c.reader, news, c.log.With("stream", topic.Name()))
 	c.mu.Lock()
 	c.readers[reader] = struct{}{}
@@ -75,18 +75,17 @@ func (f *clusterStreamFollowing) Close() {
 	}
 }
 
-// notifiedNews has news of one stream by key notifications from all servers, since the
-// stream may move. They say nothing of what was written while there was no connection, or
-// before; nor need they, since that is looked at when they are there again.
-type notifiedNews struct {
-	owner *clusterStreams
-	route *route
-	told  chan struct{}
+// trackedNews learns of new entries of one stream by key tracking. Without it, the reader
+// looks at each interval.
+type trackedNews struct {
+	owner   *clusterStreams
+	watch   *tracking.Watch
+	written chan struct{}
 }
 
-func (n *notifiedNews) wait(ctx context.Context, followed []*streamFollowing, changed <-chan struct{}) ([]*streamFollowing, error) {
+func (n *trackedNews) wait(ctx context.Context, followed []*streamFollowing, changed <-chan struct{}) ([]*streamFollowing, error) {
 	select {
-	case <-n.told:
+	case <-n.written:
 		return followed, nil
 	case <-time.After(n.owner.interval()):
 	case <-changed:
@@ -95,19 +94,19 @@ func (n *notifiedNews) wait(ctx context.Context, followed []*streamFollowing, ch
 	return nil, nil
 }
 
-func (n *notifiedNews) close() {
-	n.route.Close()
+func (n *trackedNews) close() {
+	n.watch.Close()
 }
 
-// confirmed implements [routeReceiver].
-func (n *notifiedNews) confirmed(bool, *Mark) {
-	n.message("", "")
+// All implements [tracking.Watcher].
+func (n *trackedNews) All() {
+	n.Invalidated("")
 }
 
-// message implements [routeReceiver].
-func (n *notifiedNews) message(string, string) {
+// Invalidated implements [tracking.Watcher].
+func (n *trackedNews) Invalidated(string) {
 	select {
-	case n.told <- struct{}{}:
-	default: // it will look anyway
+	case n.written <- struct{}{}:
+	default: // the reader is about to look
 	}
 }

@@ -20,7 +20,7 @@ import (
 var leastPrivileges = strings.Fields(`-@all +ping +hello +client|id +client|unblock
 	+subscribe +unsubscribe +psubscribe +punsubscribe +ssubscribe +sunsubscribe +publish
 	+xread +xrange +xrevrange +xinfo|stream +multi +exec +xadd +evalsha +eval
-	+type +memory|usage +get +set +hgetall +lrange +smembers +zrange +scan +config|get +config|set
+	+type +memory|usage +get +set +hgetall +lrange +smembers +zrange +scan +client|tracking
 	+cluster|slots +asking +command`)
 
 // allow lets a user run what a gateway runs.

@@ -257,6 +257,22 @@ func commandCalls(t testing.TB, server *redistest.Server, command string) int {
 	return n
 }
 
+// commandMicroseconds returns the time that the server spent in a command.
+func commandMicroseconds(t testing.TB, server *redistest.Server, command string) float64 {
+	t.Helper()
+	text, _ := server.Do("INFO", "commandstats").(string)
+	_, rest, found := strings.Cut(text, "cmdstat_"+command+":calls=")
+	if !found {
+		return 0
+	}
+	var calls int
+	var spent float64
+	if _, err := fmt.Sscanf(rest, "%d,usec=%g", &calls, &spent); err != nil {
+		t.Fatal(err)
+	}
+	return spent
+}
+
 // soon waits until a condition holds that nothing announces.
 func soon(t testing.TB, what string, condition func() bool) {
 	t.Helper()
