@@ -22,10 +22,10 @@ type SubscriptionLimiter struct {
 	byAddr map[netip.Addr]int // empty if there is no limit per address
 }
 
-// NewSubscriptionLimiter returns a limiter of max subscriptions in total and maxPerAddr from
+// NewSubscriptionLimiter returns a limiter of that many subscriptions in total and perAddr from
 // one address; 0 means no limit per address.
-func NewSubscriptionLimiter(max, maxPerAddr int) *SubscriptionLimiter {
-	return &SubscriptionLimiter{max: max, maxPerAddr: maxPerAddr, byAddr: make(map[netip.Addr]int)}
+func NewSubscriptionLimiter(total, perAddr int) *SubscriptionLimiter {
+	return &SubscriptionLimiter{max: total, maxPerAddr: perAddr, byAddr: make(map[netip.Addr]int)}
 }
 
 // Acquire counts a subscription of an address until Release, or returns ErrFull.
