@@ -126,5 +126,7 @@ func TestServe_ConflatedConnectionContinuesAfterATurn(t *testing.T) {
 	client := subscribeTCP(t, address)
 	readUntil(t, bufio.NewReader(client), []byte("data: 999\n"))
 	client.Close()
-	<-ended
+	if err := <-ended; err == nil {
+		t.Error("the connection ended without a reason")
+	}
 }

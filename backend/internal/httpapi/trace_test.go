@@ -6,6 +6,8 @@ import (
 	"net/http/httptest"
 	"testing"
 
+	"sluice/internal/delivery"
+
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
@@ -17,6 +19,7 @@ func TestTraced_SpanOfAHandlerThatPanicsEndsWithItsStatus(t *testing.T) {
 	spans := tracetest.NewSpanRecorder()
 	a := &api{Options: Options{ // without an authority, so that the handler panics
 		CORSOrigins: []string{"*"},
+		Delivery:    new(delivery.Server),
 		Tracer:      sdk.NewTracerProvider(sdk.WithSpanProcessor(spans)).Tracer("test"),
 		Log:         slog.New(slog.DiscardHandler),
 	}}

@@ -94,7 +94,7 @@ func (s *Subscription) fellBehind() {
 		}
 		return p
 	})
-	s.ahead.pending = append(pending, gaps...)
+	s.ahead.pending = slices.Concat(pending, gaps)
 	s.dropAhead()
 }
 

@@ -217,7 +217,8 @@ func channelOf(cluster *redistest.Cluster, master *redistest.Server) string {
 
 func clusterUser(t *testing.T, cluster *redistest.Cluster) {
 	for _, master := range cluster.Masters {
-		allow(master, "gateway", "secret", "allkeys", "allchannels")
+		// A gateway reads cluster-node-timeout if it may, and else assumes the default of Redis.
+		allow(master, "gateway", "secret", "allkeys", "allchannels", "+config|get")
 	}
 	log := new(lines)
 	address := strings.Replace(cluster.URL(), "://", "://gateway:secret@", 1)

@@ -141,10 +141,10 @@ func (c *connection) setPrefixes(ctx context.Context, prefixes []string) error {
 	return err
 }
 
-// keeps reports whether all old prefixes are among the new ones.
-func keeps(old, new []string) bool {
-	for _, p := range old {
-		if !slices.Contains(new, p) {
+// keeps reports whether all prefixes before a change are among those after it.
+func keeps(before, after []string) bool {
+	for _, p := range before {
+		if !slices.Contains(after, p) {
 			return false
 		}
 	}
