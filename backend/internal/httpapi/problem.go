@@ -74,7 +74,7 @@ func (a *api) fail(c *gin.Context, err error) {
 	case errors.Is(err, auth.ErrInvalidToken):
 		c.Header("WWW-Authenticate", `Bearer error="invalid_token"`)
 		writeProblem(c, http.StatusUnauthorized, err.Error())
-	case errors.Is(err, auth.ErrNotAllowed):
+	case errors.Is(err, auth.ErrNotAllowed), errors.Is(err, errReservedName):
 		writeProblem(c, http.StatusForbidden, err.Error())
 	case errors.As(err, &tooFast):
 		c.Header("Retry-After", fmt.Sprint(int(math.Ceil(tooFast.Wait.Seconds()))))

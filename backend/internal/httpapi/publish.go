@@ -110,10 +110,16 @@ func (a *api) publicationOf(c *gin.Context) (p publication, err error) {
 	return p, a.publishes.Allow(p.publisher, 1)
 }
 
+// errReservedName is returned for a publish to a name that belongs to Redis or the gateways.
+var errReservedName = errors.New("names that begin with __ belong to Redis and the gateways; choose another one")
+
 // mayPublish returns nil if the grant covers a publish.
 func mayPublish(grant auth.Grant, p publication) error {
 	if err := grant.MayPublish(p.topic); err != nil {
 		return err
+	}
+	if source.IsInternal(p.topic) || p.topic.Kind != event.Stream && source.IsReserved(p.topic) {
+		return errReservedName
 	}
 	if p.message.MaxLen > 0 {
 		return grant.MayTrim(p.topic)

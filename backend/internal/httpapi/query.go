@@ -47,9 +47,6 @@ func topicsOf(query url.Values) ([]event.Topic, error) {
 			if err != nil {
 				return nil, err
 			}
-			if source.IsInternal(t) {
-				return nil, badRequestf("%q is a name that gateways use among themselves; choose another one", pattern)
-			}
 			if slices.Contains(topics, t) {
 				continue
 			}
@@ -67,6 +64,9 @@ func (a *api) subscriptionOf(r *http.Request, query url.Values) (hub.Request, er
 	topics, err := topicsOf(query)
 	if err != nil {
 		return hub.Request{}, err
+	}
+	if i := slices.IndexFunc(topics, source.IsInternal); i >= 0 {
+		return hub.Request{}, badRequestf("%q is a name that only the gateways use; choose another one", topics[i].Pattern)
 	}
 	if len(topics) == 0 {
 		topics = a.DefaultTopics

@@ -1,7 +1,6 @@
 package source
 
 import (
-	"slices"
 	"strings"
 	"sync"
 
@@ -18,27 +17,28 @@ const (
 	marksChannel = internalPrefix + "marks"
 )
 
-// keyPrefixes begin the names of the channels in which Redis notifies of changes of keys,
-// as the gateway has it do.
-var keyPrefixes = []string{"__keyspace@", "__keyevent@"}
+// reservedPrefix begins the names of channels and keys that belong to Redis and the gateways: key
+// notifications, invalidations, Sentinel, markers.
+const reservedPrefix = "__"
 
-// tellsOfKeys reports whether a channel, or a glob that begins like one, is for
-// notifications.
-func tellsOfKeys(pattern string) bool {
-	return slices.ContainsFunc(keyPrefixes, func(prefix string) bool { return strings.HasPrefix(pattern, prefix) })
+// IsReserved reports whether a topic has a name, or a glob, that begins with two underscores. Such
+// a channel can report the names of keys, and no client may publish to one.
+func IsReserved(t event.Topic) bool {
+	return strings.HasPrefix(t.Pattern, reservedPrefix)
 }
 
-// hidden reports whether a glob does not show a channel that it matches: what gateways say
-// to each other never, notifications unless it asks for them by name.
+// hidden reports whether a glob does not show a channel that it matches: never those of the
+// gateways, and reserved ones only if the glob begins like them.
 func hidden(channel, pattern string) bool {
-	return strings.HasPrefix(channel, internalPrefix) || tellsOfKeys(channel) && !tellsOfKeys(pattern)
+	return strings.HasPrefix(channel, internalPrefix) ||
+		strings.HasPrefix(channel, reservedPrefix) && !strings.HasPrefix(pattern, reservedPrefix)
 }
 
-// Needed returns the topics that somebody must be allowed to follow in order to follow one:
-// itself, and all keys besides where it tells which of them are written.
+// Needed returns the topics that a client must be allowed to follow in order to follow one: the
+// topic itself, and all keys in addition if it is a reserved channel.
 func Needed(t event.Topic) []event.Topic {
 	needed := []event.Topic{t}
-	if t.Kind == event.Channel && tellsOfKeys(t.Pattern) {
+	if t.Kind == event.Channel && IsReserved(t) {
 		needed = append(needed, event.Topic{Kind: event.Key, Pattern: "*"})
 	}
 	return needed
