@@ -34,7 +34,7 @@ func TestStreams_BringEachEntryUnderItsOwnID(t *testing.T) {
 		for _, tt := range []struct{ query, data, name string }{
 			{"stream=orders", `{"total":9}`, ""},
 			{"stream=orders&event=order.created", "two\nlines", "order.created"},
-			{"stream=orders&maxlen=100", "", ""},
+			{"stream=orders", "", ""},
 		} {
 			id := g.add(tt.query, tt.data)
 			if f := one.next(); f.id != id || f.data != tt.data || f.name != tt.name {
@@ -59,7 +59,7 @@ func TestStreams_AnyClientOfRedisCanAdd(t *testing.T) {
 	}{
 		{"data", []string{"data", "x"}, "x", ""},
 		{"data and type", []string{"data", "x", "event", "order.created"}, "x", "order.created"},
-		{"more fields are left out", []string{"data", "x", "other", "y"}, "x", ""},
+		{"other fields make it an object", []string{"data", "x", "other", "y"}, `{"data":"x","other":"y"}`, ""},
 		{"no data", []string{"b", "2", "a", "<1>"}, `{"a":"<1>","b":"2"}`, ""},
 		{"a type without data is a field", []string{"event", "order.created"}, `{"event":"order.created"}`, ""},
 		{"reserved type", []string{"data", "x", "event", "stream.open"}, "x", ""},
