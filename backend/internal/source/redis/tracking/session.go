@@ -195,7 +195,7 @@ func (s *session) serve(ctx context.Context) error {
 	}()
 	defer func() {
 		_ = c.target.Close() // ends receiveAll
-		_ = <-received       // the error of a connection that this closed
+		<-received           //nolint:errcheck // the error of a connection that this closed
 	}()
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
