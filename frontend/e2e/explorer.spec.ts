@@ -84,7 +84,6 @@ test('publishes, and shows how a terminal does the same', async ({ page, process
   const data = `{"note": "it's $HOME \`id\`",\n "total": 9}`;
   await form.getByLabel('Data').fill(data);
   await form.getByLabel('Event type').fill('order.created');
-  await form.getByLabel('Keep about so many entries').fill('50');
   await form.getByRole('button', { name: 'Publish' }).click();
   await expect(form.getByRole('status')).toHaveText(/Published to stream:orders, id \d+-\d+/);
   const rows = page.getByRole('list', { name: 'Events' }).getByRole('listitem');
@@ -106,6 +105,16 @@ test('publishes, and shows how a terminal does the same', async ({ page, process
 
 test.describe('what is not allowed', () => {
   test.use({ expectNetworkErrors: true });
+
+  test('includes trimming a stream without a token', async ({ page, processes }) => {
+    const gateway = await processes.startGateway({ flags: [...open, ...writable] });
+    await page.goto(`${gateway.url}/explorer?stream=orders`);
+    const form = page.getByRole('form', { name: 'Publish' });
+    await form.getByLabel('Data').fill('x');
+    await form.getByLabel('Keep about so many entries').fill('50');
+    await form.getByRole('button', { name: 'Publish' }).click();
+    await expect(form.getByRole('status')).toContainText(/\(401\): .*maxlen/);
+  });
 
   test('is explained in the words of the gateway', async ({ page, processes }) => {
     const gateway = await processes.startGateway();

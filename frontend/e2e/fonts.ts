@@ -10,14 +10,15 @@ export type Font = keyof typeof spacings;
 
 export const fonts = Object.keys(spacings) as Font[];
 
-/** Shows the page in a font, after the app's own font is loaded. */
+/**
+ * Shows the page in a font, after the app's own font is loaded. The style sheet is constructed,
+ * because the app's Content-Security-Policy blocks inline ones.
+ */
 export async function useFont(page: Page, font: Font): Promise<void> {
   await page.evaluate(async (spacing) => {
-    const id = 'font-under-test';
-    const style = document.getElementById(id) ?? document.createElement('style');
-    style.id = id;
-    style.textContent = `* { letter-spacing: ${spacing} !important }`;
-    document.head.append(style);
+    const sheet = new CSSStyleSheet();
+    sheet.replaceSync(`* { letter-spacing: ${spacing} !important }`);
+    document.adoptedStyleSheets = [sheet];
     await document.fonts.ready;
   }, spacings[font]);
 }
