@@ -28,9 +28,6 @@ type router struct {
 	changed chan struct{} // closed when any of this changes
 }
 
-// everywhere stands for the slot of what all servers bring.
-const everywhere = -1
-
 // route is what one receiver follows, wherever that is. Its receiver is called by one
 // goroutine at a time.
 type route struct {
@@ -92,12 +89,9 @@ func (rt *route) start() {
 // server if that is a new one. It needs r.changing.
 func (r *router) place(rt *route, fences map[server]*fence) {
 	r.mu.Lock()
-	wanted := r.layout.servers
-	if rt.slot != everywhere {
-		wanted = nil
-		if owner, ok := r.layout.owner(rt.slot); ok {
-			wanted = []server{owner}
-		}
+	var wanted []server
+	if owner, ok := r.layout.owner(rt.slot); ok {
+		wanted = []server{owner}
 	}
 	var old, fresh []*leg
 	for s, l := range rt.legs {
@@ -112,7 +106,7 @@ func (r *router) place(rt *route, fences map[server]*fence) {
 		if rt.legs[s] == nil {
 			l := &leg{route: rt}
 			l.following = r.servers[s].follow(l, rt.last, rt.names...)
-			if rt.placed && rt.slot != everywhere { // where each tells of its own keys only
+			if rt.placed {
 				if fences[s] == nil {
 					fences[s] = new(fence)
 				}
@@ -326,13 +320,13 @@ func (rt *route) present() (legs []*leg, changed <-chan struct{}, err error) {
 	switch {
 	case r.unknown != nil:
 		err = fmt.Errorf("%w: %w", ErrUnavailable, r.unknown)
-	case len(r.layout.servers) > 0 && rt.slot != everywhere && !owned:
+	case len(r.layout.servers) > 0 && !owned:
 		err = fmt.Errorf("%w: no server has slot %d", ErrUnavailable, rt.slot)
 	}
 	return legs, r.changed, err
 }
 
-// mark returns the newest mark at the present place of a route that is not everywhere.
+// mark returns the newest mark at the present position of a route.
 func (rt *route) mark() *Mark {
 	rt.router.mu.RLock()
 	defer rt.router.mu.RUnlock()
