@@ -11,8 +11,6 @@ type Event struct {
 	// Topic is the literal topic that it came from; on a subscription to a glob,
 	// the one that matched.
 	Topic Topic
-	// ID is the id of a stream's entry; empty for the other kinds.
-	ID string
 	// Type is the event type that the publisher gave; empty for none.
 	Type string
 	// Data is the publisher's payload, unchanged. The receiver must not keep it.

@@ -11,16 +11,8 @@ import (
 	"sluice/internal/hub"
 	"sluice/internal/journal"
 	"sluice/internal/source"
+	"sluice/internal/source/marker"
 )
-
-// marked is a source that has seen a mark, as every one has that follows Redis, so that
-// cursors have all their parts.
-type marked struct {
-	*fakeSource
-	mark source.Mark
-}
-
-func (m *marked) Mark(event.Topic) *source.Mark { return &m.mark }
 
 // What an event allocates on its way into the journal is for its cursor, and a share of a
 // segment; nothing of it is for the sake of a subscriber.
@@ -28,7 +20,9 @@ func TestBudget_AnEventAllocatesForItsCursorAndNotForSubscribers(t *testing.T) {
 	const events, most = 1000, 1.1 // allocations an event
 	for _, subscribers := range []int{1, 1000} {
 		t.Run(fmt.Sprintf("subs=%d", subscribers), func(t *testing.T) {
-			src := &marked{newFakeSource(), source.Mark{}}
+			markers := marker.NewLog()
+			src := newFakeSource()
+			src.begin = source.Position{Markers: markers.View()}
 			h := hub.New(src, hub.Options{Node: "n1", History: journal.Limits{Events: 4096, Bytes: 4 << 20}, Linger: time.Hour}, new(counts))
 			defer h.Close()
 			a := event.Literal(event.Channel, "a")
@@ -40,15 +34,15 @@ func TestBudget_AnEventAllocatesForItsCursorAndNotForSubscribers(t *testing.T) {
 				defer sub.Close()
 				sub.Reader().Watch(make(wake, 1))
 			}
-			src.mark = source.Mark{Ordinal: 1, Token: "abcdefgh"}
+			markers.Add(marker.Marker{Node: "abcdefgh", Sequence: 1}) // so cursors have all their parts
 			sink := src.sink(t, "channel:a")
 			e := event.Event{Topic: a, Data: []byte(`{"time":"2026-03-01T12:00:00.000Z","value":7}`)}
 			for range 2 * events { // until segments have their full size
-				sink.Event(e)
+				sink.Event(e, source.Position{})
 			}
 			n := testing.AllocsPerRun(20, func() {
 				for range events {
-					sink.Event(e)
+					sink.Event(e, source.Position{})
 				}
 			})
 			if n > events*most {

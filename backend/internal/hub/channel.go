@@ -1,172 +1,246 @@
 package hub
 
 import (
-	"cmp"
-	"slices"
+	"context"
+	"sort"
 
 	"sluice/internal/event"
 	"sluice/internal/journal"
 	"sluice/internal/source"
+	"sluice/internal/source/marker"
 )
 
-// channelPlaces names places in a channel, or a glob of channels, which Redis gives no
-// ids. On this node a place is the number of an event in the journal. For all nodes it
-// is the newest mark before it, and the number of events since: every node that followed
-// the channel without interruption since that mark counts the same.
-type channelPlaces struct {
-	feed   *feed
-	source source.Source
-	epoch  journal.Epoch
+// channelCursors names positions in a channel, or a glob of channels, to which Redis gives no
+// ids. On this node a position is the number of an event in the journal. On all nodes it is
+// the newest marker before the position and the number of events after the marker: every
+// node that follows the channel without interruption since the marker counts the same.
+type channelCursors struct {
+	topicLog *topicLog
+	epoch    epoch
 
-	broken uint64 // ordinal of the newest mark before the place behind the newest gap
-
-	mark  *source.Mark // the newest before the newest event
-	count uint64       // events since
-
-	// index holds, for each mark that was the newest when something came, the number of
-	// the first that came; the oldest are forgotten.
-	index     []indexEntry
-	forgotten uint64 // ordinal of the newest entry that was
+	view   *marker.View  // since the newest gap; nil if the source has no markers
+	seen   uint64        // ordinal of the newest marker that is in the index
+	newest marker.Marker // before the newest event, since the newest gap; zero if there is none
+	count  uint64        // events since newest
+	index  markerIndex
+	nodes  int // in index after the last removal of nodes
 }
 
-type indexEntry struct {
-	ordinal uint64
-	pos     uint64
-}
+// minNodes is a number of nodes in an index that is too small for a removal of nodes.
+const minNodes = 16
 
-// maxIndex bounds the marks by which an old place can be found: of a busy channel, a
-// quarter of an hour for each gateway on the same Redis.
-const maxIndex = 512
-
-func newChannelPlaces(f *feed, src source.Source) *channelPlaces {
-	c := &channelPlaces{feed: f, source: src, epoch: journal.NewEpoch()}
-	f.log.Rebase(journal.Cursor{Epoch: c.epoch, Pos: journal.First}.String())
+func newChannelCursors(t *topicLog) *channelCursors {
+	c := &channelCursors{topicLog: t, epoch: newEpoch(), index: make(markerIndex)}
+	t.log.Rebase(journalCursor{epoch: c.epoch, pos: journal.First}.String())
 	return c
 }
 
-func ordinalOf(m *source.Mark) uint64 {
-	if m == nil {
-		return 0
-	}
-	return m.Ordinal
+func (c *channelCursors) begin(at source.Position) {
+	c.view = at.Markers
 }
 
-func (c *channelPlaces) begin(event.StreamID) {}
-
-func (c *channelPlaces) event(dst []byte, e event.Event, number uint64) []byte {
-	c.noteMark(c.source.Mark(c.feed.topic), number)
+func (c *channelCursors) event(dst []byte, e event.Event, _ source.Position, number uint64) []byte {
+	if c.indexMarkers(number) {
+		c.newest, c.count = marker.Marker{}, 0
+		if m, _, ok := c.view.Newest(); ok {
+			c.newest = m
+		}
+	}
 	c.count++
-	cursor := journal.Cursor{Epoch: c.epoch, Pos: number + 1}
-	if ordinalOf(c.mark) > c.broken {
-		cursor.Mark, cursor.Count, cursor.Check = c.mark.Token, c.count, journal.Check(e.Type, e.Data)
+	cursor := journalCursor{epoch: c.epoch, pos: number + 1}
+	if c.newest != (marker.Marker{}) {
+		cursor.marker, cursor.count, cursor.check = c.newest, c.count, checkOf(e.Type, e.Data)
 	}
-	return cursor.AppendTo(dst)
+	return cursor.appendTo(dst)
 }
 
-func (c *channelPlaces) gap(g source.Gap, number, next uint64) string {
-	c.noteMark(g.Mark, number)
-	c.broken = ordinalOf(c.mark)
-	return journal.Cursor{Epoch: c.epoch, Pos: next}.String()
+func (c *channelCursors) gap(g source.Gap, number, next uint64) string {
+	c.indexMarkers(number)
+	c.newest, c.count = marker.Marker{}, 0
+	if g.At.Markers != nil {
+		c.view, c.seen = g.At.Markers, 0
+	}
+	return journalCursor{epoch: c.epoch, pos: next}.String()
 }
 
-// noteMark records that something with that number comes behind the newest mark.
-func (c *channelPlaces) noteMark(newest *source.Mark, number uint64) {
-	if newest == c.mark {
-		return
+// indexMarkers adds the markers that arrived after the last event and before the event with
+// a number. It reports whether there were any.
+func (c *channelCursors) indexMarkers(number uint64) bool {
+	if c.view == nil {
+		return false
 	}
-	c.mark, c.count = newest, 0
-	if newest == nil {
-		return
+	added := false
+	c.seen = c.view.Since(c.seen, func(m marker.Marker, floor uint64) {
+		tail, _ := c.topicLog.log.Tail()
+		c.index.add(m, floor, number, tail)
+		added = true
+	})
+	if added && len(c.index) > 2*c.nodes+minNodes {
+		c.index.forget(c.view)
+		c.nodes = len(c.index)
 	}
-	c.index = append(c.index, indexEntry{newest.Ordinal, number})
-	if len(c.index) > maxIndex {
-		c.forgotten = c.index[0].ordinal
-		c.index = slices.Delete(c.index, 0, 1)
-	}
+	return added
 }
 
-// head names the head by the newest mark of all, so that a client that waits long for
-// an event has a cursor that other nodes still know.
-func (c *channelPlaces) head() string {
-	pos, cursor := c.feed.log.Head()
-	newest := c.source.Mark(c.feed.topic)
-	if newest == c.mark || ordinalOf(newest) <= c.broken {
-		return cursor
+// head names the head by the newest marker of all, so a client that waits long for an event
+// has a cursor that other nodes know.
+func (c *channelCursors) head() string {
+	pos, cursor := c.topicLog.log.Head()
+	if c.view != nil {
+		if m, ordinal, ok := c.view.Newest(); ok && ordinal > c.seen {
+			return journalCursor{epoch: c.epoch, pos: pos, marker: m}.String()
+		}
 	}
-	return journal.Cursor{Epoch: c.epoch, Pos: pos, Mark: newest.Token}.String()
+	return cursor
 }
 
-func (c *channelPlaces) fresh(last int) place {
-	pos, _ := c.feed.log.Back(last)
-	return c.feed.atNumber(pos, "")
+// prepare implements [cursors]. If the client has received more than this node, prepare
+// waits until this node has received the same. If that takes too long, the client gets a gap.
+func (c *channelCursors) prepare(ctx context.Context, cc clientCursor) (func() startPosition, error) {
+	if cc.known && c.isBehind(cc.text) {
+		ctx, cancel := context.WithTimeout(ctx, syncPatience)
+		defer cancel()
+		_ = c.topicLog.following.Sync(ctx)
+	}
+	return func() startPosition {
+		if cc.known {
+			return c.resume(cc.text)
+		}
+		pos, _ := c.topicLog.log.Back(cc.last)
+		return c.topicLog.atNumber(pos, "")
+	}, nil
 }
 
-func (c *channelPlaces) resume(text string) place {
-	cursor, ok := journal.ParseCursor(text)
+func (c *channelCursors) resume(text string) startPosition {
+	cursor, ok := parseJournalCursor(text)
 	if !ok {
-		return c.feed.unknown()
+		return c.topicLog.unknown()
 	}
 	pos, ok := c.find(cursor)
 	if !ok {
-		return c.feed.unknown()
+		return c.topicLog.unknown()
 	}
-	p := c.feed.atNumber(pos, text)
-	if p.gap == nil && pos < c.feed.log.Next() && cursor.Mark != "" {
-		// The mark may be one that this journal's own cursor of the place does not have.
-		cursor.Epoch, cursor.Pos = c.epoch, pos
+	p := c.topicLog.atNumber(pos, text)
+	if p.gap == nil && pos < c.topicLog.log.Next() && cursor.marker != (marker.Marker{}) {
+		// The client's marker may be newer than that of this journal's own cursor.
+		cursor.epoch, cursor.pos = c.epoch, pos
 		p.cursor, p.before = cursor.String(), cursor.String()
 	}
 	return p
 }
 
-// find returns the number of the event behind a cursor.
-func (c *channelPlaces) find(cursor journal.Cursor) (pos uint64, ok bool) {
-	head := c.feed.log.Next()
-	if cursor.Epoch == c.epoch {
-		return cursor.Pos, cursor.Pos <= head
+// find returns the number of the event after a cursor.
+func (c *channelCursors) find(cursor journalCursor) (pos uint64, ok bool) {
+	head := c.topicLog.log.Next()
+	if cursor.epoch == c.epoch {
+		return cursor.pos, cursor.pos <= head
 	}
-	start, ok := c.findMark(cursor.Mark)
-	pos = start + cursor.Count
-	if !ok || pos > head || !c.feed.log.Unbroken(start, pos) {
+	start, ok := c.findMarker(cursor.marker)
+	pos = start + cursor.count
+	if !ok || pos > head || !c.topicLog.log.Unbroken(start, pos) {
 		return 0, false
 	}
-	return pos, cursor.Count == 0 || c.checks(pos, cursor.Check)
+	return pos, cursor.count == 0 || c.checks(pos, cursor.check)
 }
 
-// findMark returns the number of the first event behind a mark.
-func (c *channelPlaces) findMark(token string) (pos uint64, ok bool) {
-	m := c.source.FindMark(c.feed.topic, token)
-	if ordinalOf(m) <= c.forgotten {
+// findMarker returns the number of the first event after a marker.
+func (c *channelCursors) findMarker(m marker.Marker) (pos uint64, ok bool) {
+	if c.view == nil || m == (marker.Marker{}) {
 		return 0, false
 	}
-	i, _ := slices.BinarySearchFunc(c.index, m.Ordinal, func(e indexEntry, ordinal uint64) int {
-		return cmp.Compare(e.ordinal, ordinal)
-	})
-	if i < len(c.index) {
-		return c.index[i].pos, true
+	if pos, ok, newer := c.index.find(m); !newer {
+		return pos, ok
 	}
-	return c.feed.log.Next(), true
+	ordinal, _, ok := c.view.Find(m)
+	return c.topicLog.log.Next(), ok && ordinal > c.seen
 }
 
-// checks reports whether the event before a position is the one that a cursor saw
-// there. One that is no longer held passes.
-func (c *channelPlaces) checks(pos uint64, check string) bool {
-	if tail, _ := c.feed.log.Tail(); pos <= tail {
+// checks reports whether the event before a position is the one that a cursor names there.
+// An event that is no longer in the journal passes.
+func (c *channelCursors) checks(pos uint64, check string) bool {
+	if tail, _ := c.topicLog.log.Tail(); pos <= tail {
 		return true
 	}
-	own, ok := journal.ParseCursor(c.feed.log.CursorAt(pos))
-	return ok && (own.Check == "" || own.Check == check)
+	own, ok := parseJournalCursor(c.topicLog.log.CursorAt(pos))
+	return ok && (own.check == "" || own.check == check)
 }
 
-// behind reports whether a cursor may name a place that this node has not come to yet.
-func (c *channelPlaces) behind(text string) bool {
-	cursor, ok := journal.ParseCursor(text)
-	if !ok || cursor.Epoch == c.epoch || cursor.Mark == "" {
+// isBehind reports whether a cursor may name a position that this node has not reached yet.
+func (c *channelCursors) isBehind(text string) bool {
+	c.topicLog.mu.Lock()
+	defer c.topicLog.mu.Unlock()
+	cursor, ok := parseJournalCursor(text)
+	if !ok || cursor.epoch == c.epoch || c.view == nil || cursor.marker == (marker.Marker{}) {
 		return false
 	}
-	if c.source.FindMark(c.feed.topic, cursor.Mark) == nil {
-		return true
+	if start, ok := c.findMarker(cursor.marker); ok {
+		return start+cursor.count > c.topicLog.log.Next()
 	}
-	start, ok := c.findMark(cursor.Mark)
-	return ok && start+cursor.Count > c.feed.log.Next()
+	_, ahead, _ := c.view.Find(cursor.marker)
+	return ahead
+}
+
+// markerIndex finds the position after a marker. It holds, by node, the markers that arrived
+// between two events, as long as the journal holds the second.
+type markerIndex map[string]*nodeMarkers
+
+type nodeMarkers struct {
+	last      uint64 // sequence of the newest marker that was added
+	intervals []markerInterval
+}
+
+// markerInterval is the set of markers of one node with sequences in (above, last]. The event
+// after them has the number pos.
+type markerInterval struct {
+	above, last uint64
+	pos         uint64
+}
+
+// add adds the markers in (floor, m.Sequence] that are newer than the last call. tail is the
+// tail of the journal.
+func (x markerIndex) add(m marker.Marker, floor, pos, tail uint64) {
+	n := x[m.Node]
+	if n == nil {
+		n = new(nodeMarkers)
+		x[m.Node] = n
+	}
+	n.evict(tail)
+	n.intervals = append(n.intervals, markerInterval{max(floor, n.last), m.Sequence, pos})
+	n.last = m.Sequence
+}
+
+// evict removes intervals that no event in the journal refers to: those that are followed by
+// another interval at or before the tail.
+func (n *nodeMarkers) evict(tail uint64) {
+	keep := 0
+	for keep+1 < len(n.intervals) && n.intervals[keep+1].pos <= tail {
+		keep++
+	}
+	if keep > 0 {
+		n.intervals = append(n.intervals[:0], n.intervals[keep:]...)
+	}
+}
+
+// forget removes nodes that the gateways' markers no longer contain. Their last marker is a
+// day old, so no event in use follows it directly.
+func (x markerIndex) forget(view *marker.View) {
+	for node := range x {
+		if !view.Knows(node) {
+			delete(x, node)
+		}
+	}
+}
+
+// find returns the number of the event after a marker. newer reports that the marker is newer
+// than all of its node in the index.
+func (x markerIndex) find(m marker.Marker) (pos uint64, ok, newer bool) {
+	n := x[m.Node]
+	if n == nil || m.Sequence > n.last {
+		return 0, false, true
+	}
+	i := sort.Search(len(n.intervals), func(i int) bool { return n.intervals[i].last >= m.Sequence })
+	if i == len(n.intervals) || m.Sequence <= n.intervals[i].above {
+		return 0, false, false
+	}
+	return n.intervals[i].pos, true, false
 }

@@ -189,7 +189,7 @@ func TestEvery_GapFromTheSourceComesInItsPlace(t *testing.T) {
 		received(t, s)
 		publish("channel:a", "2")
 		publish("channel:a", "3")
-		h.feeds[topicNamed(t, "channel:a")].Gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown})
+		h.logs[topicNamed(t, "channel:a")].Gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown})
 		publish("channel:a", "4")
 		data, _ := received(t, s)
 		if len(data) != 2 || data[0] != "3" || !strings.Contains(data[1], "source-interrupted") {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -38,11 +39,13 @@ func (m *member) index(t testing.TB, id string) int64 {
 	t.Helper()
 	_, text := event.SplitID(id)
 	text = text[strings.IndexByte(text, '=')+1:] // a glob's is tagged
-	c, ok := journal.ParseCursor(text)
-	if !ok {
+	_, position, _ := strings.Cut(text, ".")
+	position, _, _ = strings.Cut(position, ".")
+	pos, err := strconv.ParseInt(position, 36, 64)
+	if err != nil {
 		t.Fatalf("the id %q cannot be read", id)
 	}
-	return m.joined + int64(c.Pos) - journal.First
+	return m.joined + pos - journal.First
 }
 
 // join opens a node and follows a topic on it. Nothing may be published meanwhile.

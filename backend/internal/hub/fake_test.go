@@ -13,6 +13,7 @@ import (
 type fakeSource struct {
 	away  error // what Live returns
 	never bool  // Live waits for ever
+	begin source.Position
 
 	mu    sync.Mutex
 	sinks map[string]source.Sink
@@ -35,7 +36,7 @@ func (s *fakeSource) Follow(topic event.Topic, sink source.Sink) source.Followin
 	}
 	s.sinks[topic.String()] = sink
 	if s.away == nil && !s.never {
-		sink.Begin(event.StreamID{})
+		sink.Begin(s.begin)
 	}
 	return &fakeFollowing{s, topic.String()}
 }
@@ -52,12 +53,11 @@ func (s *fakeSource) Range(context.Context, event.Topic, source.Range) (source.P
 	return source.Page{}, nil
 }
 
-func (s *fakeSource) Sync(context.Context, event.Topic) error   { return nil }
-func (s *fakeSource) Mark(event.Topic) *source.Mark             { return nil }
-func (s *fakeSource) FindMark(event.Topic, string) *source.Mark { return nil }
-func (s *fakeSource) Ready(context.Context) error               { return nil }
-func (s *fakeSource) Reconnects() int64                         { return 0 }
-func (s *fakeSource) Close() error                              { return nil }
+func (s *fakeSource) Ready(context.Context) error { return nil }
+func (s *fakeSource) Reconnects() int64           { return 0 }
+func (s *fakeSource) Close() error                { return nil }
+
+func (f *fakeFollowing) Sync(context.Context) error { return nil }
 
 func (f *fakeFollowing) Live(ctx context.Context) error {
 	if f.src.never {
@@ -96,5 +96,5 @@ func (s *fakeSource) sink(t *testing.T, topic string) source.Sink {
 // event gives the followed topic an event from a channel.
 func (s *fakeSource) event(t *testing.T, topic, channel, data string) {
 	t.Helper()
-	s.sink(t, topic).Event(event.Event{Topic: event.Literal(event.Channel, channel), Data: []byte(data)})
+	s.sink(t, topic).Event(event.Event{Topic: event.Literal(event.Channel, channel), Data: []byte(data)}, source.Position{})
 }

@@ -72,10 +72,8 @@ func (g gateway) settle(t testing.TB, others ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	defer cancel()
-	for _, topic := range listOf(t, append(others, "channel:any")...) {
-		if err := g.source.Sync(ctx, topic); err != nil {
-			t.Fatal(err)
-		}
+	if err := g.Hub.Sync(ctx, listOf(t, others...)...); err != nil {
+		t.Fatal(err)
 	}
 }
 

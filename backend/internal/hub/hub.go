@@ -55,9 +55,9 @@ type Hub struct {
 
 	mu        sync.Mutex
 	closed    bool
-	feeds     map[event.Topic]*feed
-	lingering *list.List // of the feeds without users, the one longest without them first
-	bundles   map[string]*bundle
+	logs      map[event.Topic]*topicLog
+	lingering *list.List // of the logs without users, the one longest without them first
+	merged    map[string]*mergedJournal
 
 	replaying chan struct{} // holds one for each read from Redis for a single subscriber
 }
@@ -68,9 +68,9 @@ func New(src source.Source, options Options, metrics Metrics) *Hub {
 		source:    src,
 		options:   options,
 		metrics:   metrics,
-		feeds:     make(map[event.Topic]*feed),
+		logs:      make(map[event.Topic]*topicLog),
 		lingering: list.New(),
-		bundles:   make(map[string]*bundle),
+		merged:    make(map[string]*mergedJournal),
 
 		replaying: make(chan struct{}, maxReplays),
 	}
@@ -97,24 +97,24 @@ type Request struct {
 // context's where that ended first.
 func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error) {
 	topics := distinct(req.Topics)
-	feeds, err := h.acquire(topics)
+	logs, err := h.acquire(topics)
 	if err != nil {
 		return nil, err
 	}
-	for _, f := range feeds {
+	for _, f := range logs {
 		err := f.following.Live(ctx)
 		if err == nil {
 			err = f.failure()
 		}
 		if err != nil {
-			h.release(feeds)
+			h.release(logs)
 			if !errors.Is(err, source.ErrUnavailable) && ctx.Err() == nil {
 				h.expire(f) // it will never be live: the next one tries anew
 			}
 			return nil, err
 		}
 	}
-	s := newSubscription(h, feeds, req.Every)
+	s := newSubscription(h, logs, req.Every)
 	if err := s.begin(ctx, req, topics); err != nil {
 		s.Close()
 		return nil, err
@@ -133,8 +133,8 @@ func distinct(topics []event.Topic) []event.Topic {
 	return out
 }
 
-// acquire returns the feed of each topic, new ones opened.
-func (h *Hub) acquire(topics []event.Topic) ([]*feed, error) {
+// acquire returns the topicLog of each topic, new ones opened.
+func (h *Hub) acquire(topics []event.Topic) ([]*topicLog, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
@@ -143,20 +143,20 @@ func (h *Hub) acquire(topics []event.Topic) ([]*feed, error) {
 	if !h.hasRoom(topics) {
 		return nil, ErrFull
 	}
-	feeds := make([]*feed, len(topics))
+	logs := make([]*topicLog, len(topics))
 	for i, t := range topics {
-		if f := h.feeds[t]; f != nil { // first, so that it does not make room for the others
+		if f := h.logs[t]; f != nil { // first, so that it does not make room for the others
 			h.awaken(f)
 			f.users++
-			feeds[i] = f
+			logs[i] = f
 		}
 	}
 	for i, t := range topics {
-		if feeds[i] == nil {
-			feeds[i] = h.open(t)
+		if logs[i] == nil {
+			logs[i] = h.open(t)
 		}
 	}
-	return feeds, nil
+	return logs, nil
 }
 
 // hasRoom reports whether all of the topics may have a user at once with those that have
@@ -164,7 +164,7 @@ func (h *Hub) acquire(topics []event.Topic) ([]*feed, error) {
 func (h *Hub) hasRoom(topics []event.Topic) bool {
 	inUse := h.inUse()
 	for _, t := range topics {
-		if f := h.feeds[t]; f == nil || f.users == 0 {
+		if f := h.logs[t]; f == nil || f.users == 0 {
 			inUse++
 		}
 	}
@@ -173,25 +173,25 @@ func (h *Hub) hasRoom(topics []event.Topic) bool {
 
 // inUse returns how many topics have a user. The others make room for more.
 func (h *Hub) inUse() int {
-	return len(h.feeds) - h.lingering.Len()
+	return len(h.logs) - h.lingering.Len()
 }
 
 // open follows a topic for its first user, where there is room. The one that lingers
 // longest may have to go for it.
-func (h *Hub) open(t event.Topic) *feed {
-	if h.options.MaxTopics > 0 && len(h.feeds) == h.options.MaxTopics {
-		h.close(h.lingering.Front().Value.(*feed))
+func (h *Hub) open(t event.Topic) *topicLog {
+	if h.options.MaxTopics > 0 && len(h.logs) == h.options.MaxTopics {
+		h.close(h.lingering.Front().Value.(*topicLog))
 	}
-	f := newFeed(t, h.source, h.options, h.metrics)
+	f := newTopicLog(h, t)
 	f.onFail = func() { h.fail(f) }
 	f.following = h.source.Follow(t, f)
 	f.users = 1
-	h.feeds[t] = f
+	h.logs[t] = f
 	return f
 }
 
-// awaken ends a feed's lingering.
-func (h *Hub) awaken(f *feed) {
+// awaken ends a topicLog's lingering.
+func (h *Hub) awaken(f *topicLog) {
 	if f.lingering != nil {
 		h.lingering.Remove(f.lingering)
 		f.lingering = nil
@@ -199,40 +199,40 @@ func (h *Hub) awaken(f *feed) {
 	}
 }
 
-// close ends a feed.
-func (h *Hub) close(f *feed) {
+// close ends a topicLog.
+func (h *Hub) close(f *topicLog) {
 	h.awaken(f)
-	delete(h.feeds, f.topic)
+	delete(h.logs, f.topic)
 	f.following.Close()
 }
 
-// fail closes a feed that has failed. Its subscribers read the rest of its journal.
-func (h *Hub) fail(f *feed) {
+// fail closes a topicLog that has failed. Its subscribers read the rest of its journal.
+func (h *Hub) fail(f *topicLog) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.feeds[f.topic] == f {
+	if h.logs[f.topic] == f {
 		h.close(f)
 	}
 }
 
-// release gives up feeds; one that nobody uses any more lingers.
-func (h *Hub) release(feeds []*feed) {
+// release gives up logs; one that nobody uses any more lingers.
+func (h *Hub) release(logs []*topicLog) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for _, f := range feeds {
+	for _, f := range logs {
 		f.users--
-		if f.users == 0 && h.feeds[f.topic] == f && !h.closed {
+		if f.users == 0 && h.logs[f.topic] == f && !h.closed {
 			f.lingering = h.lingering.PushBack(f)
 			f.expiry = time.AfterFunc(h.options.Linger, func() { h.expire(f) })
 		}
 	}
 }
 
-// expire closes a feed that nobody came back to.
-func (h *Hub) expire(f *feed) {
+// expire closes a topicLog that nobody came back to.
+func (h *Hub) expire(f *topicLog) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if f.users == 0 && h.feeds[f.topic] == f {
+	if f.users == 0 && h.logs[f.topic] == f {
 		h.close(f)
 	}
 }
@@ -249,14 +249,14 @@ type Stats struct {
 func (h *Hub) Stats() Stats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := Stats{Topics: len(h.feeds), TopicsInUse: h.inUse()}
-	for _, f := range h.feeds {
+	s := Stats{Topics: len(h.logs), TopicsInUse: h.inUse()}
+	for _, f := range h.logs {
 		s.JournalBytes += f.log.Bytes()
-		if k, ok := f.places.(*keyPlaces); ok {
+		if k, ok := f.cursors.(*keyCursors); ok {
 			s.KeyBytes += int(k.bytes.Load())
 		}
 	}
-	for _, b := range h.bundles {
+	for _, b := range h.merged {
 		s.JournalBytes += b.log.Bytes()
 	}
 	return s
@@ -267,7 +267,7 @@ func (h *Hub) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.closed = true
-	for _, f := range h.feeds {
+	for _, f := range h.logs {
 		h.close(f)
 	}
 }

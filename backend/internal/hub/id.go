@@ -125,8 +125,8 @@ func parseID(id string, topics []event.Topic) (vector, bool) {
 }
 
 // qualifier returns the part of an id that precedes the cursors, empty if the events of
-// the feed name no topic. It precedes the cursor of a glob's own journal.
-func (f *feed) qualifier(origin event.Topic) string {
+// the topicLog name no topic. It precedes the cursor of a glob's own journal.
+func (f *topicLog) qualifier(origin event.Topic) string {
 	if !f.topic.IsGlob() {
 		return ""
 	}

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -16,16 +17,16 @@ import (
 // [Options].KeyBytes.
 var ErrKeyBytes = errors.New("the values of the keys are too large")
 
-// keyPlaces holds the present values of a key, or of the keys of a glob. There is no
+// keyCursors holds the present values of a key, or of the keys of a glob. There is no
 // history: a client receives the values that differ from those it has. The cursor of a
 // single key is a checksum of its value, which every node knows; that of a glob is a number
 // that this node knows.
-type keyPlaces struct {
-	feed   *feed
-	epoch  journal.Epoch
-	limit  int                 // bytes of all values
-	values map[string]keyValue // by the topic's text
-	bytes  atomic.Int64        // of values
+type keyCursors struct {
+	topicLog *topicLog
+	epoch    epoch
+	limit    int                 // bytes of all values
+	values   map[string]keyValue // by the topic's text
+	bytes    atomic.Int64        // of values
 
 	// Deletions are remembered for clients that resume, until there are too many.
 	deleted   int    // how many are in values
@@ -61,21 +62,21 @@ const nothing = "none"
 // partial ends the cursor of a client that has some values of a glob, but not all yet.
 const partial = "_"
 
-func newKeyPlaces(f *feed, limit int) *keyPlaces {
-	return &keyPlaces{feed: f, epoch: journal.NewEpoch(), limit: limit, values: make(map[string]keyValue)}
+func newKeyCursors(f *topicLog, limit int) *keyCursors {
+	return &keyCursors{topicLog: f, epoch: newEpoch(), limit: limit, values: make(map[string]keyValue)}
 }
 
-func (k *keyPlaces) begin(event.StreamID) {}
+func (k *keyCursors) begin(source.Position) {}
 
-func (k *keyPlaces) event(dst []byte, e event.Event, number uint64) []byte {
+func (k *keyCursors) event(dst []byte, e event.Event, _ source.Position, number uint64) []byte {
 	name := e.Topic.Pattern
 	cursor := k.numbered(number + 1)
-	if !k.feed.topic.IsGlob() {
-		cursor = journal.SumCursor(e.Type, e.Data)
+	if !k.topicLog.topic.IsGlob() {
+		cursor = sumCursor(e.Type, e.Data)
 	}
 	v := keyValue{
 		topic: e.Topic, number: number, cursor: cursor,
-		body:    slices.Clone(k.feed.body),
+		body:    slices.Clone(k.topicLog.body),
 		deleted: e.Type == event.KeyDeleted,
 	}
 	if k.values[name].deleted {
@@ -93,7 +94,7 @@ func (k *keyPlaces) event(dst []byte, e event.Event, number uint64) []byte {
 }
 
 // forgetDeletions drops all deletions, whose numbers are below the given one.
-func (k *keyPlaces) forgetDeletions(number uint64) {
+func (k *keyCursors) forgetDeletions(number uint64) {
 	for name, v := range k.values {
 		if v.deleted {
 			delete(k.values, name)
@@ -104,8 +105,8 @@ func (k *keyPlaces) forgetDeletions(number uint64) {
 }
 
 // exceeded returns an error if the topic has more keys or bytes than one may have.
-func (k *keyPlaces) exceeded() error {
-	switch t := k.feed.topic; {
+func (k *keyCursors) exceeded() error {
+	switch t := k.topicLog.topic; {
 	case len(k.values)-k.deleted > source.MaxKeys:
 		return fmt.Errorf("%w: %s matches more than %d; use a narrower glob", source.ErrTooManyKeys, t, source.MaxKeys)
 	case k.limit > 0 && k.bytes.Load() > int64(k.limit):
@@ -114,37 +115,53 @@ func (k *keyPlaces) exceeded() error {
 	return nil
 }
 
-func (k *keyPlaces) gap(_ source.Gap, _, next uint64) string {
+func (k *keyCursors) gap(_ source.Gap, _, next uint64) string {
 	return k.numbered(next)
 }
 
-func (k *keyPlaces) numbered(pos uint64) string {
-	return journal.Cursor{Epoch: k.epoch, Pos: pos}.String()
+func (k *keyCursors) numbered(pos uint64) string {
+	return journalCursor{epoch: k.epoch, pos: pos}.String()
 }
 
-func (k *keyPlaces) head() string {
-	if !k.feed.topic.IsGlob() {
-		return k.values[k.feed.topic.Pattern].cursor
+func (k *keyCursors) head() string {
+	if !k.topicLog.topic.IsGlob() {
+		return k.values[k.topicLog.topic.Pattern].cursor
 	}
-	return k.numbered(k.feed.log.Next())
+	return k.numbered(k.topicLog.log.Next())
 }
 
-func (k *keyPlaces) fresh(int) place {
-	if !k.feed.topic.IsGlob() {
+// prepare implements [cursors]. A client of another node may have a newer value than this
+// node, so the keys are read again unless the cursor says that nothing changed. If that
+// fails, a client would silently return to an older value of a literal key: that is an error.
+func (k *keyCursors) prepare(ctx context.Context, c clientCursor) (func() startPosition, error) {
+	t := k.topicLog
+	if c.known && k.changed(c.text) {
+		ctx, cancel := context.WithTimeout(ctx, syncPatience)
+		defer cancel()
+		if err := t.following.Sync(ctx); err != nil && !t.topic.IsGlob() {
+			return nil, fmt.Errorf("%w: %s cannot be read: %w", source.ErrUnavailable, t.topic, err)
+		}
+	}
+	return func() startPosition {
+		switch {
+		case c.known:
+			return k.resume(c.text)
+		case t.topic.IsGlob():
+			return k.everything()
+		}
 		return k.changedSince(keyStart{}, nothing)
-	}
-	return k.everything()
+	}, nil
 }
 
 // everything returns the place of a client that receives all values of a glob. A client
 // that resumes before it has all needs the deletions from now on.
-func (k *keyPlaces) everything() place {
-	head := k.feed.log.Next()
+func (k *keyCursors) everything() startPosition {
+	head := k.topicLog.log.Next()
 	return k.changedSince(keyStart{deletions: head}, k.numbered(head)+partial)
 }
 
-func (k *keyPlaces) resume(cursor string) place {
-	if !k.feed.topic.IsGlob() {
+func (k *keyCursors) resume(cursor string) startPosition {
+	if !k.topicLog.topic.IsGlob() {
 		return k.resumeValue(cursor)
 	}
 	if start, ok := k.start(cursor); ok {
@@ -161,39 +178,41 @@ type keyStart struct {
 
 // start reads the cursor of a glob. It reports false unless this node issued the cursor and
 // remembers all deletions since.
-func (k *keyPlaces) start(cursor string) (s keyStart, ok bool) {
+func (k *keyCursors) start(cursor string) (s keyStart, ok bool) {
 	number, isPartial := strings.CutSuffix(cursor, partial)
-	c, ok := journal.ParseCursor(number)
-	s = keyStart{c.Pos, c.Pos}
+	c, ok := parseJournalCursor(number)
+	s = keyStart{c.pos, c.pos}
 	if isPartial {
 		s.values = 0
 	}
-	return s, ok && c.Epoch == k.epoch && c.Pos >= max(k.forgotten, journal.First) && c.Pos <= k.feed.log.Next()
+	return s, ok && c.epoch == k.epoch && c.pos >= max(k.forgotten, journal.First) && c.pos <= k.topicLog.log.Next()
 }
 
 // afterGap returns the place of a client that receives all values again.
-func (k *keyPlaces) afterGap(p place) place {
+func (k *keyCursors) afterGap(p startPosition) startPosition {
 	p.before = lostCursor
-	p.gap = &event.Gap{Topic: k.feed.topic, Reason: event.UnknownCursor, Lost: event.LostUnknown}
+	p.gap = &event.Gap{Topic: k.topicLog.topic, Reason: event.UnknownCursor, Lost: event.LostUnknown}
 	return p
 }
 
 // resumeValue finds the place of a client that has a value of a single key.
-func (k *keyPlaces) resumeValue(cursor string) place {
+func (k *keyCursors) resumeValue(cursor string) startPosition {
 	switch {
 	case cursor == k.head():
-		pos := k.feed.log.Next()
-		return place{pos: pos, cursor: cursor, before: cursor}
-	case cursor == nothing, journal.IsSumCursor(cursor):
+		pos := k.topicLog.log.Next()
+		return startPosition{pos: pos, cursor: cursor, before: cursor}
+	case cursor == nothing, isSumCursor(cursor):
 		return k.changedSince(keyStart{}, cursor)
 	}
 	return k.afterGap(k.changedSince(keyStart{}, nothing))
 }
 
-// changed reports whether a client may have another value than this node: of a single key
-// it says so, of many any client of another node may.
-func (k *keyPlaces) changed(cursor string) bool {
-	if k.feed.topic.IsGlob() {
+// changed reports whether a client may have another value than this node: the cursor of a
+// literal key says so, and any client of another node may have other values of a glob.
+func (k *keyCursors) changed(cursor string) bool {
+	k.topicLog.mu.Lock()
+	defer k.topicLog.mu.Unlock()
+	if k.topicLog.topic.IsGlob() {
 		_, ours := k.start(cursor)
 		return !ours
 	}
@@ -202,9 +221,9 @@ func (k *keyPlaces) changed(cursor string) bool {
 
 // changedSince returns the place at the head, with the values and deletions from a start on
 // as a replay.
-func (k *keyPlaces) changedSince(start keyStart, cursor string) place {
-	head := k.feed.log.Next()
-	p := place{pos: head, cursor: cursor, before: cursor}
+func (k *keyCursors) changedSince(start keyStart, cursor string) startPosition {
+	head := k.topicLog.log.Next()
+	p := startPosition{pos: head, cursor: cursor, before: cursor}
 	var keys []replayedKey
 	for name, v := range k.values {
 		if !v.deleted && v.number >= start.values || v.deleted && v.number >= start.deletions {
@@ -213,7 +232,7 @@ func (k *keyPlaces) changedSince(start keyStart, cursor string) place {
 	}
 	if len(keys) > 0 {
 		slices.SortFunc(keys, func(a, b replayedKey) int { return strings.Compare(a.name, b.name) })
-		p.replay = &keyReplay{places: k, keys: keys, head: head, started: cursor, ends: k.head()}
+		p.replay = &keyReplay{cursors: k, keys: keys, head: head, started: cursor, ends: k.head()}
 	} else {
 		p.cursor, p.before = k.head(), k.head()
 	}

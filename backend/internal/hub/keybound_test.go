@@ -116,7 +116,7 @@ func TestKeyGlob_DeletionsDuringAReplayAreNotForgotten(t *testing.T) {
 			write := func(n int, kind, data string) {
 				for i := range n {
 					topic := event.Literal(event.Key, fmt.Sprintf("g:%04d", i))
-					src.sink(t, "key:g:*").Event(event.Event{Topic: topic, Type: kind, Data: []byte(data)})
+					src.sink(t, "key:g:*").Event(event.Event{Topic: topic, Type: kind, Data: []byte(data)}, source.Position{})
 				}
 			}
 			write(keys, "", "x")

@@ -9,7 +9,7 @@ import (
 
 // keyReplay delivers the values of keys.
 type keyReplay struct {
-	places  *keyPlaces
+	cursors *keyCursors
 	keys    []replayedKey
 	head    uint64 // values from this number on are in the journal
 	started string // the cursor until all have been delivered
@@ -24,13 +24,13 @@ type replayedKey struct {
 }
 
 func (r *keyReplay) next(context.Context, *Hub) ([]journal.Frame, bool, error) {
-	f := r.places.feed
+	f := r.cursors.topicLog
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var frames []journal.Frame
 	for bytes := 0; len(r.keys) > 0 && len(frames) < pageFrames && bytes < pageBytes; r.keys = r.keys[1:] {
 		key := r.keys[0]
-		v, ok := r.places.values[key.name]
+		v, ok := r.cursors.values[key.name]
 		if ok && v.number >= r.head || !ok && !key.deleted {
 			continue
 		}

@@ -34,12 +34,12 @@ const (
 
 // journalReplay is a part of a topic's journal.
 type journalReplay struct {
-	feed     *feed
+	topicLog *topicLog
 	from, to uint64
 }
 
 func (r *journalReplay) next(context.Context, *Hub) ([]journal.Frame, bool, error) {
-	frames, ok := r.feed.log.Frames(r.from, r.to, pageFrames)
+	frames, ok := r.topicLog.log.Frames(r.from, r.to, pageFrames)
 	if !ok {
 		return nil, false, errBehind
 	}
@@ -52,13 +52,13 @@ func (r *journalReplay) next(context.Context, *Hub) ([]journal.Frame, bool, erro
 
 // streamReplay reads entries from Redis up to where the journal begins.
 type streamReplay struct {
-	feed        *feed
+	topicLog    *topicLog
 	after, upTo event.StreamID
 	count       int
 }
 
 func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool, error) {
-	page, err := h.readRange(ctx, r.feed.topic, source.Range{After: r.after, UpTo: r.upTo, Count: r.count})
+	page, err := h.readRange(ctx, r.topicLog.topic, source.Range{After: r.after, UpTo: r.upTo, Count: r.count})
 	if err != nil {
 		return nil, false, err
 	}
@@ -87,7 +87,7 @@ func (r *streamReplay) gap(h *Hub, state source.StreamState) journal.Frame {
 	if c := state.Continuity(); state.Exists && c.Before(goesOn) {
 		goesOn = c
 	}
-	body := event.AppendGapBody(nil, event.Gap{Topic: r.feed.topic, Reason: event.HistoryExpired, Lost: event.LostUnknown})
+	body := event.AppendGapBody(nil, event.Gap{Topic: r.topicLog.topic, Reason: event.HistoryExpired, Lost: event.LostUnknown})
 	return journal.Frame{Cursor: []byte(goesOn.String()), Body: body, Lost: event.LostUnknown}
 }
 

@@ -792,7 +792,7 @@ func TestMixed_KeyCatchesUpAlthoughAChannelCannot(t *testing.T) {
 	s := one.take(t, hub.Request{Topics: list})
 	defer s.leave()
 	keep.untilData("1")
-	one.settle(t) // so that places in channels have names that both know
+	one.settle(t) // so that cursors in channels have names that both know
 	other.settle(t)
 	one.settle(t)
 	proxy.SwallowSubscribed()

@@ -9,11 +9,12 @@ import (
 	"sluice/internal/source"
 )
 
-// streamPlaces names places in a stream by Redis's own ids. What the journal does not
+// streamCursors names cursors in a stream by Redis's own ids. What the journal does not
 // hold is read from Redis.
-type streamPlaces struct {
-	feed *feed
-	last event.StreamID // the newest place
+type streamCursors struct {
+	hub      *Hub
+	topicLog *topicLog
+	last     event.StreamID // the newest place
 
 	// Ids grow only until a stream is made anew or loses its newest entries; then an era
 	// begins with a gap.
@@ -22,35 +23,35 @@ type streamPlaces struct {
 	bottom event.StreamID // known to be the oldest in Redis, so that there is nothing before the journal
 }
 
-func (s *streamPlaces) begin(after event.StreamID) {
-	s.era, s.start, s.last = journal.First, after, after
-	s.feed.log.Rebase(after.String())
+func (s *streamCursors) begin(at source.Position) {
+	s.era, s.start, s.last = journal.First, at.ID, at.ID
+	s.topicLog.log.Rebase(at.ID.String())
 }
 
-func (s *streamPlaces) event(dst []byte, e event.Event, _ uint64) []byte {
-	s.last, _ = event.ParseStreamID(e.ID)
-	return append(dst, e.ID...)
+func (s *streamCursors) event(dst []byte, _ event.Event, at source.Position, _ uint64) []byte {
+	s.last = at.ID
+	return append(dst, at.ID.String()...)
 }
 
-func (s *streamPlaces) gap(g source.Gap, number, _ uint64) string {
-	s.last = g.After
+func (s *streamCursors) gap(g source.Gap, number, _ uint64) string {
+	s.last = g.At.ID
 	if g.Reason == event.SourceInterrupted {
 		// An id of its own tells clients that have seen the gap from those that left off at
 		// the entry before it.
-		s.last = g.After.Next()
-		s.era, s.start = number, g.After
+		s.last = g.At.ID.Next()
+		s.era, s.start = number, g.At.ID
 	}
 	return s.last.String()
 }
 
-func (s *streamPlaces) head() string {
+func (s *streamCursors) head() string {
 	return s.last.String()
 }
 
 // tail returns the oldest position from which the journal holds the whole era, and the
 // id that it comes after.
-func (s *streamPlaces) tail() (pos uint64, after event.StreamID) {
-	pos, cursor := s.feed.log.Tail()
+func (s *streamCursors) tail() (pos uint64, after event.StreamID) {
+	pos, cursor := s.topicLog.log.Tail()
 	if pos <= s.era {
 		return s.era, s.start
 	}
@@ -58,45 +59,45 @@ func (s *streamPlaces) tail() (pos uint64, after event.StreamID) {
 	return pos, after
 }
 
-func (s *streamPlaces) fresh(last int) place {
-	pos, cursor := s.feed.log.Back(last)
-	if pos == s.feed.log.Next() {
+func (s *streamCursors) fresh(last int) startPosition {
+	pos, cursor := s.topicLog.log.Back(last)
+	if pos == s.topicLog.log.Next() {
 		cursor = s.head()
 	}
-	return place{pos: pos, cursor: cursor, before: cursor}
+	return startPosition{pos: pos, cursor: cursor, before: cursor}
 }
 
-func (s *streamPlaces) resume(cursor string) place {
+func (s *streamCursors) resume(cursor string) startPosition {
 	id, ok := event.ParseStreamID(cursor)
 	if !ok {
-		return s.feed.unknown()
+		return s.topicLog.unknown()
 	}
 	cursor = id.String()
 	if pos, ok := s.find(id); ok {
-		return place{pos: pos, cursor: cursor, before: cursor}
+		return startPosition{pos: pos, cursor: cursor, before: cursor}
 	}
 	tail, after := s.tail()
 	switch {
 	case s.last.Before(id):
-		return s.feed.unknown()
+		return s.topicLog.unknown()
 	case id.Before(after):
-		r := &streamReplay{feed: s.feed, after: id, upTo: after, count: firstReplayPage}
-		return place{pos: tail, cursor: cursor, before: cursor, replay: r}
+		r := &streamReplay{topicLog: s.topicLog, after: id, upTo: after, count: firstReplayPage}
+		return startPosition{pos: tail, cursor: cursor, before: cursor, replay: r}
 	}
-	return place{pos: s.search(id), cursor: cursor, before: cursor}
+	return startPosition{pos: s.search(id), cursor: cursor, before: cursor}
 }
 
 // find returns the position behind the frame that has exactly that id. Those of the
 // newest era come first: an id of an earlier one may be in it once more.
-func (s *streamPlaces) find(id event.StreamID) (pos uint64, ok bool) {
-	head := s.feed.log.Next()
-	tail, tailCursor := s.feed.log.Tail()
+func (s *streamCursors) find(id event.StreamID) (pos uint64, ok bool) {
+	head := s.topicLog.log.Next()
+	tail, tailCursor := s.topicLog.log.Tail()
 	cursor := id.String()
-	if pos = s.search(id); pos > max(tail, s.era) && s.feed.log.CursorAt(pos) == cursor {
+	if pos = s.search(id); pos > max(tail, s.era) && s.topicLog.log.CursorAt(pos) == cursor {
 		return pos, true
 	}
 	if tail < s.era {
-		for _, f := range s.feed.log.Between(tail, min(s.era, head)) {
+		for _, f := range s.topicLog.log.Between(tail, min(s.era, head)) {
 			if string(f.Cursor) == cursor {
 				return f.Next, true
 			}
@@ -106,17 +107,50 @@ func (s *streamPlaces) find(id event.StreamID) (pos uint64, ok bool) {
 }
 
 // search returns the position of the first frame of the era behind an id.
-func (s *streamPlaces) search(id event.StreamID) uint64 {
+func (s *streamCursors) search(id event.StreamID) uint64 {
 	tail, _ := s.tail()
-	return s.feed.log.Search(tail, func(f journal.Frame) bool {
+	return s.topicLog.log.Search(tail, func(f journal.Frame) bool {
 		at, _ := event.ParseStreamID(string(f.Cursor))
 		return id.Before(at)
 	})
 }
 
+// prepare implements [cursors]. It reads Redis if the journal does not hold what the client
+// needs.
+func (s *streamCursors) prepare(ctx context.Context, c clientCursor) (func() startPosition, error) {
+	if c.known {
+		return s.prepareResume(ctx, c.text)
+	}
+	older, err := s.older(ctx, c.last)
+	if err != nil {
+		return nil, err
+	}
+	return func() startPosition {
+		if older != "" {
+			return s.resume(older)
+		}
+		return s.fresh(c.last)
+	}, nil
+}
+
+func (s *streamCursors) prepareResume(ctx context.Context, text string) (func() startPosition, error) {
+	instead, gap, err := s.verify(ctx, text)
+	if err != nil {
+		return nil, err
+	}
+	return func() startPosition {
+		p := s.resume(instead)
+		if gap != nil {
+			p.gap, p.before = gap, text
+		}
+		return p
+	}, nil
+}
+
 // older returns the cursor of the place of a fresh subscriber that gets more recent
 // entries than the journal holds, or none if the journal is enough.
-func (h *Hub) older(ctx context.Context, f *feed, s *streamPlaces, last int) (string, error) {
+func (s *streamCursors) older(ctx context.Context, last int) (string, error) {
+	f := s.topicLog
 	f.mu.Lock()
 	_, after := s.tail()
 	missing := last - f.log.Len()
@@ -128,7 +162,7 @@ func (h *Hub) older(ctx context.Context, f *feed, s *streamPlaces, last int) (st
 	r := source.Range{UpTo: after, Newest: true}
 	for missing > 0 {
 		r.Count = min(missing, firstReplayPage)
-		page, err := h.readRange(ctx, f.topic, r)
+		page, err := s.hub.readRange(ctx, f.topic, r)
 		if err != nil {
 			return "", err
 		}
@@ -151,7 +185,8 @@ func (h *Hub) older(ctx context.Context, f *feed, s *streamPlaces, last int) (st
 
 // verify asks Redis about a cursor that is not one of the journal's own, and returns the
 // cursor from which the client goes on and the gap that it is told of before that.
-func (h *Hub) verify(ctx context.Context, f *feed, s *streamPlaces, cursor string) (string, *event.Gap, error) {
+func (s *streamCursors) verify(ctx context.Context, cursor string) (string, *event.Gap, error) {
+	f := s.topicLog
 	id, ok := event.ParseStreamID(cursor)
 	if !ok {
 		return cursor, nil, nil // resume tells of it
@@ -162,7 +197,7 @@ func (h *Hub) verify(ctx context.Context, f *feed, s *streamPlaces, cursor strin
 	if held {
 		return cursor, nil, nil
 	}
-	page, err := h.readRange(ctx, f.topic, source.Range{After: id.Prev(), UpTo: id, Count: 1})
+	page, err := s.hub.readRange(ctx, f.topic, source.Range{After: id.Prev(), UpTo: id, Count: 1})
 	if err != nil {
 		return "", nil, err
 	}
@@ -170,7 +205,7 @@ func (h *Hub) verify(ctx context.Context, f *feed, s *streamPlaces, cursor strin
 	if state.Last.Before(id) {
 		return cursor, nil, nil // Redis never gave it, and resume tells of that
 	}
-	if err := s.reach(ctx, f, id); err != nil {
+	if err := s.reach(ctx, id); err != nil {
 		return "", nil, err
 	}
 	gap := &event.Gap{Topic: f.topic, Reason: event.HistoryExpired, Lost: event.LostUnknown}
@@ -188,16 +223,16 @@ func (h *Hub) verify(ctx context.Context, f *feed, s *streamPlaces, cursor strin
 
 // reach waits until the journal has come as far as an id that Redis has given already. It
 // does not wait long: an id without an entry never comes.
-func (s *streamPlaces) reach(ctx context.Context, f *feed, id event.StreamID) error {
+func (s *streamCursors) reach(ctx context.Context, id event.StreamID) error {
 	grown := make(grownSignal, 1)
-	f.log.Watch(grown)
-	defer f.log.Unwatch(grown)
-	wait := time.NewTimer(catchUp)
+	s.topicLog.log.Watch(grown)
+	defer s.topicLog.log.Unwatch(grown)
+	wait := time.NewTimer(syncPatience)
 	defer wait.Stop()
 	for {
-		f.mu.Lock()
+		s.topicLog.mu.Lock()
 		there := !s.last.Before(id)
-		f.mu.Unlock()
+		s.topicLog.mu.Unlock()
 		if there {
 			return nil
 		}

@@ -14,34 +14,34 @@ import (
 // Subscription is one subscriber's position in its topics. Its methods are for one
 // goroutine at a time. There may be very many, so it holds little when it is live.
 type Subscription struct {
-	hub    *Hub
-	feeds  []*feed        // of the topics; in the order of the bundle's vector if there are several
-	bundle *bundle        // of the feeds if there are several, else nil
-	ahead  *ahead         // precedes the common journal; nil if the subscription is live
-	reader journal.Reader // of the common journal
+	hub     *Hub
+	logs    []*topicLog    // of the topics; in the order of the merged's vector if there are several
+	merged  *mergedJournal // of the logs if there are several, else nil
+	catchUp *catchUp       // precedes the common journal; nil if the subscription is live
+	reader  journal.Reader // of the common journal
 }
 
-// ahead is what Next gives out before it comes to the common journal: control frames, and
+// catchUp is what Next gives out before it comes to the common journal: control frames, and
 // then replays.
-type ahead struct {
+type catchUp struct {
 	pending []byte
-	replays []feedReplay
+	replays []topicReplay
 	reached vector // how far the client has come
-	gap     bool   // the journals have one behind the places where they are entered
+	gap     bool   // the journals have one behind the cursors where they are entered
 	failed  error  // why the subscription ends after pending, or nil
 }
 
-// feedReplay is a replay of one of the feeds.
-type feedReplay struct {
+// topicReplay is a replay of one of the logs.
+type topicReplay struct {
 	index int
 	replay
 }
 
-func newSubscription(h *Hub, feeds []*feed, every time.Duration) *Subscription {
-	s := &Subscription{hub: h, feeds: feeds}
-	if len(feeds) > 1 {
-		s.bundle = h.joinBundle(feeds)
-		s.feeds = s.bundle.feeds
+func newSubscription(h *Hub, logs []*topicLog, every time.Duration) *Subscription {
+	s := &Subscription{hub: h, logs: logs}
+	if len(logs) > 1 {
+		s.merged = h.joinMerged(logs)
+		s.logs = s.merged.logs
 	}
 	s.reader = journal.NewReader(s.journal(), every, s.single())
 	return s
@@ -51,64 +51,62 @@ func newSubscription(h *Hub, feeds []*feed, every time.Duration) *Subscription {
 // first event. The topics are those of the request, each once.
 func (s *Subscription) begin(ctx context.Context, req Request, topics []event.Topic) error {
 	id := parseIDs(req.IDs, topics)
-	locate, err := s.hub.resume(ctx, s.feeds, id, req.Last)
+	starts, err := prepare(ctx, s.logs, id, req.Last)
 	if err != nil {
 		return err
 	}
-	before, gaps := s.seek(locate)
-	resumed := !id.empty() && len(gaps) == 0 && !s.ahead.gap
+	before, gaps := s.seek(starts, "")
+	resumed := !id.empty() && len(gaps) == 0 && !s.catchUp.gap
 	open := event.AppendID(nil, s.qualifier(topics[0]), before)
 	open = event.AppendOpenBody(open, topics, resumed, s.hub.options.Node)
-	s.ahead.pending = slices.Concat(open, gaps)
+	s.catchUp.pending = slices.Concat(open, gaps)
 	return nil
 }
 
-// announceLost announces held events that are gone, and resumes if the journal does not
-// hold the reader's position any more.
-func (s *Subscription) announceLost() {
-	pending := s.appendLost(nil)
-	s.ahead = &ahead{pending: pending}
+// announceLost announces held events that are lost, and resumes if the journal no longer
+// holds the reader's position.
+func (s *Subscription) announceLost(ctx context.Context) error {
+	s.catchUp = &catchUp{pending: s.appendLost(nil)}
+	defer s.dropCatchUp()
 	if s.reader.Behind() {
-		s.fellBehind()
+		return s.fellBehind(ctx, event.SlowConsumer)
 	}
-	s.dropAhead()
+	return nil
 }
 
-// fellBehind resumes as if the client had returned with its last cursor, since a journal
-// does not hold its position any more.
-func (s *Subscription) fellBehind() {
+// fellBehind resumes as if the client had reconnected with its last cursor, after a gap with
+// a reason if events are lost.
+func (s *Subscription) fellBehind(ctx context.Context, reason event.GapReason) error {
 	if err := s.failure(); err != nil {
 		s.fail(err)
-		return
+		return nil
 	}
 	var pending []byte
-	if s.ahead != nil {
-		pending = s.ahead.pending
+	if s.catchUp != nil {
+		pending = s.catchUp.pending
 	}
 	pending = s.appendLost(append(pending, s.reader.Flush()...)) // held events precede the gap
-	id := newLastID(s.lastCursors(), false)
-	_, gaps := s.seek(func(f *feed) place {
-		p := id.locate(f)
-		if p.gap != nil {
-			p.gap.Reason = event.SlowConsumer
-		}
-		return p
-	})
-	s.ahead.pending = slices.Concat(pending, gaps)
-	s.dropAhead()
+	starts, err := prepare(ctx, s.logs, lastID{cursors: s.lastCursors()}, 0)
+	if err != nil {
+		return err
+	}
+	_, gaps := s.seek(starts, reason)
+	s.catchUp.pending = slices.Concat(pending, gaps)
+	s.dropCatchUp()
+	return nil
 }
 
 // appendLost appends a gap for each topic of which the reader held back events that are
 // gone.
 func (s *Subscription) appendLost(dst []byte) []byte {
 	qualifiers, cursor := s.reader.Lost()
-	lost := make([]int64, len(s.feeds))
+	lost := make([]int64, len(s.logs))
 	for _, q := range qualifiers {
-		lost[s.feedIndex(q)]++
+		lost[s.logIndex(q)]++
 	}
 	for i, n := range lost {
 		if n > 0 {
-			gap := event.Gap{Topic: s.feeds[i].topic, Reason: event.SlowConsumer, Lost: n}
+			gap := event.Gap{Topic: s.logs[i].topic, Reason: event.SlowConsumer, Lost: n}
 			s.hub.metrics.GapAnnounced(gap.Reason)
 			dst = event.AppendID(dst, s.qualifier(gap.Topic), cursor)
 			dst = event.AppendGapBody(dst, gap)
@@ -117,10 +115,10 @@ func (s *Subscription) appendLost(dst []byte) []byte {
 	return dst
 }
 
-// feedIndex returns the index of the feed that an event with a qualifier came from.
-func (s *Subscription) feedIndex(qualifier string) int {
+// logIndex returns the index of the topicLog that an event with a qualifier came from.
+func (s *Subscription) logIndex(qualifier string) int {
 	topic, _ := event.SplitID(qualifier)
-	return max(slices.IndexFunc(s.feeds, func(f *feed) bool { return f.topic.Covers(topic) }), 0)
+	return max(slices.IndexFunc(s.logs, func(f *topicLog) bool { return f.topic.Covers(topic) }), 0)
 }
 
 // FailedError is returned by Next after the last event of a topic that has ended.
@@ -142,7 +140,7 @@ func (e *FailedError) CloseReason() event.CloseReason {
 }
 
 func (s *Subscription) failure() *FailedError {
-	for _, f := range s.feeds {
+	for _, f := range s.logs {
 		if err := f.failure(); err != nil {
 			return &FailedError{f.topic, err}
 		}
@@ -154,8 +152,8 @@ func (s *Subscription) failure() *FailedError {
 // received that of the failed topic.
 func (s *Subscription) fail(err *FailedError) {
 	var pending []byte
-	if s.ahead != nil {
-		pending = s.ahead.pending
+	if s.catchUp != nil {
+		pending = s.catchUp.pending
 	}
 	pending = s.appendLost(append(pending, s.reader.Flush()...))
 	if !s.journal().Ended(s.reader.Pos()) {
@@ -163,66 +161,69 @@ func (s *Subscription) fail(err *FailedError) {
 		pending = event.AppendID(pending, s.qualifier(err.Topic), s.reader.Cursor())
 		pending = event.AppendGapBody(pending, event.Gap{Topic: err.Topic, Reason: event.SourceInterrupted, Lost: event.LostUnknown})
 	}
-	s.ahead = &ahead{pending: pending, failed: err}
+	s.catchUp = &catchUp{pending: pending, failed: err}
 }
 
-// dropAhead forgets what is ahead of the common journal once all of it was given out.
-func (s *Subscription) dropAhead() {
-	if s.ahead != nil && s.ahead.failed == nil && len(s.ahead.pending) == 0 && len(s.ahead.replays) == 0 {
-		s.ahead = nil
+// dropCatchUp forgets what is catchUp of the common journal once all of it was given out.
+func (s *Subscription) dropCatchUp() {
+	if s.catchUp != nil && s.catchUp.failed == nil && len(s.catchUp.pending) == 0 && len(s.catchUp.replays) == 0 {
+		s.catchUp = nil
 	}
 }
 
-// seek moves the subscription to the places that locate finds, and returns the cursor
-// that holds until the client has seen the gaps, and the frames that announce them.
-func (s *Subscription) seek(locate func(*feed) place) (before, gaps []byte) {
-	// While all feeds are held up, their journals and the bundle's are at one place.
-	unlock := lockAll(s.feeds)
+// seek moves the subscription to its start positions. It returns the cursor that the client
+// has until it receives the gaps, and the frames of the gaps. Gaps get the reason, if there
+// is one.
+func (s *Subscription) seek(starts []func() startPosition, reason event.GapReason) (before, gaps []byte) {
+	// While the locks are held, the journals and the merged journal are at one position.
+	unlock := lockAll(s.logs)
 	defer unlock()
-	places := make([]place, len(s.feeds))
-	s.ahead = &ahead{reached: make(vector, len(s.feeds))}
-	for i, f := range s.feeds {
-		places[i] = locate(f)
-		s.ahead.reached[i] = component{tag(f.topic), places[i].before}
+	positions := make([]startPosition, len(s.logs))
+	s.catchUp = &catchUp{reached: make(vector, len(s.logs))}
+	for i, t := range s.logs {
+		p := starts[i]()
+		if p.gap != nil && reason != "" {
+			p.gap.Reason = reason
+		}
+		positions[i] = p
+		s.catchUp.reached[i] = component{tag(t.topic), p.before}
+		s.catchUp.gap = s.catchUp.gap || t.log.GapFrom(p.pos)
 	}
 	before = []byte(s.cursor())
-	for i, p := range places {
-		s.ahead.reached[i].cursor = p.cursor
+	for i, p := range positions {
+		s.catchUp.reached[i].cursor = p.cursor
 		if p.gap != nil {
 			gaps = s.appendGap(gaps, *p.gap)
 		}
 		if p.replay != nil {
-			s.ahead.replays = append(s.ahead.replays, feedReplay{i, p.replay})
+			s.catchUp.replays = append(s.catchUp.replays, topicReplay{i, p.replay})
 		}
 	}
-	s.ahead.gap = slices.ContainsFunc(s.feeds, func(f *feed) bool {
-		return f.log.GapFrom(places[slices.Index(s.feeds, f)].pos)
-	})
-	if s.bundle == nil {
-		s.reader.Seek(places[0].pos, s.cursor())
+	if s.merged == nil {
+		s.reader.Seek(positions[0].pos, s.cursor())
 		return before, gaps
 	}
-	s.reader.Seek(s.bundle.log.Next(), s.cursor())
-	for i, f := range s.feeds {
-		if head := f.log.Next(); places[i].pos < head {
-			s.ahead.replays = append(s.ahead.replays, feedReplay{i, &journalReplay{f, places[i].pos, head}})
+	s.reader.Seek(s.merged.log.Next(), s.cursor())
+	for i, t := range s.logs {
+		if head := t.log.Next(); positions[i].pos < head {
+			s.catchUp.replays = append(s.catchUp.replays, topicReplay{i, &journalReplay{t, positions[i].pos, head}})
 		}
 	}
 	return before, gaps
 }
 
-// cursor returns the text of s.ahead.reached.
+// cursor returns the text of s.catchUp.reached.
 func (s *Subscription) cursor() string {
-	if s.bundle == nil {
-		return s.ahead.reached[0].cursor
+	if s.merged == nil {
+		return s.catchUp.reached[0].cursor
 	}
-	return s.ahead.reached.String()
+	return s.catchUp.reached.String()
 }
 
 // lastCursors returns the cursor of each topic at the position of the reader.
 func (s *Subscription) lastCursors() vector {
-	if s.bundle == nil {
-		return vector{{tag(s.feeds[0].topic), string(s.reader.Cursor())}}
+	if s.merged == nil {
+		return vector{{tag(s.logs[0].topic), string(s.reader.Cursor())}}
 	}
 	v, _ := parseVector(string(s.reader.Cursor()))
 	return v
@@ -230,8 +231,8 @@ func (s *Subscription) lastCursors() vector {
 
 // qualifier returns the part of the ids of a topic that precedes the cursor.
 func (s *Subscription) qualifier(t event.Topic) string {
-	if s.bundle == nil {
-		return s.feeds[0].qualifier(t)
+	if s.merged == nil {
+		return s.logs[0].qualifier(t)
 	}
 	return event.Qualifier(t)
 }
@@ -248,8 +249,8 @@ func (s *Subscription) appendGap(dst []byte, gap event.Gap) []byte {
 func (s *Subscription) Next(ctx context.Context) (journal.Batch, error) {
 	for {
 		switch {
-		case s.ahead != nil:
-			b, err := s.nextAhead(ctx)
+		case s.catchUp != nil:
+			b, err := s.nextCatchUp(ctx)
 			if err != nil || len(b.Bytes) > 0 {
 				return b, err
 			}
@@ -257,7 +258,9 @@ func (s *Subscription) Next(ctx context.Context) (journal.Batch, error) {
 			b, ok := s.reader.Next()
 			switch {
 			case !ok:
-				s.announceLost()
+				if err := s.announceLost(ctx); err != nil {
+					return journal.Batch{}, err
+				}
 			case len(b.Bytes) > 0 || b.AtHead:
 				return b, nil
 			}
@@ -265,15 +268,15 @@ func (s *Subscription) Next(ctx context.Context) (journal.Batch, error) {
 	}
 }
 
-// nextAhead returns the next of what is ahead of the common journal, which may be nothing.
-func (s *Subscription) nextAhead(ctx context.Context) (journal.Batch, error) {
-	defer s.dropAhead()
-	if pending := s.ahead.pending; len(pending) > 0 {
-		s.ahead.pending = nil
+// nextCatchUp returns the next of what is catchUp of the common journal, which may be nothing.
+func (s *Subscription) nextCatchUp(ctx context.Context) (journal.Batch, error) {
+	defer s.dropCatchUp()
+	if pending := s.catchUp.pending; len(pending) > 0 {
+		s.catchUp.pending = nil
 		return journal.Batch{Bytes: pending}, nil
 	}
-	if s.ahead.failed != nil {
-		return journal.Batch{}, s.ahead.failed
+	if s.catchUp.failed != nil {
+		return journal.Batch{}, s.catchUp.failed
 	}
 	frames, err := s.nextPage(ctx)
 	if err != nil {
@@ -290,38 +293,37 @@ func (s *Subscription) Reader() *journal.Reader {
 
 // Live reports whether Next returns nothing but what the reader returns.
 func (s *Subscription) Live() bool {
-	return s.ahead == nil && !s.reader.Behind()
+	return s.catchUp == nil && !s.reader.Behind()
 }
 
 // single reports whether all events are of one topic.
 func (s *Subscription) single() bool {
-	return s.bundle == nil && !s.feeds[0].topic.IsGlob()
+	return s.merged == nil && !s.logs[0].topic.IsGlob()
 }
 
 // nextPage returns a page of the first replay, with ids that cover all topics.
 func (s *Subscription) nextPage(ctx context.Context) ([]journal.Frame, error) {
-	r := s.ahead.replays[0]
+	r := s.catchUp.replays[0]
 	frames, done, err := r.next(ctx, s.hub)
 	if errors.Is(err, errBehind) {
-		s.fellBehind()
-		return nil, nil
+		return nil, s.fellBehind(ctx, event.SlowConsumer)
 	}
 	if err != nil {
 		return nil, err
 	}
 	for i := range frames {
 		f := &frames[i]
-		s.ahead.reached[r.index].cursor = string(f.Cursor)
+		s.catchUp.reached[r.index].cursor = string(f.Cursor)
 		f.Cursor = []byte(s.cursor())
 		switch {
 		case f.Qualifier == "":
-			f.Qualifier = s.qualifier(s.feeds[r.index].topic)
-		case s.bundle != nil:
+			f.Qualifier = s.qualifier(s.logs[r.index].topic)
+		case s.merged != nil:
 			f.Qualifier = withoutTag(f.Qualifier)
 		}
 	}
 	if done {
-		s.ahead.replays = s.ahead.replays[1:]
+		s.catchUp.replays = s.catchUp.replays[1:]
 	}
 	return frames, nil
 }
@@ -343,17 +345,17 @@ func (s *Subscription) encode(frames []journal.Frame) journal.Batch {
 }
 
 func (s *Subscription) journal() *journal.Journal {
-	if s.bundle != nil {
-		return s.bundle.log
+	if s.merged != nil {
+		return s.merged.log
 	}
-	return s.feeds[0].log
+	return s.logs[0].log
 }
 
 // Close ends the subscription.
 func (s *Subscription) Close() {
 	s.reader.Close()
-	if s.bundle != nil {
-		s.hub.leaveBundle(s.bundle)
+	if s.merged != nil {
+		s.hub.leaveMerged(s.merged)
 	}
-	s.hub.release(s.feeds)
+	s.hub.release(s.logs)
 }

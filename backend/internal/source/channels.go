@@ -1,21 +1,19 @@
 package source
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"strings"
-	"sync"
 
 	"sluice/internal/event"
+	"sluice/internal/source/marker"
+	"sluice/internal/source/redis/pubsub"
 )
 
-const (
-	// internalPrefix begins the names of channels and keys that gateways use among
-	// themselves.
-	internalPrefix = "__sluice__:"
-	// marksChannel carries the marks of all gateways to all gateways. In a cluster, the
-	// order of marks and messages is a matter of each server, so that it has a channel of
-	// its own; its id follows the name.
-	marksChannel = internalPrefix + "marks"
-)
+// internalPrefix begins the names of channels and keys that gateways use among
+// themselves.
+const internalPrefix = "__sluice__:"
 
 // reservedPrefix begins the names of channels and keys that belong to Redis and the gateways: key
 // notifications, invalidations, Sentinel, markers.
@@ -52,85 +50,73 @@ func IsInternal(t event.Topic) bool {
 
 // channels follows channels, and globs of channels.
 type channels struct {
-	router  *router
-	sharded bool // it is a cluster, which has channels of its shards too
-
-	mu        sync.RWMutex
-	following map[event.Topic]*channelFollowing
+	router  *pubsub.Router
+	sharded bool // a cluster, which has channels of its shards too
 }
 
-type channelFollowing struct {
-	*route
-	owner *channels
-	topic event.Topic
-}
-
-func newChannels(router *router, sharded bool) *channels {
-	return &channels{router: router, sharded: sharded, following: make(map[event.Topic]*channelFollowing)}
-}
-
-// follow follows a literal channel where its slot is, so that all gateways see one order,
-// by both ways on which messages come. Messages of PUBLISH, which is all that a glob can
-// follow, come to every server of a cluster; so all globs are followed on the same one.
+// follow follows a literal channel on the server that owns its slot, so all gateways receive
+// the same order, with SUBSCRIBE and SSUBSCRIBE. Every server of a cluster receives the
+// messages of PUBLISH, which are all that a glob matches, so one server has all globs.
 func (c *channels) follow(topic event.Topic, sink Sink) Following {
-	r := channelReceiver{topic, sink}
-	f := &channelFollowing{owner: c, topic: topic}
+	name, slot := topic.Pattern, pubsub.SlotOf(internalPrefix)
+	form := pubsub.Glob
+	if !topic.IsGlob() {
+		name, form = topic.Name(), pubsub.Literal
+		slot = pubsub.SlotOf(name)
+	}
+	names := []pubsub.Subscription{{Form: form, Name: name}}
+	if c.sharded && !topic.IsGlob() {
+		names = append(names, pubsub.Subscription{Form: pubsub.Sharded, Name: name})
+	}
+	return channelFollowing{c.router.Follow(slot, channelReceiver{topic, sink}, names...)}
+}
+
+// channelFollowing implements [Following] with the errors of this package.
+type channelFollowing struct {
+	*pubsub.Route
+}
+
+// Live implements [Following].
+func (f channelFollowing) Live(ctx context.Context) error {
+	return channelError(f.Route.Live(ctx))
+}
+
+// Sync implements [Following].
+func (f channelFollowing) Sync(ctx context.Context) error {
+	return channelError(f.Route.Sync(ctx))
+}
+
+// channelError wraps an error of package pubsub in the error of this package.
+func channelError(err error) error {
 	switch {
-	case topic.IsGlob():
-		f.route = c.router.route(c.slot(topic), r, subscription{glob, topic.Pattern})
-	case c.sharded:
-		f.route = c.router.route(c.slot(topic), r, subscription{literal, topic.Name()}, subscription{sharded, topic.Name()})
-	default:
-		f.route = c.router.route(c.slot(topic), r, subscription{literal, topic.Name()})
+	case errors.Is(err, pubsub.ErrUnavailable):
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case errors.Is(err, pubsub.ErrForbidden):
+		return fmt.Errorf("%w: %w", ErrForbidden, err)
 	}
-	c.mu.Lock()
-	c.following[topic] = f
-	c.mu.Unlock()
-	f.start()
-	return f
+	return err
 }
 
-func (c *channels) slot(topic event.Topic) int {
-	if topic.IsGlob() {
-		return slotOf(marksChannel)
-	}
-	return slotOf(topic.Name())
-}
-
-// Close implements [Following].
-func (f *channelFollowing) Close() {
-	f.owner.mu.Lock()
-	if f.owner.following[f.topic] == f {
-		delete(f.owner.following, f.topic)
-	}
-	f.owner.mu.Unlock()
-	f.route.Close()
-}
-
-// of returns the following of a topic, nil if there is none.
-func (c *channels) of(topic event.Topic) *channelFollowing {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.following[topic]
-}
-
-// channelReceiver passes messages on to the sink of a channel or of a glob of channels.
+// channelReceiver delivers messages to the sink of a channel or of a glob of channels.
 type channelReceiver struct {
 	topic event.Topic
 	sink  Sink
 }
 
-func (c channelReceiver) confirmed(again bool, mark *Mark) {
+// Confirmed implements [pubsub.Receiver].
+func (c channelReceiver) Confirmed(again bool, view *marker.View) {
+	at := Position{Markers: view}
 	if again {
-		c.sink.Gap(Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, Mark: mark})
+		c.sink.Gap(Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, At: at})
 	} else {
-		c.sink.Begin(event.StreamID{})
+		c.sink.Begin(at)
 	}
 }
 
-func (c channelReceiver) message(channel, payload string) {
+// Message implements [pubsub.Receiver].
+func (c channelReceiver) Message(channel, payload string) {
 	if c.topic.IsGlob() && hidden(channel, c.topic.Pattern) {
 		return
 	}
-	c.sink.Event(event.Event{Topic: event.Literal(event.Channel, channel), Data: []byte(payload)})
+	c.sink.Event(event.Event{Topic: event.Literal(event.Channel, channel), Data: []byte(payload)}, Position{})
 }

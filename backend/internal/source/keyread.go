@@ -170,5 +170,5 @@ func (f *keyFollowing) deliver(name string, v value) {
 	} else {
 		f.values[name] = value{sum: v.sum}
 	}
-	f.sink.Event(event.Event{Topic: event.Literal(event.Key, name), Type: v.eventType, Data: v.data})
+	f.sink.Event(event.Event{Topic: event.Literal(event.Key, name), Type: v.eventType, Data: v.data}, Position{})
 }

@@ -26,9 +26,8 @@ type keys struct {
 	cancel  context.CancelFunc
 	running sync.WaitGroup
 
-	mu        sync.Mutex
-	closed    bool
-	following map[event.Topic]*keyFollowing
+	mu     sync.Mutex // held while a reader starts
+	closed bool
 }
 
 // keyWork is the set of keys to read for one topic.
@@ -61,7 +60,7 @@ type keyFollowing struct {
 }
 
 func newKeys(client redis.UniversalClient, tracker *tracking.Tracker, log *slog.Logger) *keys {
-	k := &keys{client: client, tracker: tracker, log: log, following: make(map[event.Topic]*keyFollowing)}
+	k := &keys{client: client, tracker: tracker, log: log}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	return k
 }
@@ -88,7 +87,6 @@ func (k *keys) follow(topic event.Topic, sink Sink) Following {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.following[topic] = f
 	if !k.closed {
 		k.running.Go(func() { f.run(ctx) })
 	}
@@ -161,11 +159,6 @@ func (f *keyFollowing) signal() {
 func (f *keyFollowing) Close() {
 	f.watch.Close()
 	f.cancel()
-	f.owner.mu.Lock()
-	defer f.owner.mu.Unlock()
-	if f.owner.following[f.topic] == f {
-		delete(f.owner.following, f.topic)
-	}
 }
 
 // Live implements [Following].
@@ -202,14 +195,13 @@ func trackingError(err error) error {
 	return err
 }
 
-// sync waits until a literal key has been read again, or those keys of a glob that were
-// reported as changed.
-func (k *keys) sync(ctx context.Context, topic event.Topic) error {
-	k.mu.Lock()
-	f := k.following[topic]
-	k.mu.Unlock()
-	if f == nil {
-		return nil
+// Sync implements [Following]. A literal key is read again. A glob waits for Redis's report of
+// the keys that changed before the call, and reads these.
+func (f *keyFollowing) Sync(ctx context.Context) error {
+	if f.topic.IsGlob() {
+		if err := f.owner.tracker.Sync(ctx); err != nil {
+			return trackingError(err)
+		}
 	}
 	done := make(chan struct{})
 	f.mu.Lock()
@@ -217,8 +209,8 @@ func (k *keys) sync(ctx context.Context, topic event.Topic) error {
 		f.mu.Unlock()
 		return f.failed
 	}
-	if !topic.IsGlob() {
-		f.work.names[topic.Name()] = struct{}{}
+	if !f.topic.IsGlob() {
+		f.work.names[f.topic.Name()] = struct{}{}
 	}
 	f.work.done = append(f.work.done, done)
 	f.signal()
@@ -247,7 +239,7 @@ func (f *keyFollowing) run(ctx context.Context) {
 		f.mu.Unlock()
 		if !f.begun {
 			f.begun = true
-			f.sink.Begin(event.StreamID{})
+			f.sink.Begin(Position{})
 		}
 		err := f.show(ctx, &w)
 		if err == nil {

@@ -44,7 +44,7 @@ func newRecorder() *recorder {
 	return &recorder{more: make(chan struct{})}
 }
 
-func (r *recorder) Event(e event.Event) {
+func (r *recorder) Event(e event.Event, _ source.Position) {
 	r.add(seen{topic: e.Topic, data: string(e.Data)})
 }
 
@@ -52,7 +52,7 @@ func (r *recorder) Gap(g source.Gap) {
 	r.add(seen{reason: g.Reason, lost: g.Lost})
 }
 
-func (r *recorder) Begin(event.StreamID) {
+func (r *recorder) Begin(source.Position) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.begun++

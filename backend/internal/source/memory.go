@@ -57,10 +57,10 @@ func (m *Memory) Follow(topic event.Topic, sink Sink) Following {
 	case event.Stream:
 		m.beginStream(f)
 	case event.Key:
-		f.sink.Begin(event.StreamID{})
+		f.sink.Begin(Position{})
 		f.err = m.showKeys(f)
 	default:
-		f.sink.Begin(event.StreamID{})
+		f.sink.Begin(Position{})
 	}
 	return f
 }
@@ -75,12 +75,12 @@ func (m *Memory) beginStream(f *memoryFollowing) {
 	}
 	switch {
 	case first < len(s.entries):
-		f.sink.Begin(s.entries[first].ID.Prev())
+		f.sink.Begin(Position{ID: s.entries[first].ID.Prev()})
 	default:
-		f.sink.Begin(s.last)
+		f.sink.Begin(Position{ID: s.last})
 	}
 	for _, e := range s.entries[first:] {
-		f.sink.Event(event.Event{Topic: f.topic, ID: e.ID.String(), Type: e.Type, Data: e.Data})
+		f.sink.Event(event.Event{Topic: f.topic, Type: e.Type, Data: e.Data}, Position{ID: e.ID})
 	}
 }
 
@@ -91,7 +91,7 @@ func (m *Memory) showKeys(f *memoryFollowing) error {
 		if !ok {
 			v = newValue(event.KeyDeleted, []byte("null"))
 		}
-		f.sink.Event(event.Event{Topic: f.topic, Type: v.eventType, Data: v.data})
+		f.sink.Event(event.Event{Topic: f.topic, Type: v.eventType, Data: v.data}, Position{})
 		return nil
 	}
 	shown := 0
@@ -102,7 +102,7 @@ func (m *Memory) showKeys(f *memoryFollowing) error {
 		if shown++; shown > MaxKeys {
 			return tooManyKeys(f.topic)
 		}
-		f.sink.Event(event.Event{Topic: event.Literal(event.Key, name), Type: v.eventType, Data: v.data})
+		f.sink.Event(event.Event{Topic: event.Literal(event.Key, name), Type: v.eventType, Data: v.data}, Position{})
 	}
 	return nil
 }
@@ -118,6 +118,11 @@ func (m *Memory) stream(name string) *memoryStream {
 
 func (f *memoryFollowing) Live(context.Context) error {
 	return f.err
+}
+
+// Sync implements [Following]: what was published has been delivered.
+func (f *memoryFollowing) Sync(context.Context) error {
+	return nil
 }
 
 func (f *memoryFollowing) Close() {
@@ -167,7 +172,7 @@ func (m *Memory) publish(topic event.Topic, msg Message) event.StreamID {
 	case event.Channel: // nothing is kept
 	case event.Stream:
 		id = m.stream(topic.Name()).add(msg)
-		e.ID, e.Type = id.String(), msg.Type
+		e.Type = msg.Type
 	case event.Key:
 		v := newValue("", append([]byte(nil), msg.Data...))
 		if v.sum == m.values[topic.Name()].sum {
@@ -177,7 +182,7 @@ func (m *Memory) publish(topic event.Topic, msg Message) event.StreamID {
 	}
 	for f := range m.following {
 		if f.topic.Kind == topic.Kind && f.glob.Match(topic.Name()) {
-			f.sink.Event(e)
+			f.sink.Event(e, Position{ID: id})
 		}
 	}
 	return id
@@ -223,21 +228,6 @@ func (m *Memory) Range(_ context.Context, topic event.Topic, r Range) (Page, err
 	}
 	page.More = len(page.Entries) == r.Count
 	return page, nil
-}
-
-// Sync implements [Source]: what was published has been delivered.
-func (m *Memory) Sync(context.Context, event.Topic) error {
-	return nil
-}
-
-// Mark implements [Source]: there is no other node that could know one.
-func (m *Memory) Mark(event.Topic) *Mark {
-	return nil
-}
-
-// FindMark implements [Source].
-func (m *Memory) FindMark(event.Topic, string) *Mark {
-	return nil
 }
 
 // Ready implements [Source].

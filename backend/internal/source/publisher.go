@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"sluice/internal/event"
+	"sluice/internal/source/redis/pubsub"
 )
 
 // idempotencyTime is how long a repeated publish gets the first answer.
@@ -206,7 +207,7 @@ func onceArgs(name string, messages []Message) (keys []string, args []any) {
 // the stream, with a length and characters that do not depend on the client's key.
 func idempotencyName(stream, key string) string {
 	sum := idempotencySum(stream, key)
-	return internalPrefix + "idempotency:" + inSlotOf(stream) + hex.EncodeToString(sum[:])
+	return internalPrefix + "idempotency:" + pubsub.InSlotOf(stream) + hex.EncodeToString(sum[:])
 }
 
 // idempotencySum returns the hash of an idempotency key of a stream.

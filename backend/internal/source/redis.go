@@ -9,6 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"sluice/internal/event"
+	"sluice/internal/source/redis/pubsub"
 	"sluice/internal/source/redis/tracking"
 )
 
@@ -19,12 +20,10 @@ import (
 type Redis struct {
 	*Publisher
 	reader   streamReader
-	router   *router
-	channels *channels
+	channels channels
 	streams  streamFollower
 	keys     *keys
 	tracker  *tracking.Tracker
-	cluster  *cluster // nil unless it is one
 
 	reconnects atomic.Int64
 }
@@ -47,42 +46,33 @@ func OpenRedis(options *Options, node string, fill Fill, log *slog.Logger) *Redi
 	case *redis.ClusterClient:
 		r.openCluster(client, options, node, log)
 	}
+	r.channels.router.Start()
 	return r
 }
 
 func (r *Redis) openServer(client *redis.Client, options *Options, node string, log *slog.Logger) {
-	ordinals := new(atomic.Uint64)
-	r.router = newRouter(func(server) *pubsub {
-		p := newPubsub(client, marksChannel, node, ordinals, &r.reconnects, func() {}, options.Lag, log)
-		p.start()
-		return p
-	})
-	r.channels = newChannels(r.router, false)
 	r.streams = newStreams(r.reader, &blockingNews{client: client}, log)
 	r.tracker = r.newTracker(node, func(string) *redis.Options { return client.Options() }, func() {}, log)
 	r.tracker.SetMasters([]tracking.Master{{}}, func(string) (string, bool) { return "", true })
 	r.keys = newKeys(client, r.tracker, log)
-	r.router.apply(context.Background(), layout{servers: []server{{}}})
+	r.channels.router = pubsub.New(pubsub.Options{Client: client, Prefix: internalPrefix, Lag: options.Lag, Log: log})
 }
 
 func (r *Redis) openCluster(client *redis.ClusterClient, options *Options, node string, log *slog.Logger) {
-	ordinals := new(atomic.Uint64)
-	r.router = newRouter(func(s server) *pubsub {
-		own := options.openNode(s.addr)
-		p := newPubsub(own, marksChannel+":"+s.id, node, ordinals, &r.reconnects, r.cluster.doubt, options.Lag, log.With("server", s.addr))
-		p.release, p.openNode = own.Close, options.openNode
-		p.start()
-		return p
-	})
-	r.channels = newChannels(r.router, true)
-	r.cluster = newCluster(client, func(ctx context.Context, l layout) {
-		r.router.apply(ctx, l)
-		r.tracker.SetMasters(l.masters())
-	}, r.router.missing, log)
-	r.tracker = r.newTracker(node, options.connection, r.cluster.doubt, log)
+	r.tracker = r.newTracker(node, options.connection, func() { r.channels.router.RefreshTopology() }, log)
 	r.streams = newClusterStreams(r.reader, r.tracker, log)
 	r.keys = newKeys(client, r.tracker, log)
-	r.cluster.start()
+	r.channels.sharded = true
+	r.channels.router = pubsub.New(pubsub.Options{
+		Client: client, OpenNode: options.openNode, Prefix: internalPrefix, Lag: options.Lag, Log: log,
+		Topology: func(t pubsub.Topology) {
+			var masters []tracking.Master
+			for _, m := range t.Masters() {
+				masters = append(masters, tracking.Master(m))
+			}
+			r.tracker.SetMasters(masters, t.Owner)
+		},
+	})
 }
 
 func (r *Redis) newTracker(node string, connection func(addr string) *redis.Options, refresh func(), log *slog.Logger) *tracking.Tracker {
@@ -104,39 +94,6 @@ func (r *Redis) Follow(topic event.Topic, sink Sink) Following {
 	}
 }
 
-// Sync implements [Source].
-func (r *Redis) Sync(ctx context.Context, topic event.Topic) error {
-	switch topic.Kind {
-	case event.Stream:
-		return nil
-	case event.Key:
-		if topic.IsGlob() {
-			if err := r.tracker.Sync(ctx); err != nil {
-				return trackingError(err)
-			}
-		}
-		return r.keys.sync(ctx, topic)
-	default:
-		return r.router.sync(ctx)
-	}
-}
-
-// Mark implements [Source].
-func (r *Redis) Mark(topic event.Topic) *Mark {
-	if f := r.channels.of(topic); f != nil {
-		return f.mark()
-	}
-	return nil
-}
-
-// FindMark implements [Source].
-func (r *Redis) FindMark(topic event.Topic, token string) *Mark {
-	if f := r.channels.of(topic); f != nil {
-		return f.findMark(token)
-	}
-	return nil
-}
-
 // Range implements [Source].
 func (r *Redis) Range(ctx context.Context, topic event.Topic, q Range) (Page, error) {
 	page, err := r.reader.page(ctx, topic.Name(), q)
@@ -148,20 +105,17 @@ func (r *Redis) Range(ctx context.Context, topic event.Topic, q Range) (Page, er
 
 // Ready implements [Source].
 func (r *Redis) Ready(ctx context.Context) error {
-	return r.router.ready(ctx)
+	return channelError(r.channels.router.Ready(ctx))
 }
 
 // Reconnects implements [Source].
 func (r *Redis) Reconnects() int64 {
-	return r.reconnects.Load()
+	return r.reconnects.Load() + r.channels.router.Reconnects()
 }
 
 // Close implements [Source].
 func (r *Redis) Close() error {
-	if r.cluster != nil {
-		r.cluster.close()
-	}
-	r.router.close()
+	r.channels.router.Close()
 	err := r.Publisher.Close() // ends the reads that the others wait for
 	r.streams.close()
 	r.tracker.Close()

@@ -438,6 +438,6 @@ func BenchmarkRedis_Deliver(b *testing.B) {
 // counter is a sink that counts.
 type counter chan struct{}
 
-func (c counter) Begin(event.StreamID) {}
-func (c counter) Event(event.Event)    { c <- struct{}{} }
-func (c counter) Gap(source.Gap)       {}
+func (c counter) Begin(source.Position)              {}
+func (c counter) Event(event.Event, source.Position) { c <- struct{}{} }
+func (c counter) Gap(source.Gap)                     {}

@@ -1,11 +1,5 @@
-// Package source turns what happens in Redis into events: one implementation of
-// [Source] for Redis itself, one for the embedded broker that stands in for it. It
-// does not know who listens, nor what becomes of the events.
-//
-// Of Redis, a router has each channel and each kind of notification followed on the
-// servers that bring them, over one Pub/Sub connection to each; a single server is the
-// case in which that is always the same one. Streams and keys are read with commands,
-// which go-redis's client brings to the server in charge.
+// Package source turns changes in Redis into events. It has one implementation of [Source] for
+// Redis and one for the embedded broker.
 package source
 
 import (
@@ -13,6 +7,7 @@ import (
 	"errors"
 
 	"sluice/internal/event"
+	"sluice/internal/source/marker"
 )
 
 var (
@@ -43,44 +38,40 @@ const MaxKeys = 10_000
 // DefaultMaxLen is the number of entries that the demo feeds and cmd/publisher keep.
 const DefaultMaxLen = 10_000
 
-// Sink takes what a source sees of one topic, in order and from one goroutine at a
-// time. Its methods must return soon: they hold up other topics.
+// Sink receives the events of one topic, in order and from one goroutine at a time. Its
+// methods must return soon, since they delay other topics.
 type Sink interface {
-	// Begin says that the topic is taken up; of a stream, that every entry after that id
-	// comes as an event. It is called once, before anything else.
-	Begin(after event.StreamID)
-	// Event takes one event. It must not keep e.Data. Events that come before the topic
-	// is live are its recent history (of a stream) or its present state (of keys).
-	Event(e event.Event)
-	// Gap says that events may be missing between the last and the next call of Event.
+	// Begin reports the position after which every event of the topic is delivered. It is
+	// called once, before Event and Gap.
+	Begin(at Position)
+	// Event delivers one event and the position after it. The sink must not keep e.Data.
+	// Events before the topic is live are its recent history (streams) or its present
+	// state (keys).
+	Event(e event.Event, at Position)
+	// Gap reports that events may be missing between the last call of Event and the next.
 	Gap(g Gap)
 }
 
-// Gap is a place at which a source may have missed events.
+// Position is a position in a topic that other gateways can find too.
+type Position struct {
+	ID      event.StreamID // stream: events after this id follow
+	Markers *marker.View   // channel: the markers from here on, for Begin and Gap only; may be nil
+}
+
+// Gap is a position at which a source may have missed events.
 type Gap struct {
 	Reason event.GapReason
-	Lost   int64          // how many, or [event.LostUnknown]
-	After  event.StreamID // of a stream: it goes on after this id
-	Mark   *Mark          // of a channel: the newest where it goes on
-	Failed error          // not nil if the topic ends here: the source delivers nothing more
+	Lost   int64    // number of events, or [event.LostUnknown]
+	At     Position // where the topic continues
+	Failed error    // not nil if the topic ends here; the source delivers nothing more
 }
 
 // Source follows topics and publishes to them. Its methods may be called from any
 // goroutine.
 type Source interface {
-	// Follow begins to follow a topic and returns at once; [Following.Live] tells when
-	// that has taken effect. A topic may be followed once at a time.
+	// Follow begins to follow a topic. It does not block; [Following.Live] waits until the
+	// topic is followed. A topic may be followed once at a time.
 	Follow(topic event.Topic, sink Sink) Following
-	// Sync returns when what happened before the call to all channels, if the topic is one,
-	// or to its keys has reached its sinks. For streams it does nothing.
-	Sync(ctx context.Context, topic event.Topic) error
-	// Mark returns the newest mark at the present place of a channel that is followed, nil
-	// if there has been none since it is. Called by a sink's Event, it is the newest one
-	// before that event; while the channel is interrupted, the newest one before that.
-	Mark(topic event.Topic) *Mark
-	// FindMark returns the mark with that token, nil if this source does not remember one
-	// that came while it followed the channel, or was interrupted.
-	FindMark(topic event.Topic, token string) *Mark
 	// Range returns entries of a stream.
 	Range(ctx context.Context, topic event.Topic, r Range) (Page, error)
 	// Publish writes to a literal topic what any Redis client would write. It returns the
@@ -101,24 +92,16 @@ type Source interface {
 	Close() error
 }
 
-// Following is one followed topic.
+// Following is one followed topic. Its methods may be called from any goroutine.
 type Following interface {
-	// Live waits until whatever is published from now on will reach the sink. It
-	// returns an error that wraps [ErrUnavailable] when Redis is known to be away, and
-	// the context's when that ends first. What was live before an interruption is
-	// live again only when Redis has confirmed it again.
+	// Live waits until everything that is published from now on will reach the sink. It
+	// returns an error that wraps [ErrUnavailable] if Redis is known to be unavailable. A
+	// channel also waits, at most two seconds, for the first marker.
 	Live(ctx context.Context) error
-	// Close stops following. An event that is under way may still arrive.
+	// Sync waits until everything that was published before the call has reached the sink.
+	Sync(ctx context.Context) error
+	// Close stops following. It does not block. An event in progress may still reach the sink.
 	Close()
-}
-
-// Mark is a message that all gateways on one Redis see, at the same place among all
-// messages of all channels that they follow on the same server. A place in a channel can
-// be named by the mark before it and the number of messages since: that holds on every
-// node, whatever the messages are.
-type Mark struct {
-	Ordinal uint64 // counts the marks that this source saw, from 1
-	Token   string // the same on every node, never used twice, and by no two servers
 }
 
 // Message is what is published.

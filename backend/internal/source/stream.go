@@ -76,15 +76,28 @@ type streamFollowing struct {
 	sink  Sink
 
 	// Guarded by the owner's mutex.
-	reading bool          // a goroutine reads the stream
-	pending bool          // it must be read
-	closed  bool          // no longer followed
-	live    bool          // the position is fixed
-	failed  error         // of the last read
-	settled chan struct{} // closed when live or failed changes
+	reading bool            // a goroutine reads the stream
+	pending bool            // it must be read
+	closed  bool            // no longer followed
+	live    bool            // the position is fixed
+	failed  error           // of the last read
+	settled chan struct{}   // closed when live or failed changes
+	waiting []chan struct{} // closed after a read that starts from now on
+	syncing []chan struct{} // closed after the read in progress
 
 	streamTracker // used by the reading goroutine; while there is none, guarded by the owner's mutex
 	retry         *backoff.ExponentialBackOff
+}
+
+const (
+	reconnectFirst  = 100 * time.Millisecond
+	reconnectAtMost = 2 * time.Second
+)
+
+func newBackoff() *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval = reconnectFirst, reconnectAtMost
+	return b
 }
 
 func newStreams(reader streamReader, news streamNews, log *slog.Logger) *streams {
@@ -164,6 +177,22 @@ func (f *streamFollowing) Live(ctx context.Context) error {
 	}
 }
 
+// Sync implements [Following].
+func (f *streamFollowing) Sync(ctx context.Context) error {
+	done := make(chan struct{})
+	f.owner.mu.Lock()
+	f.waiting = append(f.waiting, done)
+	f.pending = true
+	f.owner.mu.Unlock()
+	f.owner.interrupt()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // isRefusal reports whether an error is about one stream only and does not pass by itself.
 func isRefusal(err error) bool {
 	return errors.Is(err, ErrForbidden) || errors.Is(err, ErrWrongType)
@@ -230,6 +259,7 @@ func (s *streams) dispatch(ctx context.Context) []*streamFollowing {
 	for _, f := range s.following {
 		if f.pending && !f.reading {
 			f.pending, f.reading, started = false, true, true
+			f.waiting, f.syncing = nil, append(f.syncing, f.waiting...)
 			s.running.Go(func() { s.read(ctx, f) })
 		}
 	}
@@ -322,6 +352,12 @@ func (s *streams) finish(ctx context.Context, f *streamFollowing, err error) {
 	if err == nil {
 		f.pending = f.pending || f.behind
 		f.retry.Reset()
+		if !f.behind {
+			for _, done := range f.syncing {
+				close(done)
+			}
+			f.syncing = nil
+		}
 	} else {
 		if f.failed == nil {
 			s.log.Warn("redis stream cannot be read", "stream", f.name, "error", err)

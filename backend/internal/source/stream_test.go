@@ -512,8 +512,8 @@ func TestRedisStream_EverythingTrimmedBeforeItIsReadIsAnExactGap(t *testing.T) {
 	if len(gaps) != 1 || gaps[0].Lost != 7 || gaps[0].Reason != event.HistoryExpired {
 		t.Errorf("the gaps are %v, want one of 7", gaps)
 	}
-	if at, _ := event.ParseStreamID(id); len(gaps) > 0 && !gaps[0].After.Before(at) {
-		t.Errorf("the gap goes on after %s, and the next entry is %s", gaps[0].After, id)
+	if at, _ := event.ParseStreamID(id); len(gaps) > 0 && !gaps[0].At.ID.Before(at) {
+		t.Errorf("the gap goes on after %s, and the next entry is %s", gaps[0].At.ID, id)
 	}
 }
 
@@ -837,7 +837,7 @@ func TestRedisStream_ThatLostItsNewestEntriesIsInterruptedAndGoesOn(t *testing.T
 	w.last(t, "8")
 	server.Do("RESTORE", "s", 0, kept, "REPLACE")
 	gap := w.count(t, 9)[8].gap
-	if gap == nil || gap.Reason != event.SourceInterrupted || gap.Lost != event.LostUnknown || gap.After != (event.StreamID{Millis: 5}) {
+	if gap == nil || gap.Reason != event.SourceInterrupted || gap.Lost != event.LostUnknown || gap.At.ID != (event.StreamID{Millis: 5}) {
 		t.Errorf("after the old entries comes %v, want a source-interrupted gap that goes on after 5-0", gap)
 	}
 	server.Do("XADD", "s", "7-0", "data", "new")

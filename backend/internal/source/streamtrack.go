@@ -51,7 +51,7 @@ func (f *streamTracker) begin(ctx context.Context, r streamReader) error {
 	case len(newest) > 0:
 		after = state.First.Prev()
 	}
-	f.following.sink.Begin(after)
+	f.following.sink.Begin(Position{ID: after})
 	for _, e := range newest {
 		f.deliver(e)
 	}
@@ -159,7 +159,7 @@ func (f *streamTracker) isAnother(state StreamState, same bool) bool {
 
 // restart tells of a gap of unknown size after which the stream goes on behind an id.
 func (f *streamTracker) restart(after event.StreamID, count uint64) {
-	f.following.sink.Gap(Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, After: after})
+	f.following.sink.Gap(Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, At: Position{ID: after}})
 	f.last, f.count, f.seen = after, count, nil
 	f.told = count == 0
 }
@@ -208,12 +208,12 @@ func (f *streamTracker) gap(state StreamState, after event.StreamID, position ui
 	if _, exact := state.TrimmedBefore(); !exact {
 		lost = event.LostUnknown
 	}
-	f.following.sink.Gap(Gap{Reason: event.HistoryExpired, Lost: lost, After: after})
+	f.following.sink.Gap(Gap{Reason: event.HistoryExpired, Lost: lost, At: Position{ID: after}})
 	f.count = position
 }
 
 func (f *streamTracker) deliver(e Entry) {
-	f.following.sink.Event(event.Event{Topic: f.following.topic, ID: e.ID.String(), Type: e.Type, Data: e.Data})
+	f.following.sink.Event(event.Event{Topic: f.following.topic, Type: e.Type, Data: e.Data}, Position{ID: e.ID})
 	f.seen = append(f.seen, e.ID)
 	if len(f.seen) > 2*rememberedIDs {
 		f.thinSeen()

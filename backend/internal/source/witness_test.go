@@ -32,7 +32,7 @@ type note struct {
 
 func (n note) String() string {
 	if n.gap != nil {
-		return fmt.Sprintf("gap %s %d after %s", n.gap.Reason, n.gap.Lost, n.gap.After)
+		return fmt.Sprintf("gap %s %d after %s", n.gap.Reason, n.gap.Lost, n.gap.At.ID)
 	}
 	return fmt.Sprintf("%s %s %s %.60q", n.topic, n.id, n.kind, n.value)
 }
@@ -52,17 +52,21 @@ func newWitness(t testing.TB) *witness {
 	return &witness{t: t, moved: make(chan struct{})}
 }
 
-func (w *witness) Begin(after event.StreamID) {
+func (w *witness) Begin(at source.Position) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.begun {
 		w.t.Error("Begin is called twice")
 	}
-	w.begun, w.after = true, after
+	w.begun, w.after = true, at.ID
 }
 
-func (w *witness) Event(e event.Event) {
-	w.add(note{topic: e.Topic, id: e.ID, kind: e.Type, value: string(e.Data)})
+func (w *witness) Event(e event.Event, at source.Position) {
+	id := ""
+	if !at.ID.IsZero() {
+		id = at.ID.String()
+	}
+	w.add(note{topic: e.Topic, id: id, kind: e.Type, value: string(e.Data)})
 }
 
 func (w *witness) Gap(g source.Gap) {

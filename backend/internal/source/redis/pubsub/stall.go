@@ -1,4 +1,4 @@
-package source
+package pubsub
 
 import (
 	"context"
@@ -17,30 +17,30 @@ const (
 	defaultNodeTimeout = 15 * time.Second
 )
 
-// silence notices that a server of a cluster stood still for so long that the others may
+// stalls notices that a server of a cluster stood still for so long that the others may
 // have given up the messages that they had for it. It would go on behind them as if
 // nothing had happened. A server that is alone has no others.
-type silence struct {
+type stallDetector struct {
 	atMost time.Duration // no limit if 0
 	heard  time.Time
 }
 
-// newSilence begins to listen, for as long as the servers of the cluster are patient with
+// newStallDetector begins to listen, for as long as the servers of the cluster are patient with
 // each other: half of cluster-node-timeout.
-func newSilence(ctx context.Context, client *redis.Client, clustered bool) *silence {
+func newStallDetector(ctx context.Context, client *redis.Client, clustered bool) *stallDetector {
 	if !clustered {
-		return &silence{}
+		return &stallDetector{}
 	}
 	timeout := defaultNodeTimeout
 	setting := client.ConfigGet(ctx, "cluster-node-timeout").Val()["cluster-node-timeout"] // may be forbidden
 	if millis, err := strconv.Atoi(setting); err == nil {
 		timeout = time.Duration(millis) * time.Millisecond
 	}
-	return &silence{atMost: max(timeout/2, 2*pingInterval), heard: time.Now()}
+	return &stallDetector{atMost: max(timeout/2, 2*pingInterval), heard: time.Now()}
 }
 
 // ask sends pings over a connection until the context ends.
-func (s *silence) ask(ctx context.Context, conn *redis.PubSub) {
+func (s *stallDetector) ask(ctx context.Context, conn *redis.PubSub) {
 	if s.atMost == 0 {
 		return
 	}
@@ -57,7 +57,7 @@ func (s *silence) ask(ctx context.Context, conn *redis.PubSub) {
 }
 
 // broken notes that something came, and returns an error if that took too long.
-func (s *silence) broken() error {
+func (s *stallDetector) broken() error {
 	if s.atMost == 0 {
 		return nil
 	}

@@ -1,4 +1,4 @@
-package source
+package pubsub
 
 import (
 	"strconv"
@@ -9,9 +9,9 @@ import (
 // slots is how many slots a cluster has.
 const slots = 1 << 14
 
-// slotOf returns the slot of a key or a sharded channel, as the Redis Cluster
+// SlotOf returns the slot of a key or a Sharded channel, as the Redis Cluster
 // specification says: of what stands between the first braces, if anything does.
-func slotOf(name string) int {
+func SlotOf(name string) int {
 	if _, rest, found := strings.Cut(name, "{"); found {
 		if tag, _, found := strings.Cut(rest, "}"); found && tag != "" {
 			name = tag
@@ -41,7 +41,7 @@ var slotTags = sync.OnceValue(func() *[slots]string {
 	var tags [slots]string
 	for n, left := 0, slots; left > 0; n++ {
 		text := strconv.Itoa(n)
-		if slot := slotOf(text); tags[slot] == "" {
+		if slot := SlotOf(text); tags[slot] == "" {
 			tags[slot] = text
 			left--
 		}
@@ -49,8 +49,8 @@ var slotTags = sync.OnceValue(func() *[slots]string {
 	return &tags
 })
 
-// inSlotOf returns a beginning for names that have the same slot as another name, so that
+// InSlotOf returns a beginning for names that have the same slot as another name, so that
 // one command may touch both.
-func inSlotOf(name string) string {
-	return "{" + slotTags()[slotOf(name)] + "}"
+func InSlotOf(name string) string {
+	return "{" + slotTags()[SlotOf(name)] + "}"
 }

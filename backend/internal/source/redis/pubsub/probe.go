@@ -1,4 +1,4 @@
-package source
+package pubsub
 
 import (
 	"context"
@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/source/marker"
 )
 
 const (
@@ -24,13 +26,11 @@ const (
 )
 
 // probe publishes a message every few seconds that must come back. A connection can be
-// dead without an error: only what comes back shows that it lives, and that everything
-// published before has come too. All gateways see each other's probes, as marks.
+// dead without an error: a probe that returns proves that it works, and that everything
+// published before has arrived too. Its channel has no other subscriber.
 type probe struct {
 	client  *redis.Client
 	channel string
-	node    string
-	marks   *marks
 	broken  func() // breaks the connection that does not bring probes
 	lag     func(time.Duration)
 	log     *slog.Logger
@@ -52,9 +52,9 @@ type sentProbe struct {
 	waiting []chan struct{} // closed when it, or a later one, came back
 }
 
-func newProbe(client *redis.Client, channel, node string, marks *marks, broken func(), lag func(time.Duration), log *slog.Logger) *probe {
+func newProbe(client *redis.Client, channel string, broken func(), lag func(time.Duration), log *slog.Logger) *probe {
 	return &probe{
-		client: client, channel: channel, node: node, marks: marks, broken: broken, lag: lag, log: log,
+		client: client, channel: channel, broken: broken, lag: lag, log: log,
 		now: make(chan struct{}, 1), ended: make(chan struct{}), detours: make(map[string]chan struct{}),
 	}
 }
@@ -116,19 +116,11 @@ func (p *probe) send(ctx context.Context) {
 }
 
 func (p *probe) publish(ctx context.Context, client *redis.Client, token string) error {
-	return client.Publish(ctx, p.channel, p.node+"."+token).Err()
+	return client.Publish(ctx, p.channel, token).Err()
 }
 
-// message implements [receiver]: a probe of this node or of another.
-func (p *probe) message(_, payload string) {
-	node, token, _ := strings.Cut(payload, ".")
-	if len(token) != tokenLength {
-		return // not from a gateway
-	}
-	p.marks.add(token)
-	if node != p.node {
-		return
-	}
+// message implements [receiver].
+func (p *probe) message(_, token string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if came := p.detours[token]; came != nil {
@@ -171,7 +163,7 @@ func (p *probe) takeBack(from int) {
 }
 
 // confirmed implements [receiver]: the connection is there, so that it can be probed.
-func (p *probe) confirmed(*Mark) {
+func (p *probe) confirmed(*marker.View) {
 	p.soon()
 }
 

@@ -1,4 +1,4 @@
-package source
+package pubsub
 
 import (
 	"cmp"
@@ -14,27 +14,27 @@ import (
 )
 
 const (
-	// layoutInterval is the time between two looks at who owns which slots, give or take a
+	// topologyInterval is the time between two looks at who owns which slots, give or take a
 	// quarter.
-	layoutInterval = time.Second
-	// layoutSpacing is the least, when one is asked for.
-	layoutSpacing = 200 * time.Millisecond
-	layoutTimeout = 2 * time.Second
+	topologyInterval = time.Second
+	// topologySpacing is the least, when one is asked for.
+	topologySpacing = 200 * time.Millisecond
+	topologyTimeout = 2 * time.Second
 )
 
-// cluster watches which master owns which slots.
+// cluster reads the topology of a cluster again and again, and applies it to the router.
 type cluster struct {
-	client *redis.ClusterClient
-	apply  func(context.Context, layout) // uses a new layout
-	failed func(error)                   // the layout cannot be known
-	log    *slog.Logger
-	doubts chan struct{}
-	cancel context.CancelFunc
-	done   sync.WaitGroup
+	client    *redis.ClusterClient
+	router    *Router
+	changed   func(Topology)
+	log       *slog.Logger
+	refreshes chan struct{}
+	cancel    context.CancelFunc
+	done      sync.WaitGroup
 }
 
-func newCluster(client *redis.ClusterClient, apply func(context.Context, layout), failed func(error), log *slog.Logger) *cluster {
-	return &cluster{client: client, apply: apply, failed: failed, log: log, doubts: make(chan struct{}, 1)}
+func newCluster(client *redis.ClusterClient, router *Router, changed func(Topology), log *slog.Logger) *cluster {
+	return &cluster{client: client, router: router, changed: changed, log: log, refreshes: make(chan struct{}, 1)}
 }
 
 // start begins to look.
@@ -44,10 +44,10 @@ func (c *cluster) start() {
 	c.done.Go(func() { c.run(ctx) })
 }
 
-// doubt asks for a look before its time.
-func (c *cluster) doubt() {
+// refreshTopology asks for a look before its time.
+func (c *cluster) refreshTopology() {
 	select {
-	case c.doubts <- struct{}{}:
+	case c.refreshes <- struct{}{}:
 	default: // it is asked for already
 	}
 }
@@ -58,7 +58,7 @@ func (c *cluster) close() {
 }
 
 func (c *cluster) run(ctx context.Context) {
-	var known layout
+	var known Topology
 	warned := false
 	for {
 		next, err := c.look(ctx)
@@ -69,23 +69,24 @@ func (c *cluster) run(ctx context.Context) {
 			if !warned {
 				c.log.Warn("redis cluster does not say who owns which slots; trying again", "error", err)
 			}
-			c.failed(err)
+			c.router.missing(err)
 		case !next.equal(known):
 			c.log.Info("redis cluster", "masters", len(next.servers))
 			c.client.ReloadState(ctx)
-			c.apply(ctx, next)
+			c.router.apply(ctx, next)
+			c.changed(next)
 			known = next
 		}
 		warned = err != nil
 		select {
-		case <-c.doubts:
+		case <-c.refreshes:
 			c.client.ReloadState(ctx)
-		case <-time.After(layoutInterval*3/4 + rand.N(layoutInterval/2)):
+		case <-time.After(topologyInterval*3/4 + rand.N(topologyInterval/2)):
 		case <-ctx.Done():
 			return
 		}
 		select {
-		case <-time.After(layoutSpacing):
+		case <-time.After(topologySpacing):
 		case <-ctx.Done():
 			return
 		}
@@ -94,21 +95,21 @@ func (c *cluster) run(ctx context.Context) {
 
 // look asks one of the servers, another one each time. CLUSTER SLOTS, unlike the newer
 // CLUSTER SHARDS, says which port to use with TLS and without.
-func (c *cluster) look(ctx context.Context) (layout, error) {
-	ctx, cancel := context.WithTimeout(ctx, layoutTimeout)
+func (c *cluster) look(ctx context.Context) (Topology, error) {
+	ctx, cancel := context.WithTimeout(ctx, topologyTimeout)
 	defer cancel()
 	found, err := c.client.ClusterSlots(ctx).Result() //nolint:staticcheck // see above
 	if err != nil {
-		return layout{}, err
+		return Topology{}, err
 	}
 	if len(found) == 0 {
-		return layout{}, errors.New("no server of the cluster has any slots")
+		return Topology{}, errors.New("no server of the cluster has any slots")
 	}
-	return layoutOf(found), nil
+	return topologyOf(found), nil
 }
 
-func layoutOf(found []redis.ClusterSlot) layout {
-	var l layout
+func topologyOf(found []redis.ClusterSlot) Topology {
+	var l Topology
 	for _, r := range found {
 		if len(r.Nodes) == 0 {
 			continue

@@ -1,24 +1,24 @@
-package journal_test
+package hub
 
 import (
 	"math"
 	"strings"
 	"testing"
 
-	"sluice/internal/journal"
+	"sluice/internal/source/marker"
 )
 
 func TestParseCursor_ReadsWhatStringWrote(t *testing.T) {
 	t.Parallel()
-	for _, c := range []journal.Cursor{
+	for _, c := range []journalCursor{
 		{},
-		{Epoch: 1, Pos: 1},
-		{Epoch: math.MaxUint64, Pos: math.MaxUint64},
-		{Epoch: journal.NewEpoch(), Pos: 42},
-		{Epoch: 7, Pos: 42, Mark: "abcdefghij"},
-		{Epoch: 7, Pos: 42, Mark: "abcdefghij", Count: 3, Check: journal.Check("", []byte("x"))},
+		{epoch: 1, pos: 1},
+		{epoch: math.MaxUint64, pos: math.MaxUint64},
+		{epoch: newEpoch(), pos: 42},
+		{epoch: 7, pos: 42, marker: marker.Marker{Node: "abcdefgh", Sequence: 5}},
+		{epoch: 7, pos: 42, marker: marker.Marker{Node: "abcdefgh", Sequence: 5}, count: 3, check: checkOf("", []byte("x"))},
 	} {
-		if back, ok := journal.ParseCursor(c.String()); !ok || back != c {
+		if back, ok := parseJournalCursor(c.String()); !ok || back != c {
 			t.Errorf("%+v is %q, and that is %+v, %v", c, c, back, ok)
 		}
 	}
@@ -32,7 +32,7 @@ func TestParseCursor_RefusesOtherText(t *testing.T) {
 		"AAAAAAAAAAA.1.mark.1.check.more", "AAAAAAAAAAA.1.m@rk.0", "AAAAAAAAAAA.1.ü.0", "AAAAAAAAAAA.1.ma=rk.0", " AAAAAAAAAAA.1",
 		"AAAAAAAAAAA.01", "AAAAAAAAAAA.A", "AAAAAAAAAAB.1", "AAAAAAAAAAA.1.mark.00", "AAAAAAAAAAA.1 ", "AAAAAAAAAAA.zzzzzzzzzzzzzz", "AAAAAAAAAAAA.1", "AAAAAAAAAAA.1\x00", "AAAAAAAAAAA.1.\n.0",
 	} {
-		if c, ok := journal.ParseCursor(text); ok {
+		if c, ok := parseJournalCursor(text); ok {
 			t.Errorf("%q is read as %+v", text, c)
 		}
 	}
@@ -40,9 +40,9 @@ func TestParseCursor_RefusesOtherText(t *testing.T) {
 
 func TestNewEpoch_IsNeverTheSame(t *testing.T) {
 	t.Parallel()
-	seen := make(map[journal.Epoch]bool)
+	seen := make(map[epoch]bool)
 	for range 10_000 {
-		e := journal.NewEpoch()
+		e := newEpoch()
 		if seen[e] {
 			t.Fatalf("%d came twice", e)
 		}
@@ -55,7 +55,7 @@ func FuzzParseCursor(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		c, ok := journal.ParseCursor(text)
+		c, ok := parseJournalCursor(text)
 		if !ok {
 			return
 		}

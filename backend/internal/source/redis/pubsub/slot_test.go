@@ -1,4 +1,4 @@
-package source
+package pubsub
 
 import (
 	"math/rand/v2"
@@ -20,10 +20,10 @@ func TestSlotOf_IsWhatRedisSays(t *testing.T) {
 		names = append(names, string(name))
 	}
 	for _, name := range names {
-		if want := server.Do("CLUSTER", "KEYSLOT", name); int64(slotOf(name)) != want {
-			t.Errorf("the slot of %q is %d, want %v", name, slotOf(name), want)
+		if want := server.Do("CLUSTER", "KEYSLOT", name); int64(SlotOf(name)) != want {
+			t.Errorf("the slot of %q is %d, want %v", name, SlotOf(name), want)
 		}
-		if beginning := inSlotOf(name); slotOf(beginning+"}{x}") != slotOf(name) || strings.Count(beginning, "{") != 1 {
+		if beginning := InSlotOf(name); SlotOf(beginning+"}{x}") != SlotOf(name) || strings.Count(beginning, "{") != 1 {
 			t.Errorf("%q does not have the slot of %q", beginning, name)
 		}
 	}

@@ -1,0 +1,27 @@
+package hub
+
+import (
+	"context"
+	"slices"
+
+	"sluice/internal/event"
+)
+
+// Sync waits until everything that was published before the call, to any followed channel or
+// to one of the topics, has reached the journals.
+func (h *Hub) Sync(ctx context.Context, topics ...event.Topic) error {
+	h.mu.Lock()
+	var logs []*topicLog
+	for t, l := range h.logs {
+		if t.Kind == event.Channel || slices.Contains(topics, t) {
+			logs = append(logs, l)
+		}
+	}
+	h.mu.Unlock()
+	for _, l := range logs {
+		if err := l.following.Sync(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}

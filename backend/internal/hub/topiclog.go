@@ -1,0 +1,188 @@
+package hub
+
+import (
+	"container/list"
+	"context"
+	"sync"
+	"time"
+
+	"sluice/internal/event"
+	"sluice/internal/journal"
+	"sluice/internal/source"
+)
+
+// topicLog is a followed topic with its journal. It is the sink of its source.
+type topicLog struct {
+	topic     event.Topic
+	log       *journal.Journal
+	metrics   Metrics
+	following source.Following
+
+	// Guarded by the hub's mutex.
+	users     int
+	lingering *list.Element // in the hub's list, while there are no users
+	expiry    *time.Timer   // runs meanwhile
+
+	// mu is held while an event is appended to the journal and the merged journals, so
+	// all of them are at the same position while it is held.
+	mu      sync.Mutex
+	cursors cursors
+	merged  []*mergedJournal
+	failed  error  // reason why the topic has ended, or nil
+	onFail  func() // called once, on a goroutine of its own
+	body    []byte // scratch
+	cursor  []byte // scratch
+}
+
+// cursors names the positions in one topic on all nodes, and finds them again. Each kind of
+// topic has an implementation. The topicLog's mu must be held, except by callers of prepare.
+type cursors interface {
+	// begin sets the first position.
+	begin(at source.Position)
+	// event appends the cursor after an event that gets a number.
+	event(dst []byte, e event.Event, at source.Position, number uint64) []byte
+	// gap returns the cursor after a gap that gets a number, where next is the number after it.
+	gap(g source.Gap, number, next uint64) string
+	// head returns the cursor of the head.
+	head() string
+	// prepare reads from Redis, or waits, as the start of a client requires. It returns a
+	// function that returns the start position, to be called with mu held, where nothing
+	// blocks.
+	prepare(ctx context.Context, c clientCursor) (func() startPosition, error)
+}
+
+// clientCursor is what a client has of one topic.
+type clientCursor struct {
+	text  string
+	known bool // the client's ids cover the topic
+	last  int  // events from before that a client without a cursor gets
+}
+
+// startPosition is where a subscriber starts in a topicLog.
+type startPosition struct {
+	pos    uint64
+	cursor string     // the client's after gap
+	before string     // the client's until it has received gap; cursor if there is no gap
+	gap    *event.Gap // sent before everything else, or nil
+	replay replay     // sent between cursor and pos, or nil
+}
+
+// lostCursor is the cursor of a client whose own cursor is unreadable. It is unreadable too,
+// so a client that loses its connection before the gap gets the gap again.
+const lostCursor = "lost"
+
+// keepScratch bounds the scratch buffer that is kept after a large event.
+const keepScratch = 16 << 10
+
+func newTopicLog(h *Hub, topic event.Topic) *topicLog {
+	t := &topicLog{topic: topic, metrics: h.metrics, log: journal.New(h.options.History, lostCursor)}
+	switch topic.Kind {
+	case event.Stream:
+		t.cursors = &streamCursors{hub: h, topicLog: t}
+	case event.Key:
+		t.cursors = newKeyCursors(t, h.options.KeyBytes)
+	default:
+		t.cursors = newChannelCursors(t)
+	}
+	return t
+}
+
+// Begin implements [source.Sink].
+func (t *topicLog) Begin(at source.Position) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cursors.begin(at)
+}
+
+// Event implements [source.Sink].
+func (t *topicLog) Event(e event.Event, at source.Position) {
+	t.metrics.EventReceived(t.topic.Kind)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.failed != nil {
+		return
+	}
+	t.body = event.AppendBody(t.body[:0], e.Type, e.Data)
+	t.cursor = t.cursors.event(t.cursor[:0], e, at, t.log.Next())
+	t.append(e.Topic, journal.Frame{Cursor: t.cursor, Body: t.body})
+	if cap(t.body) > keepScratch {
+		t.body = nil
+	}
+	if k, ok := t.cursors.(*keyCursors); ok {
+		if err := k.exceeded(); err != nil {
+			t.gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, Failed: err})
+		}
+	}
+}
+
+// Gap implements [source.Sink].
+func (t *topicLog) Gap(g source.Gap) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.failed == nil {
+		t.gap(g)
+	}
+}
+
+// gap appends a gap, and ends the topic if it has failed. mu must be held.
+func (t *topicLog) gap(g source.Gap) {
+	t.metrics.GapAnnounced(g.Reason)
+	frame := journal.Frame{Lost: g.Lost}
+	frame.Body = event.AppendGapBody(nil, event.Gap{Topic: t.topic, Reason: g.Reason, Lost: g.Lost})
+	number := t.log.Next()
+	frame.Cursor = []byte(t.cursors.gap(g, number, number+frame.Span()))
+	t.append(t.topic, frame)
+	if g.Failed == nil {
+		return
+	}
+	t.failed = g.Failed
+	t.log.End()
+	for _, b := range t.merged {
+		b.log.End()
+	}
+	go t.onFail()
+}
+
+// failure returns why the topic has ended, nil if it has not.
+func (t *topicLog) failure() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.failed
+}
+
+// append appends a frame to the journal and to the merged journals. mu must be held.
+func (t *topicLog) append(origin event.Topic, frame journal.Frame) {
+	frame.Qualifier = t.qualifier(origin)
+	t.log.Append(frame)
+	if len(t.merged) == 0 {
+		return
+	}
+	frame.Qualifier = event.Qualifier(origin)
+	for _, b := range t.merged {
+		b.append(t, frame)
+	}
+}
+
+// unknown returns the start position of a client whose cursor is unreadable: a gap at the
+// head.
+func (t *topicLog) unknown() startPosition {
+	pos := t.log.Next()
+	gap := event.Gap{Topic: t.topic, Reason: event.UnknownCursor, Lost: event.LostUnknown}
+	return startPosition{pos: pos, cursor: t.cursors.head(), before: lostCursor, gap: &gap}
+}
+
+// atNumber returns the start position before the event with a number, or at the tail after a
+// gap if the journal no longer holds that event. cursor is the client's.
+func (t *topicLog) atNumber(pos uint64, cursor string) startPosition {
+	if lost := t.log.Lost(pos); lost != 0 {
+		tail, tailCursor := t.log.Tail()
+		gap := event.Gap{Topic: t.topic, Reason: event.HistoryExpired, Lost: lost}
+		return startPosition{pos: tail, cursor: tailCursor, before: cursor, gap: &gap}
+	}
+	if pos == t.log.Next() {
+		cursor = t.cursors.head()
+	} else {
+		cursor = t.log.CursorAt(pos)
+	}
+	return startPosition{pos: pos, cursor: cursor, before: cursor}
+}

@@ -1,0 +1,115 @@
+package pubsub
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/source/marker"
+)
+
+const (
+	// markerInterval is the longest time without a marker on a server.
+	markerInterval = 3 * time.Second
+	// markerSpacing bounds the rate of markers that are asked for.
+	markerSpacing = 50 * time.Millisecond
+)
+
+// markerPublisher publishes markers, and receives those of all gateways.
+type markerPublisher struct {
+	client  *redis.Client
+	channel string
+	now     chan struct{} // holds a value if a marker is asked for
+
+	mu      sync.Mutex
+	log     *marker.Log   // of the present connection
+	arrived chan struct{} // closed when a marker arrives
+}
+
+func newMarkerPublisher(client *redis.Client, channel string) *markerPublisher {
+	return &markerPublisher{
+		client: client, channel: channel, now: make(chan struct{}, 1),
+		log: marker.NewLog(), arrived: make(chan struct{}),
+	}
+}
+
+// run publishes a marker when one is asked for, and when none has arrived for an interval:
+// the rate does not grow with the number of gateways.
+func (p *markerPublisher) run(ctx context.Context) {
+	tick := time.NewTicker(markerInterval)
+	defer tick.Stop()
+	next := marker.Marker{Node: newNode()}
+	arrived := p.arrival()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.now:
+		case <-tick.C:
+			select {
+			case <-arrived:
+				arrived = p.arrival()
+				continue
+			default:
+			}
+		}
+		next.Sequence++
+		if p.client.Publish(ctx, p.channel, next.String()).Err() != nil {
+			// Redis may still publish it, out of order: it must be the last of its node.
+			next = marker.Marker{Node: newNode()}
+		}
+		pause(ctx, markerSpacing)
+	}
+}
+
+// soon asks for a marker. It does not block.
+func (p *markerPublisher) soon() {
+	select {
+	case p.now <- struct{}{}:
+	default: // one is asked for already
+	}
+}
+
+// connected makes log the one of the present connection.
+func (p *markerPublisher) connected(log *marker.Log) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.log = log
+}
+
+// arrival returns a channel that is closed when the next marker arrives.
+func (p *markerPublisher) arrival() <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.arrived
+}
+
+// confirmed implements [receiver].
+func (p *markerPublisher) confirmed(*marker.View) {
+	p.soon()
+}
+
+// message implements [receiver].
+func (p *markerPublisher) message(_, payload string) {
+	m, ok := marker.Parse(payload)
+	if !ok {
+		return // not from a gateway
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.log.Add(m)
+	close(p.arrived)
+	p.arrived = make(chan struct{})
+}
+
+// pause waits for a duration or until the context ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}

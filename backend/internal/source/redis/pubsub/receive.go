@@ -1,0 +1,165 @@
+package pubsub
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// receive handles one message from Redis.
+func (c *conn) receive(s *session, message any) {
+	switch m := message.(type) {
+	case *redis.Subscription:
+		switch m.Kind {
+		case "subscribe":
+			c.confirmed(s, Subscription{Literal, m.Channel})
+		case "psubscribe":
+			c.confirmed(s, Subscription{Glob, m.Channel})
+		case "ssubscribe":
+			c.confirmed(s, Subscription{Sharded, m.Channel})
+		case "sunsubscribe":
+			c.unsubscribed(s, Subscription{Sharded, m.Channel})
+		}
+	case *redis.Message:
+		c.deliver(m)
+	case *redis.Pong:
+		c.pass(s)
+	}
+}
+
+// confirmed records that Redis follows a subscription from now on.
+func (c *conn) confirmed(s *session, name Subscription) {
+	c.mu.Lock()
+	s.answered(name)
+	s.pending[name]--
+	f := c.following[name]
+	// If another command of the same name is under way, this one answers a subscription
+	// that was closed since.
+	if f == nil || s.pending[name] > 0 || !slices.Contains(f.missing, name) {
+		c.mu.Unlock()
+		return
+	}
+	delete(s.pending, name)
+	last := len(f.missing) == 1 && f.barrier == nil
+	if !last {
+		f.missing = slices.DeleteFunc(f.missing, func(n Subscription) bool { return n == name })
+	}
+	c.mu.Unlock()
+	if last {
+		c.begin(s, f)
+	}
+}
+
+// begin makes f live from now on.
+func (c *conn) begin(s *session, f *following) {
+	view := s.markers.View()
+	// Called before f counts as live, so a caller of live never misses a gap.
+	f.receiver.confirmed(view)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f.view, f.since = view, time.Now()
+	f.missing, f.refused, f.refuses, f.barrier = nil, nil, 0, nil
+	if f.closed {
+		f.end()
+	}
+	f.signal()
+	c.markers.soon()
+}
+
+// unsubscribed records that the server no longer has the slot of a channel, or lost it for
+// a while. It is the answer to a command unless the channel is followed.
+func (c *conn) unsubscribed(s *session, name Subscription) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := c.following[name]
+	if f == nil || slices.Contains(f.missing, name) {
+		return
+	}
+	f.interrupted(append(f.missing, name)...)
+	c.refreshTopology()
+	s.enqueue(true, name)
+}
+
+// answered removes a name from the oldest command. conn.mu must be held.
+func (s *session) answered(name Subscription) {
+	if len(s.sent) == 0 {
+		return
+	}
+	s.sent[0] = slices.DeleteFunc(s.sent[0], func(n Subscription) bool { return n == name })
+	if len(s.sent[0]) == 0 {
+		s.sent = s.sent[1:]
+	}
+}
+
+// refuse handles an error that is the answer to the oldest command. One name that Redis
+// does not allow fails the whole command, so the names of a batch are tried alone. A name
+// that fails is tried again while it is followed.
+func (c *conn) refuse(s *session, answer error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(s.sent) == 0 {
+		return
+	}
+	names := s.sent[0]
+	s.sent = s.sent[1:]
+	for _, name := range names {
+		s.pending[name]--
+	}
+	if len(names) > 1 {
+		for _, name := range names {
+			s.enqueue(true, name)
+		}
+		return
+	}
+	f := c.following[names[0]]
+	if f == nil {
+		return
+	}
+	wait := displacedPause
+	if isDisplaced(answer) {
+		c.refreshTopology()
+	} else {
+		if f.refuses == 0 {
+			c.log.Warn("redis refuses a subscription; trying again", "error", answer)
+		}
+		wait = min(reconnectFirst<<min(f.refuses, 10), refusedAtMost)
+		f.refuses++
+		f.refused = fmt.Errorf("%w: %w", ErrForbidden, answer)
+		f.signal()
+	}
+	time.AfterFunc(wait, func() { c.retry(s, f, names[0]) })
+}
+
+// isDisplaced reports whether an answer means that another server owns the slot, or none
+// for now.
+func isDisplaced(answer error) bool {
+	_, moved := redis.IsMovedError(answer)
+	return moved || redis.IsClusterDownError(answer) || redis.IsTryAgainError(answer)
+}
+
+// retry subscribes again, if the name is still followed on the same connection.
+func (c *conn) retry(s *session, f *following, name Subscription) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.session == s && c.following[name] == f && slices.Contains(f.missing, name) {
+		s.enqueue(true, name)
+	}
+}
+
+func (c *conn) deliver(m *redis.Message) {
+	name := Subscription{Literal, m.Channel}
+	if m.Pattern != "" {
+		name = Subscription{Glob, m.Pattern}
+	}
+	c.mu.Lock()
+	f := c.following[name]
+	live := f != nil && !f.pending()
+	c.mu.Unlock()
+	// A message before the confirmation belongs to an earlier following of the name, or
+	// arrived from another server already.
+	if live {
+		f.receiver.message(m.Channel, m.Payload)
+	}
+}

@@ -1,0 +1,265 @@
+package pubsub
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/source/marker"
+)
+
+// session is the state of one connection, from connect to disconnect.
+type session struct {
+	redis   *redis.PubSub
+	markers *marker.Log
+
+	// Guarded by conn.mu.
+	queue   []command
+	wake    chan struct{}           // holds a value if queue may not be empty
+	pending map[Subscription]int    // SUBSCRIBE commands that Redis has not answered yet, by name
+	sent    [][]Subscription        // the same in their order
+	socket  func() (net.Conn, bool) // the connection, once it is dialled
+}
+
+// command subscribes to names of one form, or unsubscribes.
+type command struct {
+	subscribe bool
+	names     []Subscription
+}
+
+// enqueue adds a command for names of one form. It does nothing without a session, since a
+// new one subscribes to everything that is followed. conn.mu must be held.
+func (s *session) enqueue(subscribe bool, names ...Subscription) {
+	if s == nil {
+		return
+	}
+	if subscribe {
+		for _, name := range names {
+			s.pending[name]++
+		}
+		s.sent = append(s.sent, slices.Clone(names))
+	}
+	s.queue = append(s.queue, command{subscribe, names})
+	select {
+	case s.wake <- struct{}{}:
+	default: // the writer is awake already
+	}
+}
+
+// write sends queued commands until the context ends or the connection is lost.
+func (c *conn) write(ctx context.Context, s *session) {
+	for {
+		select {
+		case <-s.wake:
+		case <-ctx.Done():
+			return
+		}
+		c.mu.Lock()
+		queue := s.queue
+		s.queue = nil
+		c.mu.Unlock()
+		for _, command := range queue {
+			if err := s.send(ctx, command); err != nil {
+				s.close() // the reader reports the loss
+				return
+			}
+		}
+	}
+}
+
+func (s *session) send(ctx context.Context, c command) error {
+	names := make([]string, len(c.names))
+	for i, name := range c.names {
+		names[i] = name.Name
+	}
+	form := c.names[0].Form
+	switch {
+	case form == Literal && c.subscribe:
+		return s.redis.Subscribe(ctx, names...)
+	case form == Glob && c.subscribe:
+		return s.redis.PSubscribe(ctx, names...)
+	case c.subscribe:
+		return s.redis.SSubscribe(ctx, names...)
+	case form == Literal:
+		return s.redis.Unsubscribe(ctx, names...)
+	case form == Glob:
+		return s.redis.PUnsubscribe(ctx, names...)
+	default:
+		return s.redis.SUnsubscribe(ctx, names...)
+	}
+}
+
+// close closes the socket, which ends a read and a write that are under way. The lock of
+// go-redis's PubSub is held during a write, so its Close would wait for that write.
+func (s *session) close() {
+	if socket, ok := s.socket(); ok {
+		_ = socket.Close()
+	}
+}
+
+// run keeps a connection until the context ends.
+func (c *conn) run(ctx context.Context) {
+	wait := newBackoff()
+	warned := false
+	for ctx.Err() == nil {
+		connected, err := c.connect(ctx)
+		if ctx.Err() != nil {
+			return
+		}
+		if connected {
+			wait.Reset()
+			c.log.Warn("redis pub/sub connection lost", "error", err)
+		} else if !warned {
+			c.log.Warn("redis pub/sub cannot connect; trying again", "error", err)
+		}
+		warned = !connected
+		c.refreshTopology()
+		pause(ctx, wait.NextBackOff())
+	}
+}
+
+func newBackoff() *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval = reconnectFirst, reconnectAtMost
+	return b
+}
+
+// connect opens one connection, follows everything on it, and reads it until it
+// breaks. It reports whether the connection was established, and why it ended.
+func (c *conn) connect(ctx context.Context) (connected bool, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	var helpers sync.WaitGroup
+	defer helpers.Wait()
+	options := *c.client.Options()
+	s := &session{markers: marker.NewLog(), pending: make(map[Subscription]int), wake: make(chan struct{}, 1)}
+	options.Dialer, s.socket = dialOnce(options.Dialer)
+	options.Protocol = 2 // only messages arrive on a subscribed connection
+	client := redis.NewClient(&options)
+	defer client.Close()
+	s.redis = client.Subscribe(ctx)
+	defer s.redis.Close()
+	defer s.close() // first
+	defer cancel()
+	stop := context.AfterFunc(ctx, s.close) // Receive ignores the context
+	defer stop()
+	if err := greet(ctx, s.redis); err != nil {
+		c.lost(err)
+		return false, err
+	}
+	stalls := newStallDetector(ctx, c.client, c.openNode != nil)
+	helpers.Go(func() { stalls.ask(ctx, s.redis) })
+	helpers.Go(func() { c.write(ctx, s) })
+	c.open(s)
+	if c.established {
+		c.reconnects.Add(1)
+	}
+	c.established = true
+	c.log.Info("redis pub/sub connected")
+	for {
+		message, err := s.redis.Receive(ctx)
+		if err == nil {
+			err = stalls.broken()
+		}
+		var answer redis.Error
+		switch {
+		case errors.As(err, &answer):
+			c.refuse(s, answer)
+		case err != nil:
+			c.lost(err)
+			return true, err
+		default:
+			c.receive(s, message)
+		}
+	}
+}
+
+// greet connects and waits for an answer, since a server that is loading its data or
+// wants a password accepts connections too.
+func greet(ctx context.Context, conn *redis.PubSub) error {
+	if err := conn.Ping(ctx); err != nil {
+		return err
+	}
+	_, err := conn.ReceiveTimeout(ctx, answerTimeout)
+	return err
+}
+
+type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
+
+// dialOnce lets go-redis connect once only, and returns the connection. A connection that
+// go-redis replaced by itself would hide lost messages.
+func dialOnce(dial dialer) (once dialer, socket func() (net.Conn, bool)) {
+	var mu sync.Mutex
+	var conn net.Conn
+	dialled := false
+	once = func(ctx context.Context, network, address string) (net.Conn, error) {
+		mu.Lock()
+		again := dialled
+		dialled = true
+		mu.Unlock()
+		if again {
+			return nil, errors.New("the connection was lost")
+		}
+		opened, err := dial(ctx, network, address)
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil {
+			conn = opened
+		}
+		return opened, err
+	}
+	socket = func() (net.Conn, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		return conn, conn != nil
+	}
+	return once, socket
+}
+
+// open makes s the session and subscribes to everything that is followed.
+func (c *conn) open(s *session) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.session = s
+	c.away = nil
+	c.markers.connected(s.markers)
+	names := make(map[Form][]Subscription)
+	for name := range c.following {
+		names[name.Form] = append(names[name.Form], name)
+	}
+	for form, rest := range names {
+		batch := subscribeBatch
+		if form == Sharded { // a command names one slot only
+			batch = 1
+		}
+		for some := range slices.Chunk(rest, batch) {
+			s.enqueue(true, some...)
+		}
+	}
+}
+
+// lost records that there is no connection.
+func (c *conn) lost(err error) {
+	c.probe.disconnected()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.session = nil
+	c.away = err
+	for _, f := range c.following {
+		f.interrupted(f.names...)
+	}
+}
+
+// interrupt breaks the connection, if there is one; run opens a new one.
+func (c *conn) interrupt() {
+	c.mu.Lock()
+	s := c.session
+	c.mu.Unlock()
+	if s != nil {
+		s.close()
+	}
+}
