@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/cespare/xxhash/v2"
 )
 
 // Event is one thing that happened in Redis, before it has a place in a journal.
@@ -23,6 +25,9 @@ const (
 	KeyDeleted     = "key.deleted"
 	KeyUnsupported = "key.unsupported"
 )
+
+// StreamEnd is the type of the event that ends a stream.
+const StreamEnd = "stream.end"
 
 // CheckType returns an error where a publisher may not use an event type: types that
 // begin with "stream." or "key." are Sluice's own, "open" and "error" would fire a
@@ -68,3 +73,15 @@ const (
 	Unavailable  CloseReason = "unavailable"   // Redis cannot be reached
 	Overloaded   CloseReason = "overloaded"    // no room for another connection
 )
+
+// Sum returns a hash of an event's type and data, the same on every node.
+func Sum(eventType string, data []byte) uint64 {
+	if eventType == "" {
+		return xxhash.Sum64(data)
+	}
+	d := xxhash.New()
+	_, _ = d.WriteString(eventType) // never fails
+	_, _ = d.WriteString("\n")
+	_, _ = d.Write(data)
+	return d.Sum64()
+}

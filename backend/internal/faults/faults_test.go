@@ -123,7 +123,7 @@ func overflow(r *rig) {
 	// The numbered messages are too small to fill the buffers of the sockets, and what
 	// else came to their channel would be counted with them. The gateways' own channel is on
 	// the same connection, and they pass over what they do not know.
-	const name = "__sluice__:marks"
+	const name = "__sluice__:markers"
 	ballast := strings.Repeat("x", 64<<10)
 	r.gateways[0].Signal(proctest.Freeze)
 	defer r.gateways[0].Signal(proctest.Thaw)

@@ -7,8 +7,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/cespare/xxhash/v2"
-
+	"sluice/internal/event"
 	"sluice/internal/source/marker"
 )
 
@@ -87,25 +86,13 @@ const checkBytes = 3
 // checkOf returns a short checksum of an event, the same on every node.
 func checkOf(eventType string, data []byte) string {
 	var sum [8]byte
-	binary.BigEndian.PutUint64(sum[:], sumOf(eventType, data))
+	binary.BigEndian.PutUint64(sum[:], event.Sum(eventType, data))
 	return base64.RawURLEncoding.EncodeToString(sum[:checkBytes])
 }
 
 // isCheck reports whether checkOf may have returned a text.
 func isCheck(s string) bool {
 	return len(s) == base64.RawURLEncoding.EncodedLen(checkBytes) && !strings.Contains(s, ".")
-}
-
-// sumOf returns a hash of an event, the same on every node.
-func sumOf(eventType string, data []byte) uint64 {
-	if eventType == "" {
-		return xxhash.Sum64(data)
-	}
-	d := xxhash.New()
-	_, _ = d.WriteString(eventType) // a hash takes everything
-	_, _ = d.WriteString("\n")
-	_, _ = d.Write(data)
-	return d.Sum64()
 }
 
 func appendNumber(dst []byte, n uint64) []byte {
@@ -133,7 +120,7 @@ func parseCount(s string) (uint64, bool) {
 
 // sumCursor returns the cursor of a value, for topics without history.
 func sumCursor(eventType string, data []byte) string {
-	return string(appendNumber(nil, sumOf(eventType, data)))
+	return string(appendNumber(nil, event.Sum(eventType, data)))
 }
 
 // isSumCursor reports whether sumCursor may have returned a text.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"sluice/internal/event"
+	"sluice/internal/source"
 )
 
 // Sync waits until everything that was published before the call, to any followed channel or
@@ -24,4 +25,9 @@ func (h *Hub) Sync(ctx context.Context, topics ...event.Topic) error {
 		}
 	}
 	return nil
+}
+
+// ReadRange reads a part of a stream as a replay does.
+func (h *Hub) ReadRange(ctx context.Context, t event.Topic, r source.Range) (source.Page, error) {
+	return h.readRange(ctx, t, r)
 }

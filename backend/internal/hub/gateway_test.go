@@ -90,6 +90,12 @@ func listOf(t testing.TB, texts ...string) []event.Topic {
 	return list
 }
 
+// entryID returns the id of the entry in a cursor of a stream.
+func entryID(cursor string) string {
+	id, _, _ := strings.Cut(cursor, ".")
+	return id
+}
+
 // block is one frame as a client reads it.
 type block struct {
 	id, kind, data string
@@ -368,6 +374,13 @@ type ranges struct {
 	all     []source.Range
 	now     int
 	mostNow int
+}
+
+// count returns the number of reads.
+func (r *ranges) count() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.all)
 }
 
 func (r *ranges) Range(ctx context.Context, topic event.Topic, q source.Range) (source.Page, error) {

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/singleflight"
+
 	"sluice/internal/event"
 	"sluice/internal/journal"
 	"sluice/internal/source"
@@ -59,7 +61,8 @@ type Hub struct {
 	lingering *list.List // of the logs without users, the one longest without them first
 	merged    map[string]*mergedJournal
 
-	replaying chan struct{} // holds one for each read from Redis for a single subscriber
+	replaying chan struct{}      // holds one for each read of a replay
+	reads     singleflight.Group // of replays
 }
 
 // New returns a hub that follows topics on src.

@@ -25,9 +25,11 @@ const (
 	pageFrames = 64
 	// pageBytes is the size that a page aims at.
 	pageBytes = 64 << 10
-	// firstReplayPage bounds the first page of a stream, before the size of its entries is
-	// known.
-	firstReplayPage = 16
+	// firstReplayPage is the number of entries of the first page of a stream, before their
+	// size is known.
+	firstReplayPage = 4
+	// pageGrowth bounds the growth from one page to the next.
+	pageGrowth = 8
 	// maxReplays bounds the pages that are read from Redis at the same time.
 	maxReplays = 16
 )
@@ -50,59 +52,24 @@ func (r *journalReplay) next(context.Context, *Hub) ([]journal.Frame, bool, erro
 	return frames, r.from >= r.to, nil
 }
 
-// streamReplay reads entries from Redis up to where the journal begins.
-type streamReplay struct {
-	topicLog    *topicLog
-	after, upTo event.StreamID
-	count       int
-}
-
-func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool, error) {
-	page, err := h.readRange(ctx, r.topicLog.topic, source.Range{After: r.after, UpTo: r.upTo, Count: r.count})
-	if err != nil {
-		return nil, false, err
-	}
-	var frames []journal.Frame
-	if !page.State.Exists || page.State.TrimmedAfter(r.after) {
-		frames = append(frames, r.gap(h, page.State))
-	}
-	bytes := 0
-	for _, e := range page.Entries {
-		body := event.AppendBody(nil, e.Type, e.Data)
-		frames = append(frames, journal.Frame{Cursor: []byte(e.ID.String()), Body: body})
-		bytes += len(body)
-		r.after = e.ID
-	}
-	done := len(page.Entries) < r.count
-	if n := len(page.Entries); n > 0 {
-		r.count = min(max(pageBytes*n/bytes, 1), pageFrames)
-	}
-	return frames, done, nil
-}
-
-// gap returns the frame that tells of entries that were trimmed before they were read.
-func (r *streamReplay) gap(h *Hub, state source.StreamState) journal.Frame {
-	h.metrics.GapAnnounced(event.HistoryExpired)
-	goesOn := r.upTo
-	if c := state.Continuity(); state.Exists && c.Before(goesOn) {
-		goesOn = c
-	}
-	body := event.AppendGapBody(nil, event.Gap{Topic: r.topicLog.topic, Reason: event.HistoryExpired, Lost: event.LostUnknown})
-	return journal.Frame{Cursor: []byte(goesOn.String()), Body: body, Lost: event.LostUnknown}
-}
-
-// readRange reads from Redis on behalf of one subscriber, when it is its turn.
+// readRange reads from Redis on behalf of subscribers, when it is its turn. Equal reads at the
+// same time are one.
 func (h *Hub) readRange(ctx context.Context, t event.Topic, r source.Range) (source.Page, error) {
-	select {
-	case h.replaying <- struct{}{}:
+	key := fmt.Sprintf("%s %s %s %d %t", t, r.After, r.UpTo, r.Count, r.Newest)
+	result := h.reads.DoChan(key, func() (any, error) {
+		h.replaying <- struct{}{}
 		defer func() { <-h.replaying }()
+		h.metrics.ReplayRead()
+		page, err := h.source.Range(context.WithoutCancel(ctx), t, r) // for all callers
+		if err != nil {
+			return page, fmt.Errorf("reading %s: %w", t, err)
+		}
+		return page, nil
+	})
+	select {
+	case r := <-result:
+		return r.Val.(source.Page), r.Err
 	case <-ctx.Done():
 		return source.Page{}, ctx.Err()
 	}
-	h.metrics.ReplayRead()
-	page, err := h.source.Range(ctx, t, r)
-	if err != nil {
-		return page, fmt.Errorf("reading %s: %w", t, err)
-	}
-	return page, nil
 }

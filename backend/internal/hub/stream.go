@@ -2,257 +2,491 @@ package hub
 
 import (
 	"context"
-	"time"
+	"errors"
+	"strconv"
+	"strings"
 
 	"sluice/internal/event"
 	"sluice/internal/journal"
 	"sluice/internal/source"
 )
 
-// streamCursors names cursors in a stream by Redis's own ids. What the journal does not
-// hold is read from Redis.
+// streamCursor is a cursor of a stream: <entry id>[.<ordinal>-<check>][.end]. The ordinal and
+// the check distinguish the lives of a stream in which ids occur again.
+type streamCursor struct {
+	id      event.StreamID
+	ordinal uint64 // entries added up to here, 0 if unknown
+	check   string // of the entry; positionCheck if the cursor is not that of an entry, empty for a bare id
+	ended   bool   // the entry ends the stream
+}
+
+const (
+	// positionCheck is the check of a position that is not that of an entry: it is after a
+	// gap, or in an empty stream.
+	positionCheck = "g"
+	endSuffix     = ".end"
+)
+
+// positionCursor returns the cursor of a position that is not that of an entry.
+func positionCursor(at source.Position) streamCursor {
+	return streamCursor{id: at.ID, ordinal: at.Ordinal, check: positionCheck}
+}
+
+// entryCursor returns the cursor after an entry.
+func entryCursor(at source.Position, eventType string, data []byte) streamCursor {
+	return streamCursor{at.ID, at.Ordinal, checkOf(eventType, data), eventType == event.StreamEnd}
+}
+
+func (c streamCursor) appendTo(dst []byte) []byte {
+	dst = c.id.AppendTo(dst)
+	if c.check != "" {
+		dst = append(dst, '.')
+		dst = strconv.AppendUint(dst, c.ordinal, 36)
+		dst = append(dst, '-')
+		dst = append(dst, c.check...)
+	}
+	if c.ended {
+		dst = append(dst, endSuffix...)
+	}
+	return dst
+}
+
+func (c streamCursor) String() string {
+	return string(c.appendTo(nil))
+}
+
+// parseStreamCursor parses the text of a cursor. It accepts a bare id without its sequence
+// number too.
+func parseStreamCursor(text string) (c streamCursor, ok bool) {
+	text, c.ended = strings.CutSuffix(text, endSuffix)
+	id, life, hasLife := strings.Cut(text, ".")
+	if c.id, ok = event.ParseStreamID(id); !ok || !hasLife {
+		return c, ok
+	}
+	ordinal, check, _ := strings.Cut(life, "-")
+	if c.ordinal, ok = parseCount(ordinal); !ok {
+		return c, false
+	}
+	c.check = check
+	return c, check == positionCheck || isCheck(check)
+}
+
+// isEntry reports whether the cursor is that of an entry.
+func (c streamCursor) isEntry() bool {
+	return c.check != positionCheck && !c.id.IsZero()
+}
+
+func (c streamCursor) position() source.Position {
+	return source.Position{ID: c.id, Ordinal: c.ordinal}
+}
+
+// streamCursors names positions in a stream by the ids of Redis. Entries that the journal does
+// not hold are read from Redis.
 type streamCursors struct {
 	hub      *Hub
 	topicLog *topicLog
-	last     event.StreamID // the newest place
+	last     source.Position // of the head
 
-	// Ids grow only until a stream is made anew or loses its newest entries; then an era
+	// Ids grow until the stream is created again or loses its newest entries. Then an era
 	// begins with a gap.
-	era    uint64         // number of its first frame
-	start  event.StreamID // every entry of the era after this one is in the journal, or was
-	bottom event.StreamID // known to be the oldest in Redis, so that there is nothing before the journal
+	era    uint64          // number of the gap
+	start  source.Position // the journal holds, or held, every entry of the era after this position
+	bottom event.StreamID  // nothing is in Redis before this id
 }
 
 func (s *streamCursors) begin(at source.Position) {
-	s.era, s.start, s.last = journal.First, at.ID, at.ID
-	s.topicLog.log.Rebase(at.ID.String())
+	s.era, s.start, s.last = journal.First, at, at
+	s.topicLog.log.Rebase(positionCursor(at).String())
 }
 
-func (s *streamCursors) event(dst []byte, _ event.Event, at source.Position, _ uint64) []byte {
-	s.last = at.ID
-	return append(dst, at.ID.String()...)
+func (s *streamCursors) event(dst []byte, e event.Event, at source.Position, _ uint64) []byte {
+	s.last = at
+	return entryCursor(at, e.Type, e.Data).appendTo(dst)
 }
 
 func (s *streamCursors) gap(g source.Gap, number, _ uint64) string {
-	s.last = g.At.ID
+	s.last = g.At
 	if g.Reason == event.SourceInterrupted {
-		// An id of its own tells clients that have seen the gap from those that left off at
-		// the entry before it.
-		s.last = g.At.ID.Next()
-		s.era, s.start = number, g.At.ID
+		s.era, s.start = number, g.At
 	}
-	return s.last.String()
+	return positionCursor(g.At).String()
 }
 
 func (s *streamCursors) head() string {
-	return s.last.String()
+	_, cursor := s.topicLog.log.Head()
+	return cursor
 }
 
-// tail returns the oldest position from which the journal holds the whole era, and the
-// id that it comes after.
-func (s *streamCursors) tail() (pos uint64, after event.StreamID) {
-	pos, cursor := s.topicLog.log.Tail()
-	if pos <= s.era {
+// tail returns the oldest number from which the journal holds the whole era, and the position
+// before it.
+func (s *streamCursors) tail() (number uint64, after source.Position) {
+	number, cursor := s.topicLog.log.Tail()
+	if number <= s.era {
 		return s.era, s.start
 	}
-	after, _ = event.ParseStreamID(cursor)
-	return pos, after
+	c, _ := parseStreamCursor(cursor)
+	return number, c.position()
 }
 
-func (s *streamCursors) fresh(last int) startPosition {
-	pos, cursor := s.topicLog.log.Back(last)
-	if pos == s.topicLog.log.Next() {
-		cursor = s.head()
-	}
-	return startPosition{pos: pos, cursor: cursor, before: cursor}
-}
-
-func (s *streamCursors) resume(cursor string) startPosition {
-	id, ok := event.ParseStreamID(cursor)
-	if !ok {
-		return s.topicLog.unknown()
-	}
-	cursor = id.String()
-	if pos, ok := s.find(id); ok {
-		return startPosition{pos: pos, cursor: cursor, before: cursor}
-	}
-	tail, after := s.tail()
-	switch {
-	case s.last.Before(id):
-		return s.topicLog.unknown()
-	case id.Before(after):
-		r := &streamReplay{topicLog: s.topicLog, after: id, upTo: after, count: firstReplayPage}
-		return startPosition{pos: tail, cursor: cursor, before: cursor, replay: r}
-	}
-	return startPosition{pos: s.search(id), cursor: cursor, before: cursor}
-}
-
-// find returns the position behind the frame that has exactly that id. Those of the
-// newest era come first: an id of an earlier one may be in it once more.
-func (s *streamCursors) find(id event.StreamID) (pos uint64, ok bool) {
-	head := s.topicLog.log.Next()
-	tail, tailCursor := s.topicLog.log.Tail()
-	cursor := id.String()
-	if pos = s.search(id); pos > max(tail, s.era) && s.topicLog.log.CursorAt(pos) == cursor {
-		return pos, true
-	}
-	if tail < s.era {
-		for _, f := range s.topicLog.log.Between(tail, min(s.era, head)) {
-			if string(f.Cursor) == cursor {
-				return f.Next, true
-			}
-		}
-	}
-	return tail, tailCursor == cursor
-}
-
-// search returns the position of the first frame of the era behind an id.
-func (s *streamCursors) search(id event.StreamID) uint64 {
-	tail, _ := s.tail()
-	return s.topicLog.log.Search(tail, func(f journal.Frame) bool {
-		at, _ := event.ParseStreamID(string(f.Cursor))
-		return id.Before(at)
-	})
+func (s *streamCursors) tailNumber() uint64 {
+	number, _ := s.tail()
+	return number
 }
 
 // prepare implements [cursors]. It reads Redis if the journal does not hold what the client
 // needs.
 func (s *streamCursors) prepare(ctx context.Context, c clientCursor) (func() startPosition, error) {
-	if c.known {
-		return s.prepareResume(ctx, c.text)
+	if !c.known {
+		return s.prepareFresh(ctx, c.last)
 	}
-	older, err := s.older(ctx, c.last)
+	cursor, ok := parseStreamCursor(c.text)
+	if !ok {
+		return s.topicLog.unknown, nil
+	}
+	s.topicLog.mu.Lock()
+	_, held := s.find(cursor)
+	s.topicLog.mu.Unlock()
+	if held {
+		return func() startPosition {
+			if p, ok := s.find(cursor); ok {
+				return p
+			}
+			return s.startAfter(cursor) // evicted since
+		}, nil
+	}
+	return s.prepareResume(ctx, cursor, c.text)
+}
+
+// prepareFresh prepares the start of a client that gets up to last recent entries.
+func (s *streamCursors) prepareFresh(ctx context.Context, last int) (func() startPosition, error) {
+	older, err := s.older(ctx, last)
 	if err != nil {
 		return nil, err
 	}
 	return func() startPosition {
-		if older != "" {
-			return s.resume(older)
+		if older.IsZero() {
+			number, cursor := s.topicLog.log.Back(last)
+			return startPosition{pos: number, cursor: cursor, before: cursor}
 		}
-		return s.fresh(c.last)
+		p := s.startAfter(positionCursor(source.Position{ID: older}))
+		if r, ok := p.replay.(*streamReplay); ok {
+			r.quiet = true
+		}
+		return p
 	}, nil
 }
 
-func (s *streamCursors) prepareResume(ctx context.Context, text string) (func() startPosition, error) {
-	instead, gap, err := s.verify(ctx, text)
+// prepareResume prepares the start of a client whose cursor is not in the journal.
+func (s *streamCursors) prepareResume(ctx context.Context, c streamCursor, text string) (func() startPosition, error) {
+	page, err := s.hub.readRange(ctx, s.topicLog.topic, source.Range{After: c.id.Prev(), UpTo: c.id, Count: 1})
 	if err != nil {
 		return nil, err
 	}
+	patience, cancel := context.WithTimeout(ctx, syncPatience)
+	defer cancel()
+	if err := s.topicLog.following.Sync(patience); err != nil && ctx.Err() != nil {
+		return nil, err
+	}
 	return func() startPosition {
-		p := s.resume(instead)
+		if p, ok := s.find(c); ok {
+			return p
+		}
+		if page.State.Last.Before(c.id) || s.last.ID.Before(c.id) {
+			return s.topicLog.unknown()
+		}
+		start, gap := s.verify(c, page)
+		p := s.startAfter(start)
 		if gap != nil {
+			gap.Topic = s.topicLog.topic
 			p.gap, p.before = gap, text
 		}
 		return p
 	}, nil
 }
 
-// older returns the cursor of the place of a fresh subscriber that gets more recent
-// entries than the journal holds, or none if the journal is enough.
-func (s *streamCursors) older(ctx context.Context, last int) (string, error) {
-	f := s.topicLog
-	f.mu.Lock()
-	_, after := s.tail()
-	missing := last - f.log.Len()
-	nothing := after == s.bottom || after.IsZero()
-	f.mu.Unlock()
-	if missing <= 0 || nothing {
-		return "", nil
+// verify returns the cursor from which a client continues, and the gap before it, if entries
+// may be missing. The page answers the range of the cursor's id alone.
+func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, *event.Gap) {
+	trimmed, exact := page.State.TrimmedBefore()
+	oldest := source.Position{ID: page.State.Continuity()}
+	if exact {
+		oldest.Ordinal = trimmed
 	}
-	r := source.Range{UpTo: after, Newest: true}
+	unknown := &event.Gap{Reason: event.UnknownCursor, Lost: event.LostUnknown}
+	expired := &event.Gap{Reason: event.HistoryExpired, Lost: event.LostUnknown}
+	switch {
+	case c == streamCursor{}: // the start of the stream, whatever was trimmed
+		if trimmed <= 1 && !exact {
+			return c, nil // one entry was deleted, and none was trimmed
+		}
+		return positionCursor(oldest), nil
+	case c.isEntry() && len(page.Entries) > 0:
+		e := page.Entries[0]
+		found := entryCursor(source.Position{ID: e.ID, Ordinal: s.ordinal(e.ID, page.State)}, e.Type, e.Data)
+		switch {
+		case c.check != "" && c.check != found.check, c.ordinal > 0 && found.ordinal > 0 && c.ordinal != found.ordinal, c.ordinal > page.State.Added:
+			return positionCursor(source.Position{ID: c.id}), unknown // of another life
+		case found.ordinal == 0:
+			found.ordinal = c.ordinal
+		}
+		return found, nil
+	case s.continues(c, oldest, exact):
+		return positionCursor(c.position()), nil
+	case c.id.Before(oldest.ID):
+		return positionCursor(oldest), expired
+	}
+	return positionCursor(source.Position{ID: c.id}), expired
+}
+
+// ordinal returns the ordinal of an entry that is in Redis, 0 if unknown.
+func (s *streamCursors) ordinal(id event.StreamID, state source.StreamState) uint64 {
+	if number, tail := s.search(id), s.tailNumber(); number > tail {
+		if c, _ := parseStreamCursor(s.topicLog.log.CursorAt(number)); c.id == id && c.isEntry() {
+			return c.ordinal
+		}
+	}
+	if trimmed, exact := state.TrimmedBefore(); exact && state.First == id {
+		return trimmed + 1
+	}
+	return 0
+}
+
+// continues reports whether nothing is missing between a position and the next entry, because
+// that is the next one that was added. oldest is the position before the oldest entry in
+// Redis, whose ordinal is known if exact is true.
+func (s *streamCursors) continues(c streamCursor, oldest source.Position, exact bool) bool {
+	if c.ordinal == 0 && !c.id.IsZero() {
+		return false
+	}
+	_, tail := s.tail()
+	switch {
+	case c.id.Before(tail.ID):
+		return c.ordinal == tail.Ordinal && tail.Counted() || exact && c.ordinal == oldest.Ordinal && !oldest.ID.Before(c.id)
+	case c.id == tail.ID:
+		return c.ordinal == tail.Ordinal
+	}
+	number := s.search(c.id)
+	if number == s.topicLog.log.Next() {
+		return c.ordinal == s.last.Ordinal
+	}
+	next, _ := parseStreamCursor(s.topicLog.log.CursorAfter(number))
+	return next.ordinal == c.ordinal+1 || !next.isEntry()
+}
+
+// startAfter returns the start position after a cursor of the present life of the stream.
+func (s *streamCursors) startAfter(c streamCursor) startPosition {
+	p := startPosition{cursor: c.String(), before: c.String()}
+	tail, after := s.tail()
+	if !c.id.Before(after.ID) {
+		p.pos = s.search(c.id)
+		return p
+	}
+	p.pos = tail
+	p.replay = &streamReplay{topicLog: s.topicLog, at: c, upTo: after, count: firstReplayPage}
+	return p
+}
+
+// find returns the start position after the frame of the journal that has exactly that
+// cursor. A bare id has the cursor of its entry.
+func (s *streamCursors) find(c streamCursor) (p startPosition, ok bool) {
+	matches := func(text string) bool {
+		if c.check != "" {
+			return text == c.String()
+		}
+		other, _ := parseStreamCursor(text)
+		return other.id == c.id && other.isEntry()
+	}
+	log := s.topicLog.log
+	at := func(number uint64) (startPosition, bool) {
+		cursor := log.CursorAt(number)
+		return startPosition{pos: number, cursor: cursor, before: cursor}, true
+	}
+	tail, base := log.Tail()
+	if number := s.search(c.id); number > max(tail, s.era) && matches(log.CursorAt(number)) {
+		return at(number)
+	}
+	for _, f := range log.Between(tail, min(s.era+1, log.Next())) { // of earlier eras, and the gap
+		if matches(string(f.Cursor)) {
+			return at(f.Next)
+		}
+	}
+	if matches(base) {
+		return at(tail)
+	}
+	return startPosition{}, false
+}
+
+// search returns the number of the first frame of the era after an id.
+func (s *streamCursors) search(id event.StreamID) uint64 {
+	tail, _ := s.tail()
+	return s.topicLog.log.Search(tail, func(f journal.Frame) bool {
+		at, _ := parseStreamCursor(string(f.Cursor))
+		return id.Before(at.id)
+	})
+}
+
+// older returns the id after which a fresh subscriber starts that gets more recent entries
+// than the journal holds, or zero if the journal holds enough.
+func (s *streamCursors) older(ctx context.Context, last int) (event.StreamID, error) {
+	t := s.topicLog
+	t.mu.Lock()
+	_, after := s.tail()
+	missing := last - t.log.Len()
+	nothing := after.ID == s.bottom || after.ID.IsZero()
+	t.mu.Unlock()
+	if missing <= 0 || nothing {
+		return event.StreamID{}, nil
+	}
+	r := source.Range{UpTo: after.ID, Newest: true, Count: firstReplayPage}
 	for missing > 0 {
-		r.Count = min(missing, firstReplayPage)
-		page, err := s.hub.readRange(ctx, f.topic, r)
+		r.Count = min(missing, r.Count)
+		page, err := s.hub.readRange(ctx, t.topic, r)
 		if err != nil {
-			return "", err
+			return event.StreamID{}, err
 		}
 		for _, e := range page.Entries {
 			r.UpTo = e.ID.Prev()
 		}
 		missing -= len(page.Entries)
-		if len(page.Entries) < r.Count {
+		if !page.More {
 			break
 		}
+		r.Count = nextCount(r.Count, page.Entries)
 	}
-	if r.UpTo == after {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		s.bottom = after
-		return "", nil
+	if r.UpTo == after.ID {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		s.bottom = after.ID
+		return event.StreamID{}, nil
 	}
-	return r.UpTo.String(), nil
+	return r.UpTo, nil
 }
 
-// verify asks Redis about a cursor that is not one of the journal's own, and returns the
-// cursor from which the client goes on and the gap that it is told of before that.
-func (s *streamCursors) verify(ctx context.Context, cursor string) (string, *event.Gap, error) {
-	f := s.topicLog
-	id, ok := event.ParseStreamID(cursor)
-	if !ok {
-		return cursor, nil, nil // resume tells of it
-	}
-	f.mu.Lock()
-	_, held := s.find(id)
-	f.mu.Unlock()
-	if held {
-		return cursor, nil, nil
-	}
-	page, err := s.hub.readRange(ctx, f.topic, source.Range{After: id.Prev(), UpTo: id, Count: 1})
+// streamReplay reads the entries between two positions of a stream from Redis.
+type streamReplay struct {
+	topicLog *topicLog
+	at       streamCursor    // of the last entry that was read, or the position before the first
+	upTo     source.Position // after the last entry
+	count    int             // entries of the next page
+	quiet    bool            // deleted entries are no gap, since the client had none of those before
+
+	// The number of missing entries in the range, if Redis cannot tell it for one page.
+	missing int64
+	deleted event.StreamID // the newest deleted id when missing was counted
+}
+
+var (
+	// errRemoved is returned by next if the entry of the position is no longer there.
+	errRemoved = errors.New("the entry was removed")
+	// errInterrupted is returned by next if the stream is not the one that was read.
+	errInterrupted = errors.New("the stream was created again")
+)
+
+func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool, error) {
+	page, err := r.read(ctx, h, r.at, r.count)
 	if err != nil {
-		return "", nil, err
+		return nil, false, err
 	}
-	state := page.State
-	if state.Last.Before(id) {
-		return cursor, nil, nil // Redis never gave it, and resume tells of that
+	prev := r.at.position()
+	missing := page.Missing(prev, r.upTo)
+	if missing < 0 && prev.Counted() && r.upTo.Ordinal > 0 {
+		if r.deleted != page.State.Deleted {
+			if err := r.countMissing(ctx, h, page.State); err != nil {
+				return nil, false, err
+			}
+		}
+		missing = r.missing
 	}
-	if err := s.reach(ctx, id); err != nil {
-		return "", nil, err
+	if r.quiet {
+		missing = 0
 	}
-	gap := &event.Gap{Topic: f.topic, Reason: event.HistoryExpired, Lost: event.LostUnknown}
+	holes := page.Holes(prev, r.upTo, missing)
+	ordinals := page.Ordinals(prev, r.upTo, holes)
+	var frames []journal.Frame
+	for i, e := range page.Entries {
+		if len(holes) > 0 && holes[0].Before == i {
+			at := source.Position{ID: e.ID.Prev()}
+			if ordinals[i] > 0 {
+				at.Ordinal = ordinals[i] - 1
+			}
+			frames = append(frames, r.gap(h, holes[0], at))
+			holes = holes[1:]
+		}
+		r.at = entryCursor(source.Position{ID: e.ID, Ordinal: ordinals[i]}, e.Type, e.Data)
+		frames = append(frames, journal.Frame{Cursor: r.at.appendTo(nil), Body: event.AppendBody(nil, e.Type, e.Data)})
+	}
+	if len(holes) > 0 {
+		frames = append(frames, r.gap(h, holes[0], r.upTo))
+	}
+	r.count = nextCount(r.count, page.Entries)
+	return frames, !page.More, nil
+}
+
+// read reads the entries after a cursor. The entry of the cursor is read again: its presence
+// shows that the stream is the same.
+func (r *streamReplay) read(ctx context.Context, h *Hub, at streamCursor, count int) (source.Page, error) {
+	q := source.Range{After: at.id, UpTo: r.upTo.ID, Count: count}
+	if at.isEntry() {
+		q.After, q.Count = at.id.Prev(), count+1
+	}
+	page, err := h.readRange(ctx, r.topicLog.topic, q)
+	if err != nil {
+		return page, err
+	}
 	switch {
-	case state.TrimmedAfter(id):
-		if trimmed, exact := state.TrimmedBefore(); exact && id.IsZero() {
-			gap.Lost = int64(trimmed)
-		}
-		return state.Continuity().String(), gap, nil
-	case id.Before(state.Deleted), len(page.Entries) == 0 && !id.IsZero() && id != state.Last && id != state.Continuity():
-		return cursor, gap, nil // entries were deleted, or it was never one of this stream
+	case page.State.Last.Before(r.upTo.ID):
+		return page, errInterrupted
+	case !at.isEntry():
+		return page, nil
+	case len(page.Entries) == 0 || page.Entries[0].ID != at.id:
+		return page, errRemoved
+	case at.check != "" && at.check != checkOf(page.Entries[0].Type, page.Entries[0].Data):
+		return page, errInterrupted
 	}
-	return cursor, nil, nil
+	page.Entries = page.Entries[1:]
+	return page, nil
 }
 
-// reach waits until the journal has come as far as an id that Redis has given already. It
-// does not wait long: an id without an entry never comes.
-func (s *streamCursors) reach(ctx context.Context, id event.StreamID) error {
-	grown := make(grownSignal, 1)
-	s.topicLog.log.Watch(grown)
-	defer s.topicLog.log.Unwatch(grown)
-	wait := time.NewTimer(syncPatience)
-	defer wait.Stop()
+// countMissing counts the missing entries up to the end of the range, since entries were
+// deleted in it.
+func (r *streamReplay) countMissing(ctx context.Context, h *Hub, state source.StreamState) error {
+	r.missing, r.deleted = -1, state.Deleted
+	at, count := r.at, r.count
+	missing := int64(r.upTo.Ordinal) - int64(at.ordinal)
 	for {
-		s.topicLog.mu.Lock()
-		there := !s.last.Before(id)
-		s.topicLog.mu.Unlock()
-		if there {
+		page, err := r.read(ctx, h, at, count)
+		if err != nil {
+			return err
+		}
+		if n := len(page.Entries); n > 0 {
+			e := page.Entries[n-1]
+			at = entryCursor(source.Position{ID: e.ID}, e.Type, e.Data)
+			missing -= int64(n)
+		}
+		if !page.More {
+			r.missing = max(missing, -1)
 			return nil
 		}
-		select {
-		case <-grown:
-		case <-wait.C:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		count = nextCount(count, page.Entries)
 	}
 }
 
-// grownSignal is a [journal.Waker] for a goroutine that waits.
-type grownSignal chan struct{}
-
-// Wake implements [journal.Waker].
-func (g grownSignal) Wake() {
-	select {
-	case g <- struct{}{}:
-	default:
+// gap returns the frame of a hole, after which the stream continues at a position.
+func (r *streamReplay) gap(h *Hub, hole source.Hole, at source.Position) journal.Frame {
+	h.metrics.GapAnnounced(event.HistoryExpired)
+	if hole.Lost > 0 && r.missing > 0 {
+		r.missing -= hole.Lost
 	}
+	body := event.AppendGapBody(nil, event.Gap{Topic: r.topicLog.topic, Reason: event.HistoryExpired, Lost: hole.Lost})
+	return journal.Frame{Cursor: positionCursor(at).appendTo(nil), Body: body, Lost: hole.Lost}
+}
+
+// nextCount returns the number of entries of the page after one that had been limited to a
+// count, so that a page has about pageBytes.
+func nextCount(count int, entries []source.Entry) int {
+	bytes := 1
+	for _, e := range entries {
+		bytes += len(e.Data)
+	}
+	return min(max(pageBytes*len(entries)/bytes, 1), count*pageGrowth, pageFrames-1)
 }

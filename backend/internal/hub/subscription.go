@@ -74,8 +74,8 @@ func (s *Subscription) announceLost(ctx context.Context) error {
 	return nil
 }
 
-// fellBehind resumes as if the client had reconnected with its last cursor, after a gap with
-// a reason if events are lost.
+// fellBehind resumes as if the client had reconnected with its last cursor, after a gap if
+// events are lost. The gap has the reason, if there is one.
 func (s *Subscription) fellBehind(ctx context.Context, reason event.GapReason) error {
 	if err := s.failure(); err != nil {
 		s.fail(err)
@@ -305,8 +305,13 @@ func (s *Subscription) single() bool {
 func (s *Subscription) nextPage(ctx context.Context) ([]journal.Frame, error) {
 	r := s.catchUp.replays[0]
 	frames, done, err := r.next(ctx, s.hub)
-	if errors.Is(err, errBehind) {
+	switch {
+	case errors.Is(err, errBehind):
 		return nil, s.fellBehind(ctx, event.SlowConsumer)
+	case errors.Is(err, errInterrupted):
+		return nil, s.fellBehind(ctx, event.SourceInterrupted)
+	case errors.Is(err, errRemoved):
+		return nil, s.fellBehind(ctx, "")
 	}
 	if err != nil {
 		return nil, err

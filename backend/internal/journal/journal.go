@@ -156,6 +156,14 @@ func (j *Journal) CursorAt(pos uint64) string {
 	return j.cursorAt(pos)
 }
 
+// CursorAfter returns the cursor after the frame with a number that the journal holds.
+func (j *Journal) CursorAfter(number uint64) string {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	i, k := j.find(number)
+	return string(j.segments[i].frame(k).Cursor)
+}
+
 // Unbroken reports whether there is no gap of unknown size between two positions, so
 // that the difference of their numbers is the number of events between them.
 func (j *Journal) Unbroken(from, to uint64) bool {

@@ -58,7 +58,7 @@ func entryOf(id string, fields []any) Entry {
 		return e
 	}
 	e.Data = []byte(data)
-	if event.CheckType(eventType) == nil {
+	if event.CheckType(eventType) == nil || eventType == event.StreamEnd {
 		e.Type = eventType
 	}
 	return e

@@ -36,6 +36,20 @@ type memoryStream struct {
 	added   uint64
 }
 
+// at returns the position after the n'th of the entries, counted from the oldest.
+func (s *memoryStream) at(n int) Position {
+	at := Position{ID: s.last, Ordinal: s.added - uint64(len(s.entries)-n)}
+	switch {
+	case at.Ordinal == 0:
+		at.ID = event.StreamID{}
+	case n > 0:
+		at.ID = s.entries[n-1].ID
+	case n < len(s.entries):
+		at.ID = s.entries[n].ID.Prev()
+	}
+	return at
+}
+
 // NewMemory returns an empty broker.
 func NewMemory(fill Fill) *Memory {
 	return &Memory{
@@ -73,14 +87,9 @@ func (m *Memory) beginStream(f *memoryFollowing) {
 		first--
 		bytes += len(s.entries[first].Data)
 	}
-	switch {
-	case first < len(s.entries):
-		f.sink.Begin(Position{ID: s.entries[first].ID.Prev()})
-	default:
-		f.sink.Begin(Position{ID: s.last})
-	}
-	for _, e := range s.entries[first:] {
-		f.sink.Event(event.Event{Topic: f.topic, Type: e.Type, Data: e.Data}, Position{ID: e.ID})
+	f.sink.Begin(s.at(first))
+	for i, e := range s.entries[first:] {
+		f.sink.Event(event.Event{Topic: f.topic, Type: e.Type, Data: e.Data}, s.at(first+i+1))
 	}
 }
 
@@ -167,11 +176,13 @@ func (m *Memory) publishOnce(topic event.Topic, messages []Message) (id event.St
 
 func (m *Memory) publish(topic event.Topic, msg Message) event.StreamID {
 	e := event.Event{Topic: topic, Data: msg.Data}
-	var id event.StreamID
+	var at Position
 	switch topic.Kind {
 	case event.Channel: // nothing is kept
 	case event.Stream:
-		id = m.stream(topic.Name()).add(msg)
+		s := m.stream(topic.Name())
+		s.add(msg)
+		at = s.at(len(s.entries))
 		e.Type = msg.Type
 	case event.Key:
 		v := newValue("", append([]byte(nil), msg.Data...))
@@ -182,14 +193,14 @@ func (m *Memory) publish(topic event.Topic, msg Message) event.StreamID {
 	}
 	for f := range m.following {
 		if f.topic.Kind == topic.Kind && f.glob.Match(topic.Name()) {
-			f.sink.Event(e, Position{ID: id})
+			f.sink.Event(e, at)
 		}
 	}
-	return id
+	return at.ID
 }
 
 // add appends an entry with the next id, and trims.
-func (s *memoryStream) add(msg Message) event.StreamID {
+func (s *memoryStream) add(msg Message) {
 	id := event.StreamID{Millis: uint64(time.Now().UnixMilli())}
 	if !s.last.Before(id) {
 		id = s.last.Next()
@@ -201,7 +212,6 @@ func (s *memoryStream) add(msg Message) event.StreamID {
 		clear(s.entries[:extra]) // the slice's array must not keep them
 		s.entries = s.entries[extra:]
 	}
-	return id
 }
 
 // Range implements [Source].

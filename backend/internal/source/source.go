@@ -54,7 +54,8 @@ type Sink interface {
 
 // Position is a position in a topic that other gateways can find too.
 type Position struct {
-	ID      event.StreamID // stream: events after this id follow
+	ID      event.StreamID // stream: entries after this id follow
+	Ordinal uint64         // stream: number of entries that were added up to here; 0 if unknown
 	Markers *marker.View   // channel: the markers from here on, for Begin and Gap only; may be nil
 }
 
@@ -126,7 +127,7 @@ type Range struct {
 type Page struct {
 	Entries []Entry
 	State   StreamState
-	More    bool // there may be further entries in the range
+	More    bool // the range may have more entries
 }
 
 // Entry is an entry of a stream as an event; the topic is left out.

@@ -32,7 +32,7 @@ func (b *blockingNews) wait(ctx context.Context, followed []*streamFollowing, ch
 	for _, f := range followed {
 		byName[f.name] = f
 		names = append(names, f.name)
-		positions = append(positions, f.last.String())
+		positions = append(positions, f.at.ID.String())
 	}
 	found, err := b.read(ctx, &redis.XReadArgs{Count: 1, Block: streamBlock, Streams: append(names, positions...)}, changed)
 	switch {

@@ -41,32 +41,45 @@ type streamReader struct {
 	fill   Fill
 }
 
-// newest returns the newest entries of a stream, oldest first, as many as fill allows,
-// and the state of the stream when the last of them was the newest.
-func (s streamReader) newest(ctx context.Context, name string, size *pageSize) ([]Entry, StreamState, error) {
-	var state StreamState
-	var entries []Entry // newest first
+// newest returns the newest entries of a stream, oldest first, as many as fill allows, and
+// the state of the stream when the last of them was the newest. It returns no entry from
+// before the newest deleted id, since others may have been deleted there.
+func (s streamReader) newest(ctx context.Context, name string, size *pageSize) (Page, error) {
+	var found Page // newest first
 	bytes := 0
 	r := Range{UpTo: event.MaxStreamID, Newest: true}
-	for {
+	for done := false; !done; {
 		r.Count = min(size.count(), fillPage)
+		n := len(found.Entries)
+		if n > 0 { // the oldest is read again, to see that the stream is the same
+			r.Count++
+		}
 		page, err := s.sizedPage(ctx, name, r, size)
 		if err != nil {
-			return nil, state, err
+			return Page{}, err
 		}
-		if r.UpTo == event.MaxStreamID {
-			state = page.State
+		entries := page.Entries
+		if n == 0 {
+			found.State = page.State
+		} else if len(entries) > 0 && remember(entries[0]) == remember(found.Entries[n-1]) {
+			entries = entries[1:]
+		} else {
+			break
 		}
-		for _, e := range page.Entries {
-			entries = append(entries, e)
+		done = !page.More || len(entries) == 0
+		for _, e := range entries {
+			if !page.State.Deleted.Before(e.ID) {
+				done = true
+				break
+			}
+			found.Entries = append(found.Entries, e)
 			bytes += len(e.Data)
-			r.UpTo = e.ID.Prev()
+			r.UpTo = e.ID
 		}
-		if !page.More || len(entries) >= s.fill.Events || bytes >= s.fill.Bytes {
-			slices.Reverse(entries)
-			return entries, state, nil
-		}
+		done = done || len(found.Entries) >= s.fill.Events || bytes >= s.fill.Bytes
 	}
+	slices.Reverse(found.Entries)
+	return found, nil
 }
 
 // pageSize adapts the number of entries of a page to their size, since Redis cannot bound

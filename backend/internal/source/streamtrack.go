@@ -8,54 +8,64 @@ import (
 	"sluice/internal/event"
 )
 
-// rememberedIDs is how many of the newest ids of a stream are remembered, and about how
-// many of those before, ever more sparsely.
-const rememberedIDs = 64
+// rememberedEntries is the number of newest entries of a stream that are remembered, and about
+// the number of older ones, at growing distances.
+const rememberedEntries = 64
 
-// streamTracker finds the new entries of one stream, and the places where some are
-// missing.
+// streamTracker delivers the new entries of one stream, and finds the holes.
 type streamTracker struct {
 	following *streamFollowing
 
-	begun  bool
-	last   event.StreamID   // the newest that was read
-	count  uint64           // entries that had been added up to last
-	told   bool             // a gap after last has been announced, of unknown size
-	gone   bool             // the stream was deleted, and the gap has been announced
-	behind bool             // there may be more entries after last
-	seen   []event.StreamID // the newest, and some of those before; by them a stream is known again
-	size   pageSize
+	begun   bool
+	at      Position          // after the newest entry that was read
+	entry   rememberedEntry   // at the position; zero if the position is not that of an entry
+	told    bool              // a gap of unknown size was reported at the position
+	gone    bool              // the stream was deleted, and the gap was reported
+	behind  bool              // there may be more entries
+	entries []rememberedEntry // the newest, and some older ones, to find out where another life of the stream begins
+	size    pageSize
+}
+
+// rememberedEntry identifies an entry of one life of a stream.
+type rememberedEntry struct {
+	id  event.StreamID
+	sum uint64 // of its content
+}
+
+func remember(e Entry) rememberedEntry {
+	return rememberedEntry{e.ID, event.Sum(e.Type, e.Data)}
+}
+
+func (f *streamTracker) isEntry() bool {
+	return !f.entry.id.IsZero()
 }
 
 // differs reports whether a stream has changed since it was read.
 func (f *streamTracker) differs(state StreamState) bool {
 	if !state.Exists {
-		return !f.gone && !f.last.IsZero()
+		return !f.gone && !f.at.ID.IsZero()
 	}
-	return state.Last != f.last || state.Added < f.count
+	return state.Last != f.at.ID || f.at.Counted() && state.Added != f.at.Ordinal
 }
 
-// begin fixes the position from which a stream is followed, and reads its newest
-// entries.
+// begin fixes the position from which a stream is followed, and delivers the newest entries.
 func (f *streamTracker) begin(ctx context.Context, r streamReader) error {
-	newest, state, err := r.newest(ctx, f.following.name, &f.size)
+	page, err := r.newest(ctx, f.following.name, &f.size)
 	if err != nil {
 		return err
 	}
-	after := state.Last
-	switch {
-	case len(newest) > 0 && newest[0].ID.Compare(state.First) > 0:
-		after = newest[0].ID.Prev()
-	case state.Added == state.Length && state.Deleted.IsZero():
-		after = event.StreamID{} // no entry was ever removed
-	case len(newest) > 0:
-		after = state.First.Prev()
+	f.at = Position{ID: page.State.Last, Ordinal: page.State.Added}
+	if n := uint64(len(page.Entries)); n > 0 {
+		f.at = Position{ID: page.Entries[0].ID.Prev()}
+		if page.State.Added > n {
+			f.at.Ordinal = page.State.Added - n
+		} else if page.State.Added == n {
+			f.at = Position{} // nothing was ever removed
+		}
 	}
-	f.following.sink.Begin(Position{ID: after})
-	for _, e := range newest {
-		f.deliver(e)
-	}
-	f.last, f.count, f.begun = state.Last, state.Added, true
+	f.following.sink.Begin(f.at)
+	f.deliver(page)
+	f.begun = true
 	return nil
 }
 
@@ -63,170 +73,179 @@ func (f *streamTracker) begin(ctx context.Context, r streamReader) error {
 func (f *streamTracker) read(ctx context.Context, r streamReader) error {
 	f.behind = false
 	for {
-		// The last entry is read once more: its presence shows that the stream is the same.
-		q := Range{After: f.last.Prev(), UpTo: event.MaxStreamID, Count: f.size.count() + 1}
+		q := Range{After: f.at.ID, UpTo: event.MaxStreamID, Count: f.size.count()}
+		if f.isEntry() { // it is read again: its presence shows that the stream is the same
+			q.After, q.Count = f.at.ID.Prev(), q.Count+1
+		}
 		page, err := r.sizedPage(ctx, f.following.name, q, &f.size)
-		if errors.Is(err, ErrWrongType) { // whatever the stream held is gone
+		if errors.Is(err, ErrWrongType) { // the stream is gone
 			f.ended()
 			return err
 		}
 		if err != nil {
 			return err
 		}
-		same := !f.last.IsZero() && len(page.Entries) > 0 && page.Entries[0].ID == f.last
-		if same {
+		same := false
+		if f.isEntry() && len(page.Entries) > 0 && page.Entries[0].ID == f.at.ID {
+			same = remember(page.Entries[0]) == f.entry
 			page.Entries = page.Entries[1:]
+			if !same {
+				f.restart(Position{ID: f.at.ID})
+				continue
+			}
 		}
-		again, err := f.restarted(ctx, r, page.State, same)
+		again, err := f.restarted(ctx, r, page, same)
 		if err != nil {
 			return err
 		}
 		if again {
 			continue
 		}
-		f.take(page)
+		if page.State.Exists {
+			f.gone = false
+			f.deliver(page)
+		}
 		f.behind = page.More
 		return nil
 	}
 }
 
-// restarted notices that the stream is not the one that was read: it is gone, was made
-// anew, or lost its newest entries. It tells of the gap, sets the place from which to
-// go on, and reports whether the stream must be read again from there. same says that
-// the last entry that was read is still there.
-func (f *streamTracker) restarted(ctx context.Context, r streamReader, state StreamState, same bool) (again bool, err error) {
+// restarted finds out whether the stream is another one: it was deleted, created again, or
+// lost its newest entries. It reports the gap, and whether the stream must be read again from
+// the new position. same says that the entry at the position is still there.
+func (f *streamTracker) restarted(ctx context.Context, r streamReader, page Page, same bool) (again bool, err error) {
+	state := page.State
 	switch {
 	case !state.Exists:
 		f.ended()
 		return false, nil
-	case !state.Last.Before(f.last) && !f.isAnother(state, same):
-		return false, nil
-	case !state.Last.Before(f.last):
-		f.restart(f.last, 0) // made anew, with ids that go on
+	case !state.Last.Before(f.at.ID):
+		if same || !f.isAnother(page) {
+			return false, nil
+		}
+		f.restart(Position{ID: f.at.ID}) // created again, with higher ids
 		return true, nil
 	}
-	known, err := f.knownAgain(ctx, r, state.Last)
+	known, err := f.hasKnown(ctx, r, state.Last)
 	if err != nil {
 		return false, err
 	}
-	if known {
-		f.restart(state.Last, state.Added) // the newest were lost, the rest is as it was
-		return false, nil
+	if known { // the newest entries were lost
+		f.restart(Position{ID: state.Last, Ordinal: state.Added})
+	} else { // all entries are new
+		f.restart(Position{})
 	}
-	f.restart(event.StreamID{}, 0) // all that is there is new
 	return true, nil
 }
 
-// ended announces the gap of a stream that was deleted. The next life is counted from its
-// first entry on.
+// ended reports the gap of a stream that was deleted. The next life is counted from its
+// first entry.
 func (f *streamTracker) ended() {
-	if f.gone || f.last.IsZero() {
+	if f.gone || f.at.ID.IsZero() {
 		return
 	}
 	f.gone = true
-	f.restart(event.StreamID{}, 0)
-	f.told = false
+	f.restart(Position{})
+	f.told = false // a client may start here
 }
 
-// knownAgain reports whether a stream that goes up to an id still has an entry that was
-// read. It looks at those that are remembered and that it could have, the newest first:
-// behind the place where it went its own way, it has others.
-func (f *streamTracker) knownAgain(ctx context.Context, r streamReader, last event.StreamID) (bool, error) {
-	i, exact := slices.BinarySearchFunc(f.seen, last, event.StreamID.Compare)
+// hasKnown reports whether a stream whose last id is given still has an entry that was read.
+// It looks at the remembered entries up to that id, the newest first: after the place where
+// two lives diverge, no entry is the same.
+func (f *streamTracker) hasKnown(ctx context.Context, r streamReader, last event.StreamID) (bool, error) {
+	i, exact := slices.BinarySearchFunc(f.entries, last, func(e rememberedEntry, id event.StreamID) int { return e.id.Compare(id) })
 	if exact {
-		return true, nil
+		i++
 	}
 	for step := 1; i > 0; step *= 2 {
 		i = max(i-step, 0)
-		page, err := r.page(ctx, f.following.name, Range{After: f.seen[i].Prev(), UpTo: f.seen[i], Count: 1})
-		if err != nil || len(page.Entries) > 0 {
-			return err == nil, err
+		id := f.entries[i].id
+		page, err := r.page(ctx, f.following.name, Range{After: id.Prev(), UpTo: id, Count: 1})
+		if err != nil {
+			return false, err
+		}
+		if len(page.Entries) > 0 && remember(page.Entries[0]) == f.entries[i] {
+			return true, nil
 		}
 	}
 	return false, nil
 }
 
-// isAnother reports whether a stream cannot be the one that was read: its last entry is
-// missing although it was neither trimmed nor deleted, or fewer entries were added than
-// have been counted, in all or before the oldest one that is left although that is new.
-func (f *streamTracker) isAnother(state StreamState, same bool) bool {
-	wasThere := len(f.seen) > 0 && f.seen[len(f.seen)-1] == f.last
-	if wasThere && !same && state.Length > 0 && !f.last.Before(state.First) && state.Deleted.Before(f.last) {
+// isAnother reports whether a stream without the entry at the position cannot be the one
+// that was read: the entry was neither trimmed nor deleted, or fewer entries were added than
+// were counted.
+func (f *streamTracker) isAnother(page Page) bool {
+	state := page.State
+	if f.isEntry() && state.Length > 0 && !f.at.ID.Before(state.First) && state.Deleted.Before(f.at.ID) {
 		return true
 	}
-	return state.Added < f.count || state.Length > 0 && f.last.Before(state.First) && state.Added-state.Length < f.count
+	added := f.at.Ordinal
+	if !page.More {
+		added += uint64(len(page.Entries))
+	}
+	return f.at.Counted() && (state.Added < added || state.Length > 0 && f.at.ID.Before(state.First) && state.Added-state.Length < f.at.Ordinal)
 }
 
-// restart tells of a gap of unknown size after which the stream goes on behind an id.
-func (f *streamTracker) restart(after event.StreamID, count uint64) {
-	f.following.sink.Gap(Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, At: Position{ID: after}})
-	f.last, f.count, f.seen = after, count, nil
-	f.told = count == 0
+// restart reports a gap of unknown size. The stream continues at a position.
+func (f *streamTracker) restart(at Position) {
+	f.following.sink.Gap(Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, At: at})
+	f.at, f.entry, f.entries = at, rememberedEntry{}, nil
+	f.told = at.Ordinal == 0
 }
 
-// take delivers a page that goes on where the last one ended, behind a gap if entries
-// were trimmed before they could be read.
-func (f *streamTracker) take(page Page) {
-	state := page.State
-	if len(page.Entries) == 0 {
-		if f.last.Before(state.Last) { // all that was added is gone again
-			f.gap(state, state.Last, state.Added)
-			f.last, f.count = state.Last, state.Added
+// deliver delivers the entries of a page that follows the position, and gaps at the holes.
+func (f *streamTracker) deliver(page Page) {
+	end := Position{ID: event.MaxStreamID, Ordinal: page.State.Added}
+	holes := page.Holes(f.at, end, page.Missing(f.at, end))
+	ordinals := page.Ordinals(f.at, end, holes)
+	for i, e := range page.Entries {
+		if len(holes) > 0 && holes[0].Before == i {
+			at := Position{ID: e.ID.Prev()}
+			if ordinals[i] > 0 {
+				at.Ordinal = ordinals[i] - 1
+			}
+			f.gap(holes[0], at)
+			holes = holes[1:]
 		}
+		f.told = false
+		f.at = Position{ID: e.ID, Ordinal: ordinals[i]}
+		f.following.sink.Event(event.Event{Topic: f.following.topic, Type: e.Type, Data: e.Data}, f.at)
+		f.remember(e)
+	}
+	if page.More {
 		return
 	}
-	f.gone = false
-	n := uint64(len(page.Entries))
-	partial := !page.More
-	switch first := page.Entries[0].ID; {
-	case partial: // it ends at the newest, so that all that were added can be accounted for
-		f.gap(state, first.Prev(), state.Added-min(n, state.Added))
-	case f.last.Before(state.First): // else nothing behind f.last was trimmed
-		trimmed, _ := state.TrimmedBefore()
-		f.gap(state, first.Prev(), trimmed)
+	at := Position{ID: page.State.Last, Ordinal: page.State.Added}
+	if len(holes) > 0 {
+		f.gap(holes[0], at)
 	}
-	for _, e := range page.Entries {
-		f.deliver(e)
+	if f.at.ID != at.ID {
+		f.entry = rememberedEntry{}
 	}
-	f.last = page.Entries[n-1].ID
-	f.count += n
-	if partial {
-		f.count = state.Added
+	f.at = at
+}
+
+func (f *streamTracker) gap(h Hole, at Position) {
+	if !f.told {
+		f.following.sink.Gap(Gap{Reason: event.HistoryExpired, Lost: h.Lost, At: at})
 	}
 }
 
-// gap tells of the entries that were added behind those counted and up to the
-// position'th, if there are any.
-func (f *streamTracker) gap(state StreamState, after event.StreamID, position uint64) {
-	told := f.told
-	f.told = false
-	if told || position <= f.count {
-		f.count = max(f.count, position)
-		return
-	}
-	lost := int64(position - f.count)
-	if _, exact := state.TrimmedBefore(); !exact {
-		lost = event.LostUnknown
-	}
-	f.following.sink.Gap(Gap{Reason: event.HistoryExpired, Lost: lost, At: Position{ID: after}})
-	f.count = position
-}
-
-func (f *streamTracker) deliver(e Entry) {
-	f.following.sink.Event(event.Event{Topic: f.following.topic, Type: e.Type, Data: e.Data}, Position{ID: e.ID})
-	f.seen = append(f.seen, e.ID)
-	if len(f.seen) > 2*rememberedIDs {
-		f.thinSeen()
+func (f *streamTracker) remember(e Entry) {
+	f.entry = remember(e)
+	f.entries = append(f.entries, f.entry)
+	if len(f.entries) > 2*rememberedEntries {
+		f.thinOut()
 	}
 }
 
-// thinSeen forgets every other one of the older ids.
-func (f *streamTracker) thinSeen() {
-	kept := f.seen[:0]
-	for i, id := range f.seen {
-		if i%2 == 0 || i >= len(f.seen)-rememberedIDs {
-			kept = append(kept, id)
+// thinOut forgets every other one of the older entries.
+func (f *streamTracker) thinOut() {
+	kept := f.entries[:0]
+	for i, e := range f.entries {
+		if i%2 == 0 || i >= len(f.entries)-rememberedEntries {
+			kept = append(kept, e)
 		}
 	}
-	f.seen = kept
+	f.entries = kept
 }

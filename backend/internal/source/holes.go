@@ -1,0 +1,118 @@
+package source
+
+import (
+	"slices"
+
+	"sluice/internal/event"
+)
+
+// Hole is a place in a [Page] where entries are missing that were added to the stream.
+type Hole struct {
+	Before int   // index of the entry after the hole; len(Entries) for a hole after the last
+	Lost   int64 // number of missing entries, or [event.LostUnknown]
+}
+
+// Counted reports whether the ordinal of a position in a stream is known.
+func (p Position) Counted() bool {
+	return p.Ordinal > 0 || p.ID.IsZero()
+}
+
+// Missing returns the number of entries between two positions that were added and are no longer
+// there, or -1 if that is unknown. The page answers the range between the positions, or the
+// first part of it.
+func (p Page) Missing(prev, end Position) int64 {
+	s := p.State
+	removed := int64(s.Added) - int64(s.Length)
+	trimmed, exact := s.TrimmedBefore()
+	missing := int64(-1)
+	switch {
+	case removed == 0, !prev.ID.Before(s.Deleted) && !prev.ID.Before(s.Continuity()):
+		return 0
+	case prev.Counted() && !p.More && end.Ordinal > 0:
+		missing = int64(end.Ordinal) - int64(prev.Ordinal) - int64(len(p.Entries))
+	case prev.Counted() && exact && prev.ID.Before(s.First):
+		missing = int64(trimmed) - int64(prev.Ordinal)
+	case removed == 1 && end.ID.Before(s.Deleted):
+		return 0
+	case removed == 1 && prev.ID.Before(s.Deleted):
+		missing = 1
+	}
+	return max(missing, -1)
+}
+
+// Holes returns the places in the page where entries are missing. missing is the result of
+// [Page.Missing]. Redis reports only the newest id that was deleted. So if it is unknown which
+// entries are missing, every place before that id is a hole.
+func (p Page) Holes(prev, end Position, missing int64) []Hole {
+	if missing == 0 {
+		return nil
+	}
+	last := prev.ID
+	if n := len(p.Entries); n > 0 {
+		last = p.Entries[n-1].ID
+	}
+	reached := !p.More || p.State.Deleted.Before(last) // no hole after the page that is not in it
+	if missing == 1 && prev.ID.Before(p.State.Deleted) {
+		if !reached {
+			return nil
+		}
+		at := slices.IndexFunc(p.Entries, func(e Entry) bool { return p.State.Deleted.Before(e.ID) })
+		if at < 0 {
+			at = len(p.Entries)
+		}
+		return []Hole{{at, 1}}
+	}
+	var holes []Hole
+	before := prev.ID
+	for i, e := range p.Entries {
+		if before.Next() != e.ID && p.State.mayLack(before) {
+			holes = append(holes, Hole{i, event.LostUnknown})
+		}
+		before = e.ID
+	}
+	if !p.More && before != end.ID && p.State.mayLack(before) {
+		holes = append(holes, Hole{len(p.Entries), event.LostUnknown})
+	}
+	if len(holes) == 1 && missing > 0 && reached {
+		holes[0].Lost = missing
+	}
+	return holes
+}
+
+// mayLack reports whether the entry after an id may have been removed.
+func (s StreamState) mayLack(id event.StreamID) bool {
+	return id.Before(s.Deleted) || s.TrimmedAfter(id)
+}
+
+// Ordinals returns the ordinals of the entries, 0 for unknown ones. The arguments are those
+// of [Page.Missing], and the result of [Page.Holes].
+func (p Page) Ordinals(prev, end Position, holes []Hole) []uint64 {
+	ordinals := make([]uint64, len(p.Entries))
+	lost := make([]int64, len(p.Entries)+1)
+	for _, h := range holes {
+		lost[h.Before] = h.Lost
+	}
+	ordinal, known := prev.Ordinal, prev.Counted()
+	for i, e := range p.Entries {
+		if trimmed, exact := p.State.TrimmedBefore(); exact && e.ID == p.State.First {
+			ordinal, known = trimmed, true
+		} else if lost[i] == event.LostUnknown {
+			known = false
+		} else {
+			ordinal += uint64(lost[i])
+		}
+		if ordinal++; known {
+			ordinals[i] = ordinal
+		}
+	}
+	if p.More || end.Ordinal == 0 {
+		return ordinals
+	}
+	ordinal = end.Ordinal
+	for i := len(p.Entries); i > 0 && lost[i] != event.LostUnknown && ordinal > uint64(lost[i]); i-- {
+		ordinal -= uint64(lost[i])
+		ordinals[i-1] = ordinal
+		ordinal--
+	}
+	return ordinals
+}
