@@ -26,7 +26,7 @@ const (
 // End describes the end of a connection.
 type End struct {
 	Reason EndReason
-	Err    error // cause of the reason; nil if there is nothing to add to it
+	Err    error // cause of the reason; nil if it is not known
 }
 
 // writeFailed returns the end of a connection after a failed write.

@@ -1,4 +1,4 @@
-// Package logging bounds the number of lines in a log, so that no client can fill a disk.
+// Package logging bounds the number of lines in a log. Otherwise, a client could fill a disk.
 package logging
 
 import (
