@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"slices"
@@ -285,6 +287,24 @@ func TestShutdown_SaysGoodbyeBetweenEvents(t *testing.T) {
 		if conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://")); err == nil {
 			conn.Close()
 			t.Error("the address still takes connections")
+		}
+	})
+}
+
+func TestShutdown_ClosesSilentSubscriptions(t *testing.T) {
+	t.Parallel()
+	overEachTransport(t, func(t *testing.T, g *gateway, protoMajor int) {
+		s := g.subscribe("?channel=a")
+		if s.resp.ProtoMajor != protoMajor {
+			t.Fatalf("the response is %s", s.resp.Proto)
+		}
+		g.stop()
+		frames := s.end()
+		if len(frames) != 1 || frames[0].name != "stream.close" || frames[0].data != `{"reason":"draining"}` || frames[0].retry == "" {
+			t.Errorf("the stream ends with %+v", frames)
+		}
+		if !errors.Is(s.err, io.EOF) || errors.Is(s.err, io.ErrUnexpectedEOF) {
+			t.Errorf("the stream ends by %v", s.err)
 		}
 	})
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/alecthomas/kong"
 
 	"sluice/internal/config"
+	"sluice/internal/logging"
 	"sluice/internal/source"
 )
 
@@ -26,8 +27,9 @@ func main() {
 		kong.Description("Sluice turns what already happens in Redis into live events in the browser."),
 		kong.Vars{"version": version},
 	)
-	log := cfg.Logger(os.Stderr)
-	source.SetRedisLog(log)
+	handler := cfg.Logger(os.Stderr).Handler()
+	log := slog.New(logging.Bound(handler, slog.LevelInfo))
+	source.SetRedisLog(slog.New(logging.Bound(handler, slog.LevelDebug)))
 	// Registered before the start, since SIGHUP ends a process that does not handle it.
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)

@@ -134,6 +134,41 @@ func onBothBrokers(t *testing.T, test func(t *testing.T, start func(t *testing.T
 	})
 }
 
+// overEachTransport runs a test with a gateway and a client for each way to connect. Responses
+// have the given major version of HTTP.
+func overEachTransport(t *testing.T, test func(t *testing.T, g *gateway, protoMajor int), args ...string) {
+	t.Helper()
+	authority := redistest.NewAuthority(t)
+	certificate, key := authority.Pair()
+	for _, tt := range []struct {
+		name       string
+		encrypted  bool
+		protoMajor int
+	}{
+		{"HTTP/1.1", false, 1}, {"HTTP/1.1 over TLS", true, 1}, {"HTTP/2", false, 2}, {"HTTP/2 over TLS", true, 2},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var encryption []string
+			if tt.encrypted {
+				encryption = []string{"--tls-cert=" + certificate, "--tls-key=" + key}
+			}
+			g := start(t, append(encryption, args...)...)
+			g.url = g.server.URL()
+			protocols := new(http.Protocols)
+			protocols.SetHTTP1(tt.protoMajor == 1)
+			protocols.SetHTTP2(tt.protoMajor == 2)
+			protocols.SetUnencryptedHTTP2(tt.protoMajor == 2)
+			if tt.protoMajor == 1 { // HTTP/2 bounds what a stream takes in
+				g.client = newSmallReader(t)
+			}
+			transport := g.client.Transport.(*http.Transport)
+			transport.Protocols, transport.TLSClientConfig = protocols, authority.Client()
+			test(t, g, tt.protoMajor)
+		})
+	}
+}
+
 // eventually waits until the condition holds, for what nothing announces.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()

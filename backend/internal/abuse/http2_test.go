@@ -2,16 +2,22 @@ package abuse_test
 
 import (
 	"bytes"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"sluice/internal/redistest"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -332,4 +338,44 @@ func TestAbuse_HTTP2StreamThatTakesOneByteASecondIsCutOff(t *testing.T) {
 	}
 	await(t, "it is counted as slow", func() bool { return g.stats().SlowClients == 1 })
 	g.served("after that", inside)
+}
+
+func TestAbuse_ResetStreamsAndBrokenHandshakesLogFewLines(t *testing.T) {
+	t.Parallel()
+	authority := redistest.NewAuthority(t)
+	g := startTLS(t, authority)
+	const resets, handshakes, most = 3000, 500, 200
+	config := authority.Client()
+	config.NextProtos = []string{"h2"}
+	for range handshakes {
+		conn := g.dial()
+		_, _ = io.WriteString(conn, "no handshake\n") // the gateway may be faster
+		_, _ = io.Copy(io.Discard, conn)
+		conn.Close()
+	}
+	c, err := beginHTTP2(tls.Client(g.dial(), config), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range uint32(resets) {
+		stream := 2*i + 1
+		if err := errors.Join(c.get(stream, "/events"), c.answered(stream), c.frames.WriteRSTStream(stream, http2.ErrCodeCancel)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for message, events := range map[string]int{`"http server"`: handshakes, "subscribed": resets, "unsubscribed": resets} {
+		lines := func() int { return strings.Count(g.Log(), "msg="+message+" ") }
+		suppressed := regexp.MustCompile(`msg="log lines suppressed" message=` + message + ` count=(\d+)`)
+		await(t, "all lines of "+message+" are logged or counted", func() bool {
+			sum := lines()
+			for _, report := range suppressed.FindAllStringSubmatch(g.Log(), -1) {
+				n, _ := strconv.Atoi(report[1]) // digits only
+				sum += n
+			}
+			return sum >= events
+		})
+		if n := lines(); n > most {
+			t.Errorf("%d lines of %s", n, message)
+		}
+	}
 }

@@ -225,6 +225,7 @@ func TestConnLimiter_EvictsTheConnectionWithTheMostRequests(t *testing.T) {
 	for _, c := range []net.Conn{modest, greedy, streaming} {
 		l.ConnState(c, http.StateNew)
 	}
+	modestEnded, greedyEnded := l.StreamStarted(requestOn(t, modest)), l.StreamStarted(requestOn(t, greedy))
 	// The requests of one become event streams, which are counted elsewhere.
 	for range 5 {
 		v, _ := l.begin(streaming)
@@ -245,6 +246,9 @@ func TestConnLimiter_EvictsTheConnectionWithTheMostRequests(t *testing.T) {
 	}
 	if l.requests != 5 {
 		t.Errorf("%d requests are counted, want 5", l.requests)
+	}
+	if modestEnded() || !greedyEnded() {
+		t.Error("the streams do not end with the eviction of their connection")
 	}
 }
 

@@ -38,7 +38,8 @@ type trackedConn struct {
 	element  *list.Element // in waiting; nil while the connection has event streams
 	active   uint64        // activity at its newest sign of activity
 	streams  int
-	requests int // in flight, without event streams
+	requests int  // in flight, without event streams
+	evicted  bool // for its requests
 }
 
 // maxRequests bounds the requests in flight. Each costs about 30 KB while its client does not
@@ -221,6 +222,9 @@ func (l *ConnLimiter) begin(c net.Conn) (f *inFlight, evicted net.Conn) {
 			most, evicted = t.requests, c
 		}
 	}
+	if evicted != nil {
+		l.conns[evicted].evicted = true
+	}
 	return f, evicted
 }
 
@@ -243,9 +247,10 @@ func (l *ConnLimiter) addRequests(f *inFlight, n int) {
 }
 
 // StreamStarted ends the count of a request that has an event stream from now on, and of its
-// connection. The caller calls ended when the stream has ended. After its last stream the
-// connection counts again, unless it was closed.
-func (l *ConnLimiter) StreamStarted(r *http.Request) (ended func()) {
+// connection. The caller calls ended when the stream has ended, which reports whether the
+// connection was evicted. After its last stream the connection counts again, unless it was
+// closed.
+func (l *ConnLimiter) StreamStarted(r *http.Request) (ended func() (evicted bool)) {
 	if f, ok := r.Context().Value(requestKey{}).(*inFlight); ok {
 		l.finish(f)
 	}
@@ -253,20 +258,25 @@ func (l *ConnLimiter) StreamStarted(r *http.Request) (ended func()) {
 	defer l.mu.Unlock()
 	t := l.conns[requestConn(r)]
 	if t == nil {
-		return func() {}
+		return func() bool { return false }
 	}
 	l.stopWaiting(t)
 	t.streams++
-	return func() { closeConn(l.streamEnded(t)) }
+	return func() bool {
+		evicted, other := l.streamEnded(t)
+		closeConn(other)
+		return evicted
+	}
 }
 
-// streamEnded notes the end of a stream and returns the connection to evict, or nil.
-func (l *ConnLimiter) streamEnded(t *trackedConn) (evicted net.Conn) {
+// streamEnded notes the end of a stream. It reports whether its connection was evicted, and
+// returns another connection to evict, or nil.
+func (l *ConnLimiter) streamEnded(t *trackedConn) (evicted bool, other net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	t.streams--
 	if t.streams > 0 || t.conn == nil {
-		return nil
+		return t.evicted, nil
 	}
-	return l.wait(t)
+	return t.evicted, l.wait(t)
 }

@@ -157,8 +157,8 @@ func (s *shard) flushUnsent(c *conn) bool {
 		s.park(c)
 		return false
 	}
-	if u.leaves != nil {
-		s.end(c, u.leaves)
+	if u.leaves != "" {
+		s.end(c, &End{Reason: EndReason(u.leaves)})
 		return false
 	}
 	c.unsent = nil
@@ -184,7 +184,7 @@ func (s *shard) write(c *conn, b []byte) (n int, ok bool) {
 	case unix.EAGAIN, unix.EINTR:
 		return 0, true
 	default:
-		s.end(c, errGone)
+		s.end(c, &End{Reason: ClientGone})
 		return 0, false
 	}
 }
@@ -198,14 +198,14 @@ func (s *shard) park(c *conn) {
 	s.server.metrics.Stalled(1)
 	s.stalled(c) // from here on
 	if err := s.poll.awaitWritable(c); err != nil {
-		s.end(c, err)
+		s.end(c, &End{Failed, err})
 	}
 }
 
 func (s *shard) handleReady(c *conn, r readiness) {
 	switch {
 	case r.gone:
-		s.end(c, errGone)
+		s.end(c, &End{Reason: ClientGone})
 	case c.full:
 		c.full = false
 		s.server.metrics.Stalled(-1)

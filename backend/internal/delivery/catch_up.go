@@ -32,23 +32,25 @@ func responseHead(header http.Header) []byte {
 }
 
 // catchUp writes what a shard cannot, which is what only this client gets and what
-// has to be read from elsewhere, and hands the connection over. It returns why the
-// connection has ended before, nil if it has not: ended is called then when it has.
-func (s *Server) catchUp(conn net.Conn, first []byte, stream Stream, expires time.Time, ended func(error)) error {
+// has to be read from elsewhere, and hands the connection over. It returns the end of the
+// connection, or nil if it was handed over: ended is called then when it has ended.
+func (s *Server) catchUp(conn net.Conn, first []byte, stream Stream, expires time.Time, ended func(*End)) *End {
 	out := connWriter{conn}
 	// Nobody reads the connection meanwhile, so that a client that leaves is noticed when it
 	// is written to.
-	err := s.connLoop(context.Background(), out, first, stream, expires, true)
-	if errors.Is(err, errLive) {
-		err = s.handOff(conn, stream, expires, ended)
-		if err == nil {
+	end := s.connLoop(context.Background(), out, first, stream, expires, true)
+	if end == nil {
+		err := s.handOff(conn, stream, expires, ended)
+		switch {
+		case err == nil:
 			return nil
+		case errors.Is(err, ErrDraining):
+			end = s.end(out, nil, event.Draining, nil)
+		default:
+			end = &End{Failed, err}
 		}
 	}
-	if errors.Is(err, ErrDraining) {
-		err = s.end(out, nil, event.Draining)
-	}
 	_ = conn.Close()
-	s.countCut(err)
-	return err
+	s.countCut(end)
+	return end
 }

@@ -24,14 +24,14 @@ type conn struct {
 	progress progress
 	expires  expiry // of the client's right to the stream
 	stream   Stream
-	ended    func(error)
+	ended    func(*End)
 }
 
 // unsent is what goes out before anything else of a connection, once its socket takes it:
 // the rest of a frame, a goodbye.
 type unsent struct {
 	bytes  []byte
-	leaves error // why the connection ends behind that, or nil
+	leaves event.CloseReason // the reason if the connection ends after that, else empty
 }
 
 // close implements [closer].
@@ -45,7 +45,7 @@ func (c *conn) close(reason event.CloseReason) {
 
 // isLeaving reports whether goodbye was said.
 func (c *conn) isLeaving() bool {
-	return c.unsent != nil && c.unsent.leaves != nil
+	return c.unsent != nil && c.unsent.leaves != ""
 }
 
 // expiry is when a right ends, in milliseconds of Unix time: those who gave it know no other

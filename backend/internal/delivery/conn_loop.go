@@ -10,9 +10,6 @@ import (
 	"sluice/internal/journal"
 )
 
-// errLive says that a stream can go on without a goroutine of its own.
-var errLive = errors.New("stream is live")
-
 // loopConn is a connection with a goroutine of its own.
 type loopConn struct {
 	wake    chan time.Time // with the time, if it is a sample, else the zero time
@@ -40,13 +37,13 @@ func (c *loopConn) close(reason event.CloseReason) {
 }
 
 // connLoop moves what the stream has to the client for as long as the connection lasts, or,
-// if it may be handed over, until it is live. What is in first goes out before anything
+// if it may be handed over, until it is live: it returns nil then. What is in first goes out before anything
 // else, in the same block as the stream's first frame: some clients take a block without
 // data for an event.
-func (s *Server) connLoop(ctx context.Context, out writer, first []byte, stream Stream, expires time.Time, handOff bool) error {
+func (s *Server) connLoop(ctx context.Context, out writer, first []byte, stream Stream, expires time.Time, handOff bool) *End {
 	c := &loopConn{wake: make(chan time.Time, 1), closing: make(chan event.CloseReason, 1)}
 	if err := s.add(c); err != nil {
-		return s.end(out, first, event.Draining)
+		return s.end(out, first, event.Draining, nil)
 	}
 	defer s.remove(c)
 	reader := stream.Reader()
@@ -61,25 +58,25 @@ func (s *Server) connLoop(ctx context.Context, out writer, first []byte, stream 
 	for {
 		select {
 		case reason := <-c.closing:
-			return s.end(out, first, reason)
+			return s.end(out, first, reason, nil)
 		default:
 		}
 		if expired(expires, time.Now()) {
-			return s.end(out, first, event.TokenExpired)
+			return s.end(out, first, event.TokenExpired, nil)
 		}
 		if handOff && len(first) == 0 && stream.Live() {
-			return errLive
+			return nil
 		}
 		b, err := stream.Next(ctx)
 		if ctx.Err() != nil {
-			return ctx.Err()
+			return &End{Reason: ClientGone}
 		}
 		if err != nil {
-			return errors.Join(err, s.end(out, first, closeReason(err)))
+			return s.end(out, first, closeReason(err), err)
 		}
 		if len(b.Bytes) > 0 {
 			if err := s.deliver(out, first, b); err != nil {
-				return err
+				return writeFailed(err)
 			}
 			first = nil
 			silence = time.Now()
@@ -98,13 +95,13 @@ func (s *Server) connLoop(ctx context.Context, out writer, first []byte, stream 
 				continue
 			}
 			if err := out.send(event.AppendPing(nil, now)); err != nil {
-				return err
+				return writeFailed(err)
 			}
 			silence = now
 		case reason := <-c.closing:
-			return s.end(out, first, reason)
+			return s.end(out, first, reason, nil)
 		case <-ctx.Done():
-			return ctx.Err()
+			return &End{Reason: ClientGone}
 		}
 	}
 }
@@ -146,10 +143,11 @@ func expired(expires, now time.Time) bool {
 	return !expires.IsZero() && !now.Before(expires)
 }
 
-// end says goodbye, behind what has not gone out yet of a frame.
-func (s *Server) end(out writer, first []byte, reason event.CloseReason) error {
+// end sends stream.close, behind what has not gone out yet of a frame, and returns the end
+// of the connection. The cause may be nil.
+func (s *Server) end(out writer, first []byte, reason event.CloseReason, cause error) *End {
 	if err := out.send(event.AppendClose(first, reason, s.Retry())); err != nil {
-		return err
+		return writeFailed(err)
 	}
-	return closedError(reason)
+	return &End{EndReason(reason), cause}
 }

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"sync"
 	"time"
 
@@ -23,9 +22,6 @@ import (
 
 // ErrDraining is returned by Serve once Drain has begun.
 var ErrDraining = errors.New("server is draining")
-
-// errGone is why a connection ended that the client closed.
-var errGone = errors.New("the client is gone")
 
 // Stream is the source of one connection. Its methods are called by one goroutine at a
 // time.
@@ -115,10 +111,10 @@ func jittered(d time.Duration) time.Duration {
 
 // Serve answers a request with a stream until the client is gone, takes nothing for the
 // write timeout, its right to the stream expires, or Drain reaches the connection, and
-// returns the reason. The header is w's. There is no end where expires is zero. Where Serve
+// returns the end. The header is w's. There is no end where expires is zero. Where Serve
 // takes the connection over from net/http it may return nil before the end; ended is called
-// once then, with the reason, and never else.
-func (s *Server) Serve(w http.ResponseWriter, r *http.Request, stream Stream, expires time.Time, ended func(error)) error {
+// once then, and never else.
+func (s *Server) Serve(w http.ResponseWriter, r *http.Request, stream Stream, expires time.Time, ended func(*End)) *End {
 	if s.canHijack(r) {
 		head := responseHead(w.Header())
 		conn, _, err := http.NewResponseController(w).Hijack()
@@ -128,14 +124,14 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, stream Stream, ex
 	}
 	w.WriteHeader(http.StatusOK)
 	out := newResponseWriter(w, r.ProtoMajor, s.options.WriteTimeout)
-	err := s.connLoop(r.Context(), out, event.AppendRetry(nil, s.Retry()), stream, expires, false)
-	s.countCut(err)
-	return err
+	end := s.connLoop(r.Context(), out, event.AppendRetry(nil, s.Retry()), stream, expires, false)
+	s.countCut(end)
+	return end
 }
 
 // countCut counts a client if it was cut off because it took nothing.
-func (s *Server) countCut(reason error) {
-	if errors.Is(reason, os.ErrDeadlineExceeded) {
+func (s *Server) countCut(end *End) {
+	if end.Reason == WriteTimeout {
 		s.metrics.SlowClientCut()
 	}
 }
@@ -188,11 +184,4 @@ func (s *Server) Drain(ctx context.Context, d time.Duration) {
 		}
 		c.close(event.Draining)
 	}
-}
-
-// closedError is why the server ended a connection.
-type closedError event.CloseReason
-
-func (e closedError) Error() string {
-	return "closed: " + string(e)
 }

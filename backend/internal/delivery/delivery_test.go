@@ -209,7 +209,7 @@ type connection struct {
 	client *client
 	stream *fakeStream
 	cancel context.CancelFunc
-	ended  chan error // with room for more than there may be
+	ended  chan *delivery.End // with room for more than there may be
 }
 
 func serve(t *testing.T, s *delivery.Server) *connection {
@@ -225,16 +225,16 @@ func serveUntil(t *testing.T, s *delivery.Server, expires time.Time) *connection
 func serveStream(t *testing.T, s *delivery.Server, stream *fakeStream, expires time.Time) *connection {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	c := &connection{&client{header: make(http.Header)}, stream, cancel, make(chan error, 8)}
+	c := &connection{&client{header: make(http.Header)}, stream, cancel, make(chan *delivery.End, 8)}
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/events", nil)
-	go serveToTheEnd(s, c.client, r, c.stream, expires, func(err error) { c.ended <- err })
+	go serveToTheEnd(s, c.client, r, c.stream, expires, func(end *delivery.End) { c.ended <- end })
 	return c
 }
 
 // serveToTheEnd calls Serve, and ended however the end is told.
-func serveToTheEnd(s *delivery.Server, w http.ResponseWriter, r *http.Request, stream delivery.Stream, expires time.Time, ended func(error)) {
-	if err := s.Serve(w, r, stream, expires, ended); err != nil {
-		ended(err)
+func serveToTheEnd(s *delivery.Server, w http.ResponseWriter, r *http.Request, stream delivery.Stream, expires time.Time, ended func(*delivery.End)) {
+	if end := s.Serve(w, r, stream, expires, ended); end != nil {
+		ended(end)
 	}
 }
 
@@ -242,8 +242,14 @@ func serveToTheEnd(s *delivery.Server, w http.ResponseWriter, r *http.Request, s
 func (c *connection) leave(t *testing.T) {
 	t.Helper()
 	c.cancel()
-	if err := <-c.ended; !errors.Is(err, context.Canceled) {
-		t.Errorf("it ends by %v", err)
+	c.checkEnd(t, delivery.ClientGone)
+}
+
+// checkEnd waits for the end of the connection and checks its reason.
+func (c *connection) checkEnd(t *testing.T, want delivery.EndReason) {
+	t.Helper()
+	if end := <-c.ended; end.Reason != want {
+		t.Errorf("the reason is %q, want %q", end.Reason, want)
 	}
 }
 
@@ -323,19 +329,22 @@ func TestServe_RetryStandsInTheFirstBlock(t *testing.T) {
 
 func TestServe_EndsWithACloseWhenTheStreamFails(t *testing.T) {
 	t.Parallel()
-	s, _ := newServer(t, options)
+	s, metrics := newServer(t, options)
 	synctest.Test(t, func(t *testing.T) {
 		c := serve(t, s)
 		synctest.Wait()
-		broken := errors.New("redis is away")
+		broken := fmt.Errorf("redis is away: %w", os.ErrDeadlineExceeded)
 		c.stream.fail(broken)
-		if err := <-c.ended; !errors.Is(err, broken) {
-			t.Errorf("it ends by %v", err)
+		if end := <-c.ended; end.Reason != delivery.Unavailable || !errors.Is(end.Err, broken) {
+			t.Errorf("the end is %+v", end)
 		}
 		if !strings.HasSuffix(c.client.whole(), "event: stream.close\ndata: {\"reason\":\"unavailable\"}\n\n") {
 			t.Errorf("the stream is %q", c.client.whole())
 		}
 	})
+	if _, cut := metrics.both(); cut > 0 {
+		t.Error("a timeout of Redis is counted as a slow client")
+	}
 }
 
 func TestServe_EndsWithACloseWhenTheRightToItExpires(t *testing.T) {
@@ -348,9 +357,7 @@ func TestServe_EndsWithACloseWhenTheRightToItExpires(t *testing.T) {
 		time.Sleep(19 * time.Second)
 		c.stream.put("data: before\n\n")
 		for _, c := range []*connection{c, late} {
-			if err := <-c.ended; err == nil {
-				t.Error("it ends for no reason")
-			}
+			c.checkEnd(t, delivery.TokenExpired)
 			if !strings.HasSuffix(c.client.whole(), "event: stream.close\ndata: {\"reason\":\"token-expired\"}\n\n") {
 				t.Errorf("the stream is %q", c.client.whole())
 			}
@@ -367,11 +374,12 @@ func TestServe_EndsWithACloseWhenTheRightToItExpires(t *testing.T) {
 func TestServe_ClientThatIsGoneIsNoSlowClient(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		err error
-		cut int
+		err    error
+		reason delivery.EndReason
+		cut    int
 	}{
-		"gone":          {errors.New("broken pipe"), 0},
-		"takes nothing": {fmt.Errorf("write: %w", os.ErrDeadlineExceeded), 1},
+		"gone":          {errors.New("broken pipe"), delivery.ClientGone, 0},
+		"takes nothing": {fmt.Errorf("write: %w", os.ErrDeadlineExceeded), delivery.WriteTimeout, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -383,9 +391,7 @@ func TestServe_ClientThatIsGoneIsNoSlowClient(t *testing.T) {
 				c.client.err = tt.err
 				c.client.mu.Unlock()
 				c.stream.put("data: x\n\n")
-				if err := <-c.ended; !errors.Is(err, tt.err) {
-					t.Errorf("it ends by %v", err)
-				}
+				c.checkEnd(t, tt.reason)
 				synctest.Wait()
 				if len(c.ended) > 0 {
 					t.Error("done is called twice")
@@ -424,9 +430,7 @@ func TestServe_ClientIsStalledWhileAWriteToItWaits(t *testing.T) {
 		c.client.err = os.ErrDeadlineExceeded
 		c.client.mu.Unlock()
 		close(room)
-		if err := <-c.ended; !errors.Is(err, os.ErrDeadlineExceeded) {
-			t.Errorf("it ends by %v", err)
-		}
+		c.checkEnd(t, delivery.WriteTimeout)
 		metrics.checkStalled(t, 0)
 	})
 }
@@ -467,9 +471,7 @@ func TestDrain_IsSpreadEvenly(t *testing.T) {
 		var closed []time.Duration
 		retries := make(map[string]bool)
 		for _, c := range all {
-			if err := <-c.ended; err == nil {
-				t.Error("it ends for no reason")
-			}
+			c.checkEnd(t, delivery.Draining)
 			at := c.at(start, "stream.close")
 			if len(at) != 1 || !strings.HasSuffix(c.client.whole(), "event: stream.close\ndata: {\"reason\":\"draining\"}\n\n") {
 				t.Fatalf("the stream is %q", c.client.whole())
@@ -508,9 +510,7 @@ func TestDrain_EndsAtOnceWithItsContext(t *testing.T) {
 		defer cancel()
 		s.Drain(ctx, time.Hour)
 		for _, c := range all {
-			if err := <-c.ended; err == nil {
-				t.Error("it ends for no reason")
-			}
+			c.checkEnd(t, delivery.Draining)
 			if at := c.at(start, "stream.close"); len(at) != 1 || at[0] > 3*time.Second {
 				t.Errorf("a connection is closed after %v", at)
 			}
@@ -524,9 +524,7 @@ func TestDrain_RefusesNewConnections(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s.Drain(t.Context(), time.Second)
 		c := serve(t, s)
-		if err := <-c.ended; err == nil {
-			t.Error("it ends for no reason")
-		}
+		c.checkEnd(t, delivery.Draining)
 		// What the client gets is a goodbye, if anything at all.
 		if text := c.client.whole(); text != "" && !strings.Contains(text, "stream.close") {
 			t.Errorf("the stream is %q", text)

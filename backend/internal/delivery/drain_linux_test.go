@@ -25,7 +25,7 @@ func TestDrain_ReachesConnectionsHoweverFarTheyAre(t *testing.T) {
 	server, address := startTCP(t, options, func() delivery.Stream {
 		asked <- struct{}{}
 		return newLiveStream(log)
-	}, func(error) { ended.Done() })
+	}, func(*delivery.End) { ended.Done() })
 	var open []*net.TCPConn
 	for range clients {
 		open = append(open, subscribeTCP(t, address))

@@ -37,7 +37,7 @@ func newLoopback(tb testing.TB, clients int) *loopback {
 	var ended sync.WaitGroup
 	ended.Add(clients)
 	options := delivery.Options{Heartbeat: time.Hour, WriteTimeout: time.Minute, Retry: time.Second}
-	address := serveTCP(tb, options, func() delivery.Stream { return newLiveStream(l.journal) }, func(error) { ended.Done() })
+	address := serveTCP(tb, options, func() delivery.Stream { return newLiveStream(l.journal) }, func(*delivery.End) { ended.Done() })
 	tb.Cleanup(ended.Wait)
 	for range clients {
 		l.clients = append(l.clients, bufio.NewReaderSize(subscribeTCP(tb, address), 16<<10))
@@ -50,14 +50,14 @@ func newLoopback(tb testing.TB, clients int) *loopback {
 }
 
 // serveTCP serves streams at an address until the end of the test.
-func serveTCP(tb testing.TB, options delivery.Options, stream func() delivery.Stream, done func(error)) string {
+func serveTCP(tb testing.TB, options delivery.Options, stream func() delivery.Stream, done func(*delivery.End)) string {
 	tb.Helper()
 	_, address := startTCP(tb, options, stream, done)
 	return address
 }
 
 // startTCP is serveTCP for those that want the server too.
-func startTCP(tb testing.TB, options delivery.Options, stream func() delivery.Stream, done func(error)) (*delivery.Server, string) {
+func startTCP(tb testing.TB, options delivery.Options, stream func() delivery.Stream, done func(*delivery.End)) (*delivery.Server, string) {
 	tb.Helper()
 	server := delivery.New(options, new(counts))
 	inner, err := net.Listen("tcp", "127.0.0.1:0")

@@ -101,7 +101,7 @@ func (s *shard) stop() {
 
 // handOff gives a connection that is live to a shard. On an error it is still the
 // caller's.
-func (s *Server) handOff(c net.Conn, stream Stream, expires time.Time, ended func(error)) error {
+func (s *Server) handOff(c net.Conn, stream Stream, expires time.Time, ended func(*End)) error {
 	fd, err := duplicate(c)
 	if err != nil {
 		return err
@@ -285,7 +285,7 @@ func (s *shard) round() (stopped bool) {
 	if stopped {
 		for _, c := range s.conns {
 			if c != nil {
-				s.end(c, closedError(event.Draining))
+				s.end(c, &End{Reason: Draining})
 			}
 		}
 	}
@@ -306,7 +306,7 @@ func (s *shard) join(c *conn) {
 	c.member = int32(len(g.conns))
 	g.conns = append(g.conns, c)
 	if err := s.poll.add(c); err != nil {
-		s.end(c, err)
+		s.end(c, &End{Failed, err})
 		return
 	}
 	s.flushAlone(c)
@@ -327,12 +327,12 @@ func (s *shard) fellBehind(c *conn) {
 		conn, err := net.FileConn(file)
 		_ = file.Close() // what FileConn returns has a descriptor of its own
 		if err != nil {
-			c.ended(err)
+			c.ended(&End{Failed, err})
 			return
 		}
 		in := &progressConn{Conn: conn, timeout: s.server.options.WriteTimeout}
-		if err := s.server.catchUp(in, nil, c.stream, c.expires.time(), c.ended); err != nil {
-			c.ended(err)
+		if end := s.server.catchUp(in, nil, c.stream, c.expires.time(), c.ended); end != nil {
+			c.ended(end)
 		}
 	}()
 }
@@ -343,18 +343,18 @@ func (s *shard) sendClose(c *conn, reason event.CloseReason) {
 		c.unsent = new(unsent)
 	}
 	c.unsent.bytes = event.AppendClose(c.unsent.bytes, reason, s.server.Retry())
-	c.unsent.leaves = closedError(reason)
+	c.unsent.leaves = reason
 	if !c.full {
 		s.flushAlone(c)
 	}
 }
 
 // end closes a connection.
-func (s *shard) end(c *conn, reason error) {
+func (s *shard) end(c *conn, end *End) {
 	s.release(c)
 	_ = unix.Close(int(c.fd))
-	s.server.countCut(reason)
-	go c.ended(reason) // it may wait for others
+	s.server.countCut(end)
+	go c.ended(end) // it may wait for others
 }
 
 // release takes a connection out of the shard.
@@ -394,7 +394,7 @@ func (s *shard) housekeeping() {
 		switch {
 		case c == nil:
 		case s.isToBeChecked(c) && s.stalled(c):
-			s.end(c, os.ErrDeadlineExceeded)
+			s.end(c, &End{Reason: WriteTimeout})
 		case !c.isLeaving() && expired(c.expires.time(), s.now):
 			s.sendClose(c, event.TokenExpired)
 		case !c.full && now.since(c.sent) >= s.server.options.Heartbeat:

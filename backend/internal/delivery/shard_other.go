@@ -17,7 +17,7 @@ func (*shard) stop() {}
 
 func (*shard) appendAll(all []closer) []closer { return all }
 
-func (s *Server) handOff(net.Conn, Stream, time.Time, func(error)) error {
+func (s *Server) handOff(net.Conn, Stream, time.Time, func(*End)) error {
 	return errors.ErrUnsupported
 }
 

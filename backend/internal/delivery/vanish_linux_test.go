@@ -3,7 +3,6 @@ package delivery_test
 import (
 	"bufio"
 	"context"
-	"errors"
 	"net"
 	"os"
 	"strconv"
@@ -25,16 +24,16 @@ func TestServe_ClientWhoseLineIsCutIsCutOff(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			ended := make(chan error, 1)
+			ended := make(chan *delivery.End, 1)
 			options := delivery.Options{Heartbeat: 100 * time.Millisecond, WriteTimeout: 300 * time.Millisecond}
-			address := serveTCP(t, options, func() delivery.Stream { return stream }, func(err error) { ended <- err })
+			address := serveTCP(t, options, func() delivery.Stream { return stream }, func(end *delivery.End) { ended <- end })
 			client := subscribeTCP(t, address)
 			readUntil(t, bufio.NewReader(client), []byte("event: stream.ping\n"))
 			if err := proctest.CutLine(client); err != nil {
 				t.Fatal(err)
 			}
-			if err := <-ended; !errors.Is(err, os.ErrDeadlineExceeded) {
-				t.Errorf("it ends with %v", err)
+			if end := <-ended; end.Reason != delivery.WriteTimeout {
+				t.Errorf("the reason is %q", end.Reason)
 			}
 		})
 	}
@@ -76,8 +75,8 @@ func TestServe_ClientThatFellBehindCostsOneDescriptor(t *testing.T) {
 		goingOn:    make(chan struct{}),
 	}
 	options := delivery.Options{Heartbeat: time.Hour, WriteTimeout: time.Minute}
-	ended := make(chan error, 1)
-	address := serveTCP(t, options, func() delivery.Stream { return stream }, func(err error) { ended <- err })
+	ended := make(chan *delivery.End, 1)
+	address := serveTCP(t, options, func() delivery.Stream { return stream }, func(end *delivery.End) { ended <- end })
 	client := subscribeTCP(t, address)
 	<-stream.behind
 	port := client.LocalAddr().(*net.TCPAddr).Port
@@ -86,8 +85,8 @@ func TestServe_ClientThatFellBehindCostsOneDescriptor(t *testing.T) {
 	}
 	close(stream.goingOn)
 	client.Close()
-	if err := <-ended; err == nil {
-		t.Error("it ends without a reason")
+	if end := <-ended; end.Reason != delivery.ClientGone {
+		t.Errorf("the reason is %q", end.Reason)
 	}
 }
 
@@ -119,14 +118,14 @@ func TestServe_ConflatedConnectionContinuesAfterATurn(t *testing.T) {
 		qualifier := "t" + strconv.Itoa(n) + "@"
 		log.Append(journal.Frame{Qualifier: qualifier, Cursor: []byte("1"), Body: []byte("data: " + strconv.Itoa(n) + "\n\n")})
 	}
-	ended := make(chan error, 1)
+	ended := make(chan *delivery.End, 1)
 	stream := &liveStream{reader: journal.NewReader(log, time.Hour, false)}
 	options := delivery.Options{Heartbeat: time.Hour, WriteTimeout: time.Minute}
-	address := serveTCP(t, options, func() delivery.Stream { return stream }, func(err error) { ended <- err })
+	address := serveTCP(t, options, func() delivery.Stream { return stream }, func(end *delivery.End) { ended <- end })
 	client := subscribeTCP(t, address)
 	readUntil(t, bufio.NewReader(client), []byte("data: 999\n"))
 	client.Close()
-	if err := <-ended; err == nil {
-		t.Error("the connection ended without a reason")
+	if end := <-ended; end.Reason != delivery.ClientGone {
+		t.Errorf("the reason is %q", end.Reason)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gin-contrib/cors"
@@ -56,6 +57,7 @@ type Options struct {
 type api struct {
 	Options
 	started       time.Time
+	lastID        atomic.Uint64 // of the subscriptions, for the log
 	conns         *admission.ConnLimiter
 	subscriptions *admission.SubscriptionLimiter
 	publishes     *admission.PublishLimiter
@@ -97,7 +99,7 @@ func (a *api) routes() (http.Handler, error) {
 	}
 	r.HandleMethodNotAllowed = true
 	r.RedirectTrailingSlash = false
-	r.Use(a.recover, normalizeForwarded, a.closeWhileDraining, corsPolicy(a.CORSOrigins), boundBody)
+	r.Use(a.logRefusal, a.recover, normalizeForwarded, a.closeWhileDraining, corsPolicy(a.CORSOrigins), boundBody)
 
 	r.GET("/events", a.traced("subscribe"), a.subscribe)
 	r.POST("/events", a.traced("publish"), a.publish)

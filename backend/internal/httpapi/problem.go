@@ -33,6 +33,7 @@ type problem struct {
 
 func writeProblem(c *gin.Context, status int, detail string) {
 	published, _ := c.Get(publishedKey)
+	c.Set(detailKey, detail)
 	c.Header("Content-Type", "application/problem+json")
 	c.AbortWithStatusJSON(status, problem{"about:blank", http.StatusText(status), status, detail, published})
 }
@@ -104,6 +105,7 @@ func (a *api) fail(c *gin.Context, err error) {
 func (a *api) turnAway(c *gin.Context, reason event.CloseReason, detail string) {
 	a.Metrics.TurnedAway(reason)
 	traceTurnedAway(c, reason)
+	a.Log.Debug("request turned away", "client", clientAddr(c), "reason", reason)
 	if c.Request.Method == http.MethodGet && acceptsEventStream(c.Request) {
 		streamHeader(c)
 		c.Status(http.StatusOK)

@@ -72,6 +72,7 @@ func (a *api) publish(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	a.logPublished(c, p.topic, len(body), answer)
 	c.JSON(http.StatusOK, answer)
 }
 

@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"log"
 	"log/slog"
 	"net/http"
 	"time"
@@ -27,7 +28,7 @@ const (
 )
 
 // newServer returns a server for HTTP/1.1 and HTTP/2, the latter without TLS too.
-func newServer(handler http.Handler, log *slog.Logger) *http.Server {
+func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
@@ -44,6 +45,6 @@ func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ReadHeaderTimeout: readHeaderTimeout,
 		IdleTimeout:       idleTimeout,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		ErrorLog:          log.New(serverLog{logger}, "", 0),
 	}
 }

@@ -48,20 +48,23 @@ func (a *api) subscribe(c *gin.Context) {
 	}
 	streamHeader(c)
 	total := a.Metrics.ConnectionOpened()
-	a.Log.Info("client connected", "topics", len(req.Topics), "total", total)
+	id, opened := a.lastID.Add(1), time.Since(a.started)
+	a.logSubscribed(id, addr, len(req.Topics), total)
 	endSpan(c)
 	liftDeadline(c)
 	dropBody(c)
 	// What this refers to, every connection keeps until its end.
-	ended := func(reason error) {
+	ended := func(end *delivery.End) {
 		subscription.Close()
 		a.subscriptions.Release(addr)
 		total := a.Metrics.ConnectionClosed()
-		a.Log.Info("client disconnected", "reason", reason, "total", total)
+		a.logUnsubscribed(id, addr, time.Since(a.started)-opened, end, total)
 	}
-	if reason := a.Delivery.Serve(c.Writer, c.Request, subscription, grant.Expires, ended); reason != nil {
-		streamEnded() // before ended, since each connection must count somewhere
-		ended(reason)
+	if end := a.Delivery.Serve(c.Writer, c.Request, subscription, grant.Expires, ended); end != nil {
+		if evicted := streamEnded(); evicted { // before ended, since each connection must count somewhere
+			end = &delivery.End{Reason: delivery.Overloaded}
+		}
+		ended(end)
 	}
 }
 
@@ -79,7 +82,7 @@ func maySubscribe(grant auth.Grant, topics []event.Topic) error {
 
 // join begins a subscription if the limits allow one more from that address. The caller calls
 // streamEnded, if the server still has the connection, and then releases the subscription.
-func (a *api) join(c *gin.Context, req hub.Request, addr netip.Addr) (s *hub.Subscription, streamEnded func(), err error) {
+func (a *api) join(c *gin.Context, req hub.Request, addr netip.Addr) (s *hub.Subscription, streamEnded func() bool, err error) {
 	if a.Delivery.Draining() {
 		return nil, nil, delivery.ErrDraining
 	}
