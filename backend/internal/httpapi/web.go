@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 
@@ -98,17 +99,18 @@ func (app *webApp) serve(c *gin.Context) {
 	file.serve(c.Writer, c.Request)
 }
 
-// serve answers with the encoding that the client accepts.
+// serve answers with the encoding that the client prefers.
 func (f *webFile) serve(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	content := f.plain
 	if len(f.encoded) > 0 {
 		header.Add("Vary", "Accept-Encoding")
+		best := 0.0
 		for _, encoding := range webEncodings {
-			if encoded, ok := f.encoded[encoding.name]; ok && acceptsEncoding(r, encoding.name) {
+			encoded, ok := f.encoded[encoding.name]
+			if quality := encodingQuality(r, encoding.name); ok && quality > best {
 				header.Set("Content-Encoding", encoding.name)
-				content = encoded
-				break
+				content, best = encoded, quality
 			}
 		}
 	}
@@ -118,18 +120,27 @@ func (f *webFile) serve(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content.body))
 }
 
-// acceptsEncoding reports whether the client names the encoding in Accept-Encoding.
-func acceptsEncoding(r *http.Request, name string) bool {
+// encodingQuality returns the quality value of an encoding in Accept-Encoding. It is 0 if the
+// client does not name the encoding, or if the value is malformed.
+func encodingQuality(r *http.Request, name string) float64 {
 	for _, line := range r.Header.Values("Accept-Encoding") {
 		for part := range strings.SplitSeq(line, ",") {
-			coding, quality, _ := strings.Cut(part, ";")
-			if strings.EqualFold(strings.TrimSpace(coding), name) {
-				zero := strings.TrimRight(strings.ReplaceAll(quality, " ", ""), "0.") // q=0, q=0.000
-				return !strings.EqualFold(zero, "q=")
+			coding, parameter, weighted := strings.Cut(part, ";")
+			if !strings.EqualFold(strings.TrimSpace(coding), name) {
+				continue
 			}
+			if !weighted {
+				return 1
+			}
+			key, value, _ := strings.Cut(parameter, "=")
+			quality, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			if err != nil || !strings.EqualFold(strings.TrimSpace(key), "q") {
+				return 0
+			}
+			return quality
 		}
 	}
-	return false
+	return 0
 }
 
 // serverPaths are the first segments of paths that the server, or its admin address, uses.
