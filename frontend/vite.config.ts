@@ -39,8 +39,28 @@ function compress(): Plugin {
   };
 }
 
+/**
+ * Writes the origin of `VITE_API_URL` into a file of the build. The gateway that serves the build reads
+ * it at its start, and its Content-Security-Policy then allows connections to that origin.
+ */
+function apiOrigin(): Plugin {
+  let url = '';
+  return {
+    name: 'sluice:api-origin',
+    apply: 'build',
+    configResolved({ env }) {
+      url = String(env.VITE_API_URL ?? '');
+    },
+    generateBundle() {
+      if (!/^https?:/i.test(url)) return;
+      const source = `${new URL(url).origin}\n`;
+      this.emitFile({ type: 'asset', fileName: 'api-origin.txt', source });
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [react(), tailwindcss(), compress()],
+  plugins: [react(), tailwindcss(), apiOrigin(), compress()],
   server: {
     port: 5173,
     // The gateway's CORS settings and the README name this port: better to fail than to move to another.

@@ -213,6 +213,45 @@ func TestWebApp_SecurityHeaders(t *testing.T) {
 	}
 }
 
+func TestWebApp_PolicyAllowsTheOriginOfTheAPI(t *testing.T) {
+	t.Parallel()
+	for _, origin := range []string{"https://events.example.com", "http://127.0.0.1:4000"} {
+		dir := newWebDir(t)
+		if err := os.WriteFile(filepath.Join(dir, "api-origin.txt"), []byte(origin+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		g := start(t, "--web-dir="+dir)
+		for _, path := range []string{"/", "/assets/app-1.js"} {
+			if policy := g.get(path).header.Get("Content-Security-Policy"); !strings.Contains(policy, "; connect-src 'self' "+origin+"; ") {
+				t.Errorf("%s built for %s has the policy %q", path, origin, policy)
+			}
+		}
+	}
+}
+
+func TestWebApp_BadOriginOfTheAPI(t *testing.T) {
+	t.Parallel()
+	for _, origin := range []string{
+		"", "*", "https:", "https://*", "https://*.example.com", "https://example.com/path", "events.example.com", "http://[::1]:4000",
+		"https://example.com https://example.org", "https://example.com; script-src *", "https://example.com\nhttps://example.org",
+	} {
+		t.Run(origin, func(t *testing.T) {
+			t.Parallel()
+			dir := newWebDir(t)
+			if err := os.WriteFile(filepath.Join(dir, "api-origin.txt"), []byte(origin), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			cmd, _, stderr := command(t, "--addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0", "--web-dir="+dir)
+			if err := cmd.Run(); err == nil {
+				t.Error("the server starts")
+			}
+			if line := strings.TrimSuffix(stderr.String(), "\n"); !strings.Contains(line, "--web-dir: api-origin.txt") || strings.Contains(line, "\n") {
+				t.Errorf("the server reports %q", line)
+			}
+		})
+	}
+}
+
 func TestWebApp_EncodingsOfTheBuild(t *testing.T) {
 	t.Parallel()
 	dir := newWebDir(t)

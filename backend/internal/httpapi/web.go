@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -17,7 +18,8 @@ import (
 // webApp serves the built web app from memory, and its page for every address that a browser
 // may show in it. It never changes, so requests need no lock.
 type webApp struct {
-	files map[string]*webFile // by path, which begins with a slash
+	files  map[string]*webFile // by path, which begins with a slash
+	policy string              // Content-Security-Policy of all answers
 }
 
 // webFile is a file with its encodings.
@@ -37,9 +39,27 @@ type webContent struct {
 // webEncodings are the encodings that a build can provide, the preferred one first.
 var webEncodings = []struct{ name, extension string }{{"br", ".br"}, {"gzip", ".gz"}}
 
-// webPolicy is the Content-Security-Policy of the web app. The app sets styles through the
-// CSSOM, which needs no exception.
-const webPolicy = "default-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+// apiOriginFile is the file in which the build names the API's origin, if that is another one.
+const apiOriginFile = "api-origin.txt"
+
+// apiOrigin matches an origin that a Content-Security-Policy can name. IPv6 addresses have no
+// form there.
+var apiOrigin = regexp.MustCompile(`^https?://[A-Za-z0-9._-]+(:[0-9]+)?$`)
+
+// webPolicy returns the Content-Security-Policy of the web app, which allows connections to
+// the origin of the API that the app is built for. The app sets styles through the CSSOM, which
+// needs no exception.
+func webPolicy(contents map[string]webContent) (string, error) {
+	connect := "'self'"
+	if file, ok := contents[apiOriginFile]; ok {
+		origin := strings.TrimSpace(string(file.body))
+		if !apiOrigin.MatchString(origin) {
+			return "", fmt.Errorf("%s has %.100q, which is not an origin such as https://events.example.com", apiOriginFile, origin)
+		}
+		connect += " " + origin
+	}
+	return "default-src 'self'; connect-src " + connect + "; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'", nil
+}
 
 // loadWebApp reads the web app in a directory. Without a directory, nothing is found.
 func loadWebApp(dir string, log *slog.Logger) (*webApp, error) {
@@ -50,7 +70,11 @@ func loadWebApp(dir string, log *slog.Logger) (*webApp, error) {
 	if err != nil {
 		return nil, err
 	}
-	app := &webApp{files: make(map[string]*webFile)}
+	policy, err := webPolicy(contents)
+	if err != nil {
+		return nil, err
+	}
+	app := &webApp{files: make(map[string]*webFile), policy: policy}
 	for name, plain := range contents {
 		file := &webFile{contentType: webContentType(name, plain.body), plain: plain, encoded: make(map[string]webContent)}
 		for _, encoding := range webEncodings {
@@ -73,7 +97,7 @@ func (app *webApp) serve(c *gin.Context) {
 		return
 	}
 	header := c.Writer.Header()
-	header.Set("Content-Security-Policy", webPolicy)
+	header.Set("Content-Security-Policy", app.policy)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 	if c.Request.Method != http.MethodGet && c.Request.Method != http.MethodHead {
