@@ -28,6 +28,8 @@ export default defineConfig({
         '--disable-background-networking',
         '--disable-component-update',
         '--disable-sync',
+        // A host that is not localhost: Chromium treats its pages as insecure and asks it for gzip, not Brotli.
+        '--host-resolver-rules=MAP sluice.test 127.0.0.1',
       ],
     },
   },

@@ -1,9 +1,66 @@
+import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { brotliCompress, constants, gzip } from 'node:zlib';
 import tailwindcss from '@tailwindcss/vite';
 import react from '@vitejs/plugin-react';
+import type { Plugin } from 'vite';
 import { defineConfig } from 'vitest/config';
 
+/** Files below this size, in bytes, are not compressed: they fit into one packet as they are. */
+const MIN_COMPRESSED = 1_000;
+
+/**
+ * Compresses the text files of a build. The gateway serves `app.js.br` or `app.js.gz` in place of
+ * `app.js` to clients that accept the encoding.
+ */
+function compress(): Plugin {
+  const encoders = {
+    '.br': (content: Buffer) =>
+      promisify(brotliCompress)(content, {
+        params: { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY },
+      }),
+    '.gz': (content: Buffer) => promisify(gzip)(content, { level: 9 }),
+  };
+  return {
+    name: 'sluice:compress',
+    apply: 'build',
+    async writeBundle({ dir = 'dist' }) {
+      const names = await readdir(dir, { recursive: true });
+      for (const name of names.filter((name) => /\.(html|js|css|svg|json)$/.test(name))) {
+        const file = join(dir, name);
+        const content = await readFile(file);
+        if (content.length < MIN_COMPRESSED) continue;
+        for (const [extension, encode] of Object.entries(encoders)) {
+          await writeFile(file + extension, await encode(content));
+        }
+      }
+    },
+  };
+}
+
+/**
+ * Writes the origin of `VITE_API_URL` into a file of the build. The gateway that serves the build reads
+ * it at its start, and its Content-Security-Policy then allows connections to that origin.
+ */
+function apiOrigin(): Plugin {
+  let url = '';
+  return {
+    name: 'sluice:api-origin',
+    apply: 'build',
+    configResolved({ env }) {
+      url = String(env.VITE_API_URL ?? '');
+    },
+    generateBundle() {
+      if (!/^https?:/i.test(url)) return;
+      const source = `${new URL(url).origin}\n`;
+      this.emitFile({ type: 'asset', fileName: 'api-origin.txt', source });
+    },
+  };
+}
+
 export default defineConfig({
-  plugins: [react(), tailwindcss()],
+  plugins: [react(), tailwindcss(), apiOrigin(), compress()],
   server: {
     port: 5173,
     // The gateway's CORS settings and the README name this port: better to fail than to move to another.

@@ -46,13 +46,19 @@ export class Processes {
 
   /**
    * Starts the gateway with the built app; on its embedded broker unless a Redis is given, and with the
-   * topics open that every screen asks for.
+   * topics open that every screen asks for. `webDir` is the directory of another build.
    */
   async startGateway({
     redis,
     open = ['channel:updates', 'stream:notifications'],
+    webDir = join(frontend, 'dist'),
     flags = [],
-  }: { redis?: Redis; open?: string[]; flags?: string[] } = {}): Promise<Gateway> {
+  }: {
+    redis?: Redis;
+    open?: string[];
+    webDir?: string;
+    flags?: string[];
+  } = {}): Promise<Gateway> {
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
     const service = await this.#start(port, {
@@ -61,7 +67,7 @@ export class Processes {
         ...['--addr', `127.0.0.1:${port}`],
         ...['--admin-addr', '127.0.0.1:0'],
         ...['--redis-url', redis ? `redis://127.0.0.1:${redis.port}` : ''],
-        ...['--web-dir', join(frontend, 'dist')],
+        ...['--web-dir', webDir],
         ...['--allow-subscribe', open.join(',')],
         ...['--allow-publish', 'channel:*'],
         ...flags,
@@ -118,6 +124,15 @@ export class Processes {
         if (!stdout.includes('errors: 0')) throw new Error(`redis-cli --pipe: ${stdout}`);
       },
     };
+  }
+
+  /** Builds the app for a gateway of another origin; returns the directory of the build. */
+  async buildApp(gateway: Gateway): Promise<string> {
+    const directory = await mkdtemp(join(tmpdir(), 'sluice-app-'));
+    this.#cleanups.push(() => rm(directory, { recursive: true }));
+    const env = { ...process.env, VITE_API_URL: gateway.url };
+    await run('npx', ['vite', 'build', '--outDir', directory], { cwd: frontend, env });
+    return directory;
   }
 
   /** Starts `npm run dev` for a gateway; returns the page's URL. */

@@ -213,6 +213,45 @@ func TestWebApp_SecurityHeaders(t *testing.T) {
 	}
 }
 
+func TestWebApp_PolicyAllowsTheOriginOfTheAPI(t *testing.T) {
+	t.Parallel()
+	for _, origin := range []string{"https://events.example.com", "http://127.0.0.1:4000"} {
+		dir := newWebDir(t)
+		if err := os.WriteFile(filepath.Join(dir, "api-origin.txt"), []byte(origin+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		g := start(t, "--web-dir="+dir)
+		for _, path := range []string{"/", "/assets/app-1.js"} {
+			if policy := g.get(path).header.Get("Content-Security-Policy"); !strings.Contains(policy, "; connect-src 'self' "+origin+"; ") {
+				t.Errorf("%s built for %s has the policy %q", path, origin, policy)
+			}
+		}
+	}
+}
+
+func TestWebApp_BadOriginOfTheAPI(t *testing.T) {
+	t.Parallel()
+	for _, origin := range []string{
+		"", "*", "https:", "https://*", "https://*.example.com", "https://example.com/path", "events.example.com", "http://[::1]:4000",
+		"https://example.com https://example.org", "https://example.com; script-src *", "https://example.com\nhttps://example.org",
+	} {
+		t.Run(origin, func(t *testing.T) {
+			t.Parallel()
+			dir := newWebDir(t)
+			if err := os.WriteFile(filepath.Join(dir, "api-origin.txt"), []byte(origin), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			cmd, _, stderr := command(t, "--addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0", "--web-dir="+dir)
+			if err := cmd.Run(); err == nil {
+				t.Error("the server starts")
+			}
+			if line := strings.TrimSuffix(stderr.String(), "\n"); !strings.Contains(line, "--web-dir: api-origin.txt") || strings.Contains(line, "\n") {
+				t.Errorf("the server reports %q", line)
+			}
+		})
+	}
+}
+
 func TestWebApp_EncodingsOfTheBuild(t *testing.T) {
 	t.Parallel()
 	dir := newWebDir(t)
@@ -227,6 +266,9 @@ func TestWebApp_EncodingsOfTheBuild(t *testing.T) {
 		{"/assets/app-1.js", "gzip, deflate, br, zstd", "as br", "br", "Accept-Encoding"},
 		{"/assets/app-1.js", "gzip;q=1.0, br;q=0", "as gzip", "gzip", "Accept-Encoding"},
 		{"/assets/app-1.js", "br; q=0.000, gzip ; q=0.5", "as gzip", "gzip", "Accept-Encoding"},
+		{"/assets/app-1.js", "br;q=0.5, gzip;q=0.8", "as gzip", "gzip", "Accept-Encoding"},
+		{"/assets/app-1.js", "GZIP;Q=1", "as gzip", "gzip", "Accept-Encoding"},
+		{"/assets/app-1.js", "br;q=best, x-gzip", "console.log(1)", "", "Accept-Encoding"},
 		{"/assets/app-1.js", "identity", "console.log(1)", "", "Accept-Encoding"},
 		{"/assets/app-1.css", "br", "body{}", "", "Accept-Encoding"},
 		{"/", "br, gzip", page, "", ""},
@@ -242,6 +284,47 @@ func TestWebApp_EncodingsOfTheBuild(t *testing.T) {
 	}
 	if len(etags) != 5 {
 		t.Errorf("five contents have %d ETags", len(etags))
+	}
+}
+
+func TestWebApp_CachedEncodings(t *testing.T) {
+	t.Parallel()
+	dir := newWebDir(t)
+	for name, content := range map[string]string{
+		"assets/app-1.js.br": "as br", "assets/app-1.js.gz": "as gzip", "index.html.br": "page as br", "index.html.gz": "page as gzip",
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	g := start(t, "--web-dir="+dir)
+	for _, tt := range []struct{ path, caching string }{
+		{"/assets/app-1.js", "public, max-age=31536000, immutable"},
+		{"/", "no-cache"},
+		{"/logs", "no-cache"},
+	} {
+		etags := make(map[string]string)
+		for _, encoding := range []string{"br", "gzip", "identity"} {
+			full := g.get(tt.path, "Accept-Encoding", encoding)
+			etag := full.header.Get("ETag")
+			etags[encoding] = etag
+			head := g.do(http.MethodHead, tt.path, nil, "Accept-Encoding", encoding)
+			cached := g.get(tt.path, "Accept-Encoding", encoding, "If-None-Match", etag)
+			for what, a := range map[string]answer{"GET": full, "HEAD": head, "304": cached} {
+				if a.header.Get("ETag") != etag || a.header.Get("Vary") != "Accept-Encoding" || a.header.Get("Cache-Control") != tt.caching {
+					t.Errorf("%s of %s as %s has the headers %v", what, tt.path, encoding, a.header)
+				}
+			}
+			if head.status != http.StatusOK || head.header.Get("Content-Encoding") != full.header.Get("Content-Encoding") {
+				t.Errorf("HEAD of %s as %s gives %d, %v", tt.path, encoding, head.status, head.header)
+			}
+			if cached.status != http.StatusNotModified || cached.body != "" {
+				t.Errorf("%s as %s with its ETag gives %d: %q", tt.path, encoding, cached.status, cached.body)
+			}
+		}
+		if a := g.get(tt.path, "Accept-Encoding", "gzip", "If-None-Match", etags["br"]); a.status != http.StatusOK || a.header.Get("ETag") != etags["gzip"] {
+			t.Errorf("%s as gzip with the ETag of br gives %d, %v", tt.path, a.status, a.header)
+		}
 	}
 }
 

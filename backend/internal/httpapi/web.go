@@ -7,6 +7,8 @@ import (
 	"mime"
 	"net/http"
 	"path"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -16,7 +18,8 @@ import (
 // webApp serves the built web app from memory, and its page for every address that a browser
 // may show in it. It never changes, so requests need no lock.
 type webApp struct {
-	files map[string]*webFile // by path, which begins with a slash
+	files  map[string]*webFile // by path, which begins with a slash
+	policy string              // Content-Security-Policy of all answers
 }
 
 // webFile is a file with its encodings.
@@ -36,9 +39,27 @@ type webContent struct {
 // webEncodings are the encodings that a build can provide, the preferred one first.
 var webEncodings = []struct{ name, extension string }{{"br", ".br"}, {"gzip", ".gz"}}
 
-// webPolicy is the Content-Security-Policy of the web app. The app sets styles through the
-// CSSOM, which needs no exception.
-const webPolicy = "default-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'"
+// apiOriginFile is the file in which the build names the API's origin, if that is another one.
+const apiOriginFile = "api-origin.txt"
+
+// apiOrigin matches an origin that a Content-Security-Policy can name. IPv6 addresses have no
+// form there.
+var apiOrigin = regexp.MustCompile(`^https?://[A-Za-z0-9._-]+(:[0-9]+)?$`)
+
+// webPolicy returns the Content-Security-Policy of the web app, which allows connections to
+// the origin of the API that the app is built for. The app sets styles through the CSSOM, which
+// needs no exception.
+func webPolicy(contents map[string]webContent) (string, error) {
+	connect := "'self'"
+	if file, ok := contents[apiOriginFile]; ok {
+		origin := strings.TrimSpace(string(file.body))
+		if !apiOrigin.MatchString(origin) {
+			return "", fmt.Errorf("%s has %.100q, which is not an origin such as https://events.example.com", apiOriginFile, origin)
+		}
+		connect += " " + origin
+	}
+	return "default-src 'self'; connect-src " + connect + "; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; object-src 'none'", nil
+}
 
 // loadWebApp reads the web app in a directory. Without a directory, nothing is found.
 func loadWebApp(dir string, log *slog.Logger) (*webApp, error) {
@@ -49,7 +70,11 @@ func loadWebApp(dir string, log *slog.Logger) (*webApp, error) {
 	if err != nil {
 		return nil, err
 	}
-	app := &webApp{files: make(map[string]*webFile)}
+	policy, err := webPolicy(contents)
+	if err != nil {
+		return nil, err
+	}
+	app := &webApp{files: make(map[string]*webFile), policy: policy}
 	for name, plain := range contents {
 		file := &webFile{contentType: webContentType(name, plain.body), plain: plain, encoded: make(map[string]webContent)}
 		for _, encoding := range webEncodings {
@@ -72,7 +97,7 @@ func (app *webApp) serve(c *gin.Context) {
 		return
 	}
 	header := c.Writer.Header()
-	header.Set("Content-Security-Policy", webPolicy)
+	header.Set("Content-Security-Policy", app.policy)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
 	if c.Request.Method != http.MethodGet && c.Request.Method != http.MethodHead {
@@ -98,17 +123,18 @@ func (app *webApp) serve(c *gin.Context) {
 	file.serve(c.Writer, c.Request)
 }
 
-// serve answers with the encoding that the client accepts.
+// serve answers with the encoding that the client prefers.
 func (f *webFile) serve(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	content := f.plain
 	if len(f.encoded) > 0 {
 		header.Add("Vary", "Accept-Encoding")
+		best := 0.0
 		for _, encoding := range webEncodings {
-			if encoded, ok := f.encoded[encoding.name]; ok && acceptsEncoding(r, encoding.name) {
+			encoded, ok := f.encoded[encoding.name]
+			if quality := encodingQuality(r, encoding.name); ok && quality > best {
 				header.Set("Content-Encoding", encoding.name)
-				content = encoded
-				break
+				content, best = encoded, quality
 			}
 		}
 	}
@@ -118,18 +144,27 @@ func (f *webFile) serve(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content.body))
 }
 
-// acceptsEncoding reports whether the client names the encoding in Accept-Encoding.
-func acceptsEncoding(r *http.Request, name string) bool {
+// encodingQuality returns the quality value of an encoding in Accept-Encoding. It is 0 if the
+// client does not name the encoding, or if the value is malformed.
+func encodingQuality(r *http.Request, name string) float64 {
 	for _, line := range r.Header.Values("Accept-Encoding") {
 		for part := range strings.SplitSeq(line, ",") {
-			coding, quality, _ := strings.Cut(part, ";")
-			if strings.EqualFold(strings.TrimSpace(coding), name) {
-				zero := strings.TrimRight(strings.ReplaceAll(quality, " ", ""), "0.") // q=0, q=0.000
-				return !strings.EqualFold(zero, "q=")
+			coding, parameter, weighted := strings.Cut(part, ";")
+			if !strings.EqualFold(strings.TrimSpace(coding), name) {
+				continue
 			}
+			if !weighted {
+				return 1
+			}
+			key, value, _ := strings.Cut(parameter, "=")
+			quality, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+			if err != nil || !strings.EqualFold(strings.TrimSpace(key), "q") {
+				return 0
+			}
+			return quality
 		}
 	}
-	return false
+	return 0
 }
 
 // serverPaths are the first segments of paths that the server, or its admin address, uses.
