@@ -2,6 +2,7 @@ package source
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync/atomic"
@@ -39,7 +40,9 @@ type streamFollower interface {
 // process among all that use the same Redis.
 func OpenRedis(options *Options, node string, fill Fill, log *slog.Logger) *Redis {
 	r := &Redis{Publisher: OpenPublisher(options)}
-	r.reader = streamReader{r.client, fill}
+	limited := options.open()
+	limitReplies(limited, maxReply)
+	r.reader = streamReader{client: r.client, limited: limited, fill: fill}
 	switch client := r.client.(type) {
 	case *redis.Client:
 		r.openServer(client, options, node, log)
@@ -51,7 +54,7 @@ func OpenRedis(options *Options, node string, fill Fill, log *slog.Logger) *Redi
 }
 
 func (r *Redis) openServer(client *redis.Client, options *Options, node string, log *slog.Logger) {
-	r.streams = newStreams(r.reader, &blockingNews{client: client}, log)
+	r.streams = newStreams(r.reader, &blockingNews{client: client, limited: r.reader.limited.(*redis.Client)}, log)
 	r.tracker = r.newTracker(node, func(string) *redis.Options { return client.Options() }, func() {}, log)
 	r.tracker.SetMasters([]tracking.Master{{}}, func(string) (string, bool) { return "", true })
 	r.keys = newKeys(client, r.tracker, log)
@@ -96,7 +99,8 @@ func (r *Redis) Follow(topic event.Topic, sink Sink) Following {
 
 // Range implements [Source].
 func (r *Redis) Range(ctx context.Context, topic event.Topic, q Range) (Page, error) {
-	page, err := r.reader.page(ctx, topic.Name(), q)
+	size := pageSize(q.Count)
+	page, err := r.reader.sizedPage(ctx, topic.Name(), q, &size)
 	if err != nil && !isRefusal(err) {
 		err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
@@ -116,7 +120,7 @@ func (r *Redis) Reconnects() int64 {
 // Close implements [Source].
 func (r *Redis) Close() error {
 	r.channels.router.Close()
-	err := r.Publisher.Close() // ends the reads that the others wait for
+	err := errors.Join(r.Publisher.Close(), r.reader.limited.Close()) // ends the reads that the others wait for
 	r.streams.close()
 	r.tracker.Close()
 	r.keys.close()

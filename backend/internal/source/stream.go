@@ -58,6 +58,8 @@ type streams struct {
 	// Used by run only.
 	checked time.Time
 	check   int // where the next check starts
+
+	checkSize pageSize // used by the check in progress
 }
 
 // streamNews reports where there may be new entries.
@@ -412,7 +414,7 @@ func (s *streams) startCheck(ctx context.Context, idle []*streamFollowing) {
 	}
 	s.running.Go(func() {
 		defer func() { <-s.checking }()
-		states, errs := s.states(ctx, names)
+		states, errs := s.states(ctx, names, &s.checkSize)
 		s.mu.Lock()
 		for i, f := range some {
 			if !f.reading && (errs[i] != nil || f.differs(states[i])) {

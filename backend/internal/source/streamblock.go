@@ -15,9 +15,10 @@ const unblockPause = 5 * time.Millisecond
 // blockingNews has news of all streams of one server by one blocking XREAD. That says
 // only that there is something new.
 type blockingNews struct {
-	client *redis.Client
-	conn   *redis.Conn // nil while there is none
-	connID int64       // Redis's number for it
+	client  *redis.Client
+	limited *redis.Client
+	conn    *redis.Conn // nil while there is none
+	connID  int64       // Redis's number for it
 }
 
 func (b *blockingNews) close() {
@@ -38,6 +39,8 @@ func (b *blockingNews) wait(ctx context.Context, followed []*streamFollowing, ch
 	switch {
 	case errors.Is(err, redis.Nil):
 		return nil, nil
+	case errors.Is(err, errReplyTooLarge):
+		return followed, nil // the reads find out which
 	case err != nil:
 		return nil, refusal(err)
 	}
@@ -51,7 +54,7 @@ func (b *blockingNews) wait(ctx context.Context, followed []*streamFollowing, ch
 // read runs a blocking read that ends early when the set of streams changes.
 func (b *blockingNews) read(ctx context.Context, args *redis.XReadArgs, changed <-chan struct{}) (found []redis.XStream, err error) {
 	if b.conn == nil {
-		conn := b.client.Conn()
+		conn := b.limited.Conn()
 		if b.connID, err = conn.ClientID(ctx).Result(); err != nil {
 			return nil, errors.Join(err, conn.Close())
 		}

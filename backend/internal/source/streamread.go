@@ -34,11 +34,12 @@ type Fill struct {
 	Bytes  int
 }
 
-// streamReader reads entries together with the state of their stream, in one transaction,
-// since only that shows whether some were trimmed before they were read.
+// streamReader reads entries together with the state of their stream, in one transaction: only
+// the state shows whether entries were trimmed before they were read.
 type streamReader struct {
-	client redis.UniversalClient
-	fill   Fill
+	client  redis.UniversalClient // for single entries of any size
+	limited redis.UniversalClient // with replies of at most about maxReply
+	fill    Fill
 }
 
 // newest returns the newest entries of a stream, oldest first, as many as fill allows, and
@@ -90,39 +91,53 @@ func (p *pageSize) count() int {
 	return max(int(*p), 1)
 }
 
-// observe records a page that was read.
-func (p *pageSize) observe(entries []Entry) {
-	if len(entries) == 0 {
-		return
+// observe records how many bytes a number of entries had.
+func (p *pageSize) observe(entries, bytes int) {
+	if entries > 0 {
+		fitting := max(pageTarget*entries/max(bytes, 1), 1)
+		*p = pageSize(min(p.count()*pageGrowth, fitting, streamBatch))
 	}
-	bytes := 1
+}
+
+// sizeOf returns the number of bytes of entries.
+func sizeOf(entries []Entry) int {
+	bytes := 0
 	for _, e := range entries {
 		bytes += len(e.Data)
 	}
-	fitting := max(pageTarget*len(entries)/bytes, 1)
-	*p = pageSize(min(p.count()*pageGrowth, fitting, streamBatch))
+	return bytes
 }
 
-// sizedPage reads a page and adapts size. A page that times out is read again with fewer
-// entries.
+// sizedPage reads a page and adapts size. A page that is too large or times out is read again
+// with fewer entries, but with at least two if it is a page of more, since the first may be an
+// entry that was read before.
 func (s streamReader) sizedPage(ctx context.Context, name string, r Range, size *pageSize) (Page, error) {
+	client, least := s.limited, min(r.Count, 2)
 	for {
-		page, err := s.page(ctx, name, r)
-		if err == nil {
-			size.observe(page.Entries)
-			return page, nil
-		}
+		page, err := s.pageFrom(ctx, client, name, r)
 		var timeout net.Error
-		if r.Count <= 1 || ctx.Err() != nil || !errors.As(err, &timeout) || !timeout.Timeout() {
+		tooLarge := errors.Is(err, errReplyTooLarge)
+		switch {
+		case err == nil:
+			size.observe(len(page.Entries), sizeOf(page.Entries))
+			return page, nil
+		case tooLarge && r.Count == least:
+			client = s.client
+			continue
+		case r.Count == least, ctx.Err() != nil, !tooLarge && (!errors.As(err, &timeout) || !timeout.Timeout()):
 			return page, err
 		}
-		r.Count /= 2
+		r.Count = max(r.Count/2, least)
 		*size = pageSize(r.Count)
 	}
 }
 
 // page returns entries of a stream, and its state at the same moment.
 func (s streamReader) page(ctx context.Context, name string, r Range) (Page, error) {
+	return s.pageFrom(ctx, s.client, name, r)
+}
+
+func (s streamReader) pageFrom(ctx context.Context, client redis.UniversalClient, name string, r Range) (Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	command, from, to := "XRANGE", "("+r.After.String(), r.UpTo.String()
@@ -137,7 +152,7 @@ func (s streamReader) page(ctx context.Context, name string, r Range) (Page, err
 	}
 	// XMessage would keep only one of several fields of a name.
 	found := redis.NewSliceCmd(ctx, command, name, from, to, "COUNT", r.Count)
-	state, err := s.transact(ctx, name, found)
+	state, err := transact(ctx, client, name, found)
 	if err != nil {
 		return Page{}, err
 	}
@@ -146,9 +161,9 @@ func (s streamReader) page(ctx context.Context, name string, r Range) (Page, err
 }
 
 // transact runs a read together with XINFO STREAM, at one moment.
-func (s streamReader) transact(ctx context.Context, name string, read redis.Cmder) (StreamState, error) {
+func transact(ctx context.Context, client redis.UniversalClient, name string, read redis.Cmder) (StreamState, error) {
 	info := redis.NewXInfoStreamCmd(ctx, name)
-	_, err := s.client.TxPipelined(ctx, func(tx redis.Pipeliner) error {
+	_, err := client.TxPipelined(ctx, func(tx redis.Pipeliner) error {
 		_ = tx.Process(ctx, read)
 		return tx.Process(ctx, info)
 	})
@@ -167,24 +182,57 @@ func (s streamReader) transact(ctx context.Context, name string, read redis.Cmde
 	return stateOf(info.Val()), nil
 }
 
-// states returns the states of streams, or why they cannot be read.
-func (s streamReader) states(ctx context.Context, names []string) ([]StreamState, []error) {
+// states returns the states of streams, or why they cannot be read. A state has two entries
+// of the stream in it, so size bounds the number of states that are read at once.
+func (s streamReader) states(ctx context.Context, names []string, size *pageSize) ([]StreamState, []error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	pipe := s.client.Pipeline()
+	states, errs := make([]StreamState, len(names)), make([]error, len(names))
+	client := s.limited
+	for from := 0; from < len(names); {
+		n := min(size.count(), len(names)-from)
+		switch bytes, ok := readStates(ctx, client, names[from:from+n], states[from:], errs[from:]); {
+		case ok:
+			size.observe(n, bytes)
+			from += n
+			client = s.limited
+		case n == 1:
+			client = s.client
+		default:
+			*size = pageSize(n / 2)
+		}
+	}
+	return states, errs
+}
+
+// readStates reads states at once. It returns the size of the entries in them, and false if
+// the reply is too large.
+func readStates(ctx context.Context, client redis.UniversalClient, names []string, states []StreamState, errs []error) (bytes int, ok bool) {
+	pipe := client.Pipeline()
 	infos := make([]*redis.XInfoStreamCmd, len(names))
 	for i, name := range names {
 		infos[i] = pipe.XInfoStream(ctx, name)
 	}
 	_, _ = pipe.Exec(ctx) // each command has its error
-	states, errs := make([]StreamState, len(names)), make([]error, len(names))
 	for i, info := range infos {
 		switch err := info.Err(); {
 		case err == nil:
 			states[i] = stateOf(info.Val())
+			bytes += sizeOfValues(info.Val().FirstEntry) + sizeOfValues(info.Val().LastEntry)
+		case errors.Is(err, errReplyTooLarge):
+			return 0, false
 		case !isNoSuchKey(err):
 			errs[i] = err
 		}
 	}
-	return states, errs
+	return bytes, true
+}
+
+func sizeOfValues(m redis.XMessage) int {
+	bytes := 0
+	for _, v := range m.Values {
+		text, _ := v.(string)
+		bytes += len(text)
+	}
+	return bytes
 }
