@@ -168,12 +168,17 @@ func (f *following) close() {
 		}
 	}
 	f.end()
+}
+
+// end ends the view for good, so live and marked see that f is closed. owner.mu must be held.
+func (f *following) end() {
 	f.closed = true
+	f.endView()
 	f.signal()
 }
 
-// end ends the view. owner.mu must be held.
-func (f *following) end() {
+// endView ends the view, if there is one. owner.mu must be held.
+func (f *following) endView() {
 	if f.view != nil {
 		f.view.End()
 	}
@@ -246,7 +251,7 @@ func (f *following) pending() bool {
 
 // interrupted records that Redis no longer follows some of the names. owner.mu must be held.
 func (f *following) interrupted(names ...Subscription) {
-	f.end()
+	f.endView()
 	f.missing = slices.Clone(names)
 	f.signal()
 }

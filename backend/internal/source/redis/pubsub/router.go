@@ -97,7 +97,7 @@ func (r *Router) assign(rt *Route, barriers map[server]*barrier) {
 	}
 	rt.node = nil
 	if old != nil {
-		old.gone.Store(true)
+		old.abandon()
 	}
 	if owned {
 		n := &nodeRoute{route: rt}
@@ -118,6 +118,15 @@ func (r *Router) assign(rt *Route, barriers map[server]*barrier) {
 	if old != nil {
 		old.close()
 	}
+}
+
+// abandon makes n ignore all later messages. The view ends first, so it contains no marker
+// that follows an ignored message.
+func (n *nodeRoute) abandon() {
+	n.owner.mu.Lock()
+	n.end()
+	n.owner.mu.Unlock()
+	n.gone.Store(true)
 }
 
 // confirmed implements [receiver].
@@ -274,7 +283,7 @@ func (rt *Route) Close() {
 	r.signal()
 	r.mu.Unlock()
 	if node != nil {
-		node.gone.Store(true)
+		node.abandon()
 		node.close()
 	}
 }
