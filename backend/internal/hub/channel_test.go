@@ -2,12 +2,15 @@ package hub_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"sluice/internal/event"
 	"sluice/internal/hub"
@@ -213,4 +216,173 @@ func TestChannel_OpensWithoutMarkers(t *testing.T) {
 		server.Do("PUBLISH", "c", data)
 	}
 	g.checkResumes(t, "the client", "channel:c", s.opened.id, series(1, 3))
+}
+
+// limitedGateway returns a gateway whose Redis user may use channels that begin with "ok.".
+func limitedGateway(t *testing.T, server *redistest.Server) gateway {
+	t.Helper()
+	server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "allkeys", "resetchannels", "&ok.*", "&__sluice__:*", "&__redis__:invalidate")
+	return userGateway(t, server, "gateway", "secret", history(100))
+}
+
+func (g gateway) checkForbidden(t *testing.T, topic string) {
+	t.Helper()
+	if _, err := g.Subscribe(t.Context(), hub.Request{Topics: listOf(t, topic)}); !errors.Is(err, source.ErrForbidden) {
+		t.Errorf("Subscribe to %s returns %v", topic, err)
+	}
+}
+
+// awaitOpen waits until a subscription to a topic is accepted, which fails with an error
+// before.
+func (g gateway) awaitOpen(t *testing.T, topic string, before error) *seat {
+	t.Helper()
+	for deadline := time.Now().Add(longest); time.Now().Before(deadline); {
+		s, err := g.tryTake(t, hub.Request{Topics: listOf(t, topic)})
+		if err == nil {
+			return s
+		}
+		if !errors.Is(err, before) {
+			t.Fatalf("Subscribe to %s returns %v", topic, err)
+		}
+	}
+	t.Fatalf("not in %s: %s is open", longest, topic)
+	return nil
+}
+
+// A default topic is followed before the first client, and while Redis refuses it.
+func TestChannel_ForbiddenDefaultTopicIsFollowedOnceAllowed(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	g := limitedGateway(t, server)
+	if err := g.Follow(listOf(t, "channel:secret")); err != nil {
+		t.Fatal(err)
+	}
+	other := g.take(t, hub.Request{Topics: listOf(t, "channel:ok.a")})
+	defer other.leave()
+	g.checkForbidden(t, "channel:secret")
+	g.checkForbidden(t, "channel:secret")
+	server.Do("ACL", "SETUSER", "gateway", "&secret")
+	s := g.awaitOpen(t, "channel:secret", source.ErrForbidden)
+	defer s.leave()
+	for _, name := range []string{"secret", "ok.a"} {
+		server.Do("PUBLISH", name, "x")
+	}
+	s.untilData("x")
+	other.untilData("x")
+	s.expect("the topic that is allowed now", []string{"x"}, nil)
+	other.expect("the other topic", []string{"x"}, nil)
+	if n := g.source.Reconnects(); n != 0 {
+		t.Errorf("there were %d reconnects", n)
+	}
+}
+
+// Subscribers that are connected stay, and new ones are refused.
+func TestChannel_ForbiddenAtRunTimeContinuesAfterAGap(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	g := limitedGateway(t, server)
+	s := g.take(t, hub.Request{Topics: listOf(t, "channel:ok.c")})
+	defer s.leave()
+	other := g.take(t, hub.Request{Topics: listOf(t, "channel:ok.other")})
+	defer other.leave()
+	server.Do("PUBLISH", "ok.c", "before")
+	s.untilData("before")
+	server.Do("ACL", "SETUSER", "gateway", "resetchannels", "&ok.other", "&__sluice__:*", "&__redis__:invalidate")
+	other.until("a gap", func() bool { return len(other.gaps()) == 1 })
+	// Redis answers it as soon as the connection is established again.
+	for {
+		_, err := g.Subscribe(t.Context(), hub.Request{Topics: listOf(t, "channel:ok.c")})
+		if errors.Is(err, source.ErrForbidden) {
+			break
+		}
+		if !errors.Is(err, source.ErrUnavailable) {
+			t.Fatalf("Subscribe returns %v", err)
+		}
+	}
+	server.Do("PUBLISH", "ok.c", "meanwhile")
+	server.Do("ACL", "SETUSER", "gateway", "&ok.c")
+	g.awaitOpen(t, "channel:ok.c", source.ErrForbidden).leave()
+	for _, name := range []string{"ok.c", "ok.other"} {
+		server.Do("PUBLISH", name, "after")
+	}
+	s.untilData("after")
+	other.untilData("after")
+	s.expect("the subscriber that stayed", []string{"before", "after"}, []string{"channel:ok.c source-interrupted null"})
+	other.expect("the other topic", []string{"after"}, []string{"channel:ok.other source-interrupted null"})
+}
+
+// channelOn returns a channel whose slot is a master's.
+func channelOn(cluster *redistest.Cluster, master *redistest.Server, prefix string) string {
+	for n := 0; ; n++ {
+		if name := fmt.Sprint(prefix, n); cluster.Owner(name) == master {
+			return name
+		}
+	}
+}
+
+// A master that does not answer delays only its own topics, even if the connection to it
+// accepts no more bytes.
+func TestChannel_StoppedMasterDoesNotDelayOthers(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
+	options, err := source.ParseRedisURL(cluster.URL() + "&write_timeout=5m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := history(100)
+	src := source.OpenRedis(options, "n", source.Fill{Events: limits.Events, Bytes: limits.Bytes}, slog.New(slog.DiscardHandler))
+	g := gateway{hub.New(src, hub.Options{Node: "n", History: limits, Linger: 1}, noMetrics{}), src}
+	stopped, healthy := cluster.Masters[0], cluster.Masters[1]
+	onStopped, followed, fresh := channelOn(cluster, stopped, "a"), channelOn(cluster, healthy, "b"), channelOn(cluster, healthy, "c")
+	var blocked []event.Topic
+	for n := range 60 {
+		name := fmt.Sprintf("{%s}%d%s", onStopped, n, strings.Repeat("x", 100_000))
+		blocked = append(blocked, event.Literal(event.Channel, name))
+	}
+	last := g.take(t, hub.Request{Topics: listOf(t, "channel:"+onStopped)})
+	staying := g.take(t, hub.Request{Topics: listOf(t, "channel:"+followed)})
+	t.Cleanup(func() {
+		g.Close()
+		_ = src.Close()
+	})
+
+	stopped.Pause()
+	resume := sync.OnceFunc(stopped.Continue)
+	defer resume()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// More bytes than the sockets accept.
+		if err := g.Follow(blocked); err != nil {
+			t.Errorf("Follow: %v", err)
+		}
+		topics := g.Stats().Topics
+		last.leave()
+		for g.Stats().Topics != topics-1 { // it is closed on another goroutine
+			runtime.Gosched()
+		}
+		for _, topic := range []string{followed, fresh} {
+			sub, err := g.Subscribe(context.Background(), hub.Request{Topics: []event.Topic{event.Literal(event.Channel, topic)}})
+			if err != nil {
+				t.Errorf("Subscribe: %v", err)
+				continue
+			}
+			defer sub.Close()
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(longest):
+		t.Fatal("a stopped master blocks topics of another one")
+	}
+	healthy.Do("SPUBLISH", followed, "1")
+	staying.untilData("1")
+	staying.expect("a topic of another master", []string{"1"}, nil)
+
+	resume()
+	again := g.awaitOpen(t, "channel:"+onStopped, source.ErrUnavailable)
+	defer again.leave()
+	stopped.Do("SPUBLISH", onStopped, "2")
+	again.untilData("2")
+	again.expect("a topic of the master that was stopped", []string{"2"}, nil)
 }
