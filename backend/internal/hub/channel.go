@@ -21,7 +21,7 @@ type channelCursors struct {
 
 	view   *marker.View  // since the newest gap; nil if the source has no markers
 	seen   uint64        // ordinal of the newest marker that is in the index
-	newest marker.Marker // before the newest event, since the newest gap; zero if there is none
+	newest marker.Marker // before the newest event, since the newest gap; zero without one
 	count  uint64        // events since newest
 	index  markerIndex
 }
@@ -217,8 +217,8 @@ func (x *markerIndex) add(m marker.Marker, floor, pos uint64) {
 	x.size++
 }
 
-// wantsEviction reports whether the index has doubled since the last eviction, so that
-// evictions cost a constant time per marker.
+// wantsEviction reports whether the index has doubled since the last eviction. Evictions
+// then cost a constant time per marker.
 func (x *markerIndex) wantsEviction() bool {
 	return x.size > 2*x.kept+minEviction
 }

@@ -22,8 +22,8 @@ import (
 // markersChannel is the channel on which gateways publish markers.
 const markersChannel = "__sluice__:markers"
 
-// churn follows and releases new topics until the context ends, so that many markers are
-// asked for. It sends a value after each topic.
+// churn follows and releases new topics until the context ends. Each of them asks for a
+// marker. It sends a value after each topic.
 func (g gateway) churn(ctx context.Context, t *testing.T, name string, followed chan<- struct{}) {
 	for n := 0; ctx.Err() == nil; n++ {
 		sub, err := g.Subscribe(ctx, hub.Request{Topics: []event.Topic{event.Literal(event.Channel, fmt.Sprint(name, n))}})
@@ -57,8 +57,8 @@ func (g gateway) checkResumes(t *testing.T, what, topic, id string, want []strin
 	s.expect(what, want, nil)
 }
 
-// Whatever is in the memory of both nodes can be resumed, although many markers lie between
-// two events.
+// All positions in the memory of both nodes can be resumed, although many markers lie between
+// them.
 func TestChannel_EveryPositionInMemoryResumesOnTheOtherNode(t *testing.T) {
 	t.Parallel()
 	const messages, chunk, positions = 4000, 100, 200
@@ -201,7 +201,7 @@ func userGateway(t *testing.T, server *redistest.Server, user, password string, 
 	return gatewayOver(t, source.OpenRedis(options, "n", fill, slog.New(slog.DiscardHandler)), limits)
 }
 
-// Without the right to publish there are no markers.
+// Without the right to publish, no markers arrive.
 func TestChannel_OpensWithoutMarkers(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -320,8 +320,7 @@ func channelOn(cluster *redistest.Cluster, master *redistest.Server, prefix stri
 	}
 }
 
-// A master that does not answer delays only its own topics, even if the connection to it
-// accepts no more bytes.
+// A master that does not answer delays only its own topics, even if writes to it block.
 func TestChannel_StoppedMasterDoesNotDelayOthers(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3, 0, time.Minute)

@@ -45,8 +45,8 @@ func TestMarkerIndex_FindsTheIntervalOfAMarker(t *testing.T) {
 	checkMarker(t, &x, marker.Marker{Node: markerNode(2), Sequence: 5}, 0, false, true)
 }
 
-// Whatever the order of markers and events, the index finds the newest marker before each
-// position in the journal, and holds little more than those.
+// For any order of markers and events, the index finds the newest marker before each position
+// in the journal, and holds at most twice as much as it needs.
 func TestMarkerIndex_HoldsExactlyAsMuchAsTheJournal(t *testing.T) {
 	t.Parallel()
 	for range 30 {

@@ -62,7 +62,7 @@ func denials(t *testing.T, server *redistest.Server) int {
 	return total
 }
 
-// The retries neither interrupt other channels nor fill the log.
+// The retries do not interrupt other channels, and are logged once.
 func TestRedis_ForbiddenChannelIsFollowedOnceAllowed(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

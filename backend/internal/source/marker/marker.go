@@ -143,8 +143,8 @@ func (v *View) End() {
 	}
 }
 
-// Newest returns the newest marker in the view and its ordinal. It returns false if there
-// is none, or if the view has ended.
+// Newest returns the newest marker in the view and its ordinal. It returns false if the
+// view contains none, or has ended.
 func (v *View) Newest() (m Marker, ordinal uint64, ok bool) {
 	v.log.mu.Lock()
 	defer v.log.mu.Unlock()

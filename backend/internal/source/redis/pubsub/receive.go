@@ -40,8 +40,8 @@ func (c *conn) confirmed(s *session, name Subscription) {
 	}
 	s.answered(name)
 	f := c.following[name]
-	// If another command of the same name is under way, this one answers a subscription
-	// that was closed since.
+	// If Redis has yet to answer another command of the same name, this one belongs to a
+	// following that was closed since.
 	if f == nil || s.pending[name] > 0 || !slices.Contains(f.missing, name) {
 		c.mu.Unlock()
 		return
@@ -137,8 +137,8 @@ func (c *conn) refuse(s *session, answer error) {
 	time.AfterFunc(wait, func() { c.retry(s, f, names[0]) })
 }
 
-// isDisplaced reports whether an answer means that another server owns the slot, or none
-// for now.
+// isDisplaced reports whether an answer means that the server does not own the slot at
+// present.
 func isDisplaced(answer error) bool {
 	_, moved := redis.IsMovedError(answer)
 	return moved || redis.IsClusterDownError(answer) || redis.IsTryAgainError(answer)

@@ -14,7 +14,7 @@ type counter struct {
 }
 
 func (c *counter) Confirmed(_ bool, view *marker.View) { c.view = view }
-func (c *counter) Message(channel, payload string)     { c.count++ }
+func (c *counter) Message(string, string)              { c.count++ }
 
 // A marker that follows an ignored message is outside the view: other nodes would resume
 // after the message.

@@ -37,8 +37,8 @@ func (s *session) subscribes() []string {
 
 type ignored struct{}
 
-func (ignored) confirmed(*marker.View)          {}
-func (ignored) message(channel, payload string) {}
+func (ignored) confirmed(*marker.View) {}
+func (ignored) message(string, string) {}
 
 func TestSession_RefusedBatchIsRepeatedWithoutClosedNames(t *testing.T) {
 	t.Parallel()
@@ -79,7 +79,7 @@ func TestSession_HoldsNothingOfClosedNames(t *testing.T) {
 	}
 }
 
-// The refusal of an earlier subscription is no answer to a later one.
+// The refusal of an earlier subscription does not answer a later one.
 func TestSession_RefusalOfAClosedFollowingDoesNotConcernTheNext(t *testing.T) {
 	t.Parallel()
 	c, s := newTestSession()
@@ -110,7 +110,7 @@ func (a *abandoning) confirmed(view *marker.View) {
 	a.view = view
 }
 
-func (*abandoning) message(channel, payload string) {}
+func (*abandoning) message(string, string) {}
 
 // The receiver may no longer get messages, so no later marker is inside its view.
 func TestFollowing_ClosedDuringConfirmationHasAnEndedView(t *testing.T) {
