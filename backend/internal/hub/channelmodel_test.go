@@ -108,7 +108,7 @@ func (n *modelNode) checkFrom(t *testing.T, pos uint64, c modelCursor) {
 	}
 }
 
-// All payloads are equal, so only markers and counts tell positions apart.
+// All payloads are equal, so only markers and counts distinguish positions.
 func TestChannelCursors_NameTheSamePositionOnAllNodes(t *testing.T) {
 	t.Parallel()
 	const steps, rounds = 4000, 20
