@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"slices"
 	"sort"
 
 	"sluice/internal/event"
@@ -20,17 +21,13 @@ type channelCursors struct {
 
 	view   *marker.View  // since the newest gap; nil if the source has no markers
 	seen   uint64        // ordinal of the newest marker that is in the index
-	newest marker.Marker // before the newest event, since the newest gap; zero if there is none
+	newest marker.Marker // before the newest event, since the newest gap; zero without one
 	count  uint64        // events since newest
 	index  markerIndex
-	nodes  int // in index after the last removal of nodes
 }
 
-// minNodes is a number of nodes in an index that is too small for a removal of nodes.
-const minNodes = 16
-
 func newChannelCursors(t *topicLog) *channelCursors {
-	c := &channelCursors{topicLog: t, epoch: newEpoch(), index: make(markerIndex)}
+	c := &channelCursors{topicLog: t, epoch: newEpoch()}
 	t.log.Rebase(journalCursor{epoch: c.epoch, pos: journal.First}.String())
 	return c
 }
@@ -71,13 +68,12 @@ func (c *channelCursors) indexMarkers(number uint64) bool {
 	}
 	added := false
 	c.seen = c.view.Since(c.seen, func(m marker.Marker, floor uint64) {
-		tail, _ := c.topicLog.log.Tail()
-		c.index.add(m, floor, number, tail)
+		c.index.add(m, floor, number)
 		added = true
 	})
-	if added && len(c.index) > 2*c.nodes+minNodes {
-		c.index.forget(c.view)
-		c.nodes = len(c.index)
+	if added && c.index.wantsEviction() {
+		tail, _ := c.topicLog.log.Tail()
+		c.index.evict(tail, c.view.Knows)
 	}
 	return added
 }
@@ -137,7 +133,7 @@ func (c *channelCursors) find(cursor journalCursor) (pos uint64, ok bool) {
 	}
 	start, ok := c.findMarker(cursor.marker)
 	pos = start + cursor.count
-	if !ok || pos > head || !c.topicLog.log.Unbroken(start, pos) {
+	if !ok || pos < start || pos > head || !c.topicLog.log.Unbroken(start, pos) {
 		return 0, false
 	}
 	return pos, cursor.count == 0 || c.checks(pos, cursor.check)
@@ -181,12 +177,17 @@ func (c *channelCursors) isBehind(text string) bool {
 }
 
 // markerIndex finds the position after a marker. It holds, by node, the markers that arrived
-// between two events, as long as the journal holds the second.
-type markerIndex map[string]*nodeMarkers
+// between two events, as long as a cursor of a position in the journal can contain them.
+// The zero value is an empty index.
+type markerIndex struct {
+	nodes map[string]*nodeMarkers
+	size  int // number of nodes and intervals
+	kept  int // size after the last eviction
+}
 
 type nodeMarkers struct {
-	last      uint64 // sequence of the newest marker that was added
-	intervals []markerInterval
+	last      uint64           // sequence of the newest marker that was added
+	intervals []markerInterval // sorted
 }
 
 // markerInterval is the set of markers of one node with sequences in (above, last]. The event
@@ -196,45 +197,65 @@ type markerInterval struct {
 	pos         uint64
 }
 
-// add adds the markers in (floor, m.Sequence] that are newer than the last call. tail is the
-// tail of the journal.
-func (x markerIndex) add(m marker.Marker, floor, pos, tail uint64) {
-	n := x[m.Node]
+// minEviction is a size of an index that is too small for an eviction.
+const minEviction = 64
+
+// add adds the markers in (floor, m.Sequence] that are newer than those of the last call.
+// The event after them has the number pos, which must not decrease between calls.
+func (x *markerIndex) add(m marker.Marker, floor, pos uint64) {
+	n := x.nodes[m.Node]
 	if n == nil {
+		if x.nodes == nil {
+			x.nodes = make(map[string]*nodeMarkers)
+		}
 		n = new(nodeMarkers)
-		x[m.Node] = n
+		x.nodes[m.Node] = n
+		x.size++
 	}
-	n.evict(tail)
 	n.intervals = append(n.intervals, markerInterval{max(floor, n.last), m.Sequence, pos})
 	n.last = m.Sequence
+	x.size++
 }
 
-// evict removes intervals that no event in the journal refers to: those that are followed by
-// another interval at or before the tail.
-func (n *nodeMarkers) evict(tail uint64) {
-	keep := 0
-	for keep+1 < len(n.intervals) && n.intervals[keep+1].pos <= tail {
-		keep++
-	}
-	if keep > 0 {
-		n.intervals = append(n.intervals[:0], n.intervals[keep:]...)
-	}
+// wantsEviction reports whether the index has doubled since the last eviction. Evictions
+// then cost a constant time per marker.
+func (x *markerIndex) wantsEviction() bool {
+	return x.size > 2*x.kept+minEviction
 }
 
-// forget removes nodes that the gateways' markers no longer contain. Their last marker is a
-// day old, so no event in use follows it directly.
-func (x markerIndex) forget(view *marker.View) {
-	for node := range x {
-		if !view.Knows(node) {
-			delete(x, node)
+// evict removes the intervals that no position in the journal needs, if tail is its first
+// position. A cursor contains the newest marker before its position, so these are all
+// intervals before the newest one that precedes the tail. A node without intervals is removed
+// if knows returns false: its next marker will have a floor that excludes all earlier ones.
+func (x *markerIndex) evict(tail uint64, knows func(node string) bool) {
+	var oldest uint64
+	for _, n := range x.nodes {
+		if i := n.search(tail); i > 0 {
+			oldest = max(oldest, n.intervals[i-1].pos)
 		}
 	}
+	x.size = 0
+	for node, n := range x.nodes {
+		// A copy, so the memory of the others is released.
+		n.intervals = slices.Clone(n.intervals[n.search(oldest):])
+		if len(n.intervals) == 0 && !knows(node) {
+			delete(x.nodes, node)
+			continue
+		}
+		x.size += 1 + len(n.intervals)
+	}
+	x.kept = x.size
+}
+
+// search returns the index of the first interval at a position or after it.
+func (n *nodeMarkers) search(pos uint64) int {
+	return sort.Search(len(n.intervals), func(i int) bool { return n.intervals[i].pos >= pos })
 }
 
 // find returns the number of the event after a marker. newer reports that the marker is newer
 // than all of its node in the index.
-func (x markerIndex) find(m marker.Marker) (pos uint64, ok, newer bool) {
-	n := x[m.Node]
+func (x *markerIndex) find(m marker.Marker) (pos uint64, ok, newer bool) {
+	n := x.nodes[m.Node]
 	if n == nil || m.Sequence > n.last {
 		return 0, false, true
 	}

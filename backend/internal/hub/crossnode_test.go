@@ -20,12 +20,11 @@ import (
 	"sluice/internal/source"
 )
 
-// Places in channels, on several nodes of one Redis. Payloads may all be the same, so
-// what an event is cannot be read off it: the checker knows it from the node's own count,
+// Positions in channels, on several nodes of one Redis. All payloads may be equal, so a
+// payload does not identify an event. The checker identifies events by the node's own count,
 // since the tests know at which message each node joined.
 //
-// Clocks are no part of a place, which is a mark and a count, so skewed ones cannot matter
-// and are not tested.
+// A position is a marker and a count. It contains no time, so clock skew is not tested.
 
 // member is a node with what the checker knows of it.
 type member struct {
@@ -34,7 +33,7 @@ type member struct {
 	joined int64 // messages published before it followed the topic
 }
 
-// index returns which of all messages comes next behind a cursor that the node gave.
+// index returns the number of the message after a cursor that the node issued.
 func (m *member) index(t testing.TB, id string) int64 {
 	t.Helper()
 	_, text := event.SplitID(id)
@@ -48,7 +47,7 @@ func (m *member) index(t testing.TB, id string) int64 {
 	return m.joined + pos - journal.First
 }
 
-// join opens a node and follows a topic on it. Nothing may be published meanwhile.
+// join opens a node and follows a topic on it. Nothing may be published during the call.
 func join(t *testing.T, server *redistest.Server, topic string, published int64) *member {
 	t.Helper()
 	m := &member{gateway: redisGateway(t, server, history(1<<20)), joined: published}
@@ -57,8 +56,8 @@ func join(t *testing.T, server *redistest.Server, topic string, published int64)
 	return m
 }
 
-// channelTraffic publishes to channels until it is told to stop. It can be held, so that
-// nodes join at a known message.
+// channelTraffic publishes to channels until its context ends. It can be paused, so nodes
+// join at a known message.
 type channelTraffic struct {
 	hold      sync.RWMutex
 	published atomic.Int64
@@ -76,7 +75,7 @@ func (c *channelTraffic) run(ctx context.Context, client *redis.Client, next fun
 				n++
 			}
 		}
-		// Not with ctx: what was sent must have been carried out when its count is known.
+		// Without ctx: all messages that are counted must have been published.
 		_, _ = pipe.Exec(context.Background())
 		c.published.Store(n)
 		c.hold.RUnlock()
@@ -160,8 +159,7 @@ type wanderer struct {
 	next    int64 // which of all messages it must get next
 }
 
-// connect is one connection. Nothing of the sequence may be missing or come twice but for
-// a gap.
+// connect is one connection. No message may be missing or arrive twice, except at a gap.
 func (w *wanderer) connect(moves, gaps *atomic.Int64) {
 	t := w.t
 	m := w.members[rand.IntN(len(w.members))]

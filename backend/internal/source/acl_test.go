@@ -3,7 +3,10 @@ package source_test
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -16,12 +19,17 @@ import (
 // "ok." and no others.
 func connectLimited(t *testing.T, server *redistest.Server) *source.Redis {
 	t.Helper()
+	return connectLimitedWithLog(t, server, quiet)
+}
+
+func connectLimitedWithLog(t *testing.T, server *redistest.Server, log *slog.Logger) *source.Redis {
+	t.Helper()
 	server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "~ok.*", "~__sluice__:*", "resetchannels", "&ok.*", "&__sluice__:*", "&__redis__:invalidate")
 	options, err := source.ParseRedisURL(strings.Replace(server.URL(), "redis://", "redis://gateway:secret@", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
-	src := source.OpenRedis(options, fmt.Sprintf("node%d", rand.Uint32()), someHistory, quiet)
+	src := source.OpenRedis(options, fmt.Sprintf("node%d", rand.Uint32()), someHistory, log)
 	t.Cleanup(func() { _ = src.Close() })
 	return src
 }
@@ -40,6 +48,80 @@ func TestRedis_ForbiddenChannelIsRefusedAndTakesNoOtherDown(t *testing.T) {
 	allowed.await(t, 1)
 	if allowed.gaps() != 0 {
 		t.Error("the refusal interrupted another channel")
+	}
+}
+
+// denials returns how many commands of the gateway Redis has denied.
+func denials(t *testing.T, server *redistest.Server) int {
+	t.Helper()
+	total := 0
+	for _, count := range regexp.MustCompile(`\bcount:(\d+)`).FindAllStringSubmatch(fmt.Sprint(server.Do("ACL", "LOG")), -1) {
+		n, _ := strconv.Atoi(count[1])
+		total += n
+	}
+	return total
+}
+
+// The retries do not interrupt other channels, and are logged once.
+func TestRedis_ForbiddenChannelIsFollowedOnceAllowed(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	var log lines
+	src := connectLimitedWithLog(t, server, newLog(&log))
+	allowed, _ := takeUp(t, src, channelNamed("ok.a"))
+	sink := newWitness(t)
+	secret := src.Follow(channelNamed("secret"), sink)
+	soon(t, "five refusals", func() bool { return denials(t, server) >= 5 })
+	if err := secret.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
+		t.Errorf("Live returns %v", err)
+	}
+	server.Do("ACL", "SETUSER", "gateway", "&secret")
+	soon(t, "the channel is followed", func() bool { return secret.Live(t.Context()) == nil })
+	server.Do("PUBLISH", "secret", "1")
+	server.Do("PUBLISH", "ok.a", "1")
+	checkValues(t, "the channel that is allowed now", sink.last(t, "1"), "1")
+	checkValues(t, "the other channel", allowed.last(t, "1"), "1")
+	if n := src.Reconnects(); n != 0 {
+		t.Errorf("there were %d reconnects", n)
+	}
+	if warnings := log.with("level=WARN"); len(warnings) != 1 || !strings.Contains(warnings[0], "NOPERM") {
+		t.Errorf("the log warns: %q", warnings)
+	}
+}
+
+// Redis closes the connection of a user that follows a channel and loses the right to.
+func TestRedis_ChannelForbiddenAtRunTimeContinuesAfterAGap(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	var log lines
+	src := connectLimitedWithLog(t, server, newLog(&log))
+	other, _ := takeUp(t, src, channelNamed("ok.other"))
+	sink, f := takeUp(t, src, channelNamed("ok.c"))
+	for period := 1; period <= 2; period++ {
+		before := denials(t, server)
+		server.Do("ACL", "SETUSER", "gateway", "resetchannels", "&ok.other", "&__sluice__:*", "&__redis__:invalidate")
+		other.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == period })
+		soon(t, "five refusals", func() bool { return denials(t, server) >= before+5 })
+		if err := f.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
+			t.Errorf("while it is forbidden: Live returns %v", err)
+		}
+		if gaps := gapsOf(sink.all()); len(gaps) != period-1 {
+			t.Errorf("while it is forbidden the channel has the gaps %v", gaps)
+		}
+		server.Do("ACL", "SETUSER", "gateway", "&ok.c")
+		soon(t, "the channel is followed", func() bool { return f.Live(t.Context()) == nil })
+		server.Do("PUBLISH", "ok.c", period)
+		notes := sink.last(t, fmt.Sprint(period))
+		if gaps := gapsOf(notes); len(gaps) != period || len(notes) != 2*period {
+			t.Errorf("in period %d the channel has seen %v", period, notes)
+		}
+		server.Do("PUBLISH", "ok.other", period)
+		if notes := other.last(t, fmt.Sprint(period)); len(notes) != 2*period {
+			t.Errorf("in period %d the other channel has seen %v", period, notes)
+		}
+		if warnings := log.with("refuses"); len(warnings) != period {
+			t.Errorf("in period %d the log warns: %q", period, warnings)
+		}
 	}
 }
 

@@ -42,8 +42,8 @@ func Needed(t event.Topic) []event.Topic {
 	return needed
 }
 
-// IsInternal reports whether a topic is one that gateways use among themselves, so that
-// nobody else may follow it or write to it.
+// IsInternal reports whether a topic is one that gateways use among themselves. Clients may
+// neither follow it nor publish to it.
 func IsInternal(t event.Topic) bool {
 	return !t.IsGlob() && strings.HasPrefix(t.Name(), internalPrefix)
 }

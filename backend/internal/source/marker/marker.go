@@ -107,10 +107,8 @@ func (l *Log) Add(m Marker) {
 	}
 }
 
-// freeze returns a copy of the present state.
+// freeze returns a copy of the present state. mu must be held.
 func (l *Log) freeze() *snapshot {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.snapshot == nil {
 		records := make(map[string]record, len(l.byNode))
 		for node, e := range l.byNode {
@@ -126,52 +124,56 @@ func (l *Log) freeze() *snapshot {
 type View struct {
 	log   *Log
 	start *snapshot
-	end   atomic.Pointer[snapshot] // nil while the topic is followed
+	end   atomic.Pointer[snapshot] // nil while the topic is followed; written under log.mu
 }
 
 // View returns a view that begins now.
 func (l *Log) View() *View {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	return &View{log: l, start: l.freeze()}
 }
 
 // End ends the view. It does not contain later markers.
 func (v *View) End() {
+	v.log.mu.Lock()
+	defer v.log.mu.Unlock()
 	if v.end.Load() == nil {
-		v.end.CompareAndSwap(nil, v.log.freeze())
+		v.end.Store(v.log.freeze())
 	}
 }
 
-// Newest returns the newest marker in the view and its ordinal. It returns false if there
-// is none, or if the view has ended.
+// Newest returns the newest marker in the view and its ordinal. It returns false if the
+// view contains none, or has ended.
 func (v *View) Newest() (m Marker, ordinal uint64, ok bool) {
 	v.log.mu.Lock()
-	if e := v.log.recent.Back(); e != nil {
-		r := e.Value.(*record)
-		m, ordinal = r.Marker, r.ordinal
+	defer v.log.mu.Unlock()
+	e := v.log.recent.Back()
+	if e == nil || v.end.Load() != nil {
+		return Marker{}, 0, false
 	}
-	v.log.mu.Unlock()
-	// Checked after the read, so a marker that is newer than the end is not returned.
-	return m, ordinal, ordinal > v.start.ordinal && v.end.Load() == nil
+	r := e.Value.(*record)
+	return r.Marker, r.ordinal, r.ordinal > v.start.ordinal
 }
 
 // Since calls yield for the newest marker m of each node that published one after the
 // marker with an ordinal. The markers of the node with sequences in (floor, m.Sequence] are
-// inside the view. It returns the ordinal of the newest marker.
+// inside the view. It returns the ordinal of the newest marker. yield must not use the view.
 func (v *View) Since(ordinal uint64, yield func(m Marker, floor uint64)) uint64 {
 	ordinal = max(ordinal, v.start.ordinal)
+	if v.end.Load() == nil && v.log.ordinal.Load() == ordinal {
+		return ordinal
+	}
+	v.log.mu.Lock()
+	defer v.log.mu.Unlock()
 	if end := v.end.Load(); end != nil {
 		for _, r := range end.records {
 			if r.ordinal > ordinal {
 				yield(r.Marker, v.floor(&r))
 			}
 		}
-		return end.ordinal
+		return max(ordinal, end.ordinal)
 	}
-	if v.log.ordinal.Load() == ordinal {
-		return ordinal
-	}
-	v.log.mu.Lock()
-	defer v.log.mu.Unlock()
 	for e := v.log.recent.Back(); e != nil && e.Value.(*record).ordinal > ordinal; e = e.Prev() {
 		r := e.Value.(*record)
 		yield(r.Marker, v.floor(r))
@@ -183,17 +185,14 @@ func (v *View) Since(ordinal uint64, yield func(m Marker, floor uint64)) uint64 
 // and false if the view does not contain the marker. In that case ahead reports whether the
 // marker may still arrive.
 func (v *View) Find(m Marker) (ordinal uint64, ahead, ok bool) {
+	v.log.mu.Lock()
+	defer v.log.mu.Unlock()
 	var r record
-	var known bool
-	end := v.end.Load()
+	known, end := false, v.end.Load()
 	if end != nil {
 		r, known = end.records[m.Node]
-	} else {
-		v.log.mu.Lock()
-		if e := v.log.byNode[m.Node]; e != nil {
-			r, known = *e.Value.(*record), true
-		}
-		v.log.mu.Unlock()
+	} else if e := v.log.byNode[m.Node]; e != nil {
+		r, known = *e.Value.(*record), true
 	}
 	if !known || m.Sequence > r.Sequence {
 		return 0, end == nil, false

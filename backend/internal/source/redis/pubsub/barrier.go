@@ -7,30 +7,31 @@ import (
 )
 
 const (
-	// barrierPatience bounds how long a barrier stands once its server can be heard. Whoever
-	// comes new waits for it too, and is turned away after five seconds.
+	// barrierPatience bounds how long a barrier holds its followings after its server has
+	// answered. It is shorter than the five seconds after which a new subscriber is rejected,
+	// since live waits for the barrier too.
 	barrierPatience = 4 * time.Second
-	// detourPatience bounds how long a node may take to accept a probe; who takes longer is
-	// taken for gone.
-	detourPatience = 2 * time.Second
+	// remotePatience bounds the publish of a probe on another node. Slower nodes are skipped.
+	remotePatience = 2 * time.Second
 )
 
-// barrier holds back what moved to a server of a cluster from another one. A message passes
-// from node to node at a pace of its own, so that the new server may have yet to bring what
-// the old one has brought already. What was published before the move has come as soon as
-// probes have that were published behind it at the other nodes, replicas too, since every
-// one takes messages.
+// barrier delays the start of followings that have moved from one server of a cluster to
+// another. The new server may receive a message from a third node later than the old server
+// did, and would deliver it twice. A probe published on each node after the move proves
+// that the new server has received all earlier messages of that node. Replicas are included,
+// since clients can publish there too.
 type barrier struct {
 	held []*following
 }
 
-// hold has f begin behind the barrier. It is for what is not started yet.
+// hold delays f until the barrier is lifted. It must be called before f is started.
 func (b *barrier) hold(f *following) {
 	f.barrier = b
 	b.held = append(b.held, f)
 }
 
-// lift waits for a probe from each node, and has the reader let go what the barrier holds.
+// lift waits for a probe from each node. Then the reader starts the followings that the
+// barrier holds.
 func (c *conn) lift(ctx context.Context, b *barrier, nodes []string) {
 	if !c.probing.settled(ctx) {
 		return
@@ -42,8 +43,8 @@ func (c *conn) lift(ctx context.Context, b *barrier, nodes []string) {
 		probes.Go(func() {
 			node := c.openNode(addr)
 			defer node.Close()
-			if !c.probe.through(patience, node) && ctx.Err() == nil {
-				c.log.Warn("redis cluster: what is published at a node does not come, and may come twice later", "node", addr)
+			if !c.probe.arrivesFrom(patience, node) && ctx.Err() == nil {
+				c.log.Warn("redis cluster: no probe arrives from a node; its earlier messages may arrive twice", "node", addr)
 			}
 		})
 	}
@@ -53,12 +54,12 @@ func (c *conn) lift(ctx context.Context, b *barrier, nodes []string) {
 	s := c.session
 	c.mu.Unlock()
 	if s != nil {
-		_ = s.redis.Ping(ctx) // the reader passes the barrier at the answer, or at one of a later connection
+		_ = s.redis.Ping(ctx) // the answer wakes the reader, as does each new connection
 	}
 }
 
-// settled waits until Redis has said whether it follows f, however long it is away. It
-// returns false if it will not say that any more.
+// settled waits until Redis has confirmed or refused f, even if Redis is unavailable for
+// long. It returns false if the connection is closed or the context ends.
 func (f *following) settled(ctx context.Context) bool {
 	c := f.owner
 	for {
@@ -78,15 +79,15 @@ func (f *following) settled(ctx context.Context) bool {
 	}
 }
 
-// pass lets go what lifted barriers held. The reader calls it, so that nothing comes between
-// what a receiver is told and the messages behind it.
+// pass starts the followings of lifted barriers. The reader calls it, so no message arrives
+// between the call of confirmed and the following messages.
 func (c *conn) pass(s *session) {
 	c.mu.Lock()
 	var ready []*following
 	for _, b := range c.lifted {
 		for _, f := range b.held {
 			if len(f.missing) > 0 {
-				f.barrier = nil // it begins when Redis has confirmed it
+				f.barrier = nil // Redis has not confirmed it yet
 			} else {
 				ready = append(ready, f)
 			}

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// topologyInterval is the time between two looks at who owns which slots, give or take a
-	// quarter.
+	// topologyInterval is the mean time between two reads of the topology. It varies by up to
+	// a quarter.
 	topologyInterval = time.Second
-	// topologySpacing is the least, when one is asked for.
+	// topologySpacing is the shortest time between two reads.
 	topologySpacing = 200 * time.Millisecond
 	topologyTimeout = 2 * time.Second
 )
@@ -37,18 +37,18 @@ func newCluster(client *redis.ClusterClient, router *Router, changed func(Topolo
 	return &cluster{client: client, router: router, changed: changed, log: log, refreshes: make(chan struct{}, 1)}
 }
 
-// start begins to look.
+// start begins to read the topology.
 func (c *cluster) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
 	c.done.Go(func() { c.run(ctx) })
 }
 
-// refreshTopology asks for a look before its time.
+// refreshTopology asks for a read at once. It does not block.
 func (c *cluster) refreshTopology() {
 	select {
 	case c.refreshes <- struct{}{}:
-	default: // it is asked for already
+	default: // one is asked for already
 	}
 }
 
@@ -67,7 +67,7 @@ func (c *cluster) run(ctx context.Context) {
 			return
 		case err != nil:
 			if !warned {
-				c.log.Warn("redis cluster does not say who owns which slots; trying again", "error", err)
+				c.log.Warn("redis cluster topology is unavailable; trying again", "error", err)
 			}
 			c.router.missing(err)
 		case !next.equal(known):
@@ -93,8 +93,8 @@ func (c *cluster) run(ctx context.Context) {
 	}
 }
 
-// look asks one of the servers, another one each time. CLUSTER SLOTS, unlike the newer
-// CLUSTER SHARDS, says which port to use with TLS and without.
+// look reads the topology from one of the servers, a different one each time. CLUSTER SLOTS,
+// unlike the newer CLUSTER SHARDS, names the right port with TLS and without.
 func (c *cluster) look(ctx context.Context) (Topology, error) {
 	ctx, cancel := context.WithTimeout(ctx, topologyTimeout)
 	defer cancel()

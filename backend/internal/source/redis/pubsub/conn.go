@@ -32,8 +32,8 @@ const (
 	markerPatience = 2 * time.Second
 )
 
-// errMoved is returned by live when a following is closed, as it is when a topic moves
-// to another server.
+// errMoved is returned by live when a following is closed. A topic that moves to another
+// server closes its following on the first.
 var errMoved = errors.New("the topic is followed on another server")
 
 // Subscription is a name as Redis knows it.
@@ -81,9 +81,9 @@ type conn struct {
 
 	mu        sync.Mutex
 	following map[Subscription]*following
-	session   *session   // nil while there is no connection
-	lifted    []*barrier // that the reader has yet to pass
-	away      error      // reason why there is no connection, nil before the first attempt
+	session   *session   // nil while disconnected
+	lifted    []*barrier // not yet passed by the reader
+	away      error      // reason why the conn is disconnected, nil before the first attempt
 }
 
 // following is a set of names that one receiver follows on one server and that are live
@@ -136,7 +136,7 @@ func (c *conn) close() {
 	c.cancel()
 	c.running.Wait()
 	if c.release != nil {
-		_ = c.release() // there is nothing left to lose
+		_ = c.release() // all that used it has ended
 	}
 }
 
@@ -156,7 +156,7 @@ func (f *following) start() {
 	}
 }
 
-// close stops following. It does not block. A message that is under way may still arrive.
+// close stops following. It does not block. A message in progress may still arrive.
 func (f *following) close() {
 	c := f.owner
 	c.mu.Lock()
@@ -168,12 +168,17 @@ func (f *following) close() {
 		}
 	}
 	f.end()
+}
+
+// end ends the view for good, so live and marked see that f is closed. owner.mu must be held.
+func (f *following) end() {
 	f.closed = true
+	f.endView()
 	f.signal()
 }
 
-// end ends the view. owner.mu must be held.
-func (f *following) end() {
+// endView ends the view, if there is one. owner.mu must be held.
+func (f *following) endView() {
 	if f.view != nil {
 		f.view.End()
 	}
@@ -246,7 +251,7 @@ func (f *following) pending() bool {
 
 // interrupted records that Redis no longer follows some of the names. owner.mu must be held.
 func (f *following) interrupted(names ...Subscription) {
-	f.end()
+	f.endView()
 	f.missing = slices.Clone(names)
 	f.signal()
 }

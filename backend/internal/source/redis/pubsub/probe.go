@@ -18,44 +18,44 @@ const (
 	probeInterval = 2 * time.Second
 	// probeSpacing bounds how often a probe is sent when it is asked for.
 	probeSpacing = 20 * time.Millisecond
-	// probePatience is how long a probe that Redis took may stay away before the
-	// connection that should bring it is given up.
+	// probePatience is how long a published probe may be missing before the connection is
+	// replaced.
 	probePatience = 3 * probeInterval
 
 	tokenLength = 10 // of 32 different characters
 )
 
-// probe publishes a message every few seconds that must come back. A connection can be
-// dead without an error: a probe that returns proves that it works, and that everything
-// published before has arrived too. Its channel has no other subscriber.
+// probe publishes a message every few seconds and waits for its arrival. A connection can be
+// dead without an error. A probe that arrives proves that the connection works, and that
+// everything published before has arrived too. Its channel has no other subscriber.
 type probe struct {
 	client  *redis.Client
 	channel string
-	broken  func() // breaks the connection that does not bring probes
+	broken  func() // closes the connection on which no probes arrive
 	lag     func(time.Duration)
 	log     *slog.Logger
-	now     chan struct{} // asks for a probe at once
-	ended   chan struct{} // closed when no more probes are sent
+	now     chan struct{} // holds a value if a probe is asked for
+	ended   chan struct{} // closed after the last probe
 
 	mu      sync.Mutex
-	asked   time.Time                // when the oldest probe that has not come back was taken, or zero
-	back    time.Time                // when the newest came back, or zero
+	asked   time.Time                // time at which the oldest missing probe was published, or zero
+	back    time.Time                // time at which the newest arrived, or zero
 	failed  error                    // why the newest could not be published
-	waiting []chan struct{}          // closed when a probe that is sent from now on came back
-	sent    []sentProbe              // under way, the oldest first
-	detours map[string]chan struct{} // closed when the probe with that token came from another node
+	waiting []chan struct{}          // closed when a probe that is not sent yet arrives
+	sent    []sentProbe              // not arrived yet, the oldest first
+	remote  map[string]chan struct{} // closed when the probe with that token arrives from another node
 }
 
 type sentProbe struct {
 	token   string
 	at      time.Time
-	waiting []chan struct{} // closed when it, or a later one, came back
+	waiting []chan struct{} // closed when it, or a later one, arrives
 }
 
 func newProbe(client *redis.Client, channel string, broken func(), lag func(time.Duration), log *slog.Logger) *probe {
 	return &probe{
 		client: client, channel: channel, broken: broken, lag: lag, log: log,
-		now: make(chan struct{}, 1), ended: make(chan struct{}), detours: make(map[string]chan struct{}),
+		now: make(chan struct{}, 1), ended: make(chan struct{}), remote: make(map[string]chan struct{}),
 	}
 }
 
@@ -103,14 +103,14 @@ func (p *probe) send(ctx context.Context) {
 	p.mu.Lock()
 	p.failed = err
 	if err != nil {
-		p.takeBack(p.place(token))
+		p.requeue(p.index(token))
 	} else if p.asked.IsZero() && p.back.Before(before) {
 		p.asked = before
 	}
 	wedged := !p.asked.IsZero() && time.Since(p.asked) > probePatience
 	p.mu.Unlock()
 	if wedged {
-		p.log.Warn("redis pub/sub connection brings no messages; making a new one")
+		p.log.Warn("redis pub/sub connection receives no probes; opening a new one")
 		p.broken()
 	}
 }
@@ -123,19 +123,19 @@ func (p *probe) publish(ctx context.Context, client *redis.Client, token string)
 func (p *probe) message(_, token string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if came := p.detours[token]; came != nil {
-		close(came)
-		delete(p.detours, token)
+	if arrived := p.remote[token]; arrived != nil {
+		close(arrived)
+		delete(p.remote, token)
 		return
 	}
 	p.asked = time.Time{}
 	p.back = time.Now()
-	i := p.place(token)
+	i := p.index(token)
 	if i == len(p.sent) {
 		return
 	}
 	p.lag(p.back.Sub(p.sent[i].at))
-	for _, s := range p.sent[:i+1] { // with it has come what was published before those that are missing
+	for _, s := range p.sent[:i+1] { // earlier ones may be missing
 		for _, done := range s.waiting {
 			close(done)
 		}
@@ -143,8 +143,8 @@ func (p *probe) message(_, token string) {
 	p.sent = p.sent[i+1:]
 }
 
-// place returns where a probe is among those under way, and their number if it is not.
-func (p *probe) place(token string) int {
+// index returns the index of a token in p.sent, len(p.sent) if it is absent. mu must be held.
+func (p *probe) index(token string) int {
 	for i, s := range p.sent {
 		if s.token == token {
 			return i
@@ -153,29 +153,29 @@ func (p *probe) place(token string) int {
 	return len(p.sent)
 }
 
-// takeBack gives up the probes under way from a place on. Who waits for them waits for the
-// next one.
-func (p *probe) takeBack(from int) {
+// requeue removes the probes from an index on. Their waiting callers wait for the next probe.
+// mu must be held.
+func (p *probe) requeue(from int) {
 	for _, s := range p.sent[from:] {
 		p.waiting = append(p.waiting, s.waiting...)
 	}
 	p.sent = p.sent[:from]
 }
 
-// confirmed implements [receiver]: the connection is there, so that it can be probed.
+// confirmed implements [receiver]. It asks for a probe, since the connection can deliver one.
 func (p *probe) confirmed(*marker.View) {
 	p.soon()
 }
 
-// disconnected forgets what the lost connection still owed.
+// disconnected removes the probes that were sent on the lost connection.
 func (p *probe) disconnected() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked, p.back = time.Time{}, time.Time{}
-	p.takeBack(0)
+	p.requeue(0)
 }
 
-// sync waits until a probe that is sent from now on has come back.
+// sync waits until a probe that is sent after the call has arrived.
 func (p *probe) sync(ctx context.Context) error {
 	done := make(chan struct{})
 	p.mu.Lock()
@@ -192,28 +192,29 @@ func (p *probe) sync(ctx context.Context) error {
 	}
 }
 
-// through publishes a probe at another node of the cluster, and waits until it has come,
-// if the node takes it. It returns false if it has not.
-func (p *probe) through(ctx context.Context, node *redis.Client) bool {
-	token, came := newToken(), make(chan struct{})
+// arrivesFrom publishes a probe on another node of the cluster, and waits until it has
+// arrived. It returns false if the context ends first. It returns true if the publish fails,
+// since such a node accepts no messages either.
+func (p *probe) arrivesFrom(ctx context.Context, node *redis.Client) bool {
+	token, arrived := newToken(), make(chan struct{})
 	p.mu.Lock()
-	p.detours[token] = came
+	p.remote[token] = arrived
 	p.mu.Unlock()
 	defer func() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		delete(p.detours, token)
+		delete(p.remote, token)
 	}()
-	brief, cancel := context.WithTimeout(ctx, detourPatience)
+	brief, cancel := context.WithTimeout(ctx, remotePatience)
 	defer cancel()
 	if p.publish(brief, node, token) != nil {
-		return true // it takes no messages either
+		return true
 	}
 	select {
-	case <-came:
+	case <-arrived:
 		return true
 	case <-p.ended:
-		return true // nobody waits any more
+		return true // the connection is closed
 	case <-ctx.Done():
 		return false
 	}
@@ -226,9 +227,9 @@ func (p *probe) ready() error {
 	case p.failed != nil:
 		return fmt.Errorf("%w: PUBLISH: %w", ErrUnavailable, p.failed)
 	case p.back.IsZero():
-		return fmt.Errorf("%w: no probe message has come back yet", ErrUnavailable)
+		return fmt.Errorf("%w: no probe message has arrived yet", ErrUnavailable)
 	case time.Since(p.back) > probePatience:
-		return fmt.Errorf("%w: the last probe message came back %s ago", ErrUnavailable, time.Since(p.back).Round(time.Second))
+		return fmt.Errorf("%w: the last probe message arrived %s ago", ErrUnavailable, time.Since(p.back).Round(time.Second))
 	}
 	return nil
 }

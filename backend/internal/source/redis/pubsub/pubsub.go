@@ -39,7 +39,7 @@ func New(o Options) *Router {
 		r.connect = func(s server) *conn {
 			own := o.OpenNode(s.addr)
 			// The order of markers and messages differs between servers, so each master has
-			// markers of its own.
+			// its own markers.
 			c := newConn(own, markers+":"+s.id, o.Prefix, &o, o.Log.With("server", s.addr))
 			c.reconnects, c.refreshTopology = &r.reconnects, r.cluster.refreshTopology
 			c.release, c.openNode = own.Close, o.OpenNode

@@ -32,16 +32,20 @@ func (c *conn) receive(s *session, message any) {
 // confirmed records that Redis follows a subscription from now on.
 func (c *conn) confirmed(s *session, name Subscription) {
 	c.mu.Lock()
+	if len(s.sent) > 0 {
+		s.sent[0] = slices.DeleteFunc(s.sent[0], func(n Subscription) bool { return n == name })
+		if len(s.sent[0]) == 0 {
+			s.sent = s.sent[1:]
+		}
+	}
 	s.answered(name)
-	s.pending[name]--
 	f := c.following[name]
-	// If another command of the same name is under way, this one answers a subscription
-	// that was closed since.
+	// If Redis has yet to answer another command of the same name, this one belongs to a
+	// following that was closed since.
 	if f == nil || s.pending[name] > 0 || !slices.Contains(f.missing, name) {
 		c.mu.Unlock()
 		return
 	}
-	delete(s.pending, name)
 	last := len(f.missing) == 1 && f.barrier == nil
 	if !last {
 		f.missing = slices.DeleteFunc(f.missing, func(n Subscription) bool { return n == name })
@@ -55,15 +59,18 @@ func (c *conn) confirmed(s *session, name Subscription) {
 // begin makes f live from now on.
 func (c *conn) begin(s *session, f *following) {
 	view := s.markers.View()
+	c.mu.Lock()
+	f.view = view
+	if f.closed {
+		f.endView()
+	}
+	c.mu.Unlock()
 	// Called before f counts as live, so a caller of live never misses a gap.
 	f.receiver.confirmed(view)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f.view, f.since = view, time.Now()
+	f.since = time.Now()
 	f.missing, f.refused, f.refuses, f.barrier = nil, nil, 0, nil
-	if f.closed {
-		f.end()
-	}
 	f.signal()
 	c.markers.soon()
 }
@@ -82,14 +89,12 @@ func (c *conn) unsubscribed(s *session, name Subscription) {
 	s.enqueue(true, name)
 }
 
-// answered removes a name from the oldest command. conn.mu must be held.
+// answered records that Redis has answered a SUBSCRIBE command for a name. conn.mu must be
+// held.
 func (s *session) answered(name Subscription) {
-	if len(s.sent) == 0 {
-		return
-	}
-	s.sent[0] = slices.DeleteFunc(s.sent[0], func(n Subscription) bool { return n == name })
-	if len(s.sent[0]) == 0 {
-		s.sent = s.sent[1:]
+	s.pending[name]--
+	if s.pending[name] == 0 {
+		delete(s.pending, name)
 	}
 }
 
@@ -105,16 +110,16 @@ func (c *conn) refuse(s *session, answer error) {
 	names := s.sent[0]
 	s.sent = s.sent[1:]
 	for _, name := range names {
-		s.pending[name]--
-	}
-	if len(names) > 1 {
-		for _, name := range names {
+		s.answered(name)
+		if len(names) > 1 && c.following[name] != nil {
 			s.enqueue(true, name)
 		}
+	}
+	if len(names) > 1 {
 		return
 	}
 	f := c.following[names[0]]
-	if f == nil {
+	if f == nil || s.pending[names[0]] > 0 { // the answer to a later command counts
 		return
 	}
 	wait := displacedPause
@@ -132,8 +137,8 @@ func (c *conn) refuse(s *session, answer error) {
 	time.AfterFunc(wait, func() { c.retry(s, f, names[0]) })
 }
 
-// isDisplaced reports whether an answer means that another server owns the slot, or none
-// for now.
+// isDisplaced reports whether an answer means that the server does not own the slot at
+// present.
 func isDisplaced(answer error) bool {
 	_, moved := redis.IsMovedError(answer)
 	return moved || redis.IsClusterDownError(answer) || redis.IsTryAgainError(answer)

@@ -20,13 +20,13 @@ type Router struct {
 	lifting    sync.WaitGroup // barriers
 	closing    sync.WaitGroup // connections to servers that are no longer used
 
-	// changing is held while routes or servers change. The reader of a connection never
-	// takes it. Lock order: changing before mu before conn.mu.
+	// changing is held while routes or servers change. The reader of a connection must not
+	// lock it. Lock order: changing before mu before conn.mu.
 	changing sync.Mutex
 
 	mu       sync.RWMutex
 	topology Topology
-	unknown  error // why there is no topology, nil before the first attempt
+	unknown  error // why the topology is unknown, nil before the first attempt
 	servers  map[server]*conn
 	routes   map[*Route]struct{}
 	changed  chan struct{} // closed when any of this changes
@@ -61,7 +61,7 @@ type Receiver interface {
 type nodeRoute struct {
 	*following
 	route *Route
-	gone  atomic.Bool // messages are no longer wanted
+	gone  atomic.Bool // messages are ignored
 }
 
 func newRouter() *Router {
@@ -97,7 +97,7 @@ func (r *Router) assign(rt *Route, barriers map[server]*barrier) {
 	}
 	rt.node = nil
 	if old != nil {
-		old.gone.Store(true)
+		old.abandon()
 	}
 	if owned {
 		n := &nodeRoute{route: rt}
@@ -118,6 +118,15 @@ func (r *Router) assign(rt *Route, barriers map[server]*barrier) {
 	if old != nil {
 		old.close()
 	}
+}
+
+// abandon makes n ignore all later messages. The view ends first, so it contains no marker
+// that follows an ignored message.
+func (n *nodeRoute) abandon() {
+	n.owner.mu.Lock()
+	n.end()
+	n.owner.mu.Unlock()
+	n.gone.Store(true)
 }
 
 // confirmed implements [receiver].
@@ -178,7 +187,7 @@ func (r *Router) apply(ctx context.Context, next Topology) {
 	}
 }
 
-// missing records why the topology is unknown, if there is none yet.
+// missing records why the topology is unknown. It does nothing if one is known.
 func (r *Router) missing(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -274,7 +283,7 @@ func (rt *Route) Close() {
 	r.signal()
 	r.mu.Unlock()
 	if node != nil {
-		node.gone.Store(true)
+		node.abandon()
 		node.close()
 	}
 }
@@ -308,7 +317,7 @@ func (rt *Route) Live(ctx context.Context) error {
 }
 
 // current returns the route on its present server, and a channel that is closed when that
-// may have changed. If there is none, it returns the reason, if that is known.
+// may have changed. Without a server it returns the reason, if the reason is known.
 func (rt *Route) current() (node *nodeRoute, changed <-chan struct{}, err error) {
 	r := rt.router
 	r.mu.RLock()

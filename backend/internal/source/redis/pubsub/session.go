@@ -94,7 +94,7 @@ func (s *session) send(ctx context.Context, c command) error {
 	}
 }
 
-// close closes the socket, which ends a read and a write that are under way. The lock of
+// close closes the socket, which ends a blocked read and a blocked write. The lock of
 // go-redis's PubSub is held during a write, so its Close would wait for that write.
 func (s *session) close() {
 	if socket, ok := s.socket(); ok {
@@ -190,8 +190,8 @@ func greet(ctx context.Context, conn *redis.PubSub) error {
 
 type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
 
-// dialOnce lets go-redis connect once only, and returns the connection. A connection that
-// go-redis replaced by itself would hide lost messages.
+// dialOnce returns a dialer that fails after the first call, and a function that returns the
+// connection. If go-redis replaced a connection, lost messages would go unnoticed.
 func dialOnce(dial dialer) (once dialer, socket func() (net.Conn, bool)) {
 	var mu sync.Mutex
 	var conn net.Conn
@@ -242,7 +242,7 @@ func (c *conn) open(s *session) {
 	}
 }
 
-// lost records that there is no connection.
+// lost records that the connection is lost, and why.
 func (c *conn) lost(err error) {
 	c.probe.disconnected()
 	c.mu.Lock()

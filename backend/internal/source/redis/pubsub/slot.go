@@ -10,7 +10,7 @@ import (
 const slots = 1 << 14
 
 // SlotOf returns the slot of a key or a Sharded channel, as the Redis Cluster
-// specification says: of what stands between the first braces, if anything does.
+// specification says: the slot of the text between the first braces, if that is not empty.
 func SlotOf(name string) int {
 	if _, rest, found := strings.Cut(name, "{"); found {
 		if tag, _, found := strings.Cut(rest, "}"); found && tag != "" {
@@ -49,8 +49,8 @@ var slotTags = sync.OnceValue(func() *[slots]string {
 	return &tags
 })
 
-// InSlotOf returns a beginning for names that have the same slot as another name, so that
-// one command may touch both.
+// InSlotOf returns a prefix for names that have the same slot as another name, so one
+// command can use both.
 func InSlotOf(name string) string {
 	return "{" + slotTags()[SlotOf(name)] + "}"
 }

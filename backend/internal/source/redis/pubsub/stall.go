@@ -10,23 +10,22 @@ import (
 )
 
 const (
-	// pingInterval is the time between two questions to a cluster's server whether it is
-	// still there.
+	// pingInterval is the time between two pings of a cluster's server.
 	pingInterval = 500 * time.Millisecond
 	// defaultNodeTimeout is Redis's own.
 	defaultNodeTimeout = 15 * time.Second
 )
 
-// stalls notices that a server of a cluster stood still for so long that the others may
-// have given up the messages that they had for it. It would go on behind them as if
-// nothing had happened. A server that is alone has no others.
+// stallDetector detects that a server of a cluster was stopped for so long that other servers
+// may have dropped messages for it. Such a server continues without an error. A single server
+// needs no detector.
 type stallDetector struct {
-	atMost time.Duration // no limit if 0
-	heard  time.Time
+	atMost time.Duration // longest silence; no limit if 0
+	heard  time.Time     // time of the newest message
 }
 
-// newStallDetector begins to listen, for as long as the servers of the cluster are patient with
-// each other: half of cluster-node-timeout.
+// newStallDetector returns a detector whose limit is half of cluster-node-timeout, after which
+// the servers of a cluster close their connections to a silent one.
 func newStallDetector(ctx context.Context, client *redis.Client, clustered bool) *stallDetector {
 	if !clustered {
 		return &stallDetector{}
@@ -56,7 +55,8 @@ func (s *stallDetector) ask(ctx context.Context, conn *redis.PubSub) {
 	}
 }
 
-// broken notes that something came, and returns an error if that took too long.
+// broken records that a message has arrived, and returns an error if the silence before it
+// was too long.
 func (s *stallDetector) broken() error {
 	if s.atMost == 0 {
 		return nil

@@ -39,7 +39,7 @@ func (t Topology) equal(other Topology) bool {
 	return slices.Equal(t.servers, other.servers) && slices.Equal(t.slots, other.slots) && slices.Equal(t.nodes, other.nodes)
 }
 
-// complete returns an error if a cluster has slots that nobody owns.
+// complete returns an error if a cluster has slots without an owner.
 func (t Topology) complete() error {
 	if len(t.slots) == 0 {
 		return nil

@@ -1,0 +1,387 @@
+package hub_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sluice/internal/event"
+	"sluice/internal/hub"
+	"sluice/internal/journal"
+	"sluice/internal/redistest"
+	"sluice/internal/source"
+)
+
+// markersChannel is the channel on which gateways publish markers.
+const markersChannel = "__sluice__:markers"
+
+// churn follows and releases new topics until the context ends. Each of them asks for a
+// marker. It sends a value after each topic.
+func (g gateway) churn(ctx context.Context, t *testing.T, name string, followed chan<- struct{}) {
+	for n := 0; ctx.Err() == nil; n++ {
+		sub, err := g.Subscribe(ctx, hub.Request{Topics: []event.Topic{event.Literal(event.Channel, fmt.Sprint(name, n))}})
+		if err != nil {
+			if ctx.Err() == nil {
+				t.Errorf("Subscribe: %v", err)
+			}
+			return
+		}
+		sub.Close()
+		select {
+		case followed <- struct{}{}:
+		case <-ctx.Done():
+		}
+	}
+}
+
+// checkResumes resumes with an id, and checks that the first events after it are those that
+// are wanted, without a gap.
+func (g gateway) checkResumes(t *testing.T, what, topic, id string, want []string) {
+	t.Helper()
+	want = want[:min(len(want), 100)]
+	s := g.take(t, hub.Request{Topics: listOf(t, topic), IDs: []string{id}})
+	defer s.leave()
+	s.expectResumed(what, true)
+	if !s.resumed {
+		return
+	}
+	s.until("the events after the id", func() bool { return len(s.got) >= len(want) })
+	s.got = s.got[:len(want)]
+	s.expect(what, want, nil)
+}
+
+// All positions in the memory of both nodes can be resumed, although many markers lie between
+// them.
+func TestChannel_EveryPositionInMemoryResumesOnTheOtherNode(t *testing.T) {
+	t.Parallel()
+	const messages, chunk, positions = 4000, 100, 200
+	server := redistest.Start(t)
+	gateways := []gateway{redisGateway(t, server, history(1<<14)), redisGateway(t, server, history(1<<14))}
+	seats := make([]*seat, len(gateways))
+	ctx, cancel := context.WithCancel(t.Context())
+	var churning sync.WaitGroup
+	defer churning.Wait()
+	defer cancel()
+	followed := make(chan struct{})
+	for i, g := range gateways {
+		for n := range 20 {
+			defer g.take(t, hub.Request{Topics: listOf(t, fmt.Sprint("channel:other", n))}).leave()
+		}
+		seats[i] = g.take(t, hub.Request{Topics: listOf(t, "channel:c")})
+		defer seats[i].leave()
+		churning.Go(func() { g.churn(ctx, t, fmt.Sprint("churn", i, "."), followed) })
+	}
+	client := server.Client()
+	for n := 1; n <= messages; n += chunk {
+		pipe := client.Pipeline()
+		for k := n; k < n+chunk; k++ {
+			// Markers as of other gateways, a new one every now and then.
+			pipe.Publish(ctx, markersChannel, fmt.Sprintf("gateway%d.%s", k/1000, strconv.FormatInt(int64(k), 36)))
+			pipe.Publish(ctx, "c", k)
+			pipe.Publish(ctx, fmt.Sprint("other", k%20), k)
+		}
+		if _, err := pipe.Exec(ctx); err != nil {
+			t.Fatal(err)
+		}
+		<-followed
+		<-followed
+	}
+	for i, s := range seats {
+		s.untilData(fmt.Sprint(messages))
+		s.expect(fmt.Sprint("the subscriber of gateway ", i), series(1, messages), nil)
+	}
+	for k := 0; k < messages; k += messages / positions {
+		for i, s := range seats {
+			other := gateways[1-i]
+			other.checkResumes(t, fmt.Sprintf("from gateway %d after message %d", i, k+1), "channel:c", s.got[k].id, series(k+2, messages))
+			if t.Failed() {
+				return
+			}
+		}
+	}
+}
+
+// The journal of the other node may be shorter.
+func TestChannel_TailOfTheOtherNodeResumes(t *testing.T) {
+	t.Parallel()
+	const messages, kept = 1000, 100
+	server := redistest.Start(t)
+	one, other := redisGateway(t, server, history(messages)), redisGateway(t, server, history(kept))
+	s := one.take(t, hub.Request{Topics: listOf(t, "channel:c")})
+	defer s.leave()
+	defer other.take(t, hub.Request{Topics: listOf(t, "channel:c")}).leave()
+	pipe := server.Client().Pipeline()
+	for k := 1; k <= messages; k++ {
+		pipe.Publish(t.Context(), markersChannel, fmt.Sprintf("gateway%d.%s", k%10, strconv.FormatInt(int64(k), 36)))
+		pipe.Publish(t.Context(), "c", k)
+	}
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.untilData(fmt.Sprint(messages))
+	other.settle(t)
+	for k := messages - kept; k <= messages; k++ {
+		other.checkResumes(t, fmt.Sprint("after message ", k), "channel:c", s.got[k-1].id, series(k+1, messages))
+	}
+}
+
+// An id that was given right after the first subscribers were accepted is known elsewhere.
+func TestChannel_FirstEventsResumeOnTheOtherNode(t *testing.T) {
+	t.Parallel()
+	const rounds, messages = 20, 200
+	server := redistest.Start(t)
+	client := server.Client()
+	one, other := redisGateway(t, server, history(1000)), redisGateway(t, server, history(1000))
+	for round := range rounds {
+		name := fmt.Sprint("c", round)
+		topic := "channel:" + name
+		var opening sync.WaitGroup
+		var s, keep *seat
+		opening.Go(func() { s = one.take(t, hub.Request{Topics: listOf(t, topic)}) })
+		opening.Go(func() { keep = other.take(t, hub.Request{Topics: listOf(t, topic)}) })
+		opening.Wait()
+		pipe := client.Pipeline()
+		for n := range messages {
+			pipe.Publish(t.Context(), name, n+1)
+		}
+		if _, err := pipe.Exec(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s.untilData(fmt.Sprint(messages))
+		s.expect("the first gateway", series(1, messages), nil)
+		for n, b := range s.got {
+			if n%(1+round) == 0 { // all of them at first
+				other.checkResumes(t, fmt.Sprintf("round %d, after message %d", round, n+1), topic, b.id, series(n+2, messages))
+			}
+		}
+		s.leave()
+		keep.leave()
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+// The client loses its connection before the first event.
+func TestChannel_FirstOpeningResumesOnTheOtherNode(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	client := server.Client()
+	one, other := redisGateway(t, server, history(100)), redisGateway(t, server, history(100))
+	for round := range 20 {
+		name := fmt.Sprint("c", round)
+		keep := other.take(t, hub.Request{Topics: listOf(t, "channel:"+name)})
+		s := one.take(t, hub.Request{Topics: listOf(t, "channel:"+name)})
+		for _, data := range series(1, 3) {
+			if err := client.Publish(t.Context(), name, data).Err(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		other.checkResumes(t, fmt.Sprint("round ", round), "channel:"+name, s.opened.id, series(1, 3))
+		s.leave()
+		keep.leave()
+	}
+}
+
+// userGateway returns a gateway that connects as a user of Redis.
+func userGateway(t *testing.T, server *redistest.Server, user, password string, limits journal.Limits) gateway {
+	t.Helper()
+	options, err := source.ParseRedisURL(strings.Replace(server.URL(), "://", "://"+user+":"+password+"@", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fill := source.Fill{Events: limits.Events, Bytes: limits.Bytes}
+	return gatewayOver(t, source.OpenRedis(options, "n", fill, slog.New(slog.DiscardHandler)), limits)
+}
+
+// Without the right to publish, no markers arrive.
+func TestChannel_OpensWithoutMarkers(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "allkeys", "allchannels", "-publish")
+	g := userGateway(t, server, "gateway", "secret", history(100))
+	s := g.take(t, hub.Request{Topics: listOf(t, "channel:c")})
+	if id := s.opened.id; strings.Count(id, ".") != 1 {
+		t.Errorf("the id %q contains a marker", id)
+	}
+	s.leave()
+	for _, data := range series(1, 3) {
+		server.Do("PUBLISH", "c", data)
+	}
+	g.checkResumes(t, "the client", "channel:c", s.opened.id, series(1, 3))
+}
+
+// limitedGateway returns a gateway whose Redis user may use channels that begin with "ok.".
+func limitedGateway(t *testing.T, server *redistest.Server) gateway {
+	t.Helper()
+	server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "allkeys", "resetchannels", "&ok.*", "&__sluice__:*", "&__redis__:invalidate")
+	return userGateway(t, server, "gateway", "secret", history(100))
+}
+
+func (g gateway) checkForbidden(t *testing.T, topic string) {
+	t.Helper()
+	if _, err := g.Subscribe(t.Context(), hub.Request{Topics: listOf(t, topic)}); !errors.Is(err, source.ErrForbidden) {
+		t.Errorf("Subscribe to %s returns %v", topic, err)
+	}
+}
+
+// awaitOpen waits until a subscription to a topic is accepted, which fails with an error
+// before.
+func (g gateway) awaitOpen(t *testing.T, topic string, before error) *seat {
+	t.Helper()
+	for deadline := time.Now().Add(longest); time.Now().Before(deadline); {
+		s, err := g.tryTake(t, hub.Request{Topics: listOf(t, topic)})
+		if err == nil {
+			return s
+		}
+		if !errors.Is(err, before) {
+			t.Fatalf("Subscribe to %s returns %v", topic, err)
+		}
+	}
+	t.Fatalf("not in %s: %s is open", longest, topic)
+	return nil
+}
+
+// A default topic is followed before the first client, and while Redis refuses it.
+func TestChannel_ForbiddenDefaultTopicIsFollowedOnceAllowed(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	g := limitedGateway(t, server)
+	if err := g.Follow(listOf(t, "channel:secret")); err != nil {
+		t.Fatal(err)
+	}
+	other := g.take(t, hub.Request{Topics: listOf(t, "channel:ok.a")})
+	defer other.leave()
+	g.checkForbidden(t, "channel:secret")
+	g.checkForbidden(t, "channel:secret")
+	server.Do("ACL", "SETUSER", "gateway", "&secret")
+	s := g.awaitOpen(t, "channel:secret", source.ErrForbidden)
+	defer s.leave()
+	for _, name := range []string{"secret", "ok.a"} {
+		server.Do("PUBLISH", name, "x")
+	}
+	s.untilData("x")
+	other.untilData("x")
+	s.expect("the topic that is allowed now", []string{"x"}, nil)
+	other.expect("the other topic", []string{"x"}, nil)
+	if n := g.source.Reconnects(); n != 0 {
+		t.Errorf("there were %d reconnects", n)
+	}
+}
+
+// Subscribers that are connected stay, and new ones are refused.
+func TestChannel_ForbiddenAtRunTimeContinuesAfterAGap(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	g := limitedGateway(t, server)
+	s := g.take(t, hub.Request{Topics: listOf(t, "channel:ok.c")})
+	defer s.leave()
+	other := g.take(t, hub.Request{Topics: listOf(t, "channel:ok.other")})
+	defer other.leave()
+	server.Do("PUBLISH", "ok.c", "before")
+	s.untilData("before")
+	server.Do("ACL", "SETUSER", "gateway", "resetchannels", "&ok.other", "&__sluice__:*", "&__redis__:invalidate")
+	other.until("a gap", func() bool { return len(other.gaps()) == 1 })
+	// Redis answers it as soon as the connection is established again.
+	for {
+		_, err := g.Subscribe(t.Context(), hub.Request{Topics: listOf(t, "channel:ok.c")})
+		if errors.Is(err, source.ErrForbidden) {
+			break
+		}
+		if !errors.Is(err, source.ErrUnavailable) {
+			t.Fatalf("Subscribe returns %v", err)
+		}
+	}
+	server.Do("PUBLISH", "ok.c", "meanwhile")
+	server.Do("ACL", "SETUSER", "gateway", "&ok.c")
+	g.awaitOpen(t, "channel:ok.c", source.ErrForbidden).leave()
+	for _, name := range []string{"ok.c", "ok.other"} {
+		server.Do("PUBLISH", name, "after")
+	}
+	s.untilData("after")
+	other.untilData("after")
+	s.expect("the subscriber that stayed", []string{"before", "after"}, []string{"channel:ok.c source-interrupted null"})
+	other.expect("the other topic", []string{"after"}, []string{"channel:ok.other source-interrupted null"})
+}
+
+// channelOn returns a channel whose slot is a master's.
+func channelOn(cluster *redistest.Cluster, master *redistest.Server, prefix string) string {
+	for n := 0; ; n++ {
+		if name := fmt.Sprint(prefix, n); cluster.Owner(name) == master {
+			return name
+		}
+	}
+}
+
+// A master that does not answer delays only its own topics, even if writes to it block.
+func TestChannel_StoppedMasterDoesNotDelayOthers(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
+	options, err := source.ParseRedisURL(cluster.URL() + "&write_timeout=5m")
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := history(100)
+	src := source.OpenRedis(options, "n", source.Fill{Events: limits.Events, Bytes: limits.Bytes}, slog.New(slog.DiscardHandler))
+	g := gateway{hub.New(src, hub.Options{Node: "n", History: limits, Linger: 1}, noMetrics{}), src}
+	stopped, healthy := cluster.Masters[0], cluster.Masters[1]
+	onStopped, followed, fresh := channelOn(cluster, stopped, "a"), channelOn(cluster, healthy, "b"), channelOn(cluster, healthy, "c")
+	var blocked []event.Topic
+	for n := range 60 {
+		name := fmt.Sprintf("{%s}%d%s", onStopped, n, strings.Repeat("x", 100_000))
+		blocked = append(blocked, event.Literal(event.Channel, name))
+	}
+	last := g.take(t, hub.Request{Topics: listOf(t, "channel:"+onStopped)})
+	staying := g.take(t, hub.Request{Topics: listOf(t, "channel:"+followed)})
+	t.Cleanup(func() {
+		g.Close()
+		_ = src.Close()
+	})
+
+	stopped.Pause()
+	resume := sync.OnceFunc(stopped.Continue)
+	defer resume()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		// More bytes than the sockets accept.
+		if err := g.Follow(blocked); err != nil {
+			t.Errorf("Follow: %v", err)
+		}
+		topics := g.Stats().Topics
+		last.leave()
+		for g.Stats().Topics != topics-1 { // it is closed on another goroutine
+			runtime.Gosched()
+		}
+		for _, topic := range []string{followed, fresh} {
+			sub, err := g.Subscribe(context.Background(), hub.Request{Topics: []event.Topic{event.Literal(event.Channel, topic)}})
+			if err != nil {
+				t.Errorf("Subscribe: %v", err)
+				continue
+			}
+			defer sub.Close()
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(longest):
+		t.Fatal("a stopped master blocks topics of another one")
+	}
+	healthy.Do("SPUBLISH", followed, "1")
+	staying.untilData("1")
+	staying.expect("a topic of another master", []string{"1"}, nil)
+
+	resume()
+	again := g.awaitOpen(t, "channel:"+onStopped, source.ErrUnavailable)
+	defer again.leave()
+	stopped.Do("SPUBLISH", onStopped, "2")
+	again.untilData("2")
+	again.expect("a topic of the master that was stopped", []string{"2"}, nil)
+}

@@ -1,0 +1,186 @@
+package hub
+
+import (
+	"math/rand/v2"
+	"testing"
+
+	"sluice/internal/event"
+	"sluice/internal/journal"
+	"sluice/internal/source"
+	"sluice/internal/source/marker"
+)
+
+// A model of several nodes that follow one channel. Each receives the same markers and
+// messages in the same order, at its own speed and with its own interruptions.
+
+type modelMetrics struct{}
+
+func (modelMetrics) EventReceived(event.Kind)     {}
+func (modelMetrics) GapAnnounced(event.GapReason) {}
+func (modelMetrics) ReplayRead()                  {}
+
+// modelItem is a marker, or a message if the marker is zero.
+type modelItem struct {
+	marker  marker.Marker
+	message int // number of messages up to here
+}
+
+// modelFrame is a frame of a node's journal.
+type modelFrame struct {
+	number  uint64
+	message int // 0 for a gap
+}
+
+type modelNode struct {
+	topicLog *topicLog
+	log      *marker.Log
+	view     *marker.View // nil while the topic is interrupted
+	received int          // number of items
+	messages int          // number of messages among them
+	frames   []modelFrame
+}
+
+func newModelNode(events int) *modelNode {
+	h := New(nil, Options{History: journal.Limits{Events: events, Bytes: 1 << 30}}, modelMetrics{})
+	n := &modelNode{topicLog: newTopicLog(h, event.Literal(event.Channel, "c")), log: marker.NewLog()}
+	n.view = n.log.View()
+	n.topicLog.Begin(source.Position{Markers: n.view})
+	return n
+}
+
+func (n *modelNode) receive(item modelItem) {
+	n.received++
+	n.messages = item.message
+	switch {
+	case item.marker != marker.Marker{}:
+		n.log.Add(item.marker)
+	case n.view != nil:
+		n.frames = append(n.frames, modelFrame{n.topicLog.log.Next(), item.message})
+		n.topicLog.Event(event.Event{Topic: n.topicLog.topic, Data: []byte("x")}, source.Position{})
+	}
+}
+
+// disconnect loses some items and the log.
+func (n *modelNode) disconnect(items []modelItem) {
+	for range min(rand.IntN(20), len(items)-n.received) {
+		n.messages = items[n.received].message
+		n.received++
+	}
+	n.log = marker.NewLog()
+}
+
+func (n *modelNode) resume() {
+	n.view = n.log.View()
+	n.frames = append(n.frames, modelFrame{number: n.topicLog.log.Next()})
+	n.topicLog.Gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, At: source.Position{Markers: n.view}})
+}
+
+// modelCursor is a cursor of a position after a number of messages.
+type modelCursor struct {
+	text    string
+	message int
+}
+
+// cursor returns the cursor of the head, as a client or as stream.open has it.
+func (n *modelNode) cursor(open bool) modelCursor {
+	text := n.topicLog.log.CursorAt(n.topicLog.log.Next())
+	if open {
+		text = n.topicLog.cursors.head()
+	}
+	return modelCursor{text, n.messages}
+}
+
+// checkFrom checks that a client at a position, which has received the first messages, gets
+// the next one or a gap.
+func (n *modelNode) checkFrom(t *testing.T, pos uint64, c modelCursor) {
+	t.Helper()
+	for _, f := range n.frames {
+		switch {
+		case f.number < pos && f.message > c.message:
+			t.Errorf("the cursor %s after message %d resumes at %d, after message %d", c.text, c.message, pos, f.message)
+			return
+		case f.number >= pos && f.message != 0 && f.message != c.message+1:
+			t.Errorf("the cursor %s after message %d resumes at %d, before message %d", c.text, c.message, pos, f.message)
+			return
+		case f.number >= pos:
+			return
+		}
+	}
+}
+
+// All payloads are equal, so only markers and counts distinguish positions.
+func TestChannelCursors_NameTheSamePositionOnAllNodes(t *testing.T) {
+	t.Parallel()
+	const steps, rounds = 4000, 20
+	found, missed := 0, 0
+	for range rounds {
+		nodes := []*modelNode{newModelNode(1 << 16), newModelNode(1 << 16), newModelNode(50)}
+		sequences := make(map[string]uint64)
+		var items []modelItem
+		var cursors []modelCursor
+		type resumption struct {
+			node *modelNode
+			pos  uint64
+			modelCursor
+		}
+		var resumed []resumption
+		messages, busy := 0, rand.IntN(8)+1
+		for range steps {
+			n := nodes[rand.IntN(len(nodes))]
+			switch r := rand.IntN(100); {
+			case r < 5*busy:
+				messages++
+				items = append(items, modelItem{message: messages})
+			case r < 5*busy+10:
+				node := markerNode(rand.IntN(5))
+				sequences[node]++
+				items = append(items, modelItem{marker.Marker{Node: node, Sequence: sequences[node]}, messages})
+			case r < 5*busy+40:
+				for range min(rand.IntN(10), len(items)-n.received) {
+					n.receive(items[n.received])
+					if n.view != nil {
+						cursors = append(cursors, n.cursor(rand.IntN(3) == 0))
+					}
+				}
+			case r < 5*busy+41 && n.view != nil:
+				n.view.End()
+				n.view = nil
+			case n.view == nil && rand.IntN(4) == 0:
+				if rand.IntN(2) == 0 {
+					n.disconnect(items)
+				}
+				n.resume()
+			case len(cursors) > 0:
+				c := cursors[len(cursors)-1-rand.IntN(min(len(cursors), 200))]
+				parsed, ok := parseJournalCursor(c.text)
+				if !ok {
+					t.Fatalf("the cursor %q is unreadable", c.text)
+				}
+				pos, ok := n.topicLog.cursors.(*channelCursors).find(parsed)
+				if ok && n.topicLog.log.Lost(pos) == 0 { // otherwise the client gets a gap
+					resumed = append(resumed, resumption{n, pos, c})
+				} else {
+					missed++
+				}
+			}
+		}
+		for _, n := range nodes { // the events after the positions
+			if n.view == nil {
+				n.resume()
+			}
+			for n.received < len(items) {
+				n.receive(items[n.received])
+			}
+		}
+		for _, r := range resumed {
+			r.node.checkFrom(t, r.pos, r.modelCursor)
+		}
+		found += len(resumed)
+		if t.Failed() {
+			return
+		}
+	}
+	if found < missed {
+		t.Errorf("%d cursors were found, and %d were not", found, missed)
+	}
+}

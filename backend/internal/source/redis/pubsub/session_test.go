@@ -1,0 +1,128 @@
+package pubsub
+
+import (
+	"log/slog"
+	"slices"
+	"testing"
+
+	"sluice/internal/source/marker"
+)
+
+// denied is an answer of Redis.
+type denied struct{}
+
+func (denied) Error() string { return "NOPERM" }
+func (denied) RedisError()   {}
+
+func newTestSession() (*conn, *session) {
+	c := &conn{following: make(map[Subscription]*following), log: slog.New(slog.DiscardHandler)}
+	c.markers = newMarkerPublisher(nil, "markers")
+	c.session = &session{markers: marker.NewLog(), pending: make(map[Subscription]int), wake: make(chan struct{}, 1)}
+	return c, c.session
+}
+
+// subscribes returns the queued subscriptions, and empties the queue.
+func (s *session) subscribes() []string {
+	var names []string
+	for _, command := range s.queue {
+		for _, name := range command.names {
+			if command.subscribe {
+				names = append(names, name.Name)
+			}
+		}
+	}
+	s.queue = nil
+	return names
+}
+
+type ignored struct{}
+
+func (ignored) confirmed(*marker.View) {}
+func (ignored) message(string, string) {}
+
+func TestSession_RefusedBatchIsRepeatedWithoutClosedNames(t *testing.T) {
+	t.Parallel()
+	c, s := newTestSession()
+	a, b := Subscription{Literal, "a"}, Subscription{Literal, "b"}
+	c.follow(ignored{}, a).start()
+	closed := c.follow(ignored{}, b)
+	closed.start()
+	s.subscribes()
+	s.sent, s.pending = nil, make(map[Subscription]int)
+	s.enqueue(true, a, b)
+	closed.close()
+	s.subscribes()
+	c.refuse(s, denied{})
+	if names := s.subscribes(); !slices.Equal(names, []string{"a"}) {
+		t.Errorf("after the refusal of a and b, of which b was closed, %q are subscribed", names)
+	}
+	c.confirmed(s, a)
+	if len(s.pending) > 0 || len(s.sent) > 0 {
+		t.Errorf("commands under way: %v, %v", s.pending, s.sent)
+	}
+}
+
+func TestSession_HoldsNothingOfClosedNames(t *testing.T) {
+	t.Parallel()
+	c, s := newTestSession()
+	for _, answer := range []func(Subscription){
+		func(name Subscription) { c.confirmed(s, name) },
+		func(Subscription) { c.refuse(s, denied{}) },
+	} {
+		f := c.follow(ignored{}, Subscription{Literal, "a"})
+		f.start()
+		f.close()
+		answer(f.names[0])
+	}
+	if len(s.pending) > 0 || len(s.sent) > 0 {
+		t.Errorf("commands under way: %v, %v", s.pending, s.sent)
+	}
+}
+
+// The refusal of an earlier subscription does not answer a later one.
+func TestSession_RefusalOfAClosedFollowingDoesNotConcernTheNext(t *testing.T) {
+	t.Parallel()
+	c, s := newTestSession()
+	name := Subscription{Literal, "a"}
+	first := c.follow(ignored{}, name)
+	first.start()
+	first.close()
+	second := c.follow(ignored{}, name)
+	second.start()
+	c.refuse(s, denied{})
+	if second.refused != nil {
+		t.Errorf("the second following is refused: %v", second.refused)
+	}
+	c.confirmed(s, name)
+	if second.pending() {
+		t.Error("the second following is not live")
+	}
+}
+
+// abandoning is a receiver whose following is closed while it is called.
+type abandoning struct {
+	f    *following
+	view *marker.View
+}
+
+func (a *abandoning) confirmed(view *marker.View) {
+	a.f.close()
+	a.view = view
+}
+
+func (*abandoning) message(string, string) {}
+
+// The receiver may no longer get messages, so no later marker is inside its view.
+func TestFollowing_ClosedDuringConfirmationHasAnEndedView(t *testing.T) {
+	t.Parallel()
+	c, s := newTestSession()
+	r := new(abandoning)
+	name := Subscription{Literal, "a"}
+	r.f = c.follow(r, name)
+	r.f.start()
+	c.confirmed(s, name)
+	s.markers.Add(marker.Marker{Node: "abcdefgh", Sequence: 1})
+	if m, _, ok := r.view.Newest(); ok {
+		t.Errorf("the view contains %v", m)
+	}
+}
