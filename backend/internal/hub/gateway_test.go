@@ -72,7 +72,7 @@ func (g gateway) settle(t testing.TB, others ...string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	defer cancel()
-	if err := g.Hub.Sync(ctx, listOf(t, others...)...); err != nil {
+	if err := g.Sync(ctx, listOf(t, others...)...); err != nil {
 		t.Fatal(err)
 	}
 }

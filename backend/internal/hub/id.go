@@ -126,11 +126,11 @@ func parseID(id string, topics []event.Topic) (vector, bool) {
 
 // qualifier returns the part of an id that precedes the cursors, empty if the events of
 // the topicLog name no topic. It precedes the cursor of a glob's own journal.
-func (f *topicLog) qualifier(origin event.Topic) string {
-	if !f.topic.IsGlob() {
+func (t *topicLog) qualifier(origin event.Topic) string {
+	if !t.topic.IsGlob() {
 		return ""
 	}
-	return event.Qualifier(origin) + tag(f.topic) + "="
+	return event.Qualifier(origin) + tag(t.topic) + "="
 }
 
 // withoutTag returns the part of a qualifier that names the topic.

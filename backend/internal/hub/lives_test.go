@@ -58,14 +58,6 @@ func transact(t testing.TB, server *redistest.Server, commands func(tx redis.Pip
 	}
 }
 
-func prefixed(prefix string, first, last int) []string {
-	var out []string
-	for n := first; n <= last; n++ {
-		out = append(out, fmt.Sprint(prefix, n))
-	}
-	return out
-}
-
 // A gap's id is a position, so no entry can get it, and a client that resumes there misses
 // nothing.
 func TestStream_ResumesFromTheIDOfAGap(t *testing.T) {

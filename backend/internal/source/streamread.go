@@ -60,12 +60,13 @@ func (s streamReader) newest(ctx context.Context, name string, size *pageSize) (
 			return Page{}, err
 		}
 		entries := page.Entries
-		if n == 0 {
+		switch {
+		case n == 0:
 			found.State = page.State
-		} else if len(entries) > 0 && remember(entries[0]) == remember(found.Entries[n-1]) {
+		case len(entries) > 0 && remember(entries[0]) == remember(found.Entries[n-1]):
 			entries = entries[1:]
-		} else {
-			break
+		default:
+			entries = nil // it was removed
 		}
 		done = !page.More || len(entries) == 0
 		for _, e := range entries {
