@@ -121,7 +121,7 @@ func (s *Server) openTopics(node string, counters *metrics.Metrics) (err error) 
 	s.onClose(s.source.Close)
 	s.hub = hub.New(s.source, hub.Options{
 		Node:      node,
-		History:   journal.Limits{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes)},
+		History:   journal.Limits{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes), Memory: journal.NewMemory(int(cfg.TopicMemory))},
 		Linger:    cfg.Linger,
 		MaxTopics: cfg.MaxTopics,
 		KeyBytes:  int(cfg.KeyBytes),
@@ -230,12 +230,14 @@ func (s *Server) figures() metrics.Figures {
 			defer cancel()
 			return !s.delivery.Draining() && s.source.Ready(ctx) == nil
 		},
-		Topics:       func() int { return s.hub.Stats().Topics },
-		TopicsInUse:  func() int { return s.hub.Stats().TopicsInUse },
-		MaxTopics:    s.cfg.MaxTopics,
-		JournalBytes: func() int { return s.hub.Stats().JournalBytes },
-		KeyBytes:     func() int { return s.hub.Stats().KeyBytes },
-		Reconnects:   s.source.Reconnects,
+		Topics:        func() int { return s.hub.Stats().Topics },
+		TopicsInUse:   func() int { return s.hub.Stats().TopicsInUse },
+		MaxTopics:     s.cfg.MaxTopics,
+		JournalBytes:  func() int { return s.hub.Stats().JournalBytes },
+		KeyBytes:      func() int { return s.hub.Stats().KeyBytes },
+		TopicBytes:    func() int { return s.hub.Stats().TopicBytes },
+		MaxTopicBytes: int(s.cfg.TopicMemory),
+		Reconnects:    s.source.Reconnects,
 	}
 }
 

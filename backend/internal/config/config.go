@@ -53,6 +53,7 @@ type Config struct {
 	HistoryEvents int           `default:"4096" env:"SLUICE_HISTORY_EVENTS" help:"Events held in memory for each topic."`
 	HistoryBytes  Bytes         `default:"4MiB" env:"SLUICE_HISTORY_BYTES" help:"Memory for the events of each topic."`
 	KeyBytes      Bytes         `default:"64MiB" env:"SLUICE_KEY_BYTES" help:"Memory for the values of each key topic."`
+	TopicMemory   Bytes         `default:"1GiB" env:"SLUICE_TOPIC_MEMORY" help:"Memory for all topics together: journals, values, replays in progress."`
 	Linger        time.Duration `default:"2m" env:"SLUICE_LINGER" help:"How long a topic without subscribers is still followed."`
 	WriteTimeout  time.Duration `default:"10s" env:"SLUICE_WRITE_TIMEOUT" help:"A client that takes nothing for this long is cut off."`
 	Drain         time.Duration `default:"10s" env:"SLUICE_DRAIN" help:"On SIGTERM, connections are closed spread over this time, and new requests are answered until its end."`
@@ -169,6 +170,9 @@ func parseOrigin(s string) (string, error) {
 // Bytes is a size such as 4MiB.
 type Bytes int
 
+// minTopicMemory is the least memory for topics.
+const minTopicMemory Bytes = 16 << 20
+
 // UnmarshalText implements [encoding.TextUnmarshaler].
 func (b *Bytes) UnmarshalText(text []byte) error {
 	n, err := humanize.ParseBytes(string(text))
@@ -192,6 +196,8 @@ func (c *Config) Validate() error {
 		return errors.New("--redis-ca is for the Redis of --redis-url: give that too")
 	case c.HistoryEvents < 1:
 		return errors.New("--history-events must be at least 1")
+	case c.TopicMemory < minTopicMemory:
+		return fmt.Errorf("--topic-memory must be at least %d MiB", minTopicMemory>>20)
 	case c.HistoryBytes < 1:
 		return errors.New("--history-bytes must be at least 1")
 	case len(c.DefaultTopics) == 0:

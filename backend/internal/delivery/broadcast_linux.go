@@ -40,14 +40,14 @@ type readBatch struct {
 
 // batch returns what the journal of a connection has at its position. It reports false as
 // [journal.Journal.Read] does.
-func (s *shard) batch(c *conn) (*readBatch, bool) {
-	pos := c.reader.Pos()
+func (s *shard) batch(reader *journal.Reader) (*readBatch, bool) {
+	pos := reader.Pos()
 	for i := range s.read {
 		if s.read[i].from == pos {
 			return &s.read[i], true
 		}
 	}
-	b, ok := c.group.journal.Read(pos)
+	b, ok := reader.Journal().Read(pos)
 	if !ok {
 		return nil, false
 	}
@@ -68,11 +68,12 @@ func (s *shard) flush(c *conn) {
 		if c.unsent != nil && !s.flushUnsent(c) {
 			return
 		}
-		if c.reader.Conflated() {
-			s.flushConflated(c)
+		reader, ok := c.reader.(*journal.Reader)
+		if !ok || !reader.Shared() {
+			s.flushOwn(c)
 			return
 		}
-		b, ok := s.batch(c)
+		b, ok := s.batch(reader)
 		if !ok {
 			s.fellBehind(c)
 			return
@@ -90,18 +91,18 @@ func (s *shard) flush(c *conn) {
 		case n < len(b.Bytes):
 			taken := b.Split(n)
 			c.unsent = &unsent{bytes: bytes.Clone(taken.Bytes[n:])}
-			s.advance(c, &taken)
+			s.advance(reader, &taken)
 			s.park(c)
 			return
 		}
-		s.advance(c, &b.Batch)
+		s.advance(reader, &b.Batch)
 		more = !b.AtHead // what has come since is another round
 	}
 }
 
-// flushConflated gives a conflated connection one turn. If its journal has more, the other
-// connections of the shard have theirs first.
-func (s *shard) flushConflated(c *conn) {
+// flushOwn gives a connection whose batches are its own one turn. If its journals have more,
+// the other connections of the shard have theirs first.
+func (s *shard) flushOwn(c *conn) {
 	b, ok := c.reader.Next()
 	if !ok {
 		s.fellBehind(c)
@@ -167,8 +168,8 @@ func (s *shard) flushUnsent(c *conn) bool {
 
 // advance moves a connection behind a batch. What is left of its last frame is in
 // unsent: a client that does not read holds up a frame, and not a part of the journal.
-func (s *shard) advance(c *conn, b *journal.Batch) {
-	c.reader.Advance(b)
+func (s *shard) advance(r *journal.Reader, b *journal.Batch) {
+	r.Advance(b)
 	s.frames += b.Frames
 	s.bytes += len(b.Bytes)
 }

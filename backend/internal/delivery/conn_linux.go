@@ -18,7 +18,7 @@ type conn struct {
 	full     bool  // the socket takes nothing more for now
 	alarm    int32 // index of its alarm in the queue plus one, or zero
 	queued   bool  // for another turn
-	reader   *journal.Reader
+	reader   journal.BatchReader
 	unsent   *unsent // nil if there is nothing
 	sent     instant // when the socket took something last
 	progress progress

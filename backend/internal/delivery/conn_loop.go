@@ -47,8 +47,8 @@ func (s *Server) connLoop(ctx context.Context, out writer, first []byte, stream 
 	}
 	defer s.remove(c)
 	reader := stream.Reader()
-	reader.Watch(c)
-	defer reader.Unwatch(c)
+	reader.Watched().Watch(c)
+	defer reader.Watched().Unwatch(c)
 	out = &stallWriter{writer: out, metrics: s.metrics}
 
 	var woken time.Time   // when the newest waking was, if that is a sample

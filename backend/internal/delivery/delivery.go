@@ -31,9 +31,9 @@ type Stream interface {
 	Next(ctx context.Context) (journal.Batch, error)
 	// Live reports whether Next returns nothing but what the reader returns.
 	Live() bool
-	// Reader returns the reader of the journal that everything comes from once the stream
-	// is live. It is always the same one.
-	Reader() *journal.Reader
+	// Reader returns the reader that everything comes from once the stream is live. It is
+	// always the same one.
+	Reader() journal.BatchReader
 }
 
 // Metrics is told what happens. Its methods may be called from any goroutine and

@@ -90,7 +90,7 @@ type fakeStream struct {
 
 func newFakeStream(every time.Duration) *fakeStream {
 	f := &fakeStream{log: journal.New(journal.Limits{Events: 16, Bytes: 1 << 10}, "0")}
-	f.reader = journal.NewReader(f.log, every, true)
+	f.reader = journal.NewReader(f.log, every, true, nil)
 	f.put("event: stream.open\ndata: {}\n\n")
 	return f
 }
@@ -134,8 +134,8 @@ func (f *fakeStream) Next(context.Context) (journal.Batch, error) {
 	return journal.Batch{}, nil
 }
 
-func (f *fakeStream) Live() bool              { return false }
-func (f *fakeStream) Reader() *journal.Reader { return &f.reader }
+func (f *fakeStream) Live() bool                  { return false }
+func (f *fakeStream) Reader() journal.BatchReader { return &f.reader }
 
 // client takes an answer, and notes when each part of it came.
 type client struct {

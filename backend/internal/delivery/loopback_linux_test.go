@@ -127,7 +127,7 @@ type liveStream struct {
 }
 
 func newLiveStream(log *journal.Journal) *liveStream {
-	return &liveStream{reader: journal.NewReader(log, 0, true)}
+	return &liveStream{reader: journal.NewReader(log, 0, true, nil)}
 }
 
 func (s *liveStream) Next(context.Context) (journal.Batch, error) {
@@ -138,8 +138,8 @@ func (s *liveStream) Next(context.Context) (journal.Batch, error) {
 	return journal.Batch{Bytes: []byte("event: stream.open\ndata: {}\n\n")}, nil
 }
 
-func (s *liveStream) Live() bool              { return s.greeted }
-func (s *liveStream) Reader() *journal.Reader { return &s.reader }
+func (s *liveStream) Live() bool                  { return s.greeted }
+func (s *liveStream) Reader() journal.BatchReader { return &s.reader }
 
 func BenchmarkDelivery_Broadcast(b *testing.B) {
 	for _, subs := range []int{1, 100, 1000} {

@@ -30,7 +30,7 @@ type shard struct {
 	mail mailbox
 
 	conns  []*conn // all of this shard, each in the place of its descriptor; changed with mail.mu, for appendAll
-	groups map[*journal.Journal]*group
+	groups map[journal.Watched]*group
 	serial int32 // of the connection that was added last
 	alarms alarms
 	again  []*conn   // conflated connections that are due for another turn
@@ -57,10 +57,10 @@ type closing struct {
 	reason event.CloseReason
 }
 
-// group is the connections of one shard that read the same journal.
+// group is the connections of one shard that read the same journals.
 type group struct {
 	shard   *shard
-	journal *journal.Journal
+	watched journal.Watched
 	conns   []*conn
 	grown   atomic.Bool // it is in the mailbox
 }
@@ -80,7 +80,7 @@ func newShards(s *Server) []*shard {
 			server: s,
 			poll:   poll,
 			wake:   make(chan struct{}, 1),
-			groups: make(map[*journal.Journal]*group),
+			groups: make(map[journal.Watched]*group),
 		}
 		sh.done.Go(sh.run)
 		sh.done.Go(func() { poll.run(sh.ready) })
@@ -294,12 +294,12 @@ func (s *shard) round() (stopped bool) {
 
 // join takes a connection in and writes what has come since it was live.
 func (s *shard) join(c *conn) {
-	j := c.reader.Journal()
-	g := s.groups[j]
+	watched := c.reader.Watched()
+	g := s.groups[watched]
 	if g == nil {
-		g = &group{shard: s, journal: j}
-		s.groups[j] = g
-		j.Watch(g)
+		g = &group{shard: s, watched: watched}
+		s.groups[watched] = g
+		watched.Watch(g)
 	}
 	s.serial++
 	c.serial, c.group = s.serial, g
@@ -372,8 +372,8 @@ func (s *shard) release(c *conn) {
 	g.conns[len(g.conns)-1] = nil
 	g.conns = g.conns[:len(g.conns)-1]
 	if len(g.conns) == 0 {
-		g.journal.Unwatch(g)
-		delete(s.groups, g.journal)
+		g.watched.Unwatch(g)
+		delete(s.groups, g.watched)
 	}
 }
 

@@ -119,7 +119,7 @@ func TestServe_ConflatedConnectionContinuesAfterATurn(t *testing.T) {
 		log.Append(journal.Frame{Qualifier: qualifier, Cursor: []byte("1"), Body: []byte("data: " + strconv.Itoa(n) + "\n\n")})
 	}
 	ended := make(chan *delivery.End, 1)
-	stream := &liveStream{reader: journal.NewReader(log, time.Hour, false)}
+	stream := &liveStream{reader: journal.NewReader(log, time.Hour, false, nil)}
 	options := delivery.Options{Heartbeat: time.Hour, WriteTimeout: time.Minute}
 	address := serveTCP(t, options, func() delivery.Stream { return stream }, func(end *delivery.End) { ended <- end })
 	client := subscribeTCP(t, address)

@@ -51,6 +51,7 @@ const (
 	UnknownCursor     GapReason = "unknown-cursor"     // the cursor cannot be placed
 	SourceInterrupted GapReason = "source-interrupted" // the connection to Redis was lost
 	SlowConsumer      GapReason = "slow-consumer"      // the client took them too slowly
+	TooLarge          GapReason = "too-large"          // an event is larger than the gateway delivers
 )
 
 // LostUnknown is the Lost of a [Gap] whose size cannot be known.

@@ -127,3 +127,41 @@ func drain(tb testing.TB, sub *hub.Subscription) (end []byte) {
 		end = batch.Bytes
 	}
 }
+
+// BenchmarkList reports the time to read one event for a client of one shared topic, and for
+// one that has a topic of its own besides.
+func BenchmarkList(b *testing.B) {
+	for _, own := range []bool{false, true} {
+		b.Run(fmt.Sprintf("own=%v", own), func(b *testing.B) {
+			broker := source.NewMemory(source.Fill{Events: 4096, Bytes: 4 << 20})
+			h := hub.New(broker, hub.Options{Node: "n1", History: journal.Limits{Events: 4096, Bytes: 4 << 20}, Linger: time.Hour}, new(counts))
+			defer h.Close()
+			const clients = 1000
+			var subs []*hub.Subscription
+			for i := range clients {
+				topics := []event.Topic{event.Literal(event.Channel, "hot")}
+				if own {
+					topics = append(topics, event.Literal(event.Channel, fmt.Sprint("own", i)))
+				}
+				sub, err := h.Subscribe(b.Context(), hub.Request{Topics: topics})
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer sub.Close()
+				drain(b, sub)
+				subs = append(subs, sub)
+			}
+			payload := strings.Repeat("x", 400)
+			b.ReportAllocs()
+			for b.Loop() {
+				publish(b, broker, "hot", payload)
+				for _, sub := range subs {
+					if batch, err := sub.Next(b.Context()); err != nil || batch.Frames != 1 {
+						b.Fatal(batch.Frames, err)
+					}
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*clients), "ns/delivery")
+		})
+	}
+}

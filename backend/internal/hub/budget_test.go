@@ -4,6 +4,7 @@ package hub_test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,7 +33,7 @@ func TestBudget_AnEventAllocatesForItsCursorAndNotForSubscribers(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer sub.Close()
-				sub.Reader().Watch(make(wake, 1))
+				sub.Reader().Watched().Watch(make(wake, 1))
 			}
 			markers.Add(marker.Marker{Node: "abcdefgh", Sequence: 1}) // so cursors have all their parts
 			sink := src.sink(t, "channel:a")
@@ -49,5 +50,49 @@ func TestBudget_AnEventAllocatesForItsCursorAndNotForSubscribers(t *testing.T) {
 				t.Errorf("%.2f allocations an event, and at most %v are allowed", n/events, most)
 			}
 		})
+	}
+}
+
+// Clients that each follow one shared topic and one of their own cost little, even while they
+// read nothing: events are held by the journals of the topics alone.
+func TestBudget_OwnListOfTopicsHoldsNoEvents(t *testing.T) {
+	const clients, events, most = 1000, 1000, 4 << 10 // bytes a client
+	broker := source.NewMemory(source.Fill{Events: 4096, Bytes: 4 << 20})
+	h := hub.New(broker, hub.Options{Node: "n1", History: journal.Limits{Events: 4096, Bytes: 4 << 20}, Linger: time.Hour}, new(counts))
+	defer h.Close()
+	shared := event.Literal(event.Channel, "hot")
+	subs := make([]*hub.Subscription, clients)
+	for i := range subs {
+		sub, err := h.Subscribe(t.Context(), hub.Request{Topics: []event.Topic{shared, event.Literal(event.Channel, fmt.Sprint("own", i))}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sub.Close()
+		drain(t, sub)
+		subs[i] = sub
+	}
+	before := heapInUse()
+	payload := strings.Repeat("x", 400)
+	for range events {
+		publish(t, broker, "hot", payload)
+	}
+	if cost := (int64(heapInUse()) - int64(before)) / clients; cost > most {
+		t.Errorf("%d events cost %d bytes a client, and at most %d are allowed", events, cost, most)
+	}
+	for i, sub := range subs {
+		n := 0
+		for {
+			b, err := sub.Next(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(b.Bytes) == 0 {
+				break
+			}
+			n += b.Frames
+		}
+		if n != events {
+			t.Fatalf("client %d received %d events", i, n)
+		}
 	}
 }

@@ -206,7 +206,7 @@ func (g gateway) tryTake(t testing.TB, req hub.Request) (*seat, error) {
 		return nil, err
 	}
 	s := &seat{t: t, sub: sub, wake: make(nudge, 1)}
-	sub.Reader().Watch(s.wake)
+	sub.Reader().Watched().Watch(s.wake)
 	s.next()
 	if len(s.got) == 0 || s.got[0].kind != "stream.open" {
 		t.Fatalf("a subscription begins with %v", s.got)
@@ -223,7 +223,7 @@ func (g gateway) tryTake(t testing.TB, req hub.Request) (*seat, error) {
 }
 
 func (s *seat) leave() {
-	s.sub.Reader().Unwatch(s.wake)
+	s.sub.Reader().Watched().Unwatch(s.wake)
 	s.sub.Close()
 }
 

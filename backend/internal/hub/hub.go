@@ -59,7 +59,7 @@ type Hub struct {
 	closed    bool
 	logs      map[event.Topic]*topicLog
 	lingering *list.List // of the logs without users, the one longest without them first
-	merged    map[string]*mergedJournal
+	lists     map[string]*topicList
 
 	replaying chan struct{}      // holds one for each read of a replay
 	reads     singleflight.Group // of replays
@@ -73,7 +73,7 @@ func New(src source.Source, options Options, metrics Metrics) *Hub {
 		metrics:   metrics,
 		logs:      make(map[event.Topic]*topicLog),
 		lingering: list.New(),
-		merged:    make(map[string]*mergedJournal),
+		lists:     make(map[string]*topicList),
 
 		replaying: make(chan struct{}, maxReplays),
 	}
@@ -143,7 +143,7 @@ func (h *Hub) acquire(topics []event.Topic) ([]*topicLog, error) {
 	if h.closed {
 		return nil, ErrClosed
 	}
-	if !h.hasRoom(topics) {
+	if !h.hasRoom(topics) || h.options.History.Memory.Full() && h.opensKeys(topics) {
 		return nil, ErrFull
 	}
 	logs := make([]*topicLog, len(topics))
@@ -172,6 +172,11 @@ func (h *Hub) hasRoom(topics []event.Topic) bool {
 		}
 	}
 	return h.options.MaxTopics == 0 || inUse <= h.options.MaxTopics
+}
+
+// opensKeys reports whether one of the topics is a key topic that is not followed.
+func (h *Hub) opensKeys(topics []event.Topic) bool {
+	return slices.ContainsFunc(topics, func(t event.Topic) bool { return t.Kind == event.Key && h.logs[t] == nil })
 }
 
 // inUse returns how many topics have a user. The others make room for more.
@@ -207,6 +212,7 @@ func (h *Hub) close(f *topicLog) {
 	h.awaken(f)
 	delete(h.logs, f.topic)
 	f.following.Close()
+	f.close()
 }
 
 // fail closes a topicLog that has failed. Its subscribers read the rest of its journal.
@@ -245,6 +251,7 @@ type Stats struct {
 	Topics       int // that are followed
 	TopicsInUse  int // of them, those that others cannot take the place of
 	JournalBytes int // held in all journals
+	TopicBytes   int // held for topics: journals, values, replays
 	KeyBytes     int // held as values of key topics
 }
 
@@ -252,15 +259,12 @@ type Stats struct {
 func (h *Hub) Stats() Stats {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := Stats{Topics: len(h.logs), TopicsInUse: h.inUse()}
+	s := Stats{Topics: len(h.logs), TopicsInUse: h.inUse(), TopicBytes: h.options.History.Memory.Held()}
 	for _, f := range h.logs {
 		s.JournalBytes += f.log.Bytes()
 		if k, ok := f.cursors.(*keyCursors); ok {
 			s.KeyBytes += int(k.bytes.Load())
 		}
-	}
-	for _, b := range h.merged {
-		s.JournalBytes += b.log.Bytes()
 	}
 	return s
 }

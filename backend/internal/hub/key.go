@@ -27,6 +27,7 @@ type keyCursors struct {
 	limit    int                 // bytes of all values
 	values   map[string]keyValue // by the topic's text
 	bytes    atomic.Int64        // of values
+	memory   *journal.Memory     // of all topics, or nil
 
 	// Deletions are remembered for clients that resume, until there are too many.
 	deleted   int    // how many are in values
@@ -62,8 +63,8 @@ const nothing = "none"
 // partial ends the cursor of a client that has some values of a glob, but not all yet.
 const partial = "_"
 
-func newKeyCursors(f *topicLog, limit int) *keyCursors {
-	return &keyCursors{topicLog: f, epoch: newEpoch(), limit: limit, values: make(map[string]keyValue)}
+func newKeyCursors(t *topicLog, limit int, memory *journal.Memory) *keyCursors {
+	return &keyCursors{topicLog: t, memory: memory, epoch: newEpoch(), limit: limit, values: make(map[string]keyValue)}
 }
 
 func (k *keyCursors) begin(source.Position) {}
@@ -85,7 +86,7 @@ func (k *keyCursors) event(dst []byte, e event.Event, _ source.Position, number 
 	if v.deleted {
 		k.deleted++
 	}
-	k.bytes.Add(v.bytes() - k.values[name].bytes())
+	k.add(v.bytes() - k.values[name].bytes())
 	k.values[name] = v
 	if k.deleted > maxDeleted {
 		k.forgetDeletions(number + 1)
@@ -98,10 +99,22 @@ func (k *keyCursors) forgetDeletions(number uint64) {
 	for name, v := range k.values {
 		if v.deleted {
 			delete(k.values, name)
-			k.bytes.Add(-v.bytes())
+			k.add(-v.bytes())
 		}
 	}
 	k.deleted, k.forgotten = 0, number
+}
+
+// add adds to the bytes of the values.
+func (k *keyCursors) add(bytes int64) {
+	k.bytes.Add(bytes)
+	k.memory.Add(bytes)
+}
+
+// close releases the values.
+func (k *keyCursors) close() {
+	k.add(-k.bytes.Load())
+	k.memory = nil
 }
 
 // exceeded returns an error if the topic has more keys or bytes than one may have.

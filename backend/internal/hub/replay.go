@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"sluice/internal/event"
@@ -17,9 +16,6 @@ type replay interface {
 	next(ctx context.Context, h *Hub) (frames []journal.Frame, done bool, err error)
 }
 
-// errBehind says that the journal gave up what a replay wanted to read.
-var errBehind = errors.New("fell behind the journal")
-
 const (
 	// pageFrames bounds the frames of a page.
 	pageFrames = 64
@@ -27,30 +23,12 @@ const (
 	pageBytes = 64 << 10
 	// firstReplayPage is the number of entries of the first page of a stream, before their
 	// size is known.
-	firstReplayPage = 4
+	firstReplayPage = 1
 	// pageGrowth bounds the growth from one page to the next.
 	pageGrowth = 8
 	// maxReplays bounds the pages that are read from Redis at the same time.
 	maxReplays = 16
 )
-
-// journalReplay is a part of a topic's journal.
-type journalReplay struct {
-	topicLog *topicLog
-	from, to uint64
-}
-
-func (r *journalReplay) next(context.Context, *Hub) ([]journal.Frame, bool, error) {
-	frames, ok := r.topicLog.log.Frames(r.from, r.to, pageFrames)
-	if !ok {
-		return nil, false, errBehind
-	}
-	if len(frames) == 0 {
-		return nil, true, nil
-	}
-	r.from = frames[len(frames)-1].Next
-	return frames, r.from >= r.to, nil
-}
 
 // readRange reads from Redis on behalf of subscribers, when it is its turn. Equal reads at the
 // same time are one.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"sluice/internal/event"
 	"sluice/internal/hub"
@@ -331,43 +333,26 @@ func TestStream_ReplaysAtOnceAreBounded(t *testing.T) {
 
 func TestStream_EqualReplaysShareReads(t *testing.T) {
 	t.Parallel()
-	watched := &ranges{Source: source.NewMemory(source.Fill{Events: 10, Bytes: 1 << 30})}
-	gate := make(chan struct{})
-	watched.before = func() { <-gate }
-	g := gatewayOver(t, watched, history(10))
-	put(t, watched, "stream:s", "1")
-	for range 1000 { // until the second read starts before the first one ends
-		before := watched.count()
-		var running sync.WaitGroup
-		for range 2 {
-			running.Go(func() {
-				_, err := g.ReadRange(t.Context(), listOf(t, "stream:s")[0], source.Range{UpTo: event.MaxStreamID, Count: 1})
-				if err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		watched := &ranges{Source: source.NewMemory(source.Fill{Events: 10, Bytes: 1 << 30})}
+		gate := make(chan struct{})
+		watched.before = func() { <-gate }
+		h := hub.New(watched, hub.Options{Node: "n", History: history(10), Linger: time.Hour}, noMetrics{})
+		defer h.Close()
+		for range 10 {
+			go func() {
+				if _, err := h.ReadRange(t.Context(), listOf(t, "stream:s")[0], source.Range{UpTo: event.MaxStreamID, Count: 1}); err != nil {
 					t.Error(err)
 				}
-			})
+			}()
 		}
-		gate <- struct{}{}
-		select {
-		case gate <- struct{}{}: // the other one reads too
-		case <-joined(&running):
+		synctest.Wait()
+		close(gate)
+		synctest.Wait()
+		if n := watched.count(); n != 1 {
+			t.Errorf("%d reads for 10 equal ones", n)
 		}
-		running.Wait()
-		if watched.count() == before+1 {
-			return
-		}
-	}
-	t.Error("equal reads at the same time never shared one")
-}
-
-// joined returns a channel that is closed when all have finished.
-func joined(running *sync.WaitGroup) <-chan struct{} {
-	done := make(chan struct{})
-	go func() {
-		running.Wait()
-		close(done)
-	}()
-	return done
+	})
 }
 
 func TestStream_ResumesWithinTheJournalCostRedisNothing(t *testing.T) {

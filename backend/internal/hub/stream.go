@@ -409,14 +409,19 @@ func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool,
 			if ordinals[i] > 0 {
 				at.Ordinal = ordinals[i] - 1
 			}
-			frames = append(frames, r.gap(h, holes[0], at))
+			frames = append(frames, r.hole(h, holes[0], at))
 			holes = holes[1:]
 		}
-		r.at = entryCursor(source.Position{ID: e.ID, Ordinal: ordinals[i]}, e.Type, e.Data)
+		at := source.Position{ID: e.ID, Ordinal: ordinals[i]}
+		r.at = entryCursor(at, e.Type, e.Data)
+		if len(e.Data) > maxEvent {
+			frames = append(frames, r.gap(h, event.TooLarge, 1, at))
+			continue
+		}
 		frames = append(frames, journal.Frame{Cursor: r.at.appendTo(nil), Body: event.AppendBody(nil, e.Type, e.Data)})
 	}
 	if len(holes) > 0 {
-		frames = append(frames, r.gap(h, holes[0], r.upTo))
+		frames = append(frames, r.hole(h, holes[0], r.upTo))
 	}
 	r.count = nextCount(r.count, page.Entries)
 	return frames, !page.More, nil
@@ -471,14 +476,19 @@ func (r *streamReplay) countMissing(ctx context.Context, h *Hub, state source.St
 	}
 }
 
-// gap returns the frame of a hole, after which the stream continues at a position.
-func (r *streamReplay) gap(h *Hub, hole source.Hole, at source.Position) journal.Frame {
-	h.metrics.GapAnnounced(event.HistoryExpired)
+// hole returns the frame of a hole.
+func (r *streamReplay) hole(h *Hub, hole source.Hole, at source.Position) journal.Frame {
 	if hole.Lost > 0 && r.missing > 0 {
 		r.missing -= hole.Lost
 	}
-	body := event.AppendGapBody(nil, event.Gap{Topic: r.topicLog.topic, Reason: event.HistoryExpired, Lost: hole.Lost})
-	return journal.Frame{Cursor: positionCursor(at).appendTo(nil), Body: body, Lost: hole.Lost}
+	return r.gap(h, event.HistoryExpired, hole.Lost, at)
+}
+
+// gap returns the frame of a gap, after which the stream continues at a position.
+func (r *streamReplay) gap(h *Hub, reason event.GapReason, lost int64, at source.Position) journal.Frame {
+	h.metrics.GapAnnounced(reason)
+	body := event.AppendGapBody(nil, event.Gap{Topic: r.topicLog.topic, Reason: reason, Lost: lost})
+	return journal.Frame{Cursor: positionCursor(at).appendTo(nil), Body: body, Lost: lost}
 }
 
 // nextCount returns the number of entries of the page after one that had been limited to a

@@ -11,27 +11,26 @@ import (
 	"sluice/internal/source"
 )
 
-// Subscription is one subscriber's position in its topics. Its methods are for one
-// goroutine at a time. There may be very many, so it holds little when it is live.
+// Subscription is one subscriber's position in its topics. Its methods are for one goroutine
+// at a time. There may be very many, so it holds little while it is live.
 type Subscription struct {
 	hub     *Hub
-	logs    []*topicLog    // of the topics; in the order of the merged's vector if there are several
-	merged  *mergedJournal // of the logs if there are several, else nil
-	catchUp *catchUp       // precedes the common journal; nil if the subscription is live
-	reader  journal.Reader // of the common journal
+	logs    []*topicLog    // of the topics; in the order of the list if there are several
+	reader  journal.Reader // of the only topic
+	list    *listReader    // of several topics, else nil
+	catchUp *catchUp       // precedes what the reader returns; nil if the subscription is live
 }
 
-// catchUp is what Next gives out before it comes to the common journal: control frames, and
-// then replays.
+// catchUp is what Next returns before the reader: control frames, and then replays.
 type catchUp struct {
 	pending []byte
 	replays []topicReplay
-	reached vector // how far the client has come
-	gap     bool   // the journals have one behind the cursors where they are entered
-	failed  error  // why the subscription ends after pending, or nil
+	gap     bool  // a journal has one after the position where the reader starts
+	failed  error // reason why the subscription ends after pending, or nil
+	page    int64 // bytes of the page that Next has returned
 }
 
-// topicReplay is a replay of one of the logs.
+// topicReplay is a replay of one of the topics.
 type topicReplay struct {
 	index int
 	replay
@@ -40,85 +39,120 @@ type topicReplay struct {
 func newSubscription(h *Hub, logs []*topicLog, every time.Duration) *Subscription {
 	s := &Subscription{hub: h, logs: logs}
 	if len(logs) > 1 {
-		s.merged = h.joinMerged(logs)
-		s.logs = s.merged.logs
+		s.list = newListReader(h.joinList(logs), every)
+		s.logs = s.list.list.logs
+	} else {
+		s.reader = journal.NewReader(logs[0].log, every, !logs[0].topic.IsGlob(), nil)
 	}
-	s.reader = journal.NewReader(s.journal(), every, s.single())
 	return s
 }
 
-// begin finds the first position, and prepares what the client is told before its
-// first event. The topics are those of the request, each once.
+// begin finds the start positions, and prepares the frames before the first event. The topics
+// are those of the request, each once.
 func (s *Subscription) begin(ctx context.Context, req Request, topics []event.Topic) error {
 	id := parseIDs(req.IDs, topics)
 	starts, err := prepare(ctx, s.logs, id, req.Last)
 	if err != nil {
 		return err
 	}
-	before, gaps := s.seek(starts, "")
+	open, gaps := s.seek(starts, "", topics[0])
 	resumed := !id.empty() && len(gaps) == 0 && !s.catchUp.gap
-	open := event.AppendID(nil, s.qualifier(topics[0]), before)
 	open = event.AppendOpenBody(open, topics, resumed, s.hub.options.Node)
 	s.catchUp.pending = slices.Concat(open, gaps)
 	return nil
 }
 
-// announceLost announces held events that are lost, and resumes if the journal no longer
+// readerOf returns the reader of a topic.
+func (s *Subscription) readerOf(i int) *journal.Reader {
+	if s.list == nil {
+		return &s.reader
+	}
+	return &s.list.topics[i].Reader
+}
+
+// seekTopic moves the reader of a topic.
+func (s *Subscription) seekTopic(i int, pos uint64, cursor string) {
+	s.readerOf(i).Seek(pos, cursor)
+	if s.list != nil {
+		s.list.topics[i].cursor = append(s.list.topics[i].cursor[:0], cursor...)
+	}
+}
+
+// appendID appends the id line of a control frame of a topic, with the present cursors.
+func (s *Subscription) appendID(dst []byte, t event.Topic) []byte {
+	if s.list == nil {
+		return event.AppendID(dst, s.logs[0].qualifier(t), s.reader.Cursor())
+	}
+	return s.list.appendID(dst, event.Qualifier(t))
+}
+
+// announceLost announces held events that are lost, and resumes if a journal no longer
 // holds the reader's position.
 func (s *Subscription) announceLost(ctx context.Context) error {
 	s.catchUp = &catchUp{pending: s.appendLost(nil)}
 	defer s.dropCatchUp()
-	if s.reader.Behind() {
+	if s.behind() {
 		return s.fellBehind(ctx, event.SlowConsumer)
 	}
 	return nil
 }
 
-// fellBehind resumes as if the client had reconnected with its last cursor, after a gap if
+func (s *Subscription) behind() bool {
+	if s.list != nil {
+		return s.list.Behind()
+	}
+	return s.reader.Behind()
+}
+
+// fellBehind resumes as if the client had reconnected with its last cursors, after a gap if
 // events are lost. The gap has the reason, if there is one.
 func (s *Subscription) fellBehind(ctx context.Context, reason event.GapReason) error {
 	if err := s.failure(); err != nil {
 		s.fail(err)
 		return nil
 	}
-	var pending []byte
-	if s.catchUp != nil {
-		pending = s.catchUp.pending
+	pending := s.flush()
+	s.releasePage()
+	cursors := make(vector, len(s.logs))
+	for i, t := range s.logs {
+		cursors[i] = component{tag(t.topic), string(s.readerOf(i).Cursor())}
 	}
-	pending = s.appendLost(append(pending, s.reader.Flush()...)) // held events precede the gap
-	starts, err := prepare(ctx, s.logs, lastID{cursors: s.lastCursors()}, 0)
+	starts, err := prepare(ctx, s.logs, lastID{cursors: cursors}, 0)
 	if err != nil {
 		return err
 	}
-	_, gaps := s.seek(starts, reason)
+	_, gaps := s.seek(starts, reason, s.logs[0].topic)
 	s.catchUp.pending = slices.Concat(pending, gaps)
 	s.dropCatchUp()
 	return nil
 }
 
-// appendLost appends a gap for each topic of which the reader held back events that are
-// gone.
-func (s *Subscription) appendLost(dst []byte) []byte {
-	qualifiers, cursor := s.reader.Lost()
-	lost := make([]int64, len(s.logs))
-	for _, q := range qualifiers {
-		lost[s.logIndex(q)]++
+// flush returns the pending frames, and after them all held events and a gap for those that
+// are lost.
+func (s *Subscription) flush() []byte {
+	var pending []byte
+	if s.catchUp != nil {
+		pending = s.catchUp.pending
 	}
-	for i, n := range lost {
-		if n > 0 {
-			gap := event.Gap{Topic: s.logs[i].topic, Reason: event.SlowConsumer, Lost: n}
-			s.hub.metrics.GapAnnounced(gap.Reason)
-			dst = event.AppendID(dst, s.qualifier(gap.Topic), cursor)
-			dst = event.AppendGapBody(dst, gap)
-		}
+	for i := range s.logs {
+		pending = append(pending, s.readerOf(i).Flush()...)
 	}
-	return dst
+	return s.appendLost(pending)
 }
 
-// logIndex returns the index of the topicLog that an event with a qualifier came from.
-func (s *Subscription) logIndex(qualifier string) int {
-	topic, _ := event.SplitID(qualifier)
-	return max(slices.IndexFunc(s.logs, func(f *topicLog) bool { return f.topic.Covers(topic) }), 0)
+// appendLost appends a gap for each topic of which the reader held back events that are
+// lost.
+func (s *Subscription) appendLost(dst []byte) []byte {
+	for i, t := range s.logs {
+		qualifiers, cursor := s.readerOf(i).Lost()
+		if len(qualifiers) == 0 {
+			continue
+		}
+		gap := event.Gap{Topic: t.topic, Reason: event.SlowConsumer, Lost: int64(len(qualifiers))}
+		s.hub.metrics.GapAnnounced(gap.Reason)
+		dst = s.readerOf(i).Append(dst, t.qualifier(t.topic), cursor, event.AppendGapBody(nil, gap))
+	}
+	return dst
 }
 
 // FailedError is returned by Next after the last event of a topic that has ended.
@@ -151,124 +185,82 @@ func (s *Subscription) failure() *FailedError {
 // fail makes Next return an error, after the held events and a gap if the client has not
 // received that of the failed topic.
 func (s *Subscription) fail(err *FailedError) {
-	var pending []byte
-	if s.catchUp != nil {
-		pending = s.catchUp.pending
-	}
-	pending = s.appendLost(append(pending, s.reader.Flush()...))
-	if !s.journal().Ended(s.reader.Pos()) {
-		s.hub.metrics.GapAnnounced(event.SourceInterrupted)
-		pending = event.AppendID(pending, s.qualifier(err.Topic), s.reader.Cursor())
-		pending = event.AppendGapBody(pending, event.Gap{Topic: err.Topic, Reason: event.SourceInterrupted, Lost: event.LostUnknown})
+	pending := s.flush()
+	s.releasePage()
+	for i, t := range s.logs {
+		if t.topic == err.Topic && !t.log.Ended(s.readerOf(i).Pos()) {
+			gap := event.Gap{Topic: t.topic, Reason: event.SourceInterrupted, Lost: event.LostUnknown}
+			s.hub.metrics.GapAnnounced(gap.Reason)
+			pending = event.AppendGapBody(s.appendID(pending, t.topic), gap)
+		}
 	}
 	s.catchUp = &catchUp{pending: pending, failed: err}
 }
 
-// dropCatchUp forgets what is catchUp of the common journal once all of it was given out.
+// dropCatchUp ends the catching up once everything was returned.
 func (s *Subscription) dropCatchUp() {
 	if s.catchUp != nil && s.catchUp.failed == nil && len(s.catchUp.pending) == 0 && len(s.catchUp.replays) == 0 {
+		s.releasePage()
 		s.catchUp = nil
 	}
 }
 
-// seek moves the subscription to its start positions. It returns the cursor that the client
-// has until it receives the gaps, and the frames of the gaps. Gaps get the reason, if there
-// is one.
-func (s *Subscription) seek(starts []func() startPosition, reason event.GapReason) (before, gaps []byte) {
-	// While the locks are held, the journals and the merged journal are at one position.
-	unlock := lockAll(s.logs)
-	defer unlock()
+// seek moves the subscription to its start positions. It returns the id line of a topic that
+// the client has until it receives the gaps, and the frames of the gaps. Gaps get the reason,
+// if there is one.
+func (s *Subscription) seek(starts []func() startPosition, reason event.GapReason, topic event.Topic) (id, gaps []byte) {
+	s.catchUp = new(catchUp)
 	positions := make([]startPosition, len(s.logs))
-	s.catchUp = &catchUp{reached: make(vector, len(s.logs))}
 	for i, t := range s.logs {
+		t.mu.Lock()
 		p := starts[i]()
+		s.catchUp.gap = s.catchUp.gap || t.log.GapFrom(p.pos)
+		t.mu.Unlock()
 		if p.gap != nil && reason != "" {
 			p.gap.Reason = reason
 		}
 		positions[i] = p
-		s.catchUp.reached[i] = component{tag(t.topic), p.before}
-		s.catchUp.gap = s.catchUp.gap || t.log.GapFrom(p.pos)
+		s.seekTopic(i, p.pos, p.before)
 	}
-	before = []byte(s.cursor())
+	id = s.appendID(nil, topic)
 	for i, p := range positions {
-		s.catchUp.reached[i].cursor = p.cursor
+		s.seekTopic(i, p.pos, p.cursor)
 		if p.gap != nil {
-			gaps = s.appendGap(gaps, *p.gap)
+			s.hub.metrics.GapAnnounced(p.gap.Reason)
+			gaps = event.AppendGapBody(s.appendID(gaps, p.gap.Topic), *p.gap)
 		}
 		if p.replay != nil {
 			s.catchUp.replays = append(s.catchUp.replays, topicReplay{i, p.replay})
 		}
 	}
-	if s.merged == nil {
-		s.reader.Seek(positions[0].pos, s.cursor())
-		return before, gaps
-	}
-	s.reader.Seek(s.merged.log.Next(), s.cursor())
-	for i, t := range s.logs {
-		if head := t.log.Next(); positions[i].pos < head {
-			s.catchUp.replays = append(s.catchUp.replays, topicReplay{i, &journalReplay{t, positions[i].pos, head}})
-		}
-	}
-	return before, gaps
-}
-
-// cursor returns the text of s.catchUp.reached.
-func (s *Subscription) cursor() string {
-	if s.merged == nil {
-		return s.catchUp.reached[0].cursor
-	}
-	return s.catchUp.reached.String()
-}
-
-// lastCursors returns the cursor of each topic at the position of the reader.
-func (s *Subscription) lastCursors() vector {
-	if s.merged == nil {
-		return vector{{tag(s.logs[0].topic), string(s.reader.Cursor())}}
-	}
-	v, _ := parseVector(string(s.reader.Cursor()))
-	return v
-}
-
-// qualifier returns the part of the ids of a topic that precedes the cursor.
-func (s *Subscription) qualifier(t event.Topic) string {
-	if s.merged == nil {
-		return s.logs[0].qualifier(t)
-	}
-	return event.Qualifier(t)
-}
-
-func (s *Subscription) appendGap(dst []byte, gap event.Gap) []byte {
-	s.hub.metrics.GapAnnounced(gap.Reason)
-	dst = event.AppendID(dst, s.qualifier(gap.Topic), []byte(s.cursor()))
-	return event.AppendGapBody(dst, gap)
+	return id, gaps
 }
 
 // Next returns what the client gets next, an empty batch if there is nothing now. It
-// reads from Redis where the journals do not hold what the client missed; the error
+// reads from Redis if the journals do not hold what the client missed; the error
 // wraps [source.ErrUnavailable] if that fails.
 func (s *Subscription) Next(ctx context.Context) (journal.Batch, error) {
 	for {
-		switch {
-		case s.catchUp != nil:
+		if s.catchUp != nil {
 			b, err := s.nextCatchUp(ctx)
 			if err != nil || len(b.Bytes) > 0 {
 				return b, err
 			}
-		default:
-			b, ok := s.reader.Next()
-			switch {
-			case !ok:
-				if err := s.announceLost(ctx); err != nil {
-					return journal.Batch{}, err
-				}
-			case len(b.Bytes) > 0 || b.AtHead:
-				return b, nil
+			continue
+		}
+		b, ok := s.Reader().Next()
+		switch {
+		case !ok:
+			if err := s.announceLost(ctx); err != nil {
+				return journal.Batch{}, err
 			}
+		case len(b.Bytes) > 0 || b.AtHead:
+			return b, nil
 		}
 	}
 }
 
-// nextCatchUp returns the next of what is catchUp of the common journal, which may be nothing.
+// nextCatchUp returns the next part of the catching up, which may be empty.
 func (s *Subscription) nextCatchUp(ctx context.Context) (journal.Batch, error) {
 	defer s.dropCatchUp()
 	if pending := s.catchUp.pending; len(pending) > 0 {
@@ -278,89 +270,89 @@ func (s *Subscription) nextCatchUp(ctx context.Context) (journal.Batch, error) {
 	if s.catchUp.failed != nil {
 		return journal.Batch{}, s.catchUp.failed
 	}
-	frames, err := s.nextPage(ctx)
-	if err != nil {
+	frames, done, err := s.nextPage(ctx, s.catchUp.replays[0])
+	switch {
+	case errors.Is(err, errInterrupted):
+		return journal.Batch{}, s.fellBehind(ctx, event.SourceInterrupted)
+	case errors.Is(err, errRemoved):
+		return journal.Batch{}, s.fellBehind(ctx, "")
+	case err != nil:
 		return journal.Batch{}, err
 	}
-	return s.encode(frames), nil
+	i := s.catchUp.replays[0].index
+	if done {
+		s.catchUp.replays = s.catchUp.replays[1:]
+	}
+	return s.encode(i, frames), nil
 }
 
-// Reader returns the reader of the journal from which all events are delivered once the
-// subscription is live.
-func (s *Subscription) Reader() *journal.Reader {
+// nextPage returns the next page of a replay. It waits while other replays need the memory.
+func (s *Subscription) nextPage(ctx context.Context, r topicReplay) ([]journal.Frame, bool, error) {
+	s.releasePage()
+	memory := s.hub.options.History.Memory
+	if err := memory.Acquire(ctx, pageBytes); err != nil {
+		return nil, false, err
+	}
+	frames, done, err := r.next(ctx, s.hub)
+	for _, f := range frames {
+		s.catchUp.page += int64(len(f.Cursor) + len(f.Body))
+	}
+	memory.Release(pageBytes - s.catchUp.page)
+	return frames, done, err
+}
+
+// releasePage releases the memory of the last page.
+func (s *Subscription) releasePage() {
+	if s.catchUp != nil {
+		s.hub.options.History.Memory.Release(s.catchUp.page)
+		s.catchUp.page = 0
+	}
+}
+
+// encode returns replayed frames of a topic as bytes, or those that are due if the
+// subscription is conflated.
+func (s *Subscription) encode(i int, frames []journal.Frame) journal.Batch {
+	t, reader := s.logs[i], s.readerOf(i)
+	for k := range frames {
+		if frames[k].Qualifier == "" {
+			frames[k].Qualifier = t.qualifier(t.topic)
+		}
+	}
+	if reader.Conflated() {
+		return reader.Replay(frames)
+	}
+	b := journal.Batch{Frames: len(frames)}
+	for _, f := range frames {
+		b.Bytes = reader.Append(b.Bytes, f.Qualifier, f.Cursor, f.Body)
+	}
+	if n := len(frames); n > 0 {
+		s.seekTopic(i, reader.Pos(), string(frames[n-1].Cursor))
+	}
+	return b
+}
+
+// Reader returns the reader from which all events are delivered once the subscription is
+// live.
+func (s *Subscription) Reader() journal.BatchReader {
+	if s.list != nil {
+		return s.list
+	}
 	return &s.reader
 }
 
 // Live reports whether Next returns nothing but what the reader returns.
 func (s *Subscription) Live() bool {
-	return s.catchUp == nil && !s.reader.Behind()
-}
-
-// single reports whether all events are of one topic.
-func (s *Subscription) single() bool {
-	return s.merged == nil && !s.logs[0].topic.IsGlob()
-}
-
-// nextPage returns a page of the first replay, with ids that cover all topics.
-func (s *Subscription) nextPage(ctx context.Context) ([]journal.Frame, error) {
-	r := s.catchUp.replays[0]
-	frames, done, err := r.next(ctx, s.hub)
-	switch {
-	case errors.Is(err, errBehind):
-		return nil, s.fellBehind(ctx, event.SlowConsumer)
-	case errors.Is(err, errInterrupted):
-		return nil, s.fellBehind(ctx, event.SourceInterrupted)
-	case errors.Is(err, errRemoved):
-		return nil, s.fellBehind(ctx, "")
-	}
-	if err != nil {
-		return nil, err
-	}
-	for i := range frames {
-		f := &frames[i]
-		s.catchUp.reached[r.index].cursor = string(f.Cursor)
-		f.Cursor = []byte(s.cursor())
-		switch {
-		case f.Qualifier == "":
-			f.Qualifier = s.qualifier(s.logs[r.index].topic)
-		case s.merged != nil:
-			f.Qualifier = withoutTag(f.Qualifier)
-		}
-	}
-	if done {
-		s.catchUp.replays = s.catchUp.replays[1:]
-	}
-	return frames, nil
-}
-
-// encode returns replayed frames as bytes, or those that are due if the subscription is
-// conflated.
-func (s *Subscription) encode(frames []journal.Frame) journal.Batch {
-	if s.reader.Conflated() {
-		return s.reader.Replay(frames)
-	}
-	b := journal.Batch{Frames: len(frames)}
-	for _, f := range frames {
-		b.Bytes = append(event.AppendID(b.Bytes, f.Qualifier, f.Cursor), f.Body...)
-	}
-	if n := len(frames); n > 0 {
-		s.reader.Seek(s.reader.Pos(), string(frames[n-1].Cursor))
-	}
-	return b
-}
-
-func (s *Subscription) journal() *journal.Journal {
-	if s.merged != nil {
-		return s.merged.log
-	}
-	return s.logs[0].log
+	return s.catchUp == nil && !s.behind()
 }
 
 // Close ends the subscription.
 func (s *Subscription) Close() {
-	s.reader.Close()
-	if s.merged != nil {
-		s.hub.leaveMerged(s.merged)
+	s.releasePage()
+	for i := range s.logs {
+		s.readerOf(i).Close()
+	}
+	if s.list != nil {
+		s.hub.leaveList(s.list.list)
 	}
 	s.hub.release(s.logs)
 }

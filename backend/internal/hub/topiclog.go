@@ -23,11 +23,8 @@ type topicLog struct {
 	lingering *list.Element // in the hub's list, while there are no users
 	expiry    *time.Timer   // runs meanwhile
 
-	// mu is held while an event is appended to the journal and the merged journals, so
-	// all of them are at the same position while it is held.
-	mu      sync.Mutex
+	mu      sync.Mutex // held while an event is appended to the journal
 	cursors cursors
-	merged  []*mergedJournal
 	failed  error  // reason why the topic has ended, or nil
 	onFail  func() // called once, on a goroutine of its own
 	body    []byte // scratch
@@ -80,7 +77,7 @@ func newTopicLog(h *Hub, topic event.Topic) *topicLog {
 	case event.Stream:
 		t.cursors = &streamCursors{hub: h, topicLog: t}
 	case event.Key:
-		t.cursors = newKeyCursors(t, h.options.KeyBytes)
+		t.cursors = newKeyCursors(t, h.options.KeyBytes, h.options.History.Memory)
 	default:
 		t.cursors = newChannelCursors(t)
 	}
@@ -102,6 +99,10 @@ func (t *topicLog) Event(e event.Event, at source.Position) {
 	if t.failed != nil {
 		return
 	}
+	if len(e.Data) > maxEvent {
+		t.tooLarge(at)
+		return
+	}
 	t.body = event.AppendBody(t.body[:0], e.Type, e.Data)
 	t.cursor = t.cursors.event(t.cursor[:0], e, at, t.log.Next())
 	t.append(e.Topic, journal.Frame{Cursor: t.cursor, Body: t.body})
@@ -113,6 +114,14 @@ func (t *topicLog) Event(e event.Event, at source.Position) {
 			t.gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, Failed: err})
 		}
 	}
+}
+
+// maxEvent bounds the data of an event in bytes.
+const maxEvent = 8 << 20
+
+// tooLarge replaces an event that is too large by a gap. mu must be held.
+func (t *topicLog) tooLarge(at source.Position) {
+	t.gap(source.Gap{Reason: event.TooLarge, Lost: 1, At: at})
 }
 
 // Gap implements [source.Sink].
@@ -137,10 +146,18 @@ func (t *topicLog) gap(g source.Gap) {
 	}
 	t.failed = g.Failed
 	t.log.End()
-	for _, b := range t.merged {
-		b.log.End()
-	}
 	go t.onFail()
+}
+
+// close ends the accounting of the topic's memory. Subscribers of a failed topic may still read
+// the rest of its journal.
+func (t *topicLog) close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.log.Close()
+	if k, ok := t.cursors.(*keyCursors); ok {
+		k.close()
+	}
 }
 
 // failure returns why the topic has ended, nil if it has not.
@@ -150,17 +167,10 @@ func (t *topicLog) failure() error {
 	return t.failed
 }
 
-// append appends a frame to the journal and to the merged journals. mu must be held.
+// append appends a frame to the journal. mu must be held.
 func (t *topicLog) append(origin event.Topic, frame journal.Frame) {
 	frame.Qualifier = t.qualifier(origin)
 	t.log.Append(frame)
-	if len(t.merged) == 0 {
-		return
-	}
-	frame.Qualifier = event.Qualifier(origin)
-	for _, b := range t.merged {
-		b.append(t, frame)
-	}
 }
 
 // unknown returns the start position of a client whose cursor is unreadable: a gap at the

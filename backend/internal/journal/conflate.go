@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"time"
-
-	"sluice/internal/event"
 )
 
 // conflation delivers at most one event of each topic in an interval, the newest. Topics
@@ -206,8 +204,4 @@ func (c *conflation) next() time.Time {
 		return time.Time{}
 	}
 	return c.resting[0].until
-}
-
-func appendFrame(dst []byte, qualifier string, cursor, body []byte) []byte {
-	return append(event.AppendID(dst, qualifier, cursor), body...)
 }

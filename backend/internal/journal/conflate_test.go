@@ -84,7 +84,7 @@ func TestConflation_LetsTheNewestOfEachTopicThrough(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				log := New(Limits{Events: 100, Bytes: 1 << 20}, "0")
-				r := NewReader(log, every, false)
+				r := NewReader(log, every, false, nil)
 				defer r.Close()
 				for i, s := range tt.steps {
 					time.Sleep(s.after)
@@ -139,7 +139,7 @@ func TestReader_HeldEventOutlivesTheJournal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log := New(Limits{Events: 4, Bytes: 1 << 20}, "0")
-		r := NewReader(log, time.Second, false)
+		r := NewReader(log, time.Second, false, nil)
 		defer r.Close()
 		n := 0
 		add := func(topic string) {
@@ -174,7 +174,7 @@ func TestReader_LostHeldEventIsReported(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := New(Limits{Events: 4, Bytes: 1 << 20}, "0")
 		log.latest.limit = 2 * (latestOverhead + len("t0@\n") + 2)
-		r := NewReader(log, time.Second, false)
+		r := NewReader(log, time.Second, false, nil)
 		defer r.Close()
 		n := 0
 		round := func() {
@@ -215,7 +215,7 @@ func TestReader_ConflatedTurnIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const topics = 10 * turn
 		log := New(Limits{Events: topics, Bytes: 1 << 20}, "0")
-		r := NewReader(log, time.Second, false)
+		r := NewReader(log, time.Second, false, nil)
 		defer r.Close()
 		fill := func() {
 			for n := range topics {
@@ -252,7 +252,7 @@ func TestReader_ConflatedReadersMissNoGap(t *testing.T) {
 	log := New(Limits{Events: 1 << 20, Bytes: 1 << 30}, "0")
 	var running sync.WaitGroup
 	for range readers {
-		r := NewReader(log, time.Nanosecond, true)
+		r := NewReader(log, time.Nanosecond, true, nil)
 		running.Go(func() {
 			seen := 0
 			for r.Pos() <= 2*gaps {
@@ -277,7 +277,7 @@ func TestReader_ConflatedReadersMissNoGap(t *testing.T) {
 func TestBudget_HoldingAnEventAllocatesNothing(t *testing.T) {
 	const topics = 5000
 	log := New(Limits{Events: 4096, Bytes: 4 << 20}, "0")
-	r := NewReader(log, time.Hour, false)
+	r := NewReader(log, time.Hour, false, nil)
 	defer r.Close()
 	frames := make([]Frame, topics)
 	for n := range frames {
@@ -316,7 +316,7 @@ func testLeavesAnywhere(t *testing.T) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		topics := []string{"a", "b", "c", "d", "e"}[:1+rnd.IntN(5)]
 		log := New(Limits{Events: 20, Bytes: 1 << 20}, "0")
-		r := NewReader(log, every, false)
+		r := NewReader(log, every, false, nil)
 		now := time.Now()
 		number := 0
 		newest := make(map[string]int)     // number of the newest that came of each topic

@@ -6,14 +6,24 @@ package journal
 
 import (
 	"sync"
+	"time"
 )
 
-// Limits bounds what a journal holds. The newest frame is always held, whatever
-// its size.
+// Limits bounds what a journal holds. It holds the newest frame, whatever its size. For a time
+// after a frame that takes a large part of the bytes, it holds more, so connected clients can
+// read this frame and those after it.
 type Limits struct {
-	Events int // at most so many frames
-	Bytes  int // at most so many bytes of frames
+	Events int     // number of frames
+	Bytes  int     // bytes of frames
+	Memory *Memory // of all journals together, or nil
 }
+
+const (
+	// largePart is the part of the bytes of a journal from which a frame is large.
+	largePart = 4
+	// largeTime is the time for which a journal keeps the frames after a large one.
+	largeTime = 10 * time.Second
+)
 
 // Frame is one encoded block of an event stream, in the parts that its readers
 // need apart. The bytes belong to the journal that gave the frame, or to the caller
@@ -39,6 +49,14 @@ type Waker interface {
 	Wake()
 }
 
+// Watched calls watchers when a reader may return more. Values are comparable.
+type Watched interface {
+	// Watch calls w.Wake after every append, until Unwatch.
+	Watch(w Waker)
+	// Unwatch ends Watch. w is not called any more after it has returned.
+	Unwatch(w Waker)
+}
+
 // Journal is a bounded log of frames. Events are numbered from 1; a position is
 // the number of the event that comes next. Any number of goroutines may read while
 // one appends.
@@ -56,6 +74,8 @@ type Journal struct {
 	gap      uint64     // number of the newest gap
 	latest   latest     // of the conflated readers
 	ended    bool       // no frame follows
+	large    time.Time  // when the newest large frame was appended
+	held     int        // bytes in memory: of segments and of latest
 
 	watch    sync.Mutex
 	watchers map[Waker]struct{}
@@ -66,7 +86,51 @@ const First = 1
 
 // New returns an empty journal; base is the cursor of its [First] position.
 func New(limits Limits, base string) *Journal {
-	return &Journal{limits: limits, head: First, tail: First, base: []byte(base), latest: latest{limit: latestLimit}, watchers: make(map[Waker]struct{})}
+	j := &Journal{limits: limits, head: First, tail: First, base: []byte(base), latest: latest{limit: latestLimit}, watchers: make(map[Waker]struct{})}
+	limits.Memory.register(j)
+	return j
+}
+
+// Close ends the accounting of the journal's memory. Readers may still read it.
+func (j *Journal) Close() {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.limits.Memory != nil {
+		j.limits.Memory.unregister(j)
+		j.limits.Memory.account(-j.held)
+		j.limits.Memory, j.held = nil, 0
+	}
+}
+
+// footprint returns the number of bytes in memory.
+func (j *Journal) footprint() int {
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	return j.held
+}
+
+// shorten evicts the oldest frames until the journal has at most a number of bytes in memory.
+func (j *Journal) shorten(bytes int) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for j.frames > 0 && j.held > bytes {
+		segments := len(j.segments)
+		j.evict()
+		if len(j.segments) < segments {
+			j.accountHeld()
+		}
+	}
+	j.accountHeld()
+}
+
+// accountHeld records the bytes in memory. mu must be held.
+func (j *Journal) accountHeld() {
+	held := j.latest.bytes
+	for _, s := range j.segments {
+		held += s.footprint()
+	}
+	j.limits.Memory.account(held - j.held)
+	j.held = held
 }
 
 // Rebase sets the cursor of the first position, which a journal may learn late. It must
@@ -215,12 +279,23 @@ func (j *Journal) Append(f Frame) uint64 {
 	}
 	j.frames++
 	j.bytes += f.size()
-	for j.frames > 1 && (j.frames > j.limits.Events || j.bytes > j.limits.Bytes) {
+	if f.size() > j.limits.Bytes/largePart {
+		j.large = time.Now()
+	}
+	for j.frames > 1 && (j.frames > j.limits.Events || j.bytes > j.limits.Bytes && !j.keepsLarge()) {
 		j.evict()
 	}
+	j.accountHeld()
+	memory := j.limits.Memory
 	j.mu.Unlock()
+	memory.reclaim()
 	j.wakeAll()
 	return seq
+}
+
+// keepsLarge reports whether connected clients may still need a large frame. mu must be held.
+func (j *Journal) keepsLarge() bool {
+	return !j.large.IsZero() && time.Since(j.large) < largeTime
 }
 
 func (j *Journal) wakeAll() {

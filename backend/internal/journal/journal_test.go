@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"sluice/internal/journal"
 )
@@ -144,26 +146,40 @@ func TestJournal_IsBoundedByBytes(t *testing.T) {
 	}
 }
 
+// Connected clients get the time to read a large frame and those after it.
+func TestJournal_LargeFrameIsHeldForATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		j := newFilled(journal.Limits{Events: 10, Bytes: 1000}, 5)
+		large := frame(6, strings.Repeat("x", 1<<20))
+		j.Append(large)
+		j.Append(frame(7, "7"))
+		text, next, _ := readAll(t, j, 6)
+		if want := "id: 7\n" + string(large.Body) + wireText(7, 8); text != want || next != 8 {
+			t.Errorf("%d bytes are read, want %d", len(text), len(want))
+		}
+		time.Sleep(10 * time.Second)
+		j.Append(frame(8, "8"))
+		if text, _, _ := readAll(t, j, 7); text != wireText(7, 9) {
+			t.Errorf("after the large frame is %q", text)
+		}
+		if _, ok := j.Read(6); ok {
+			t.Error("the large frame is still held")
+		}
+		if j.Bytes() > 1000 {
+			t.Errorf("%d bytes are held", j.Bytes())
+		}
+	})
+}
+
 func TestJournal_NewestFrameIsHeldWhateverItsSize(t *testing.T) {
 	t.Parallel()
-	j := newFilled(journal.Limits{Events: 10, Bytes: 1000}, 5)
-	large := frame(6, strings.Repeat("x", 1<<20))
-	j.Append(large)
-	tail, cursor := j.Tail()
-	checkPosition(t, "tail", tail, cursor, 6)
-	text, next, _ := readAll(t, j, tail)
-	if want := "id: 7\n" + string(large.Body); text != want || next != 7 {
-		t.Errorf("%d bytes are read, want %d", len(text), len(want))
+	j := journal.New(journal.Limits{Events: 1, Bytes: 10}, "1")
+	for n := range uint64(3) {
+		j.Append(frame(n+1, strings.Repeat("x", 1000)))
 	}
-	j.Append(frame(7, "7"))
-	if text, _, _ := readAll(t, j, 7); text != wireText(7, 8) {
-		t.Errorf("behind the large frame is %q", text)
-	}
-	if _, ok := j.Read(6); ok {
-		t.Error("the large frame is still held")
-	}
-	if j.Bytes() > 1000 {
-		t.Errorf("%d bytes are held", j.Bytes())
+	if tail, _ := j.Tail(); tail != 3 {
+		t.Errorf("the tail is %d, want 3", tail)
 	}
 }
 

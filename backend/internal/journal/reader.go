@@ -3,7 +3,20 @@ package journal
 import (
 	"bytes"
 	"time"
+
+	"sluice/internal/event"
 )
+
+// BatchReader is the source of a live connection. Its methods are for one goroutine at a time.
+type BatchReader interface {
+	// Next returns the next batch, see [Reader.Next]. It does not block.
+	Next() (Batch, bool)
+	// Due returns when Next may return something although no watcher was called, or the zero
+	// time.
+	Due() time.Time
+	// Watched calls watchers when Next may return something.
+	Watched() Watched
+}
 
 // Reader is a position in a journal and the cursor of that position. A conflated reader
 // delivers at most one event of each topic in an interval. Its methods are for one
@@ -13,12 +26,17 @@ type Reader struct {
 	pos        uint64
 	cursor     []byte      // of pos
 	conflation *conflation // nil if the reader delivers every event
+	encode     Encoder     // nil if frames are delivered as they are in the journal
 }
 
+// Encoder appends a frame to dst, with an id that differs from that in the journal.
+type Encoder func(dst []byte, qualifier string, cursor, body []byte) []byte
+
 // NewReader returns a reader at the first position. If every is not zero the reader is
-// conflated; single says then that all events are of one topic. Close must be called.
-func NewReader(log *Journal, every time.Duration, single bool) Reader {
-	r := Reader{log: log, pos: First}
+// conflated; single says then that all events are of one topic. If encode is not nil, it
+// encodes all frames. Close must be called.
+func NewReader(log *Journal, every time.Duration, single bool, encode Encoder) Reader {
+	r := Reader{log: log, pos: First, encode: encode}
 	if every > 0 {
 		r.conflation = newConflation(every, single)
 		if !single {
@@ -47,6 +65,17 @@ func (r *Reader) Cursor() []byte { return r.cursor }
 // Conflated reports whether the reader delivers less than its journal holds.
 func (r *Reader) Conflated() bool { return r.conflation != nil }
 
+// Shared reports whether the reader delivers the batches of [Journal.Read].
+func (r *Reader) Shared() bool { return r.conflation == nil && r.encode == nil }
+
+// Append appends a frame as the reader delivers it.
+func (r *Reader) Append(dst []byte, qualifier string, cursor, body []byte) []byte {
+	if r.encode != nil {
+		return r.encode(dst, qualifier, cursor, body)
+	}
+	return append(event.AppendID(dst, qualifier, cursor), body...)
+}
+
 // Seek moves the reader to a position with a cursor.
 func (r *Reader) Seek(pos uint64, cursor string) {
 	r.pos = pos
@@ -67,14 +96,53 @@ func (r *Reader) Advance(b *Batch) {
 // reports whether more is left. Next returns false if events are lost that the reader has
 // not delivered: see [Reader.Behind].
 func (r *Reader) Next() (Batch, bool) {
-	if r.conflation != nil {
+	switch {
+	case r.conflation != nil:
 		return r.nextConflated()
+	case r.encode != nil:
+		return r.nextEncoded()
 	}
 	b, ok := r.log.Read(r.pos)
 	if ok && b.Frames > 0 {
 		r.Advance(&b)
 	}
 	return b, ok
+}
+
+// maxEncoded bounds the bytes of a batch that is encoded for one reader, except for a single
+// frame.
+const maxEncoded = 8 << 10
+
+// idSpace is the space for an id that is longer than that in the journal.
+const idSpace = 256
+
+// nextEncoded returns a batch in memory of its own.
+func (r *Reader) nextEncoded() (Batch, bool) {
+	j := r.log
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	if r.pos < j.tail || j.endedAt(r.pos) {
+		return Batch{}, false
+	}
+	b := Batch{AtHead: true}
+	for i, k := j.find(r.pos); i < len(j.segments); i, k = i+1, 0 {
+		for s := j.segments[i]; k < len(s.recs); k++ {
+			f := s.frame(k)
+			if len(b.Bytes) > 0 && len(b.Bytes)+f.size() > maxEncoded {
+				b.AtHead = false
+				return b, true
+			}
+			if b.Bytes == nil {
+				rest := min(len(s.buf)-s.recs[k].start, maxEncoded)
+				b.Bytes = make([]byte, 0, max(rest, f.size())+idSpace)
+			}
+			b.Bytes = r.encode(b.Bytes, f.Qualifier, f.Cursor, f.Body)
+			b.Frames++
+			r.pos = f.Next
+			r.cursor = append(r.cursor[:0], f.Cursor...)
+		}
+	}
+	return b, true
 }
 
 // Behind reports whether events are lost that the reader has not delivered, or the journal has
@@ -122,7 +190,7 @@ func (r *Reader) nextConflated() (Batch, bool) {
 	case c.held > 0: // events from before the gap precede it
 		r.deliver(&b, c.oldest(turn), now)
 	default:
-		b.Bytes = appendFrame(b.Bytes, gap.Qualifier, gap.Cursor, gap.Body)
+		b.Bytes = r.Append(b.Bytes, gap.Qualifier, gap.Cursor, gap.Body)
 		b.Frames++
 		r.pos = gap.Next
 		r.cursor = append(r.cursor[:0], gap.Cursor...)
@@ -183,7 +251,7 @@ func (r *Reader) deliver(b *Batch, events []*topicState, now time.Time) {
 		case body == nil: // lost, or a newer event of the topic follows
 			c.forget(e, now)
 		default:
-			b.Bytes = appendFrame(b.Bytes, e.qualifier, c.safe, body)
+			b.Bytes = r.Append(b.Bytes, e.qualifier, c.safe, body)
 			b.Frames++
 			c.rest(e, now)
 		}
@@ -219,7 +287,7 @@ func (r *Reader) Replay(frames []Frame) Batch {
 		f := &frames[i]
 		if f.Lost != 0 {
 			r.deliver(&b, c.oldest(c.held), now)
-			b.Bytes = appendFrame(b.Bytes, f.Qualifier, f.Cursor, f.Body)
+			b.Bytes = r.Append(b.Bytes, f.Qualifier, f.Cursor, f.Body)
 			b.Frames++
 		} else {
 			c.hold(heldEvent{qualifier: f.Qualifier, body: bytes.Clone(f.Body), before: bytes.Clone(r.cursor)}, now)
@@ -267,8 +335,5 @@ func (r *Reader) Due() time.Time {
 	return r.conflation.next()
 }
 
-// Watch calls w.Wake after every append, until Unwatch.
-func (r *Reader) Watch(w Waker) { r.log.Watch(w) }
-
-// Unwatch ends Watch.
-func (r *Reader) Unwatch(w Waker) { r.log.Unwatch(w) }
+// Watched returns the journal. Readers of one journal share one watcher.
+func (r *Reader) Watched() Watched { return r.log }

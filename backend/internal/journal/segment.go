@@ -35,6 +35,8 @@ func (r *record) next() uint64 {
 	return r.seq + uint64(max(r.lost, 1))
 }
 
+const recordSize = 56
+
 const idField, newline = len("id: "), len("\n")
 
 func (f *Frame) size() int {
@@ -47,6 +49,11 @@ func newSegment(capacity int) *segment {
 
 func (s *segment) fits(size int) bool {
 	return cap(s.buf)-len(s.buf) >= size
+}
+
+// footprint returns the number of bytes in memory.
+func (s *segment) footprint() int {
+	return cap(s.buf) + cap(s.recs)*recordSize
 }
 
 func (s *segment) held() int {

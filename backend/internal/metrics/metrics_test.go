@@ -19,6 +19,7 @@ func newRegistry() *prometheus.Registry {
 		MaxTopics:    1,
 		JournalBytes: func() int { return 0 },
 		KeyBytes:     func() int { return 0 },
+		TopicBytes:   func() int { return 0 },
 		Reconnects:   func() int64 { return 0 },
 	})
 }

@@ -12,14 +12,16 @@ import (
 // Figures are what other parts of the process know of the moment. The functions are
 // called at each scrape, from any goroutine.
 type Figures struct {
-	Version      string
-	Ready        func() bool
-	Topics       func() int // that are followed
-	TopicsInUse  func() int // of them, those that count against the most
-	MaxTopics    int        // 0 for any number
-	JournalBytes func() int
-	KeyBytes     func() int
-	Reconnects   func() int64 // to Redis, so far
+	Version       string
+	Ready         func() bool
+	Topics        func() int // that are followed
+	TopicsInUse   func() int // of them, those that count against the most
+	MaxTopics     int        // 0 for any number
+	JournalBytes  func() int
+	KeyBytes      func() int
+	TopicBytes    func() int
+	MaxTopicBytes int
+	Reconnects    func() int64 // to Redis, so far
 }
 
 // Registry returns a Prometheus registry of the counters, the figures, and what Go and
@@ -51,6 +53,8 @@ func (m *Metrics) Registry(f Figures) *prometheus.Registry {
 		r.gauge("max_topics", "The most topics that may be in use; missing where there is no limit.", nil, func() float64 { return float64(f.MaxTopics) })
 	}
 	r.gauge("journal_bytes", "Memory held by recent events.", nil, func() float64 { return float64(f.JournalBytes()) })
+	r.gauge("topic_bytes", "Memory held for all topics: journals, values, replays in progress.", nil, func() float64 { return float64(f.TopicBytes()) })
+	r.gauge("max_topic_bytes", "Limit of topic_bytes.", nil, func() float64 { return float64(f.MaxTopicBytes) })
 	r.gauge("key_bytes", "Memory held by the values of keys.", nil, func() float64 { return float64(f.KeyBytes()) })
 	for _, kind := range event.Kinds {
 		r.counter("events_total", "Events that came from the followed topics.", prometheus.Labels{"kind": kind.String()}, of(&m.events[kind]))

@@ -26,6 +26,9 @@ import (
 // machine that does much else.
 const startTimeout = 20 * time.Second
 
+// commandTimeout bounds one command, which may fill hundreds of megabytes on a busy machine.
+const commandTimeout = 90 * time.Second
+
 // program is the server to start; SLUICE_REDIS_SERVER names another than the one in PATH,
 // for instance that of Valkey.
 var program = cmp.Or(os.Getenv("SLUICE_REDIS_SERVER"), "redis-server")
@@ -108,7 +111,7 @@ func (s *Server) connect() *redis.Client {
 		s.t.Fatal(err)
 	}
 	options.MaxRetries = -1
-	options.ReadTimeout = startTimeout
+	options.ReadTimeout = commandTimeout
 	options.Password = s.argument("--requirepass")
 	return redis.NewClient(options)
 }

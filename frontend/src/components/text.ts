@@ -18,6 +18,7 @@ const gapReasons: Readonly<Record<GapReason, string>> = {
   'unknown-cursor': 'the server cannot tell where this page left off',
   'source-interrupted': 'the server lost its connection to Redis for a while',
   'slow-consumer': 'this connection was too slow to keep up',
+  'too-large': 'larger than what the server delivers',
   unknown: 'the server did not say why',
 };
 

@@ -8,6 +8,7 @@ const gapReasons = [
   'unknown-cursor',
   'source-interrupted',
   'slow-consumer',
+  'too-large',
 ] as const;
 const closeReasons = ['draining', 'token-expired', 'unavailable', 'overloaded'] as const;
 

@@ -1,0 +1,152 @@
+package hub
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"sluice/internal/event"
+	"sluice/internal/journal"
+)
+
+// topicList is a list of topics, shared by all subscriptions to the same list. It holds no
+// events: its readers read the journals of the topics.
+type topicList struct {
+	key   string
+	logs  []*topicLog // in the order of the topics' names
+	users int         // guarded by the hub's mutex
+}
+
+// joinList returns the list of these topics.
+func (h *Hub) joinList(logs []*topicLog) *topicList {
+	logs = slices.SortedFunc(slices.Values(logs), func(a, b *topicLog) int {
+		return strings.Compare(a.topic.String(), b.topic.String())
+	})
+	names := make([]string, len(logs))
+	for i, t := range logs {
+		names[i] = t.topic.String()
+	}
+	key := strings.Join(names, "\n")
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l := h.lists[key]
+	if l == nil || !slices.Equal(l.logs, logs) { // a topic that failed has another log now
+		l = &topicList{key: key, logs: logs}
+		h.lists[key] = l
+	}
+	l.users++
+	return l
+}
+
+func (h *Hub) leaveList(l *topicList) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	l.users--
+	if l.users == 0 && h.lists[l.key] == l {
+		delete(h.lists, l.key)
+	}
+}
+
+// Watch implements [journal.Watched].
+func (l *topicList) Watch(w journal.Waker) {
+	for _, t := range l.logs {
+		t.log.Watch(w)
+	}
+}
+
+// Unwatch implements [journal.Watched].
+func (l *topicList) Unwatch(w journal.Waker) {
+	for _, t := range l.logs {
+		t.log.Unwatch(w)
+	}
+}
+
+// listReader reads the journals of a list, one after the other, with ids that have the
+// cursors of all topics. The order of events of different topics is not kept.
+type listReader struct {
+	list    *topicList
+	topics  []listedTopic
+	current int // index of the topic that Next reads first
+}
+
+// listedTopic is the part of a listReader that reads one topic.
+type listedTopic struct {
+	journal.Reader
+	prefix string // of the topic's cursor in an id
+	cursor []byte // of the last frame that was encoded
+}
+
+func newListReader(list *topicList, every time.Duration) *listReader {
+	l := &listReader{list: list, topics: make([]listedTopic, len(list.logs))}
+	for i, t := range list.logs {
+		l.topics[i].prefix = tag(t.topic) + "="
+		qualifier := event.Qualifier(t.topic)
+		l.topics[i].Reader = journal.NewReader(t.log, every, !t.topic.IsGlob(), func(dst []byte, q string, cursor, body []byte) []byte {
+			if t.topic.IsGlob() {
+				qualifier = withoutTag(q)
+			}
+			l.topics[i].cursor = append(l.topics[i].cursor[:0], cursor...)
+			return append(l.appendID(dst, qualifier), body...)
+		})
+	}
+	return l
+}
+
+// appendID appends an id line with the cursors of all topics.
+func (l *listReader) appendID(dst []byte, qualifier string) []byte {
+	dst = event.AppendID(dst, qualifier, nil)
+	return append(l.appendVector(dst[:len(dst)-1]), '\n')
+}
+
+// appendVector appends the text of the cursors of all topics.
+func (l *listReader) appendVector(dst []byte) []byte {
+	for i := range l.topics {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, l.topics[i].prefix...)
+		dst = append(dst, l.topics[i].cursor...)
+	}
+	return dst
+}
+
+// Next implements [journal.BatchReader]. Each call reads the next topic that has something, so no
+// topic delays the others for long.
+func (l *listReader) Next() (journal.Batch, bool) {
+	more := false
+	for n := range l.topics {
+		i := (l.current + n) % len(l.topics)
+		b, ok := l.topics[i].Next()
+		if !ok {
+			return b, false
+		}
+		more = more || !b.AtHead
+		if len(b.Bytes) > 0 {
+			l.current = i + 1
+			b.AtHead = false // the other topics may have something
+			return b, true
+		}
+	}
+	return journal.Batch{AtHead: !more}, true
+}
+
+// Due implements [journal.BatchReader].
+func (l *listReader) Due() time.Time {
+	var due time.Time
+	for i := range l.topics {
+		if at := l.topics[i].Due(); !at.IsZero() && (due.IsZero() || at.Before(due)) {
+			due = at
+		}
+	}
+	return due
+}
+
+// Watched implements [journal.BatchReader].
+func (l *listReader) Watched() journal.Watched {
+	return l.list
+}
+
+// Behind reports whether a topic has lost events that the reader has not delivered, or ended.
+func (l *listReader) Behind() bool {
+	return slices.ContainsFunc(l.topics, func(t listedTopic) bool { return t.Reader.Behind() })
+}

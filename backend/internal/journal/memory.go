@@ -1,0 +1,156 @@
+package journal
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"sync/atomic"
+)
+
+// Memory bounds what is held for all topics of a process: journals, values and replays. At the
+// bound the largest journals lose their oldest events first, and replays wait. Its methods may
+// be called from any goroutine. A nil Memory has no bound.
+type Memory struct {
+	limit    int64
+	held     atomic.Int64 // by journals, values and replays
+	journals atomic.Int64 // part of held
+
+	reclaiming sync.Mutex // held while journals are shortened; lock order: before Journal.mu
+
+	mu      sync.Mutex
+	all     map[*Journal]struct{}
+	replays int64         // bytes
+	changed chan struct{} // closed when memory is released that replays wait for
+}
+
+// NewMemory returns a Memory with a limit in bytes.
+func NewMemory(limit int) *Memory {
+	return &Memory{limit: int64(limit), all: make(map[*Journal]struct{}), changed: make(chan struct{})}
+}
+
+// Held returns the number of bytes that are held.
+func (m *Memory) Held() int {
+	if m == nil {
+		return 0
+	}
+	return int(m.held.Load())
+}
+
+// Full reports whether everything that journals could release would not be enough for more
+// values.
+func (m *Memory) Full() bool {
+	return m != nil && m.held.Load()-m.journals.Load() >= m.limit
+}
+
+// Add adds to the bytes of values, or subtracts.
+func (m *Memory) Add(bytes int64) {
+	if m != nil {
+		m.held.Add(bytes)
+		m.reclaim()
+	}
+}
+
+// Acquire reserves bytes for a page of a replay. It waits while replays hold more than half of
+// the limit, so they never take all memory from the journals. A page that is larger is read
+// alone.
+func (m *Memory) Acquire(ctx context.Context, bytes int64) error {
+	if m == nil {
+		return nil
+	}
+	for {
+		m.mu.Lock()
+		if m.replays == 0 || m.replays+bytes <= m.limit/2 {
+			m.replays += bytes
+			m.mu.Unlock()
+			m.held.Add(bytes)
+			m.reclaim()
+			return nil
+		}
+		changed := m.changed
+		m.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Release releases bytes of a replay. If they are negative, the page was larger than
+// reserved.
+func (m *Memory) Release(bytes int64) {
+	if m == nil || bytes == 0 {
+		return
+	}
+	m.held.Add(-bytes)
+	m.mu.Lock()
+	m.replays -= bytes
+	if bytes > 0 {
+		close(m.changed)
+		m.changed = make(chan struct{})
+	}
+	m.mu.Unlock()
+	m.reclaim()
+}
+
+func (m *Memory) register(j *Journal) {
+	if m != nil {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.all[j] = struct{}{}
+	}
+}
+
+func (m *Memory) unregister(j *Journal) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.all, j)
+}
+
+// account records that a journal holds more bytes, or fewer. It may be called with the
+// journal's mu held.
+func (m *Memory) account(bytes int) {
+	if m != nil && bytes != 0 {
+		m.held.Add(int64(bytes))
+		m.journals.Add(int64(bytes))
+	}
+}
+
+// reclaim shortens the largest journals if the limit is exceeded. No lock may be held.
+func (m *Memory) reclaim() {
+	if m == nil || m.held.Load() <= m.limit || !m.reclaiming.TryLock() {
+		return
+	}
+	defer m.reclaiming.Unlock()
+	m.mu.Lock()
+	all := make([]*Journal, 0, len(m.all))
+	for j := range m.all {
+		all = append(all, j)
+	}
+	m.mu.Unlock()
+	sizes := make([]int, len(all))
+	for i, j := range all {
+		sizes[i] = j.footprint()
+	}
+	// Some more than necessary, so this is not done for each event.
+	target := m.journals.Load() - (m.held.Load() - m.limit) - m.limit/16
+	share := fairShare(sizes, max(int(target), 0))
+	for i, j := range all {
+		if sizes[i] > share {
+			j.shorten(share)
+		}
+	}
+}
+
+// fairShare returns the size to which the larger of some sizes have to be reduced for their
+// sum to be at most total.
+func fairShare(sizes []int, total int) int {
+	sorted := slices.Sorted(slices.Values(sizes))
+	for i, size := range sorted {
+		if rest := len(sorted) - i; size*rest > total {
+			return total / rest
+		}
+		total -= size
+	}
+	return total
+}

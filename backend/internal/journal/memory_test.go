@@ -1,0 +1,119 @@
+package journal_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"sluice/internal/journal"
+)
+
+func TestMemory_ShortensTheLargestJournals(t *testing.T) {
+	t.Parallel()
+	const limit = 4 << 20
+	memory := journal.NewMemory(limit)
+	limits := journal.Limits{Events: 1 << 20, Bytes: 1 << 30, Memory: memory}
+	small, large := journal.New(limits, "1"), journal.New(limits, "1")
+	small.Append(frame(1, "quiet"))
+	for n := range uint64(20_000) {
+		large.Append(frame(n+1, strings.Repeat("x", 1000)))
+		if memory.Held() > limit {
+			t.Fatalf("%d bytes are held after %d events", memory.Held(), n)
+		}
+	}
+	if text, _, _ := readAll(t, small, journal.First); text == "" {
+		t.Error("the small journal lost its event")
+	}
+	if memory.Held() < limit/2 {
+		t.Errorf("only %d bytes are held", memory.Held())
+	}
+	large.Close()
+	small.Close()
+	if memory.Held() != 0 {
+		t.Errorf("%d bytes are held in the end", memory.Held())
+	}
+}
+
+func TestMemory_ValuesTakeTheMemoryOfJournals(t *testing.T) {
+	t.Parallel()
+	const limit = 1 << 20
+	memory := journal.NewMemory(limit)
+	j := journal.New(journal.Limits{Events: 1 << 20, Bytes: 1 << 30, Memory: memory}, "1")
+	for n := range uint64(500) {
+		j.Append(frame(n+1, strings.Repeat("x", 1000)))
+	}
+	memory.Add(limit - 100)
+	if memory.Full() || j.Bytes() > 1000 {
+		t.Errorf("full: %v, and the journal has %d bytes", memory.Full(), j.Bytes())
+	}
+	memory.Add(100)
+	if !memory.Full() {
+		t.Error("it is not full")
+	}
+}
+
+func TestMemory_ReplaysWait(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		memory := journal.NewMemory(1000)
+		if err := memory.Acquire(t.Context(), 5000); err != nil {
+			t.Fatal(err) // the only one is read whatever its size
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		got := make(chan error, 2)
+		go func() { got <- memory.Acquire(ctx, 1) }()
+		synctest.Wait()
+		cancel()
+		if err := <-got; !errors.Is(err, context.Canceled) {
+			t.Errorf("a replay that waits ends with %v", err)
+		}
+		go func() { got <- memory.Acquire(t.Context(), 400) }()
+		synctest.Wait()
+		select {
+		case <-got:
+			t.Error("a replay does not wait")
+		default:
+		}
+		memory.Release(5000)
+		if err := <-got; err != nil {
+			t.Error(err)
+		}
+		memory.Release(400)
+		if memory.Held() != 0 {
+			t.Errorf("%d bytes are held in the end", memory.Held())
+		}
+	})
+}
+
+func TestMemory_HoldsItsLimitWhenManyAppend(t *testing.T) {
+	t.Parallel()
+	const limit = 4 << 20
+	memory := journal.NewMemory(limit)
+	var running sync.WaitGroup
+	for i := range 8 {
+		running.Go(func() {
+			j := journal.New(journal.Limits{Events: 1 << 20, Bytes: 1 << 30, Memory: memory}, "1")
+			for n := range uint64(2000) {
+				j.Append(frame(n+1, fmt.Sprint(i, strings.Repeat("x", 1000))))
+			}
+		})
+	}
+	running.Wait()
+	if held := memory.Held(); held > limit+limit/4 { // one that shortens journals may be under way
+		t.Errorf("%d bytes are held", held)
+	}
+}
+
+func TestMemory_NilHasNoBound(t *testing.T) {
+	t.Parallel()
+	var memory *journal.Memory
+	memory.Add(1 << 40)
+	if err := memory.Acquire(t.Context(), 1<<40); err != nil || memory.Full() || memory.Held() != 0 {
+		t.Error("a nil Memory has a bound")
+	}
+	memory.Release(1 << 40)
+}
