@@ -10,7 +10,7 @@ import (
 func TestChannels_LargeMessages(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)
-	const clients = 20
+	const clients = 8
 	var subs []*stream
 	for range clients {
 		subs = append(subs, g.subscribe("?channel=updates"))
