@@ -135,6 +135,7 @@ func (o *Options) settle() {
 		o.sentinel.MaxRetries, o.sentinel.DialerRetries = -1, 1
 		o.sentinel.ContextTimeoutEnabled, o.sentinel.DisableIdentity = true, true
 		o.sentinel.OnConnect = refuseReplica
+		o.sentinel.MinIdleConns = 0 // nothing is dialled before open replaces the dialer
 	case o.cluster != nil:
 		o.cluster.MaxRetries, o.cluster.DialerRetries = -1, 1
 		o.cluster.ContextTimeoutEnabled, o.cluster.DisableIdentity = true, true
@@ -196,7 +197,10 @@ func (o *Options) open() redis.UniversalClient {
 		return redis.NewClient(&own)
 	case o.sentinel != nil:
 		own := *o.sentinel
-		return redis.NewFailoverClient(&own)
+		client := redis.NewFailoverClient(&own)
+		settings := client.Options()
+		settings.Dialer = dialBySentinel(settings.Dialer, own.MasterName)
+		return client
 	}
 	own := *o.cluster
 	return redis.NewClusterClient(&own)

@@ -164,7 +164,7 @@ func (s streamReader) transact(ctx context.Context, name string, read redis.Cmde
 	if err != nil {
 		return StreamState{}, fmt.Errorf("reading the stream %q: %w", name, err)
 	}
-	return stateOf(info.Val()), nil
+	return stateOf(info.Val())
 }
 
 // states returns the states of streams, or why they cannot be read.
@@ -181,7 +181,7 @@ func (s streamReader) states(ctx context.Context, names []string) ([]StreamState
 	for i, info := range infos {
 		switch err := info.Err(); {
 		case err == nil:
-			states[i] = stateOf(info.Val())
+			states[i], errs[i] = stateOf(info.Val())
 		case !isNoSuchKey(err):
 			errs[i] = err
 		}
