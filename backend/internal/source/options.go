@@ -148,6 +148,7 @@ func (o *Options) settle() {
 		o.cluster.MaintNotificationsConfig = noNotices
 		o.cluster.ConnMaxIdleTime = cmp.Or(o.cluster.ConnMaxIdleTime, maxIdle)
 		o.cluster.Dialer = newDialer(o.cluster.DialTimeout, o.cluster.TLSConfig).dial
+		o.cluster.NewClient = new(endpoints).newClient
 	}
 	if config := o.tls(); config != nil {
 		config.ServerName = "" // the host that is dialled, and there may be several
@@ -221,7 +222,7 @@ func (o *Options) openAny() redis.UniversalClient {
 
 // openNode returns a client for one node of a cluster.
 func (o *Options) openNode(addr string) *redis.Client {
-	return redis.NewClient(&redis.Options{
+	return o.cluster.NewClient(&redis.Options{
 		Addr:                     addr,
 		Dialer:                   o.cluster.Dialer,
 		Username:                 o.cluster.Username,
