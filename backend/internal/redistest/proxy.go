@@ -26,6 +26,8 @@ type proxied struct {
 	client, server net.Conn
 	subscribed     atomic.Bool
 	dead           atomic.Bool
+	cutAtRequest   atomic.Bool
+	cutAtReply     atomic.Bool
 }
 
 // StartProxy starts a proxy for the server at an address. The end of the test closes it.
@@ -68,6 +70,18 @@ func (p *Proxy) SwallowSubscribed() {
 			c.dead.Store(true)
 		}
 	})
+}
+
+// CutAtRequest closes each connection that is open now when the client next sends something,
+// before that reaches the server.
+func (p *Proxy) CutAtRequest() {
+	p.each(func(c *proxied) { c.cutAtRequest.Store(true) })
+}
+
+// CutAtReply closes each connection that is open now when the server next sends something,
+// before that reaches the client.
+func (p *Proxy) CutAtReply() {
+	p.each(func(c *proxied) { c.cutAtReply.Store(true) })
 }
 
 // Vanished returns how many bytes did.
@@ -142,6 +156,9 @@ func (w toServer) Write(b []byte) (int, error) {
 	if bytes.Contains(bytes.ToLower(b), []byte("subscribe\r\n")) {
 		w.subscribed.Store(true)
 	}
+	if w.cutAtRequest.Load() {
+		return 0, net.ErrClosed
+	}
 	w.proxy.held.RLock()
 	defer w.proxy.held.RUnlock()
 	return w.proxy.write(w.proxied, w.server, b)
@@ -153,6 +170,9 @@ type toClient struct {
 }
 
 func (w toClient) Write(b []byte) (int, error) {
+	if w.cutAtReply.Load() {
+		return 0, net.ErrClosed
+	}
 	return w.proxy.write(w.proxied, w.client, b)
 }
 

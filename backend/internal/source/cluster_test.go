@@ -365,3 +365,24 @@ func TestCluster_KeyIsFollowedToTheNewOwnerOfItsSlot(t *testing.T) {
 	checkValues(t, "the key", w.last(t, "3"), "null", "1", "null", "2", "3")
 	checkValues(t, "the glob", glob.last(t, "3"), "1", "null", "2", "3")
 }
+
+// Behind a load balancer, nodes do not know the host by which clients reach them.
+func TestCluster_NodesThatDoNotKnowTheirHost(t *testing.T) {
+	t.Parallel()
+	for _, endpoint := range []string{"unknown-endpoint", "hostname"} {
+		t.Run(endpoint, func(t *testing.T) {
+			t.Parallel()
+			cluster := redistest.StartCluster(t, 3, 0, time.Minute)
+			for _, master := range cluster.Masters {
+				master.Do("CONFIG", "SET", "cluster-preferred-endpoint-type", endpoint)
+			}
+			src := connect(t, cluster, quiet)
+			becomesReady(t, src)
+			for range cluster.Masters {
+				checkAllKinds(t, src) // with names in other slots each time
+			}
+			movedChannelGoesOn(t, cluster, src, func() {})
+			slotMoves(t, cluster) // with redirections
+		})
+	}
+}

@@ -75,14 +75,19 @@ func marshal(v any) []byte {
 	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 }
 
-func stateOf(info *redis.XInfoStream) StreamState {
+// stateOf converts the reply to XINFO STREAM. It returns an error for a missing reply, which
+// must not pass for a stream that does not exist.
+func stateOf(info *redis.XInfoStream) (StreamState, error) {
+	if info == nil {
+		return StreamState{}, errors.New("redis gave no state of the stream")
+	}
 	s := StreamState{Exists: true, Length: uint64(info.Length), Added: uint64(info.EntriesAdded)}
 	s.Last, _ = event.ParseStreamID(info.LastGeneratedID)
 	s.Deleted, _ = event.ParseStreamID(info.MaxDeletedEntryID)
 	if info.Length > 0 {
 		s.First, _ = event.ParseStreamID(info.FirstEntry.ID)
 	}
-	return s
+	return s, nil
 }
 
 func isNoSuchKey(err error) bool {

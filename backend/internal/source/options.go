@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -131,15 +132,23 @@ func (o *Options) settle() {
 		o.server.MaxRetries, o.server.DialerRetries = -1, 1
 		o.server.ContextTimeoutEnabled, o.server.DisableIdentity = true, true
 		o.server.MaintNotificationsConfig = noNotices
+		o.server.ConnMaxIdleTime = cmp.Or(o.server.ConnMaxIdleTime, maxIdle)
+		o.server.Dialer = newDialer(o.server.DialTimeout, o.server.TLSConfig).dial
 	case o.sentinel != nil:
 		o.sentinel.MaxRetries, o.sentinel.DialerRetries = -1, 1
 		o.sentinel.ContextTimeoutEnabled, o.sentinel.DisableIdentity = true, true
 		o.sentinel.OnConnect = refuseReplica
+		o.sentinel.MinIdleConns = 0 // nothing is dialled before open replaces the dialer
+		o.sentinel.ConnMaxIdleTime = cmp.Or(o.sentinel.ConnMaxIdleTime, maxIdle)
+		o.sentinel.Dialer = newDialer(o.sentinel.DialTimeout, o.sentinel.TLSConfig).dial
 	case o.cluster != nil:
 		o.cluster.MaxRetries, o.cluster.DialerRetries = -1, 1
 		o.cluster.ContextTimeoutEnabled, o.cluster.DisableIdentity = true, true
 		o.cluster.ClusterStateReloadInterval = clusterReload
 		o.cluster.MaintNotificationsConfig = noNotices
+		o.cluster.ConnMaxIdleTime = cmp.Or(o.cluster.ConnMaxIdleTime, maxIdle)
+		o.cluster.Dialer = newDialer(o.cluster.DialTimeout, o.cluster.TLSConfig).dial
+		o.cluster.NewClient = new(endpoints).newClient
 	}
 	if config := o.tls(); config != nil {
 		config.ServerName = "" // the host that is dialled, and there may be several
@@ -190,13 +199,22 @@ func (o *Options) tls() *tls.Config {
 
 // open returns a client for commands.
 func (o *Options) open() redis.UniversalClient {
+	client := o.openAny()
+	client.AddHook(retryReads{})
+	return client
+}
+
+func (o *Options) openAny() redis.UniversalClient {
 	switch {
 	case o.server != nil:
 		own := *o.server
 		return redis.NewClient(&own)
 	case o.sentinel != nil:
 		own := *o.sentinel
-		return redis.NewFailoverClient(&own)
+		client := redis.NewFailoverClient(&own)
+		settings := client.Options()
+		settings.Dialer = dialBySentinel(settings.Dialer, own.MasterName)
+		return client
 	}
 	own := *o.cluster
 	return redis.NewClusterClient(&own)
@@ -204,8 +222,9 @@ func (o *Options) open() redis.UniversalClient {
 
 // openNode returns a client for one node of a cluster.
 func (o *Options) openNode(addr string) *redis.Client {
-	return redis.NewClient(&redis.Options{
+	return o.cluster.NewClient(&redis.Options{
 		Addr:                     addr,
+		Dialer:                   o.cluster.Dialer,
 		Username:                 o.cluster.Username,
 		Password:                 o.cluster.Password,
 		TLSConfig:                o.cluster.TLSConfig,
@@ -214,6 +233,7 @@ func (o *Options) openNode(addr string) *redis.Client {
 		DialTimeout:              o.cluster.DialTimeout,
 		ReadTimeout:              o.cluster.ReadTimeout,
 		WriteTimeout:             o.cluster.WriteTimeout,
+		ConnMaxIdleTime:          o.cluster.ConnMaxIdleTime,
 		ContextTimeoutEnabled:    true,
 		DisableIdentity:          true,
 		MaintNotificationsConfig: o.cluster.MaintNotificationsConfig,

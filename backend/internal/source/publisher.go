@@ -155,7 +155,11 @@ func (p *Publisher) add(ctx context.Context, name string, m Message) (event.Stre
 // returns the id of the newest one, the same each time.
 func (p *Publisher) addOnce(ctx context.Context, name string, messages []Message) (event.StreamID, error) {
 	keys, args := onceArgs(name, messages)
-	answer, err := addOnceScript.Run(ctx, p.client, keys, args...).Text()
+	var answer string
+	err := retryOnce(ctx, func(ctx context.Context) (err error) {
+		answer, err = addOnceScript.Run(ctx, p.client, keys, args...).Text()
+		return err
+	})
 	if err != nil {
 		return event.StreamID{}, err
 	}

@@ -180,7 +180,7 @@ func transact(ctx context.Context, client redis.UniversalClient, name string, re
 	if err != nil {
 		return StreamState{}, fmt.Errorf("reading the stream %q: %w", name, err)
 	}
-	return stateOf(info.Val()), nil
+	return stateOf(info.Val())
 }
 
 // states returns the states of streams, or why they cannot be read. A state has two entries
@@ -218,8 +218,9 @@ func readStates(ctx context.Context, client redis.UniversalClient, names []strin
 	for i, info := range infos {
 		switch err := info.Err(); {
 		case err == nil:
-			states[i] = stateOf(info.Val())
-			bytes += sizeOfValues(info.Val().FirstEntry) + sizeOfValues(info.Val().LastEntry)
+			if states[i], errs[i] = stateOf(info.Val()); errs[i] == nil {
+				bytes += sizeOfValues(info.Val().FirstEntry) + sizeOfValues(info.Val().LastEntry)
+			}
 		case errors.Is(err, errReplyTooLarge):
 			return 0, false
 		case !isNoSuchKey(err):

@@ -173,8 +173,13 @@ func awaitLive(t testing.TB, f source.Following) {
 	}
 }
 
+// publisher is a source, or a [source.Publisher].
+type publisher interface {
+	Publish(ctx context.Context, topic event.Topic, m source.Message) (event.StreamID, error)
+}
+
 // write publishes through a source.
-func write(t testing.TB, src source.Source, topic event.Topic, m source.Message) event.StreamID {
+func write(t testing.TB, src publisher, topic event.Topic, m source.Message) event.StreamID {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	defer cancel()
