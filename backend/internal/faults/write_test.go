@@ -128,12 +128,13 @@ func aclPattern(name string) string {
 // they refuse it.
 func (r *rig) forbid(kind event.Kind) {
 	r.t.Helper()
-	rules := []any{"ACL", "SETUSER", "gateway", "resetkeys", "~__sluice__:*", "~bench*", "resetchannels", "&__*", "&bench*"}
+	rules := []any{"ACL", "SETUSER", "gateway", "resetkeys", "~__sluice__:*", "~bench*"}
+	if kind == event.Channel { // else Redis closes the connections that are subscribed
+		rules = []any{"ACL", "SETUSER", "gateway", "resetchannels", "&__*", "&bench*"}
+	}
 	for _, p := range r.publications {
 		switch k, name := p.Topic().Kind, aclPattern(p.Topic().Name()); k {
-		case kind:
-		case event.Channel:
-			rules = append(rules, "&"+name)
+		case kind, event.Channel:
 		default:
 			rules = append(rules, "~"+name)
 		}
@@ -173,25 +174,38 @@ func (r *rig) status(g *gatewaytest.Gateway, k event.Kind) int {
 	return response.StatusCode
 }
 
-// killConnections has Redis close the connections of the gateways with a flag of CLIENT LIST.
+// killConnections has Redis close the connections of the gateways that have a flag of CLIENT
+// LIST, once there are any.
 func (r *rig) killConnections(flag string) {
 	r.t.Helper()
-	killed := 0
-	for line := range strings.Lines(r.do("CLIENT", "LIST").Val().(string)) {
+	await(r.t, "a connection with the flag "+flag, func() bool {
+		killed := false
+		for _, id := range r.connections(flag) {
+			killed = r.client.ClientKillByFilter(r.t.Context(), "ID", id).Val() > 0 || killed
+		}
+		return killed
+	})
+}
+
+// connections returns the ids of the gateways' connections that have a flag.
+func (r *rig) connections(flag string) []string {
+	r.t.Helper()
+	list, err := r.client.ClientList(r.t.Context()).Result()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	var ids []string
+	for line := range strings.Lines(list) {
 		fields := make(map[string]string)
 		for field := range strings.FieldsSeq(line) {
 			name, value, _ := strings.Cut(field, "=")
 			fields[name] = value
 		}
-		if fields["user"] != "gateway" || !strings.Contains(fields["flags"], flag) {
-			continue
+		if fields["user"] == "gateway" && strings.Contains(fields["flags"], flag) {
+			ids = append(ids, fields["id"])
 		}
-		r.do("CLIENT", "KILL", "ID", fields["id"])
-		killed++
 	}
-	if killed == 0 {
-		r.t.Errorf("there is no connection with the flag %s", flag)
-	}
+	return ids
 }
 
 // replaceKey replaces the key by a value of another type, until every subscriber at a gateway
