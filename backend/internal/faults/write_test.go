@@ -128,15 +128,15 @@ func aclPattern(name string) string {
 // they refuse it.
 func (r *rig) forbid(kind event.Kind) {
 	r.t.Helper()
-	rules := []any{"ACL", "SETUSER", "gateway", "resetkeys", "~__sluice__:*", "~bench*"}
-	if kind == event.Channel { // else Redis closes the connections that are subscribed
-		rules = []any{"ACL", "SETUSER", "gateway", "resetchannels", "&__*", "&bench*"}
-	}
-	for _, p := range r.publications {
-		switch k, name := p.Topic().Kind, aclPattern(p.Topic().Name()); k {
-		case kind, event.Channel:
-		default:
-			rules = append(rules, "~"+name)
+	rules := []any{"ACL", "SETUSER", "gateway"}
+	if kind == event.Channel {
+		rules = append(rules, "resetchannels", "&__*", "&bench*")
+	} else { // without the channels, since Redis would close the connections that are subscribed
+		rules = append(rules, "resetkeys", "~__sluice__:*", "~bench*")
+		for _, p := range r.publications {
+			if k := p.Topic().Kind; k != kind && k != event.Channel {
+				rules = append(rules, "~"+aclPattern(p.Topic().Name()))
+			}
 		}
 	}
 	r.do(rules...)
