@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
+	"syscall"
 	"time"
 
 	"sluice/internal/event"
@@ -103,8 +105,8 @@ func (p *pageSize) observe(entries []Entry) {
 	*p = pageSize(min(p.count()*pageGrowth, fitting, streamBatch))
 }
 
-// sizedPage reads a page and adapts size. A page that times out is read again with fewer
-// entries.
+// sizedPage reads a page and adapts size. A page that is too large for a read is read again
+// with fewer entries.
 func (s streamReader) sizedPage(ctx context.Context, name string, r Range, size *pageSize) (Page, error) {
 	for {
 		page, err := s.page(ctx, name, r)
@@ -112,13 +114,19 @@ func (s streamReader) sizedPage(ctx context.Context, name string, r Range, size 
 			size.observe(page.Entries)
 			return page, nil
 		}
-		var timeout net.Error
-		if r.Count <= 1 || ctx.Err() != nil || !errors.As(err, &timeout) || !timeout.Timeout() {
+		if r.Count <= 1 || ctx.Err() != nil || !mayBeTooLarge(err) {
 			return page, err
 		}
 		r.Count /= 2
 		*size = pageSize(r.Count)
 	}
+}
+
+// mayBeTooLarge reports whether an error may be due to the size of the reply: it timed out, or
+// Redis closed the connection, as it does if the reply exceeds client-output-buffer-limit.
+func mayBeTooLarge(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // page returns entries of a stream, and its state at the same moment.
