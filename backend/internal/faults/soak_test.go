@@ -23,7 +23,7 @@ const (
 	// faultEvery is the time between two faults; a shorter soak has them faster, so that it
 	// has all of them.
 	faultEvery = time.Minute
-	leastRound = 1 // times that each fault happens
+	leastRound = 2 // times that each fault happens
 
 	standstill = 5 * time.Second
 
@@ -57,6 +57,7 @@ func TestSoak(t *testing.T) {
 	}
 	faults := interleave(topicFaults, []topicFault{
 		{"redis is killed and comes back", nil, func(r *rig) { r.redis.Kill(); time.Sleep(time.Second); r.redis.Restart() }},
+		{"the topics of bench are deleted", nil, func(r *rig) { r.do("DEL", "bench", "bench:value") }},
 		{"gateway 0 is killed", nil, func(*rig) { killed.Kill(); killed.Restart() }},
 		{"redis stands still", nil, func(r *rig) { r.redis.Pause(); time.Sleep(standstill); r.redis.Continue() }},
 		{"gateway 0 drains", nil, func(*rig) { killed.Drain(); killed.Restart() }},

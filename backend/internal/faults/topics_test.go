@@ -4,11 +4,13 @@ import (
 	"context"
 	"net/http"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
 
 	"sluice/internal/event"
+	"sluice/internal/proctest"
 )
 
 // topicFault is something that happens to the topics, their permissions, or the connections of
@@ -67,6 +69,89 @@ var topicFaults = []topicFault{
 			})
 			r.published(10)
 		}
+	}},
+	{"the stream goes back to an older copy", []event.Kind{event.Stream}, func(r *rig) {
+		name := r.name(event.Stream)
+		for added := range 3 {
+			r.do("COPY", name, name+" copy", "REPLACE")
+			r.published(20)
+			r.transact(func(b *batch) {
+				b.Rename(b.ctx, name+" copy", name)
+				b.add(1 + 50*added)
+			})
+			r.published(20)
+		}
+	}},
+	{"the stream is renamed and renamed back", []event.Kind{event.Stream}, func(r *rig) {
+		name := r.name(event.Stream)
+		r.still(func() {
+			before := r.gapsAt(event.Stream)
+			r.do("RENAME", name, name+" away")
+			await(r.t, "gaps at both gateways", func() bool { return r.gapsAt(event.Stream) > before+1 })
+			r.do("RENAME", name+" away", name)
+		})
+	}},
+	{"one gateway misses lives of the stream", []event.Kind{event.Stream}, func(r *rig) {
+		for i := range r.gateways {
+			r.frozen(func() {
+				for range rounds {
+					r.transact(func(b *batch) {
+						b.restart()
+						b.add(1)
+					})
+					r.published(20)
+				}
+			}, i)
+		}
+		r.chooseIDs()
+	}},
+	{"both gateways miss lives of the stream", []event.Kind{event.Stream}, func(r *rig) {
+		for _, added := range []int{1, 5, 200, 700} {
+			r.frozen(func() {
+				for range 2 {
+					r.transact(func(b *batch) {
+						b.restart()
+						b.add(added)
+					})
+					r.published(int64(added / 4))
+				}
+			}, 0, 1)
+		}
+		r.chooseIDs()
+	}},
+	{"one gateway misses entries that are trimmed and deleted", []event.Kind{event.Stream}, func(r *rig) {
+		for i := range r.gateways {
+			r.frozen(func() {
+				for n := range rounds {
+					r.transact(func(b *batch) {
+						ids := b.add(20)
+						if n%2 == 0 {
+							b.XDel(b.ctx, b.name, ids[3], ids[11])
+						} else {
+							b.XTrimMaxLen(b.ctx, b.name, 5)
+						}
+					})
+					r.published(20)
+				}
+			}, i)
+		}
+	}},
+	{"a gateway starts while the stream lives again", []event.Kind{event.Stream, event.Channel}, func(r *rig) {
+		for i, g := range r.gateways {
+			g.Kill()
+			r.transact(func(b *batch) {
+				b.restart()
+				b.add(10 * (i + 1))
+			})
+			r.published(20)
+			g.Restart()
+			r.transact(func(b *batch) {
+				b.restart()
+				b.add(30)
+			})
+			r.settle()
+		}
+		r.chooseIDs()
 	}},
 	{"the stream is trimmed before it is read", []event.Kind{event.Stream}, func(r *rig) {
 		for _, keep := range []int64{1, 0, 3, 0, 1} {
@@ -133,6 +218,11 @@ var topicFaults = []topicFault{
 			r.do("CONFIG", "SET", "notify-keyspace-events", flags)
 			r.settle()
 		}
+	}},
+	{"redis limits the output of commands", nil, func(r *rig) {
+		r.do("CONFIG", "SET", "client-output-buffer-limit", "normal 32kb 0 0")
+		r.frozen(func() { r.published(300) }, 0, 1)
+		r.do("CONFIG", "SET", "client-output-buffer-limit", "normal 0 0 0")
 	}},
 	{"redis closes the pub/sub connections", []event.Kind{event.Channel}, func(r *rig) { killed(r, "P") }},
 	{"redis closes the connections that track keys", nil, func(r *rig) { killed(r, "t") }},
@@ -210,6 +300,31 @@ func killed(r *rig, flag string) {
 		r.killConnections(flag)
 		r.settle()
 	}
+}
+
+// gapsAt returns the number of gaps in the topic of a kind that the subscribers received that
+// stay at a gateway.
+func (r *rig) gapsAt(k event.Kind) (n int) {
+	for _, s := range r.subscribers {
+		if strings.HasPrefix(s.name, "at gateway") && strings.HasSuffix(s.name, r.publication(k).Topic().String()) {
+			n += len(s.gaps())
+		}
+	}
+	return n
+}
+
+// frozen runs a function while some gateways stand still, and waits until they have read
+// everything.
+func (r *rig) frozen(do func(), gateways ...int) {
+	r.t.Helper()
+	for _, i := range gateways {
+		r.gateways[i].Signal(proctest.Freeze)
+	}
+	do()
+	for _, i := range gateways {
+		r.gateways[i].Signal(proctest.Thaw)
+	}
+	r.settle()
 }
 
 // chooseIDs has Redis choose the ids of the stream's entries again.
