@@ -269,6 +269,25 @@ func TestPublication_PayloadsAreNumberedAndPadded(t *testing.T) {
 	}
 }
 
+func TestPublication_DoneCoversATransaction(t *testing.T) {
+	t.Parallel()
+	p := audit.NewPublication("r", channel)
+	for range 3 {
+		p.Next(0)
+	}
+	p.Done(nil)
+	if p.Confirmed() != 3 || p.Doubtful() != 0 {
+		t.Errorf("%d confirmed and %d doubtful after a transaction of 3", p.Confirmed(), p.Doubtful())
+	}
+	for range 4 {
+		p.Next(0)
+	}
+	p.Done(errAway)
+	if p.Confirmed() != 3 || p.Doubtful() != 4 {
+		t.Errorf("%d confirmed and %d doubtful after a failed transaction of 4", p.Confirmed(), p.Doubtful())
+	}
+}
+
 func TestPublication_SteadilyKeepsItsRate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

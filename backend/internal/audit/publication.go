@@ -16,6 +16,7 @@ type Publication struct {
 
 	mu        sync.Mutex
 	begun     int64   // the newest number
+	answered  int64   // the newest number that Done covers
 	confirmed int64   // the newest number that was taken for sure
 	doubtful  []int64 // numbers that may have been taken or not, ascending
 }
@@ -30,8 +31,8 @@ func (p *Publication) Topic() event.Topic {
 	return p.topic
 }
 
-// Next returns the payload with the next number, of at least size bytes. Done must
-// follow before the next call.
+// Next returns the payload with the next number, of at least size bytes. Done must follow
+// after the last payload of a transaction, and after each other payload.
 func (p *Publication) Next(size int) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -39,17 +40,19 @@ func (p *Publication) Next(size int) []byte {
 	return Message{Run: p.run, Topic: p.topic.String(), N: p.begun, Time: time.Now().UnixNano()}.encode(size)
 }
 
-// Done says how publishing the newest payload ended. After an error nobody knows
-// whether it was taken, perhaps even later than those that follow: no subscriber is
-// blamed for having it or not. It must not be published again.
+// Done says how publishing the payloads since the last call ended: all of them, or none
+// after an error. After an error it is unknown whether they were accepted, perhaps even later
+// than those that follow, so the audit allows both. They must not be published again.
 func (p *Publication) Done(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err != nil {
-		p.doubtful = append(p.doubtful, p.begun)
-		return
+	for n := p.answered + 1; n <= p.begun && err != nil; n++ {
+		p.doubtful = append(p.doubtful, n)
 	}
-	p.confirmed = p.begun
+	if err == nil {
+		p.confirmed = p.begun
+	}
+	p.answered = p.begun
 }
 
 // Begun returns the newest number.

@@ -2,6 +2,7 @@ package faults_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -13,6 +14,15 @@ import (
 
 // nodePatience is how long a cluster's node may be silent before it is replaced.
 const nodePatience = 3 * time.Second
+
+// gatewayUser are arguments of redis-server for a user of the gateways, whose permissions a
+// test can change.
+var gatewayUser = []string{"--user", "gateway", "on", ">secret", "~*", "&*", "+@all"}
+
+// gatewayURL returns the address of a server with that user.
+func gatewayURL(addr string) string {
+	return "redis://gateway:secret@" + addr
+}
 
 // form is how Redis is run.
 type form int
@@ -50,7 +60,7 @@ func (r *rig) startRedis(s setup) string {
 		}
 		return r.cluster.URL()
 	default:
-		r.redis = redistest.Start(r.t, s.redis...)
+		r.redis = redistest.Start(r.t, slices.Concat(gatewayUser, s.redis)...)
 		return r.redis.URL()
 	}
 }

@@ -3,7 +3,9 @@ package faults_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -12,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"sluice/internal/audit"
 	"sluice/internal/event"
@@ -55,6 +59,7 @@ type setup struct {
 	proxied bool         // the first gateway reaches Redis through a proxy
 	form    form
 	front   startFront // what stands between the gateways and their clients, nil for nothing
+	lazy    bool       // further subscribers read slowly, or nothing for a while
 }
 
 // rig is a Redis with two gateways, publishers that go on whatever happens, and
@@ -72,6 +77,12 @@ type rig struct {
 	clients   []*http.Client // that they use, in turn
 	publisher *source.Publisher
 	announcer *source.Publisher // the same for channels; of a cluster, it only knows one server
+	client    *redis.Client     // of the test, with all permissions
+
+	instead map[event.Kind]chan write // each replaces one publish
+	ids     entryIDs                  // of the publisher of the stream
+	hurry   chan struct{}             // closed when lazy subscribers must no longer be lazy
+	gapLog  gapLog
 
 	publications []*audit.Publication
 	subscribers  []*subscriber
@@ -87,12 +98,20 @@ func newRig(t *testing.T, s setup) *rig {
 		// A gateway writes to some itself, and to others through net/http.
 		sseclient.NewHTTP(sseclient.Transport{}), sseclient.NewHTTP(sseclient.Transport{HTTP2: true}),
 	}}
+	r.hurry, r.instead = make(chan struct{}), make(map[event.Kind]chan write)
+	for _, k := range event.Kinds {
+		r.instead[k] = make(chan write)
+	}
 	address := r.startRedis(s)
+	r.client = r.redis.Client()
 	for i := range 2 {
 		own := address
+		if s.form == alone {
+			own = gatewayURL(r.redis.Addr())
+		}
 		if s.proxied && i == 0 {
 			r.proxy = redistest.StartProxy(t, r.redis.Addr())
-			own = "redis://" + r.proxy.Addr()
+			own = gatewayURL(r.proxy.Addr())
 		}
 		g := startGateway(t, own, s.gateway...)
 		r.gateways = append(r.gateways, g)
@@ -125,6 +144,9 @@ func newRig(t *testing.T, s setup) *rig {
 			r.subscribe(fmt.Sprintf("at gateway %d, %s", i, p.Topic()), steady(r.targets, i), p)
 		}
 	}
+	if s.lazy {
+		r.subscribeLazily()
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	r.publishing = cancel
 	for _, s := range r.subscribers {
@@ -148,6 +170,16 @@ func newRig(t *testing.T, s setup) *rig {
 func (r *rig) publish(ctx context.Context, topic event.Topic, data []byte) error {
 	r.quiet.RLock()
 	defer r.quiet.RUnlock()
+	select {
+	case w := <-r.instead[topic.Kind]:
+		err := w.do(ctx, data)
+		w.done <- err
+		return err
+	default:
+	}
+	if topic.Kind == event.Stream && r.ids.given {
+		return r.client.XAdd(ctx, &redis.XAddArgs{Stream: topic.Name(), ID: r.ids.next(), Values: []any{"data", data}}).Err()
+	}
 	publisher := r.publisher
 	if topic.Kind == event.Channel {
 		publisher = r.announcer
@@ -195,7 +227,9 @@ func (r *rig) settle() {
 	r.t.Helper()
 	r.published(1)
 	for _, s := range r.subscribers {
-		await(r.t, s.name+" has the newest message", s.books.Complete)
+		if !s.lazy {
+			await(r.t, s.name+" has the newest message", s.books.Complete)
+		}
 	}
 }
 
@@ -207,12 +241,13 @@ func (r *rig) finish() map[event.Kind]audit.Tally {
 	r.published(someMessages)
 	r.publishing()
 	r.running.Wait()
+	close(r.hurry)
 	r.conclude()
 	sums := make(map[event.Kind]audit.Tally)
 	for _, s := range r.subscribers {
 		for topic, tally := range s.books.Tallies() {
 			if tally.Broken() {
-				r.t.Errorf("%s: of %s %+v, after gaps %q", s.name, topic, tally, s.gaps())
+				r.t.Errorf("%s: of %s %+v, after gaps %q and jumps\n%s", s.name, topic, tally, s.gaps(), s.jumps())
 			}
 			sum := sums[topic.Kind]
 			sum.Add(tally)
@@ -257,18 +292,26 @@ func (r *rig) conclude() {
 // subscriber is a client with its books.
 type subscriber struct {
 	name   string
+	rig    *rig
 	books  *audit.Books
 	client sseclient.Client
 	cancel context.CancelFunc
 	left   chan struct{} // closed when it has left
+	lazy   bool          // it may be far behind
+
+	reconnects atomic.Int64
+	refused    atomic.Int64 // responses 403 and 409
+	foreign    atomic.Int64 // data events that are not of the audit
 
 	mu     sync.Mutex
 	gapped []string
+	places map[string]*place // by topic
+	jumped []string
 }
 
 // subscribe adds a subscriber; see [subscriber.start].
 func (r *rig) subscribe(name string, c sseclient.Client, publications ...*audit.Publication) *subscriber {
-	s := &subscriber{name: name, client: c, books: audit.NewBooks(publications...)}
+	s := &subscriber{name: name, rig: r, client: c, books: audit.NewBooks(publications...), places: make(map[string]*place)}
 	query := make(url.Values)
 	for _, p := range publications {
 		query.Add(p.Topic().Kind.String(), p.Topic().Pattern)
@@ -280,6 +323,28 @@ func (r *rig) subscribe(name string, c sseclient.Client, publications ...*audit.
 	s.client.MaxEvent = 1 << 20
 	r.subscribers = append(r.subscribers, s)
 	return s
+}
+
+// What lazy subscribers do.
+const (
+	slowBytesPerSecond = 8 << 10
+	slowBuffer         = 64 << 10
+	readingMean        = 5 * time.Second
+	pausingMean        = 8 * time.Second // some pauses are longer than the gateways' write timeout
+)
+
+// subscribeLazily adds subscribers that read slowly, and ones that read nothing for a while.
+func (r *rig) subscribeLazily() {
+	transport := sseclient.NewHTTP(sseclient.Transport{ReadBuffer: slowBuffer})
+	for _, p := range r.publications {
+		for name, reader := range map[string]func(context.Context, io.Reader) io.Reader{
+			"slow":    sseclient.Slowly(slowBytesPerSecond, r.hurry),
+			"pausing": sseclient.InTurns(readingMean, pausingMean, r.hurry),
+		} {
+			s := r.subscribe(name+", "+p.Topic().String(), restless(r.targets), p)
+			s.client.HTTP, s.client.Reader, s.client.Life, s.lazy = transport, reader, nil, true
+		}
+	}
 }
 
 // restless returns a client that often leaves, and comes back to any target.
@@ -300,14 +365,24 @@ func steady(targets []string, home int) sseclient.Client {
 	}
 }
 
-// start has the subscriber follow its topics, from where it left off.
+// start has the subscriber follow its topics, from where it left off. A topic that Redis
+// forbids for a while, or a key of another type, is tried again.
 func (s *subscriber) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel, s.left = cancel, make(chan struct{})
 	go func() {
 		defer close(s.left)
-		if err := s.client.Run(ctx, s.take, nil); err != nil {
-			panic(err) // the topics are open to anyone
+		for ctx.Err() == nil {
+			err := s.client.Run(ctx, s.take, func(error) { s.reconnects.Add(1) })
+			refused, ok := errors.AsType[*sseclient.RefusedError](err)
+			switch {
+			case err == nil:
+			case ok && (refused.Status == http.StatusForbidden || refused.Status == http.StatusConflict):
+				s.refused.Add(1)
+				time.Sleep(s.client.Pause())
+			default:
+				panic(err) // the topics are open to anyone
+			}
 		}
 	}()
 }
@@ -319,11 +394,17 @@ func (s *subscriber) leave() {
 }
 
 func (s *subscriber) take(e sseclient.Event) {
-	s.books.Take(e.ID, e.Type, e.Data)
-	if e.Type == "stream.gap" {
-		s.mu.Lock()
-		defer s.mu.Unlock()
+	m, ok := s.books.Take(e.ID, e.Type, e.Data)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case e.Type == "stream.gap":
 		s.gapped = append(s.gapped, e.Data)
+		s.gap(e)
+	case ok:
+		s.message(m, e.ID)
+	case e.Type == "" || e.Type == "key.unsupported":
+		s.foreign.Add(1)
 	}
 }
 

@@ -15,7 +15,6 @@ import (
 
 	"sluice/internal/gatewaytest"
 	"sluice/internal/proctest"
-	"sluice/internal/redistest"
 )
 
 const (
@@ -24,7 +23,7 @@ const (
 	// faultEvery is the time between two faults; a shorter soak has them faster, so that it
 	// has all of them.
 	faultEvery = time.Minute
-	leastRound = 2 // times that each fault comes
+	leastRound = 2 // times that each fault happens
 
 	standstill = 5 * time.Second
 
@@ -36,8 +35,9 @@ const (
 	descriptorSlack = 32
 )
 
-// TestSoak runs for long: bench loads and audits two gateways while something breaks
-// every minute. The second gateway lives through all of it, and must not grow.
+// TestSoak runs for long: bench loads and audits two gateways while something breaks every
+// minute. Faults of single topics happen to those of the rig, whose subscribers are audited
+// too. The second gateway lives through all of it, and must not grow.
 func TestSoak(t *testing.T) {
 	length := usualSoak
 	if text := os.Getenv("SOAK"); text != "" {
@@ -46,32 +46,30 @@ func TestSoak(t *testing.T) {
 			t.Fatalf("SOAK=%s is not a duration of at least a minute, such as 1h", text)
 		}
 	}
-	redis := redistest.Start(t, durable...)
-	gateways := []*gatewaytest.Gateway{startGateway(t, redis.URL()), startGateway(t, redis.URL())}
-	killed, survivor := gateways[0], gateways[1]
-	do := func(args ...any) func() { return func() { redis.Do(args...) } }
-	stop := func(g *gatewaytest.Gateway) func() {
-		return func() {
+	r := newRig(t, setup{redis: durable, lazy: true})
+	killed, survivor := r.gateways[0], r.gateways[1]
+	stop := func(g *gatewaytest.Gateway) func(*rig) {
+		return func(*rig) {
 			g.Signal(proctest.Freeze)
 			time.Sleep(standstill)
 			g.Signal(proctest.Thaw)
 		}
 	}
-	faults := []struct {
-		name   string
-		inject func()
-	}{
-		{"redis is killed and comes back", func() { redis.Kill(); time.Sleep(time.Second); redis.Restart() }},
-		{"pub/sub connections are killed", do("CLIENT", "KILL", "TYPE", "pubsub")},
-		{"gateway 0 is killed", func() { killed.Kill(); killed.Restart() }},
-		{"redis stands still", func() { redis.Pause(); time.Sleep(standstill); redis.Continue() }},
-		{"gateway 0 drains", func() { killed.Drain(); killed.Restart() }},
-		{"all other connections are killed", do("CLIENT", "KILL", "TYPE", "normal")},
-		{"gateway 1 stands still", stop(survivor)},
-	}
+	faults := interleave(topicFaults, []topicFault{
+		{"redis is killed and comes back", nil, func(r *rig) { r.redis.Kill(); time.Sleep(time.Second); r.redis.Restart() }},
+		{"the topics of bench are deleted", nil, func(r *rig) { r.do("DEL", "bench", "bench:value") }},
+		{"gateway 0 is killed", nil, func(*rig) { killed.Kill(); killed.Restart() }},
+		{"redis stands still", nil, func(r *rig) { r.redis.Pause(); time.Sleep(standstill); r.redis.Continue() }},
+		{"gateway 0 drains", nil, func(*rig) { killed.Drain(); killed.Restart() }},
+		{"gateway 1 stands still", nil, stop(survivor)},
+		{"gateway 0 reads too slowly for redis", nil, func(r *rig) {
+			overflow(r)
+			r.do("CONFIG", "SET", "client-output-buffer-limit", "pubsub 32mb 8mb 60")
+		}},
+	})
 	every := min(faultEvery, length/time.Duration(leastRound*len(faults)+1))
 
-	load := startBench(t, length, redis, gateways)
+	load := startBench(t, length, r)
 	var samples []usage
 	for i, end := 0, time.Now().Add(length-every); time.Now().Before(end); i++ {
 		select {
@@ -79,22 +77,46 @@ func TestSoak(t *testing.T) {
 		case <-load.Exited:
 			t.Fatalf("bench ended early:\n%s", load.output.String())
 		}
-		for n, g := range gateways {
+		for n, g := range r.gateways {
 			t.Logf("gateway %d: %s", n, usageOf(t, g))
 		}
 		samples = append(samples, usageOf(t, survivor))
 		f := faults[i%len(faults)]
-		t.Logf("%s after the start: %s", (time.Duration(i+1) * every).Round(time.Second), f.name)
-		f.inject()
+		t.Logf("%s: %s", time.Now().Format(time.TimeOnly), f.name)
+		r.gapLog.begin(f.name)
+		f.inject(r)
+		r.settle()
 	}
 	<-load.Exited
 	t.Logf("bench says:\n%s", load.output.String())
 	if code := load.Status(); code != 0 {
 		t.Errorf("bench ended with status %d", code)
 	}
+	r.finish()
+	r.report()
 	samples = append(samples, usageOf(t, survivor))
 	t.Logf("gateway 1 in the end: %s", samples[len(samples)-1])
 	checkGrowth(t, samples)
+}
+
+// interleave returns the faults of two lists, those of the shorter one at equal distances.
+func interleave(long, short []topicFault) []topicFault {
+	var all []topicFault
+	for i, f := range long {
+		all = append(all, f)
+		all = append(all, short[i*len(short)/len(long):(i+1)*len(short)/len(long)]...)
+	}
+	return all
+}
+
+// report logs the figures of the rig's subscribers.
+func (r *rig) report() {
+	var reconnects, refused int64
+	for _, s := range r.subscribers {
+		reconnects += s.reconnects.Load()
+		refused += s.refused.Load()
+	}
+	r.t.Logf("%d reconnects, %d subscriptions refused; gaps:\n%s", reconnects, refused, &r.gapLog)
 }
 
 // bench is cmd/bench as a process.
@@ -104,17 +126,17 @@ type bench struct {
 }
 
 // startBench has subscribers that stay, leave and read slowly audit the gateways.
-func startBench(t *testing.T, length time.Duration, redis *redistest.Server, gateways []*gatewaytest.Gateway) *bench {
+func startBench(t *testing.T, length time.Duration, r *rig) *bench {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "bench")
 	if out, err := exec.Command("go", "build", "-o", path, "sluice/cmd/bench").CombinedOutput(); err != nil {
 		t.Fatalf("building bench: %v\n%s", err, out)
 	}
 	args := []string{
-		"--redis-url", redis.URL(), "--duration", length.String(), "--patience", "1m",
+		"--redis-url", r.redis.URL(), "--duration", length.String(), "--patience", "1m",
 		"--subscribers", "300", "--slow", "10", "--churn", "20s", "--rate", "50",
 	}
-	for _, g := range gateways {
+	for _, g := range r.gateways {
 		args = append(args, "--target", g.URL())
 	}
 	b := new(bench)

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,6 +130,9 @@ func (k *keyCursors) exceeded() error {
 }
 
 func (k *keyCursors) gap(_ source.Gap, _, next uint64) string {
+	if !k.topicLog.topic.IsGlob() { // every node knows it, so a client that resumes there has no second gap
+		return cmp.Or(k.head(), nothing)
+	}
 	return k.numbered(next)
 }
 

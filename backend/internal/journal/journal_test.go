@@ -195,6 +195,34 @@ func TestJournal_ReaderGetsEverythingFromAnyPosition(t *testing.T) {
 	}
 }
 
+// The wakes of the last frame and of the end may be one, so a reader that stops at the head
+// would never see the end.
+func TestJournal_ReadersOfTheLastFramesReadOnToTheEnd(t *testing.T) {
+	t.Parallel()
+	for name, every := range map[string]time.Duration{"every event": 0, "conflated": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := newFilled(roomy, 1)
+			r := journal.NewReader(j, every, true)
+			defer r.Close()
+			j.Append(gap(2, -1))
+			j.End()
+			reads := 0
+			for b, ok := r.Next(); ok; b, ok = r.Next() {
+				if b.AtHead {
+					t.Fatalf("after read %d the reader is at the head of a journal that has ended", reads)
+				}
+				if reads++; reads > 10 {
+					t.Fatal("the end is not reported")
+				}
+			}
+			if reads == 0 || r.Pos() != j.Next() {
+				t.Errorf("the reader ends at %d after %d reads, want %d", r.Pos(), reads, j.Next())
+			}
+		})
+	}
+}
+
 func TestJournal_WaitingEventsComeInOneRun(t *testing.T) {
 	t.Parallel()
 	j := newFilled(roomy, 10)

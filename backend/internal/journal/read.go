@@ -8,7 +8,7 @@ type Batch struct {
 	Frames int
 	Next   uint64 // the position behind the run
 	Cursor []byte // the cursor of that position; shared too
-	AtHead bool   // there was nothing behind it
+	AtHead bool   // there was nothing behind it, not even the end of the journal
 
 	recs []record // of the frames
 }
@@ -55,7 +55,7 @@ func (j *Journal) Read(from uint64) (Batch, bool) {
 		Frames: len(s.recs) - k,
 		Next:   newest.Next,
 		Cursor: newest.Cursor,
-		AtHead: i == len(j.segments)-1,
+		AtHead: i == len(j.segments)-1 && !j.ended,
 		recs:   s.recs[k:len(s.recs):len(s.recs)],
 	}, true
 }

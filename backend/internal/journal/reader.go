@@ -196,7 +196,7 @@ func (r *Reader) nextConflated() (Batch, bool) {
 		r.cursor = append(r.cursor[:0], gap.Cursor...)
 	}
 	r.updateSafe(c.front)
-	b.AtHead = !more
+	b.AtHead = !more && !j.ended
 	return b, true
 }
 

@@ -199,6 +199,33 @@ func TestRedis_ForbiddenKeyOfAGlobIsLeftOut(t *testing.T) {
 	}
 }
 
+// The value may change while Redis forbids the key, and not after it.
+func TestRedis_KeyOfAGlobThatIsAllowedAgainIsRead(t *testing.T) {
+	t.Parallel()
+	for _, change := range []string{"SET", "DEL"} {
+		t.Run(change, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			src := connectLimited(t, server)
+			server.Do("SET", "ok.1", "a")
+			server.Do("SET", "ok.2", "b")
+			w, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "*"})
+			server.Do("ACL", "SETUSER", "gateway", "resetkeys", "~ok.2", "~__sluice__:*")
+			want := "null"
+			if change == "SET" {
+				want = "a2"
+				server.Do("SET", "ok.1", want)
+			} else {
+				server.Do("DEL", "ok.1")
+			}
+			server.Do("SET", "ok.2", "b2")
+			w.last(t, "b2")
+			server.Do("ACL", "SETUSER", "gateway", "~ok.1")
+			w.last(t, want)
+		})
+	}
+}
+
 // A user without the right to track keys gets no key topics, and all other topics.
 func TestRedis_ForbiddenTrackingAffectsKeysOnly(t *testing.T) {
 	t.Parallel()

@@ -142,6 +142,9 @@ func (f *keyFollowing) showBatch(ctx context.Context, names []string) error {
 		}
 		return f.showBatch(ctx, names[half:])
 	}
+	if _, delivered := f.values[names[0]]; delivered {
+		f.stale.names[names[0]] = struct{}{}
+	}
 	if f.forbidden++; f.forbidden == 1 {
 		f.owner.log.Warn("redis forbids keys of a glob; they are left out", "topic", f.topic.String(), "error", err)
 	}
@@ -158,6 +161,7 @@ func asForbidden(err error) error {
 
 // deliver passes a value on unless it is the one that was delivered last.
 func (f *keyFollowing) deliver(name string, v value) {
+	delete(f.stale.names, name)
 	before, known := f.values[name]
 	if known && before.sum == v.sum {
 		return

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/redis/go-redis/v9"
 
 	"sluice/internal/event"
@@ -57,6 +59,37 @@ type keyFollowing struct {
 	begun     bool
 	values    map[string]value // that were delivered, by name
 	forbidden int              // keys of the glob that Redis did not let this user read
+	stale     staleKeys
+}
+
+// staleKeys are keys of a glob that Redis forbids since their value was delivered. They are read
+// again until that is allowed, since there may be no other change.
+type staleKeys struct {
+	names map[string]struct{}
+	wait  *backoff.ExponentialBackOff
+	due   <-chan time.Time // of the next attempt; nil if there are none
+}
+
+const (
+	staleFirst  = time.Second
+	staleAtMost = 30 * time.Second
+)
+
+func newStaleKeys() staleKeys {
+	s := staleKeys{names: make(map[string]struct{}), wait: backoff.NewExponentialBackOff()}
+	s.wait.InitialInterval, s.wait.MaxInterval = staleFirst, staleAtMost
+	return s
+}
+
+// schedule sets the time of the next attempt.
+func (s *staleKeys) schedule() {
+	switch {
+	case len(s.names) == 0:
+		s.due = nil
+		s.wait.Reset()
+	case s.due == nil:
+		s.due = time.After(s.wait.NextBackOff())
+	}
 }
 
 func newKeys(client redis.UniversalClient, tracker *tracking.Tracker, log *slog.Logger) *keys {
@@ -78,7 +111,7 @@ func (k *keys) follow(topic event.Topic, sink Sink) Following {
 	f := &keyFollowing{
 		owner: k, topic: topic, glob: event.CompileGlob(topic.Pattern), sink: sink, cancel: cancel,
 		wake: make(chan struct{}, 1), ready: make(chan struct{}),
-		work: newKeyWork(), values: make(map[string]value),
+		work: newKeyWork(), values: make(map[string]value), stale: newStaleKeys(),
 	}
 	if topic.IsGlob() {
 		f.watch = k.tracker.WatchPrefix(literalPrefix(topic.Pattern), f)
@@ -228,8 +261,11 @@ func (f *keyFollowing) run(ctx context.Context) {
 	wait := newBackoff()
 	failed := false
 	for {
+		attempt := false
 		select {
 		case <-f.wake:
+		case <-f.stale.due:
+			f.stale.due, attempt = nil, true
 		case <-ctx.Done():
 			return
 		}
@@ -237,6 +273,9 @@ func (f *keyFollowing) run(ctx context.Context) {
 		w := f.work
 		f.work = newKeyWork()
 		f.mu.Unlock()
+		if attempt {
+			maps.Copy(w.names, f.stale.names)
+		}
 		if !f.begun {
 			f.begun = true
 			f.sink.Begin(Position{})
@@ -251,6 +290,7 @@ func (f *keyFollowing) run(ctx context.Context) {
 			}
 			failed = false
 			wait.Reset()
+			f.stale.schedule()
 			continue
 		}
 		if !failed && ctx.Err() == nil {

@@ -845,6 +845,47 @@ func TestRedisStream_ThatLostItsNewestEntriesIsInterruptedAndGoesOn(t *testing.T
 	}
 }
 
+// A stream that was deleted and is there again, with entries that were added meanwhile.
+func TestRedisStream_ThatComesBackRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	for n := 1; n <= 20; n++ {
+		server.Do("XADD", "s", fmt.Sprint(n), "data", n)
+	}
+	w, _ := takeUp(t, src, streamNamed("s"))
+	w.last(t, "20")
+	server.Do("RENAME", "s", "away")
+	w.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) > 0 })
+	server.Do("XADD", "away", "21", "data", "21")
+	server.Do("RENAME", "away", "s")
+	w.last(t, "21")
+	server.Do("XADD", "s", "22", "data", "22")
+	notes := w.last(t, "22")
+	if got, want := valuesOf(notes), counting(1, 22); !slices.Equal(got, want) {
+		t.Errorf("events are %q, want %q", got, want)
+	}
+	if gaps := gapsOf(notes); len(gaps) != 2 || gaps[1].At.ID != (event.StreamID{Millis: 20}) {
+		t.Errorf("gaps are %v, want a second one that continues after 20-0", gaps)
+	}
+}
+
+func TestRedisStream_ReadsInPiecesThatRedisLetsThrough(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--client-output-buffer-limit", "normal", "32kb", "0", "0")
+	src := connect(t, server, quiet)
+	w, _ := takeUp(t, src, streamNamed("s"))
+	transaction(t, server.Client(), func(tx redis.Pipeliner) {
+		for n := 1; n <= 1000; n++ {
+			xadd(tx, "s", fmt.Sprint(n), 0, fmt.Sprintf("%0200d", n))
+		}
+	})
+	notes := w.last(t, fmt.Sprintf("%0200d", 1000))
+	if len(notes) != 1000 || len(gapsOf(notes)) > 0 {
+		t.Errorf("%d events and gaps arrive, of them %d gaps", len(notes), len(gapsOf(notes)))
+	}
+}
+
 // So a stream looks when a master takes over that was cut off for a while, and took
 // entries of its own meanwhile.
 func TestRedis_StreamThatComesBackOlderWithOthersAtItsEndRepeatsNothing(t *testing.T) {

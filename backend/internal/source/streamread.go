@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"slices"
+	"syscall"
 	"time"
 
 	"sluice/internal/event"
@@ -116,7 +118,6 @@ func (s streamReader) sizedPage(ctx context.Context, name string, r Range, size 
 	client, least := s.limited, min(r.Count, 2)
 	for {
 		page, err := s.pageFrom(ctx, client, name, r)
-		var timeout net.Error
 		tooLarge := errors.Is(err, errReplyTooLarge)
 		switch {
 		case err == nil:
@@ -125,12 +126,19 @@ func (s streamReader) sizedPage(ctx context.Context, name string, r Range, size 
 		case tooLarge && r.Count == least:
 			client = s.client
 			continue
-		case r.Count == least, ctx.Err() != nil, !tooLarge && (!errors.As(err, &timeout) || !timeout.Timeout()):
+		case r.Count == least, ctx.Err() != nil, !tooLarge && !mayBeTooLarge(err):
 			return page, err
 		}
 		r.Count = max(r.Count/2, least)
 		*size = pageSize(r.Count)
 	}
+}
+
+// mayBeTooLarge reports whether an error may be due to the size of the reply: it timed out, or
+// Redis closed the connection, as it does if the reply exceeds client-output-buffer-limit.
+func mayBeTooLarge(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // page returns entries of a stream, and its state at the same moment.

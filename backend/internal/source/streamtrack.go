@@ -21,9 +21,18 @@ type streamTracker struct {
 	entry   rememberedEntry   // at the position; zero if the position is not that of an entry
 	told    bool              // a gap of unknown size was reported at the position
 	gone    bool              // the stream was deleted, and the gap was reported
+	deleted deletedStream     // while gone is set
 	behind  bool              // there may be more entries
 	entries []rememberedEntry // the newest, and some older ones, to find out where another life of the stream begins
 	size    pageSize
+}
+
+// deletedStream is a stream that was deleted, to find out whether the same one comes back, as
+// after RENAME.
+type deletedStream struct {
+	at      Position
+	entry   rememberedEntry // at the position; zero if the position is not that of an entry
+	entries []rememberedEntry
 }
 
 // rememberedEntry identifies an entry of one life of a stream.
@@ -94,6 +103,14 @@ func (f *streamTracker) read(ctx context.Context, r streamReader) error {
 				continue
 			}
 		}
+		back, err := f.isBack(ctx, r, page.State)
+		if err != nil {
+			return err
+		}
+		if back {
+			f.resume()
+			continue
+		}
 		again, err := f.restarted(ctx, r, page, same)
 		if err != nil {
 			return err
@@ -102,7 +119,7 @@ func (f *streamTracker) read(ctx context.Context, r streamReader) error {
 			continue
 		}
 		if page.State.Exists {
-			f.gone = false
+			f.gone, f.deleted = false, deletedStream{}
 			f.deliver(page)
 		}
 		f.behind = page.More
@@ -144,9 +161,36 @@ func (f *streamTracker) ended() {
 	if f.gone || f.at.ID.IsZero() {
 		return
 	}
-	f.gone = true
+	f.gone, f.deleted = true, deletedStream{f.at, f.entry, f.entries}
 	f.restart(Position{})
 	f.told = false // a client may start here
+}
+
+// isBack reports whether the stream that was deleted is there again: it has the newest entry
+// that was read.
+func (f *streamTracker) isBack(ctx context.Context, r streamReader, state StreamState) (bool, error) {
+	newest := f.deleted.entry
+	if !f.gone || newest.id.IsZero() || state.Last.Before(newest.id) {
+		return false, nil
+	}
+	return f.has(ctx, r, newest)
+}
+
+// resume continues after the entries that were delivered before the stream was deleted.
+func (f *streamTracker) resume() {
+	d := f.deleted
+	f.gone, f.deleted = false, deletedStream{}
+	f.restart(d.at)
+	f.entry, f.entries = d.entry, d.entries
+}
+
+// has reports whether the stream has an entry that was read.
+func (f *streamTracker) has(ctx context.Context, r streamReader, e rememberedEntry) (bool, error) {
+	page, err := r.page(ctx, f.following.name, Range{After: e.id.Prev(), UpTo: e.id, Count: 1})
+	if err != nil {
+		return false, err
+	}
+	return len(page.Entries) > 0 && remember(page.Entries[0]) == e, nil
 }
 
 // hasKnown reports whether a stream whose last id is given still has an entry that was read.
@@ -159,13 +203,8 @@ func (f *streamTracker) hasKnown(ctx context.Context, r streamReader, last event
 	}
 	for step := 1; i > 0; step *= 2 {
 		i = max(i-step, 0)
-		id := f.entries[i].id
-		page, err := r.page(ctx, f.following.name, Range{After: id.Prev(), UpTo: id, Count: 1})
-		if err != nil {
-			return false, err
-		}
-		if len(page.Entries) > 0 && remember(page.Entries[0]) == f.entries[i] {
-			return true, nil
+		if known, err := f.has(ctx, r, f.entries[i]); known || err != nil {
+			return known, err
 		}
 	}
 	return false, nil

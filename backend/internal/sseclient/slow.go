@@ -3,6 +3,7 @@ package sseclient
 import (
 	"context"
 	"io"
+	"math/rand/v2"
 	"time"
 )
 
@@ -38,4 +39,38 @@ func (s *slowReader) Read(p []byte) (int, error) {
 	default:
 		return s.r.Read(p[:min(len(p), slowPiece)])
 	}
+}
+
+// InTurns returns a wrapper for [Client.Reader] that reads for a while, and then nothing for a
+// while, until hurry is closed. The durations are means.
+func InTurns(reading, pausing time.Duration, hurry <-chan struct{}) func(context.Context, io.Reader) io.Reader {
+	return func(ctx context.Context, r io.Reader) io.Reader {
+		return &turnsReader{ctx: ctx, r: r, reading: reading, pausing: pausing, hurry: hurry, until: random(reading)}
+	}
+}
+
+type turnsReader struct {
+	ctx              context.Context
+	r                io.Reader
+	reading, pausing time.Duration
+	hurry            <-chan struct{}
+	until            time.Time // of the next pause
+}
+
+// Read implements [io.Reader].
+func (t *turnsReader) Read(p []byte) (int, error) {
+	if time.Now().After(t.until) {
+		select {
+		case <-t.hurry:
+		case <-time.After(time.Until(random(t.pausing))):
+		case <-t.ctx.Done():
+		}
+		t.until = random(t.reading)
+	}
+	return t.r.Read(p)
+}
+
+// random returns a time after a random duration.
+func random(mean time.Duration) time.Time {
+	return time.Now().Add(time.Duration(rand.ExpFloat64() * float64(mean)))
 }

@@ -1,0 +1,62 @@
+package hub_test
+
+import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"testing"
+
+	"sluice/internal/hub"
+	"sluice/internal/redistest"
+	"sluice/internal/source"
+)
+
+// limitedGateway returns a gateway that uses Redis as the user "gateway".
+func limitedGateway(t testing.TB, server *redistest.Server) gateway {
+	t.Helper()
+	options, err := source.ParseRedisURL(strings.Replace(server.URL(), "redis://", "redis://gateway:secret@", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	limits := history(100)
+	fill := source.Fill{Events: limits.Events, Bytes: limits.Bytes}
+	src := source.OpenRedis(options, fmt.Sprintf("node%d", rand.Uint32()), fill, slog.New(slog.DiscardHandler))
+	return gatewayOver(t, src, limits)
+}
+
+// A key that Redis forbids at run time ends with a gap. The gap's id is where the client
+// resumes, on any node, so it has no second one.
+func TestKey_ResumesFromTheGapOfAForbiddenKey(t *testing.T) {
+	t.Parallel()
+	for _, value := range []string{"old", "new"} {
+		t.Run(value, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "allkeys", "allchannels")
+			g, other := limitedGateway(t, server), limitedGateway(t, server)
+			server.Do("SET", "k", "old")
+			s := g.take(t, hub.Request{Topics: listOf(t, "key:k")})
+			s.untilData("old")
+			server.Do("ACL", "SETUSER", "gateway", "resetkeys", "~__sluice__:*")
+			server.Do("SET", "k", value+" between")
+			untilGap(s)
+			id := s.lastID()
+			s.leave()
+			server.Do("SET", "k", value)
+			server.Do("ACL", "SETUSER", "gateway", "allkeys")
+			for name, node := range map[string]gateway{"the same node": g, "another node": other} {
+				back := node.take(t, hub.Request{Topics: listOf(t, "key:k"), IDs: []string{id}})
+				back.drain()
+				if value == "old" {
+					back.expectTexts(name)
+				} else {
+					back.untilData("new")
+					back.expectTexts(name, "new")
+				}
+				back.expectResumed(name, true)
+				back.leave()
+			}
+		})
+	}
+}
