@@ -203,7 +203,7 @@ func TestJournal_ReadersOfTheLastFramesReadOnToTheEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			j := newFilled(roomy, 1)
-			r := journal.NewReader(j, every, true)
+			r := journal.NewReader(j, every, true, nil)
 			defer r.Close()
 			j.Append(gap(2, -1))
 			j.End()
