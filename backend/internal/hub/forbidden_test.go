@@ -12,8 +12,8 @@ import (
 	"sluice/internal/source"
 )
 
-// userGateway returns a gateway that uses Redis as the user "gateway".
-func userGateway(t testing.TB, server *redistest.Server) gateway {
+// gatewayOfUser returns a gateway that uses Redis as the user "gateway".
+func gatewayOfUser(t testing.TB, server *redistest.Server) gateway {
 	t.Helper()
 	options, err := source.ParseRedisURL(strings.Replace(server.URL(), "redis://", "redis://gateway:secret@", 1))
 	if err != nil {
@@ -34,7 +34,7 @@ func TestKey_ResumesFromTheGapOfAForbiddenKey(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t)
 			server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "allkeys", "allchannels")
-			g, other := userGateway(t, server), userGateway(t, server)
+			g, other := gatewayOfUser(t, server), gatewayOfUser(t, server)
 			server.Do("SET", "k", "old")
 			s := g.take(t, hub.Request{Topics: listOf(t, "key:k")})
 			s.untilData("old")
