@@ -228,7 +228,8 @@ func (s *Server) figures() metrics.Figures {
 		Ready: func() bool {
 			ctx, cancel := context.WithTimeout(context.Background(), scrapePatience)
 			defer cancel()
-			return !s.delivery.Draining() && s.source.Ready(ctx) == nil
+			_, err := s.source.Ready(ctx)
+			return !s.delivery.Draining() && err == nil
 		},
 		Topics:        func() int { return s.hub.Stats().Topics },
 		TopicsInUse:   func() int { return s.hub.Stats().TopicsInUse },

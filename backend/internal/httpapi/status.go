@@ -22,11 +22,16 @@ func (a *api) ready(c *gin.Context) {
 		writeProblem(c, http.StatusServiceUnavailable, "draining: this server is going away")
 		return
 	}
-	if !a.readiness.now(c.Request.Context()) {
+	ready, unserved := a.readiness.now(c.Request.Context())
+	if !ready {
 		writeProblem(c, http.StatusServiceUnavailable, "Redis cannot be reached, or what is published does not come back from it; the log of this server says why")
 		return
 	}
-	c.String(http.StatusOK, "ok\n")
+	text := "ok\n"
+	if unserved != "" {
+		text += "slots not served: " + unserved + "\n"
+	}
+	c.String(http.StatusOK, text)
 }
 
 // readinessAge is how old an answer of the broker may be that is given to others too.
@@ -40,30 +45,37 @@ type readiness struct {
 	mu       sync.Mutex
 	answered time.Time
 	reason   string // why it was not ready, empty if it was
+	unserved string // slots of a cluster that were not served
 }
 
 // now waits for whoever is asking already. The reason is for the log only: it can name
 // addresses and users, and anyone may ask.
-func (r *readiness) now(ctx context.Context) bool {
+func (r *readiness) now(ctx context.Context) (ready bool, unserved string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.answered.IsZero() || time.Since(r.answered) > readinessAge {
-		reason := r.ask(ctx)
-		if reason != "" && reason != r.reason {
+		reason, unserved := r.ask(ctx)
+		switch {
+		case reason != "" && reason != r.reason:
 			r.log.Warn("not ready", "reason", reason)
+		case reason == "" && unserved != "" && unserved != r.unserved:
+			r.log.Warn("redis cluster is served in part", "slots_not_served", unserved)
+		case reason == "" && unserved == "" && r.unserved != "":
+			r.log.Info("redis cluster is served as a whole")
 		}
-		r.reason, r.answered = reason, time.Now()
+		r.reason, r.unserved, r.answered = reason, unserved, time.Now()
 	}
-	return r.reason == ""
+	return r.reason == "", r.unserved
 }
 
-func (r *readiness) ask(ctx context.Context) (reason string) {
+func (r *readiness) ask(ctx context.Context) (reason, unserved string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), upstreamTimeout) // the answer is for others too
 	defer cancel()
-	if err := r.broker.Ready(ctx); err != nil {
-		return err.Error()
+	slots, err := r.broker.Ready(ctx)
+	if err != nil {
+		reason = err.Error()
 	}
-	return ""
+	return reason, slots.String()
 }
 
 // stats answers GET /stats. It is open to anyone, so it has no topic names.

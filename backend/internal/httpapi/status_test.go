@@ -5,22 +5,30 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"sluice/internal/delivery"
+	"sluice/internal/source"
 )
 
 // countingBroker counts how often it is asked whether it is ready.
 type countingBroker struct {
 	Broker
-	asked int
-	err   error
+	asked    int
+	unserved source.Slots
+	err      error
 }
 
-func (b *countingBroker) Ready(ctx context.Context) error {
+func (b *countingBroker) Ready(ctx context.Context) (source.Slots, error) {
 	b.asked++
-	return errors.Join(b.err, ctx.Err())
+	return b.unserved, errors.Join(b.err, ctx.Err())
 }
 
 func TestReadiness_OneAnswerIsForAllWhoAskMeanwhile(t *testing.T) {
@@ -34,8 +42,8 @@ func TestReadiness_OneAnswerIsForAllWhoAskMeanwhile(t *testing.T) {
 		for i, err := range []error{nil, errors.New("away"), errors.New("away"), nil} {
 			broker.err = err
 			for range 100 {
-				if got, want := r.now(gone), err == nil; got != want {
-					t.Fatalf("ready is %v, want %v", got, want)
+				if got, _ := r.now(gone); got != (err == nil) {
+					t.Fatalf("ready is %v, want %v", got, err == nil)
 				}
 			}
 			if broker.asked != i+1 {
@@ -45,6 +53,41 @@ func TestReadiness_OneAnswerIsForAllWhoAskMeanwhile(t *testing.T) {
 		}
 		if n := strings.Count(log.String(), "away"); n != 1 {
 			t.Errorf("the log says %d times why: %s", n, log.String())
+		}
+	})
+}
+
+func TestReadyz_ListsSlotsThatAreNotServed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		broker := new(countingBroker)
+		log := new(bytes.Buffer)
+		a := &api{
+			Options:   Options{Delivery: new(delivery.Server)},
+			readiness: &readiness{broker: broker, log: slog.New(slog.NewTextHandler(log, nil))},
+		}
+		for _, tt := range []struct {
+			unserved source.Slots
+			want     string
+		}{
+			{nil, "ok\n"},
+			{source.Slots{{First: 0, Last: 5460}, {First: 10923, Last: 10923}}, "ok\nslots not served: 0-5460,10923\n"},
+			{nil, "ok\n"},
+		} {
+			broker.unserved = tt.unserved
+			answer := httptest.NewRecorder()
+			c, _ := gin.CreateTestContext(answer)
+			c.Request = httptest.NewRequest(http.MethodGet, "/readyz", nil)
+			a.ready(c)
+			if answer.Code != http.StatusOK || answer.Body.String() != tt.want {
+				t.Errorf("%d %q, want 200 %q", answer.Code, answer.Body, tt.want)
+			}
+			time.Sleep(2 * readinessAge)
+		}
+		for _, line := range []string{"served in part", "served as a whole"} {
+			if n := strings.Count(log.String(), line); n != 1 {
+				t.Errorf("the log says %q %d times:\n%s", line, n, log)
+			}
 		}
 	})
 }

@@ -144,8 +144,8 @@ func TestRedis_ForbiddenChannelDoesNotKeepOthersFromComingBack(t *testing.T) {
 		data := allowed.data()
 		return len(data) > 0 && data[len(data)-1] == "2"
 	})
-	if err := src.Ready(t.Context()); err != nil {
-		eventually(t, "readiness", func() bool { return src.Ready(t.Context()) == nil })
+	if err := readiness(t.Context(), src); err != nil {
+		eventually(t, "readiness", func() bool { return readiness(t.Context(), src) == nil })
 	}
 }
 

@@ -254,7 +254,7 @@ func TestCluster_ServerThatIsNoneIsNamedAsTheReason(t *testing.T) {
 		server := redistest.Start(t, tt.args...)
 		src := openRedis(t, "redis-cluster://"+server.Addr())
 		soon(t, what+" to be named", func() bool {
-			err := src.Ready(t.Context())
+			err := readiness(t.Context(), src)
 			return errors.Is(err, source.ErrUnavailable) && strings.Contains(err.Error(), tt.want)
 		})
 		if err := src.Follow(channelNamed("a"), newRecorder()).Live(t.Context()); !errors.Is(err, source.ErrUnavailable) {
@@ -327,9 +327,9 @@ func TestCluster_HalfDeadConnectionToOneServerIsReplaced(t *testing.T) {
 	}
 	proxies[1].SwallowSubscribed()
 	writeText(t, src, channelNamed(names[1]), "swallowed")
-	soon(t, "unready", func() bool {
-		err := src.Ready(t.Context())
-		return errors.Is(err, source.ErrUnavailable) && strings.Contains(err.Error(), proxies[1].Addr())
+	soon(t, "its slots are not served", func() bool {
+		unserved, err := src.Ready(t.Context())
+		return err == nil && unserved.String() == "8192-16383"
 	})
 	sinks[1].until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
 	becomesReady(t, src)

@@ -1,6 +1,7 @@
 package source_test
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"math"
@@ -390,8 +391,17 @@ func manyTopics(t *testing.T, src source.Source) {
 	}
 }
 
+// readiness returns why a source is not ready, or not for all slots of a cluster.
+func readiness(ctx context.Context, src source.Source) error {
+	unserved, err := src.Ready(ctx)
+	if err == nil && len(unserved) > 0 {
+		err = fmt.Errorf("slots %s are not served", unserved)
+	}
+	return err
+}
+
 func becomesReady(t *testing.T, src source.Source) {
-	eventually(t, "ready", func() bool { return src.Ready(t.Context()) == nil })
+	eventually(t, "ready", func() bool { return readiness(t.Context(), src) == nil })
 }
 
 func silentAfterClose(t *testing.T, src source.Source) {

@@ -241,8 +241,8 @@ func (m *Memory) Range(_ context.Context, topic event.Topic, r Range) (Page, err
 }
 
 // Ready implements [Source].
-func (m *Memory) Ready(context.Context) error {
-	return nil
+func (m *Memory) Ready(context.Context) (Slots, error) {
+	return nil, nil
 }
 
 // Reconnects implements [Source]: there is no connection.

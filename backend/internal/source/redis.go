@@ -67,7 +67,7 @@ func (r *Redis) openCluster(client *redis.ClusterClient, options *Options, node 
 	r.keys = newKeys(client, r.tracker, log)
 	r.channels.sharded = true
 	r.channels.router = pubsub.New(pubsub.Options{
-		Client: client, OpenNode: options.openNode, Prefix: internalPrefix, Lag: options.Lag, Log: log,
+		Client: client, OpenNode: options.openNode, Seeds: options.addresses(), Prefix: internalPrefix, Lag: options.Lag, Log: log,
 		Topology: func(t pubsub.Topology) {
 			var masters []tracking.Master
 			for _, m := range t.Masters() {
@@ -108,8 +108,9 @@ func (r *Redis) Range(ctx context.Context, topic event.Topic, q Range) (Page, er
 }
 
 // Ready implements [Source].
-func (r *Redis) Ready(ctx context.Context) error {
-	return channelError(r.channels.router.Ready(ctx))
+func (r *Redis) Ready(ctx context.Context) (unserved Slots, err error) {
+	unserved, err = r.channels.router.Ready(ctx)
+	return unserved, channelError(err)
 }
 
 // Reconnects implements [Source].

@@ -126,7 +126,7 @@ func TestRedis_LiveFailsAtOnceWhileRedisIsKnownToBeAway(t *testing.T) {
 	if _, err := src.Publish(ctx, channelNamed("a"), text("")); !errors.Is(err, source.ErrUnavailable) {
 		t.Errorf("Publish gives %v", err)
 	}
-	if err := src.Ready(ctx); !errors.Is(err, source.ErrUnavailable) {
+	if err := readiness(ctx, src); !errors.Is(err, source.ErrUnavailable) {
 		t.Errorf("Ready gives %v", err)
 	}
 	server.Restart()
@@ -151,7 +151,7 @@ func TestRedis_AwayAtTheStartThenThere(t *testing.T) {
 	if err := f.Live(ctx); !errors.Is(err, source.ErrUnavailable) {
 		t.Fatalf("Live gives %v", err)
 	}
-	if err := src.Ready(ctx); !errors.Is(err, source.ErrUnavailable) {
+	if err := readiness(ctx, src); !errors.Is(err, source.ErrUnavailable) {
 		t.Errorf("Ready gives %v", err)
 	}
 	server.Restart()
@@ -159,7 +159,7 @@ func TestRedis_AwayAtTheStartThenThere(t *testing.T) {
 	eventually(t, "publish", func() bool { return published(t, src, "a", "x") })
 	r.await(t, 1)
 	checkData(t, "the sink", r, "x")
-	eventually(t, "ready", func() bool { return src.Ready(ctx) == nil })
+	eventually(t, "ready", func() bool { return readiness(ctx, src) == nil })
 }
 
 func TestRedis_LiveHeedsItsContext(t *testing.T) {
@@ -204,7 +204,7 @@ func TestRedis_ReadyFollowsTheServer(t *testing.T) {
 	soon := func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
-		return src.Ready(ctx)
+		return readiness(ctx, src)
 	}
 	eventually(t, "ready", func() bool { return soon() == nil })
 	server.Pause()
@@ -289,7 +289,7 @@ func TestRedis_PasswordOpensOrIsNamedAsTheFault(t *testing.T) {
 			for what, err := range map[string]error{
 				"Live":    live,
 				"Publish": publish,
-				"Ready":   src.Ready(ctx),
+				"Ready":   readiness(ctx, src),
 			} {
 				if !errors.Is(err, source.ErrUnavailable) {
 					t.Errorf("%s gives %v", what, err)
@@ -402,7 +402,7 @@ func TestRedis_HalfDeadConnectionIsReplaced(t *testing.T) {
 		r.await(t, 3)
 		checkInterrupted(t, who, r)
 	}
-	eventually(t, "ready", func() bool { return src.Ready(t.Context()) == nil })
+	eventually(t, "ready", func() bool { return readiness(t.Context(), src) == nil })
 	if proxy.Vanished() == 0 {
 		t.Error("the proxy swallowed nothing: the test tests nothing")
 	}

@@ -19,7 +19,7 @@ func TestSentinel_ReplicaIsNotTakenForTheMaster(t *testing.T) {
 	replica := redistest.Start(t, "--replicaof", "127.0.0.1", port)
 	src := openRedis(t, redistest.SentinelURL(redistest.StartSentinel(t, replica)))
 	f := src.Follow(channelNamed("a"), newRecorder())
-	for what, err := range map[string]error{"Live": f.Live(t.Context()), "Ready": src.Ready(t.Context())} {
+	for what, err := range map[string]error{"Live": f.Live(t.Context()), "Ready": readiness(t.Context(), src)} {
 		if !errors.Is(err, source.ErrUnavailable) || !strings.Contains(fmt.Sprint(err), "no master") {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -40,7 +40,7 @@ func TestSentinel_UnknownNameIsNamedAsTheReason(t *testing.T) {
 	t.Parallel()
 	sentinel := redistest.StartSentinel(t, redistest.Start(t))
 	src := openRedis(t, "redis-sentinel://"+sentinel.Addr()+"?master_name=other")
-	err := src.Ready(t.Context())
+	err := readiness(t.Context(), src)
 	if !errors.Is(err, source.ErrUnavailable) || !strings.Contains(err.Error(), `sentinel does not know the master "other"`) {
 		t.Errorf("Ready: %v", err)
 	}

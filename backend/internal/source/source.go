@@ -8,6 +8,7 @@ import (
 
 	"sluice/internal/event"
 	"sluice/internal/source/marker"
+	"sluice/internal/source/redis/pubsub"
 )
 
 var (
@@ -34,6 +35,9 @@ var (
 
 // MaxKeys bounds the keys that one glob may match.
 const MaxKeys = 10_000
+
+// Slots is a set of slots of a cluster.
+type Slots = pubsub.Slots
 
 // DefaultMaxLen is the number of entries that the demo feeds and cmd/publisher keep.
 const DefaultMaxLen = 10_000
@@ -84,8 +88,9 @@ type Source interface {
 	// of the first message apply to all of them together.
 	PublishAll(ctx context.Context, topic event.Topic, messages []Message) error
 	// Ready returns nil while what is published reaches this source, else the reason
-	// why not.
-	Ready(ctx context.Context) error
+	// why not. In a cluster, one master is enough; unserved is the slots of which topics
+	// cannot be followed, or published to, for now.
+	Ready(ctx context.Context) (unserved Slots, err error)
 	// Reconnects returns how often a connection that brings messages was cut off, and came
 	// back.
 	Reconnects() int64

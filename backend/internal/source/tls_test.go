@@ -103,7 +103,7 @@ func TestSentinel_OverTLSWithPasswords(t *testing.T) {
 	}
 	for _, password := range []string{"of%20Sentinel", "of%20the%20master"} {
 		src := openTLS(t, strings.Replace(address, password, "wrong", 1), authority, quiet)
-		if err := src.Ready(t.Context()); !errors.Is(err, source.ErrUnavailable) {
+		if err := readiness(t.Context(), src); !errors.Is(err, source.ErrUnavailable) {
 			t.Errorf("Ready without the password %s: %v", password, err)
 		}
 	}
@@ -126,7 +126,7 @@ func TestRedis_CertificateOfAnotherAuthorityIsNamedAsTheReason(t *testing.T) {
 	src := openTLS(t, "rediss://"+server.TLSAddr(), redistest.NewAuthority(t), newLog(log))
 	f := src.Follow(channelNamed("a"), newRecorder())
 	const reason = "certificate signed by unknown authority"
-	for what, err := range map[string]error{"Live": f.Live(t.Context()), "Ready": src.Ready(t.Context())} {
+	for what, err := range map[string]error{"Live": f.Live(t.Context()), "Ready": readiness(t.Context(), src)} {
 		if !errors.Is(err, source.ErrUnavailable) || !strings.Contains(err.Error(), reason) {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -139,7 +139,7 @@ func TestRedis_WrongPasswordIsNamedAsTheReason(t *testing.T) {
 	server := redistest.Start(t)
 	allow(server, "gateway", "right")
 	src := openRedis(t, "redis://gateway:wrong@"+server.Addr())
-	err := src.Ready(t.Context())
+	err := readiness(t.Context(), src)
 	if !errors.Is(err, source.ErrUnavailable) || !strings.Contains(err.Error(), "WRONGPASS") {
 		t.Errorf("Ready: %v", err)
 	}

@@ -19,13 +19,18 @@ const (
 	topologyInterval = time.Second
 	// topologySpacing is the shortest time between two reads.
 	topologySpacing = 200 * time.Millisecond
-	topologyTimeout = 2 * time.Second
+	// topologyTimeout bounds the wait for the answer of one node.
+	topologyTimeout = time.Second
+	// connectedAsked bounds the masters that are asked at one look.
+	connectedAsked = 2
 )
 
 // cluster reads the topology of a cluster again and again, and applies it to the router.
 type cluster struct {
 	client    *redis.ClusterClient
 	router    *Router
+	seeds     []string                        // addresses to ask before any master is known
+	openNode  func(addr string) *redis.Client // opens a client for one node
 	changed   func(Topology)
 	log       *slog.Logger
 	refreshes chan struct{}
@@ -33,8 +38,11 @@ type cluster struct {
 	done      sync.WaitGroup
 }
 
-func newCluster(client *redis.ClusterClient, router *Router, changed func(Topology), log *slog.Logger) *cluster {
-	return &cluster{client: client, router: router, changed: changed, log: log, refreshes: make(chan struct{}, 1)}
+func newCluster(client *redis.ClusterClient, router *Router, o *Options) *cluster {
+	return &cluster{
+		client: client, router: router, seeds: o.Seeds, openNode: o.OpenNode, changed: o.Topology, log: o.Log,
+		refreshes: make(chan struct{}, 1),
+	}
 }
 
 // start begins to read the topology.
@@ -93,12 +101,38 @@ func (c *cluster) run(ctx context.Context) {
 	}
 }
 
-// look reads the topology from one of the servers, a different one each time. CLUSTER SLOTS,
-// unlike the newer CLUSTER SHARDS, names the right port with TLS and without.
+// look asks one of the masters whose connections work, another one each time, and another
+// if that does not answer. Without such a master, it asks the addresses of the settings.
 func (c *cluster) look(ctx context.Context) (Topology, error) {
+	err := errors.New("no node of the cluster answers")
+	asked := 0
+	for _, client := range c.router.clients() {
+		if asked++; asked > connectedAsked {
+			break
+		}
+		var t Topology
+		if t, err = ask(ctx, client); err == nil {
+			return t, nil
+		}
+	}
+	for _, i := range rand.Perm(len(c.seeds)) {
+		client := c.openNode(c.seeds[i])
+		t, askErr := ask(ctx, client)
+		_ = client.Close() // there is nothing left to lose
+		if askErr == nil {
+			return t, nil
+		}
+		err = askErr
+	}
+	return Topology{}, err
+}
+
+// ask asks one node. CLUSTER SLOTS, unlike the newer CLUSTER SHARDS, says which port to use
+// with TLS and without.
+func ask(ctx context.Context, client *redis.Client) (Topology, error) {
 	ctx, cancel := context.WithTimeout(ctx, topologyTimeout)
 	defer cancel()
-	found, err := c.client.ClusterSlots(ctx).Result() //nolint:staticcheck // see above
+	found, err := client.ClusterSlots(ctx).Result() //nolint:staticcheck // see above
 	if err != nil {
 		return Topology{}, err
 	}

@@ -256,16 +256,29 @@ func (f *following) interrupted(names ...Subscription) {
 	f.signal()
 }
 
+// connected reports whether there is a connection that brings messages.
+func (c *conn) connected() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.session != nil
+}
+
 // ready returns nil while messages published by this node return to it.
 func (c *conn) ready(ctx context.Context) error {
-	if err := c.client.Ping(ctx).Err(); err != nil {
-		return fmt.Errorf("%w: PING: %w", ErrUnavailable, err)
-	}
 	c.mu.Lock()
 	away := c.away
 	c.mu.Unlock()
 	if away != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, away)
 	}
+	if err := c.client.Ping(ctx).Err(); err != nil {
+		return fmt.Errorf("%w: PING: %w", ErrUnavailable, err)
+	}
 	return c.probe.ready()
+}
+
+// refusesKeys reports whether the server of a cluster refuses commands for a key, as it
+// does while another server is missing and cluster-require-full-coverage is set.
+func (c *conn) refusesKeys(ctx context.Context, key string) bool {
+	return redis.IsClusterDownError(c.client.Type(ctx, key).Err())
 }

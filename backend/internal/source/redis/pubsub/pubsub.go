@@ -23,7 +23,8 @@ var (
 type Options struct {
 	Client   redis.UniversalClient           // a *redis.Client or a *redis.ClusterClient, for commands
 	OpenNode func(addr string) *redis.Client // for a cluster: opens a client for one node
-	Prefix   string                          // begins the names of the gateways' own channels
+	Seeds    []string                        // for a cluster: addresses of some of its nodes
+	Prefix   string                          // begins the names of the gateways' own channels and keys
 	Topology func(Topology)                  // for a cluster: receives each new topology; must not block
 	Lag      func(time.Duration)             // receives the round-trip time of each probe; must not block
 	Log      *slog.Logger
@@ -33,9 +34,10 @@ type Options struct {
 func New(o Options) *Router {
 	markers := o.Prefix + "markers"
 	r := newRouter()
+	r.prefix = o.Prefix
 	switch client := o.Client.(type) {
 	case *redis.ClusterClient:
-		r.cluster = newCluster(client, r, o.Topology, o.Log)
+		r.cluster = newCluster(client, r, &o)
 		r.connect = func(s server) *conn {
 			own := o.OpenNode(s.addr)
 			// The order of markers and messages differs between servers, so each master has

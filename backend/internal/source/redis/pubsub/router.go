@@ -4,18 +4,27 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"sluice/internal/source/marker"
 )
+
+// readyTimeout bounds the checks of a cluster's masters: one that is silent must not delay
+// the answer about the others for long.
+const readyTimeout = time.Second
 
 // Router follows each route on the server that owns its slot, and moves it when another
 // server owns the slot. Its methods may be called from any goroutine.
 type Router struct {
 	connect    func(server) *conn // opens a connection, does not block
 	cluster    *cluster           // nil for a single server
+	prefix     string             // begins the names of the gateways' own keys
 	reconnects atomic.Int64
 	lifting    sync.WaitGroup // barriers
 	closing    sync.WaitGroup // connections to servers that are no longer used
@@ -227,9 +236,11 @@ func (r *Router) Reconnects() int64 {
 	return r.reconnects.Load()
 }
 
-// Ready returns nil while messages that this node publishes return to it from every server,
-// and every slot has a server.
-func (r *Router) Ready(ctx context.Context) error {
+// Ready returns nil while messages that this node publishes return to it. In a cluster, that
+// holds while it holds for any master, and Ready also returns the slots that are not served:
+// those of other masters, those without a master, and those of a master that refuses
+// commands for keys because other masters are missing.
+func (r *Router) Ready(ctx context.Context) (unserved Slots, err error) {
 	r.mu.RLock()
 	topology, unknown := r.topology, r.unknown
 	conns := make([]*conn, len(topology.servers))
@@ -237,18 +248,49 @@ func (r *Router) Ready(ctx context.Context) error {
 		conns[i] = r.servers[s]
 	}
 	r.mu.RUnlock()
-	if len(conns) == 0 {
-		return errors.Join(ErrUnavailable, unknown)
+	switch {
+	case len(conns) == 0:
+		return nil, errors.Join(ErrUnavailable, unknown)
+	case r.cluster == nil:
+		return nil, conns[0].ready(ctx)
 	}
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	var checks sync.WaitGroup
+	failed := make([]error, len(conns))
+	keysFailed := make([]bool, len(conns))
 	for i, c := range conns {
-		if err := c.ready(ctx); err != nil {
-			if topology.servers[i].id != "" {
-				err = fmt.Errorf("%s: %w", topology.servers[i].addr, err)
-			}
-			return err
+		checks.Go(func() {
+			failed[i] = c.ready(ctx)
+			keysFailed[i] = failed[i] != nil || c.refusesKeys(ctx, r.prefix+"{"+topology.tag(topology.servers[i])+"}")
+		})
+	}
+	checks.Wait()
+	down := make(map[server]bool)
+	for i, s := range topology.servers {
+		down[s] = keysFailed[i]
+		if failed[i] != nil {
+			err = errors.Join(err, fmt.Errorf("%s: %w", s.addr, failed[i]))
 		}
 	}
-	return topology.complete()
+	if slices.Contains(failed, nil) {
+		err = nil
+	}
+	return topology.unserved(down), err
+}
+
+// clients returns clients of the masters whose connections work, in random order.
+func (r *Router) clients() []*redis.Client {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var clients []*redis.Client
+	for _, c := range r.servers {
+		if c.connected() {
+			clients = append(clients, c.client)
+		}
+	}
+	rand.Shuffle(len(clients), func(i, j int) { clients[i], clients[j] = clients[j], clients[i] })
+	return clients
 }
 
 // RefreshTopology asks for the slots of a cluster again, soon.

@@ -1,9 +1,6 @@
 package pubsub
 
-import (
-	"fmt"
-	"slices"
-)
+import "slices"
 
 // Topology is the set of servers and their slots.
 type Topology struct {
@@ -39,19 +36,30 @@ func (t Topology) equal(other Topology) bool {
 	return slices.Equal(t.servers, other.servers) && slices.Equal(t.slots, other.slots) && slices.Equal(t.nodes, other.nodes)
 }
 
-// complete returns an error if a cluster has slots without an owner.
-func (t Topology) complete() error {
+// unserved returns the slots of servers that are in down, and those that nobody owns.
+func (t Topology) unserved(down map[server]bool) Slots {
 	if len(t.slots) == 0 {
 		return nil
 	}
-	owned := 0
+	var out Slots
+	next := 0 // the first slot that was not looked at
 	for _, r := range t.slots {
-		owned += r.last - r.first + 1
+		out = out.add(next, r.first-1)
+		if down[r.owner] {
+			out = out.add(r.first, r.last)
+		}
+		next = r.last + 1
 	}
-	if owned < slots {
-		return fmt.Errorf("%w: no server has %d of the cluster's slots", ErrUnavailable, slots-owned)
+	return out.add(next, slots-1)
+}
+
+// tag returns a hash tag whose slot a server owns, "" if it owns none.
+func (t Topology) tag(s server) string {
+	i := slices.IndexFunc(t.slots, func(r slotRange) bool { return r.owner == s })
+	if i < 0 {
+		return ""
 	}
-	return nil
+	return slotTags()[t.slots[i].first]
 }
 
 // sortedSet returns each address once, in order.
@@ -71,9 +79,8 @@ type Master struct {
 func (t Topology) Masters() []Master {
 	var masters []Master
 	for _, s := range t.servers {
-		i := slices.IndexFunc(t.slots, func(r slotRange) bool { return r.owner == s })
-		if i >= 0 {
-			masters = append(masters, Master{s.id, s.addr, slotTags()[t.slots[i].first]})
+		if tag := t.tag(s); tag != "" {
+			masters = append(masters, Master{s.id, s.addr, tag})
 		}
 	}
 	return masters
