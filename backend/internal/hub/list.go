@@ -148,5 +148,5 @@ func (l *listReader) Watched() journal.Watched {
 
 // Behind reports whether a topic has lost events that the reader has not delivered, or ended.
 func (l *listReader) Behind() bool {
-	return slices.ContainsFunc(l.topics, func(t listedTopic) bool { return t.Reader.Behind() })
+	return slices.ContainsFunc(l.topics, func(t listedTopic) bool { return t.Behind() })
 }

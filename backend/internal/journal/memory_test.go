@@ -74,8 +74,8 @@ func TestMemory_ReplaysWait(t *testing.T) {
 		go func() { got <- memory.Acquire(t.Context(), 400) }()
 		synctest.Wait()
 		select {
-		case <-got:
-			t.Error("a replay does not wait")
+		case err := <-got:
+			t.Errorf("a replay does not wait, and ends with %v", err)
 		default:
 		}
 		memory.Release(5000)
