@@ -108,13 +108,22 @@ func (s *shard) flushOwn(c *conn) {
 		s.fellBehind(c)
 		return
 	}
-	s.frames += b.Frames
-	s.bytes += len(b.Bytes)
+	full := false
 	if len(b.Bytes) > 0 {
-		c.unsent = &unsent{bytes: b.Bytes}
-		if !s.flushUnsent(c) {
+		n, ok := s.write(c, b.Bytes)
+		if !ok {
 			return
 		}
+		if full = n < len(b.Bytes); full { // the frames after this one are read again
+			c.reader.Unread(&b, n)
+			c.unsent = &unsent{bytes: bytes.Clone(b.Bytes[n:])}
+		}
+	}
+	s.frames += b.Frames
+	s.bytes += len(b.Bytes)
+	if full {
+		s.park(c)
+		return
 	}
 	if b.AtHead {
 		s.alarms.set(c, c.reader.Due())

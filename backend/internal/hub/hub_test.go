@@ -508,7 +508,7 @@ func TestSlowConsumer_InTheMiddleOfItsReplay(t *testing.T) {
 	}
 	defer sub.Close()
 	c := &client{t: t, sub: sub}
-	for range 3 { // stream.open and two pages
+	for range 2 { // stream.open and the first batch, of channel:a
 		c.all = append(c.all, frames(t, next(t, sub).Bytes)...)
 	}
 	publish(t, broker, "a", numbers(501, 2000)...)

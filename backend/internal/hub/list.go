@@ -67,6 +67,7 @@ type listReader struct {
 	list    *topicList
 	topics  []listedTopic
 	current int // index of the topic that Next reads first
+	last    int // index of the topic of the last batch
 }
 
 // listedTopic is the part of a listReader that reads one topic.
@@ -122,12 +123,21 @@ func (l *listReader) Next() (journal.Batch, bool) {
 		}
 		more = more || !b.AtHead
 		if len(b.Bytes) > 0 {
-			l.current = i + 1
+			l.last, l.current = i, i+1
 			b.AtHead = false // the other topics may have something
 			return b, true
 		}
 	}
 	return journal.Batch{AtHead: !more}, true
+}
+
+// Unread implements [journal.BatchReader].
+func (l *listReader) Unread(b *journal.Batch, offset int) {
+	t := &l.topics[l.last]
+	t.Unread(b, offset)
+	if !t.Conflated() {
+		t.cursor = append(t.cursor[:0], t.Cursor()...)
+	}
 }
 
 // Due implements [journal.BatchReader].

@@ -10,7 +10,9 @@ type Batch struct {
 	Cursor []byte // the cursor of that position; shared too
 	AtHead bool   // there was nothing behind it, not even the end of the journal
 
-	recs []record // of the frames
+	recs []record // of the frames, if the bytes are those of a segment
+	from uint64   // position of the first frame, if the bytes were encoded
+	ends []int    // of the encoded frames in Bytes
 }
 
 // Split returns the part of the batch that ends with the frame in which an offset lies:

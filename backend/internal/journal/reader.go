@@ -2,6 +2,7 @@ package journal
 
 import (
 	"bytes"
+	"sort"
 	"time"
 
 	"sluice/internal/event"
@@ -14,6 +15,9 @@ type BatchReader interface {
 	// Due returns when Next may return something although no watcher was called, or the zero
 	// time.
 	Due() time.Time
+	// Unread shortens the last batch to the end of the frame in which an offset in its bytes
+	// lies, and moves the reader back to there. It does nothing if the reader is conflated.
+	Unread(b *Batch, offset int)
 	// Watched calls watchers when Next may return something.
 	Watched() Watched
 }
@@ -111,7 +115,7 @@ func (r *Reader) Next() (Batch, bool) {
 
 // maxEncoded bounds the bytes of a batch that is encoded for one reader, except for a single
 // frame.
-const maxEncoded = 8 << 10
+const maxEncoded = 64 << 10
 
 // idSpace is the space for an id that is longer than that in the journal.
 const idSpace = 256
@@ -124,7 +128,7 @@ func (r *Reader) nextEncoded() (Batch, bool) {
 	if r.pos < j.tail || j.endedAt(r.pos) {
 		return Batch{}, false
 	}
-	b := Batch{AtHead: true}
+	b := Batch{AtHead: true, from: r.pos}
 	for i, k := j.find(r.pos); i < len(j.segments); i, k = i+1, 0 {
 		for s := j.segments[i]; k < len(s.recs); k++ {
 			f := s.frame(k)
@@ -138,11 +142,36 @@ func (r *Reader) nextEncoded() (Batch, bool) {
 			}
 			b.Bytes = r.encode(b.Bytes, f.Qualifier, f.Cursor, f.Body)
 			b.Frames++
+			b.ends = append(b.ends, len(b.Bytes))
 			r.pos = f.Next
 			r.cursor = append(r.cursor[:0], f.Cursor...)
 		}
 	}
 	return b, true
+}
+
+// Unread implements [BatchReader].
+func (r *Reader) Unread(b *Batch, offset int) {
+	if len(b.ends) == 0 {
+		return
+	}
+	last := sort.SearchInts(b.ends, offset)
+	j := r.log
+	j.mu.RLock()
+	defer j.mu.RUnlock()
+	i, k := j.find(b.from)
+	for range last {
+		if k++; i < len(j.segments) && k == len(j.segments[i].recs) {
+			i, k = i+1, 0
+		}
+	}
+	if b.from < j.tail || i == len(j.segments) { // evicted since
+		return
+	}
+	f := j.segments[i].frame(k)
+	r.pos = f.Next
+	r.cursor = append(r.cursor[:0], f.Cursor...)
+	b.Bytes, b.Frames, b.ends = b.Bytes[:b.ends[last]], last+1, b.ends[:last+1]
 }
 
 // Behind reports whether events are lost that the reader has not delivered, or the journal has
