@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -170,6 +171,15 @@ var topicFaults = []topicFault{
 			})
 		}
 	}},
+	{"the stream expires", []event.Kind{event.Stream}, func(r *rig) {
+		for range rounds {
+			r.transact(func(b *batch) {
+				b.add(3)
+				b.PExpire(b.ctx, b.name, time.Millisecond)
+			})
+			r.published(10)
+		}
+	}},
 	{"the stream is trimmed after it was read", nil, func(r *rig) {
 		for range rounds {
 			r.still(func() { r.do("XTRIM", r.name(event.Stream), "MAXLEN", 1) })
@@ -211,6 +221,21 @@ var topicFaults = []topicFault{
 		}
 	}},
 	{"redis forbids the stream and allows it again", nil, func(r *rig) { forbidden(r, event.Stream) }},
+	{"the stream changes while redis forbids it", []event.Kind{event.Stream}, func(r *rig) {
+		for _, change := range []func(b *batch){
+			func(b *batch) { b.XTrimMaxLen(b.ctx, b.name, 3) },
+			func(b *batch) { b.restart(); b.add(5) },
+			func(b *batch) { b.restart(); b.add(100) },
+		} {
+			r.forbid(event.Stream)
+			r.published(10)
+			r.transact(func(b *batch) { b.add(1); change(b) })
+			r.published(10)
+			r.allow()
+			r.settle()
+		}
+		r.chooseIDs()
+	}},
 	{"redis forbids the channel and allows it again", []event.Kind{event.Channel}, func(r *rig) { forbidden(r, event.Channel) }},
 	{"redis forbids the key and allows it again", []event.Kind{event.Key, event.Channel}, func(r *rig) { forbidden(r, event.Key) }},
 	{"another program overwrites settings", nil, func(r *rig) {
