@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -19,13 +20,16 @@ type topicFault struct {
 	name   string
 	gaps   []event.Kind // the kinds of topics that may have gaps
 	inject func(*rig)
+	// prompt is set if clients that are behind can miss entries without a gap: those that are
+	// before the end of an older copy of a stream, when that replaces the stream.
+	prompt bool
 }
 
 // rounds is how often a short fault is repeated.
 const rounds = 5
 
 var topicFaults = []topicFault{
-	{"the stream is created again at once", []event.Kind{event.Stream}, func(r *rig) {
+	{name: "the stream is created again at once", gaps: []event.Kind{event.Stream}, inject: func(r *rig) {
 		for range rounds {
 			r.transact(func(b *batch) {
 				b.Del(b.ctx, b.name)
@@ -34,7 +38,7 @@ var topicFaults = []topicFault{
 			r.published(10)
 		}
 	}},
-	{"the ids of the stream occur again", []event.Kind{event.Stream}, func(r *rig) {
+	{name: "the ids of the stream occur again", gaps: []event.Kind{event.Stream}, inject: func(r *rig) {
 		for range rounds {
 			r.transact(func(b *batch) {
 				b.restart()
@@ -44,7 +48,7 @@ var topicFaults = []topicFault{
 		}
 		r.chooseIDs()
 	}},
-	{"the stream is created again with the same ids", []event.Kind{event.Stream}, func(r *rig) {
+	{name: "the stream is created again with the same ids", gaps: []event.Kind{event.Stream}, inject: func(r *rig) {
 		for _, change := range []int{0, -7, 100, 0, -1, 1} {
 			r.transact(func(b *batch) {
 				b.restart()
@@ -61,7 +65,7 @@ var topicFaults = []topicFault{
 		}
 		r.chooseIDs()
 	}},
-	{"the stream is deleted by a transaction that adds nothing after it", []event.Kind{event.Stream}, func(r *rig) {
+	{name: "the stream is deleted by a transaction that adds nothing after it", gaps: []event.Kind{event.Stream}, inject: func(r *rig) {
 		for range rounds {
 			r.transact(func(b *batch) {
 				b.add(3)
@@ -70,7 +74,7 @@ var topicFaults = []topicFault{
 			r.published(10)
 		}
 	}},
-	{"the stream goes back to an older copy", []event.Kind{event.Stream}, func(r *rig) {
+	{name: "the stream goes back to an older copy", gaps: []event.Kind{event.Stream}, prompt: true, inject: func(r *rig) {
 		name := r.name(event.Stream)
 		for added := range 3 {
 			r.do("COPY", name, name+" copy", "REPLACE")
@@ -82,7 +86,7 @@ var topicFaults = []topicFault{
 			r.published(20)
 		}
 	}},
-	{"the stream is renamed and renamed back", []event.Kind{event.Stream}, func(r *rig) {
+	{name: "the stream is renamed and renamed back", gaps: []event.Kind{event.Stream}, inject: func(r *rig) {
 		name := r.name(event.Stream)
 		r.still(func() {
 			before := r.gapsAt(event.Stream)
@@ -91,7 +95,7 @@ var topicFaults = []topicFault{
 			r.do("RENAME", name+" away", name)
 		})
 	}},
-	{"one gateway misses lives of the stream", []event.Kind{event.Stream}, func(r *rig) {
+	{name: "one gateway misses lives of the stream", gaps: []event.Kind{event.Stream}, inject: func(r *rig) {
 		for i := range r.gateways {
 			r.frozen(func() {
 				for range rounds {
@@ -105,7 +109,7 @@ var topicFaults = []topicFault{
 		}
 		r.chooseIDs()
 	}},
-	{"both gateways miss lives of the stream", []event.Kind{event.Stream}, func(r *rig) {
+	{name: "both gateways miss lives of the stream", gaps: []event.Kind{event.Stream}, inject: func(r *rig) {
 		for _, added := range []int{1, 5, 200, 700} {
 			r.frozen(func() {
 				for range 2 {
@@ -119,7 +123,7 @@ var topicFaults = []topicFault{
 		}
 		r.chooseIDs()
 	}},
-	{"one gateway misses entries that are trimmed and deleted", []event.Kind{event.Stream}, func(r *rig) {
+	{name: "one gateway misses entries that are trimmed and deleted", gaps: []event.Kind{event.Stream}, inject: func(r *rig) {
 		for i := range r.gateways {
 			r.frozen(func() {
 				for n := range rounds {
@@ -136,7 +140,7 @@ var topicFaults = []topicFault{
 			}, i)
 		}
 	}},
-	{"a gateway starts while the stream lives again", []event.Kind{event.Stream, event.Channel}, func(r *rig) {
+	{name: "a gateway starts while the stream lives again", gaps: []event.Kind{event.Stream, event.Channel}, inject: func(r *rig) {
 		for i, g := range r.gateways {
 			g.Kill()
 			r.transact(func(b *batch) {
@@ -153,7 +157,7 @@ var topicFaults = []topicFault{
 		}
 		r.chooseIDs()
 	}},
-	{"the stream is trimmed before it is read", []event.Kind{event.Stream}, func(r *rig) {
+	{name: "the stream is trimmed before it is read", gaps: []event.Kind{event.Stream}, inject: func(r *rig) {
 		for _, keep := range []int64{1, 0, 3, 0, 1} {
 			r.transact(func(b *batch) {
 				b.add(5)
@@ -162,7 +166,7 @@ var topicFaults = []topicFault{
 			r.published(10)
 		}
 	}},
-	{"the stream is trimmed before it is read, again and again", []event.Kind{event.Stream}, func(r *rig) {
+	{name: "the stream is trimmed before it is read, again and again", gaps: []event.Kind{event.Stream}, inject: func(r *rig) {
 		for range 5 * rounds {
 			r.transact(func(b *batch) {
 				b.add(5)
@@ -170,7 +174,16 @@ var topicFaults = []topicFault{
 			})
 		}
 	}},
-	{"the stream is trimmed after it was read", nil, func(r *rig) {
+	{name: "the stream expires", gaps: []event.Kind{event.Stream}, inject: func(r *rig) {
+		for range rounds {
+			r.transact(func(b *batch) {
+				b.add(3)
+				b.PExpire(b.ctx, b.name, time.Millisecond)
+			})
+			r.published(10)
+		}
+	}},
+	{name: "the stream is trimmed after it was read", inject: func(r *rig) {
 		for range rounds {
 			r.still(func() { r.do("XTRIM", r.name(event.Stream), "MAXLEN", 1) })
 			r.published(10)
@@ -180,7 +193,7 @@ var topicFaults = []topicFault{
 			r.settle()
 		}
 	}},
-	{"entries are deleted before they are read", []event.Kind{event.Stream}, func(r *rig) {
+	{name: "entries are deleted before they are read", gaps: []event.Kind{event.Stream}, inject: func(r *rig) {
 		for _, deleted := range [][]int{{1}, {4}, {0}, {1, 3}, {0, 1, 2, 3, 4}, {3, 4}, {0, 2}} {
 			r.transact(func(b *batch) {
 				ids := b.add(5)
@@ -193,7 +206,7 @@ var topicFaults = []topicFault{
 			r.published(10)
 		}
 	}},
-	{"entries are deleted after they were read", nil, func(r *rig) {
+	{name: "entries are deleted after they were read", inject: func(r *rig) {
 		for skip := range 4 {
 			r.still(func() {
 				entries, err := r.client.XRevRangeN(r.t.Context(), r.name(event.Stream), "+", "-", 60).Result()
@@ -210,31 +223,46 @@ var topicFaults = []topicFault{
 			r.settle()
 		}
 	}},
-	{"redis forbids the stream and allows it again", nil, func(r *rig) { forbidden(r, event.Stream) }},
-	{"redis forbids the channel and allows it again", []event.Kind{event.Channel}, func(r *rig) { forbidden(r, event.Channel) }},
-	{"redis forbids the key and allows it again", []event.Kind{event.Key, event.Channel}, func(r *rig) { forbidden(r, event.Key) }},
-	{"another program overwrites settings", nil, func(r *rig) {
+	{name: "redis forbids the stream and allows it again", inject: func(r *rig) { forbidden(r, event.Stream) }},
+	{name: "the stream changes while redis forbids it", gaps: []event.Kind{event.Stream}, inject: func(r *rig) {
+		for _, change := range []func(b *batch){
+			func(b *batch) { b.XTrimMaxLen(b.ctx, b.name, 3) },
+			func(b *batch) { b.restart(); b.add(5) },
+			func(b *batch) { b.restart(); b.add(100) },
+		} {
+			r.forbid(event.Stream)
+			r.published(10)
+			r.transact(func(b *batch) { b.add(1); change(b) })
+			r.published(10)
+			r.allow()
+			r.settle()
+		}
+		r.chooseIDs()
+	}},
+	{name: "redis forbids the channel and allows it again", gaps: []event.Kind{event.Channel}, inject: func(r *rig) { forbidden(r, event.Channel) }},
+	{name: "redis forbids the key and allows it again", gaps: []event.Kind{event.Key}, inject: func(r *rig) { forbidden(r, event.Key) }},
+	{name: "another program overwrites settings", inject: func(r *rig) {
 		for _, flags := range []string{"", "KEA", ""} {
 			r.do("CONFIG", "SET", "notify-keyspace-events", flags)
 			r.settle()
 		}
 	}},
-	{"redis limits the output of commands", nil, func(r *rig) {
+	{name: "redis limits the output of commands", inject: func(r *rig) {
 		r.do("CONFIG", "SET", "client-output-buffer-limit", "normal 32kb 0 0")
 		r.frozen(func() { r.published(300) }, 0, 1)
 		r.do("CONFIG", "SET", "client-output-buffer-limit", "normal 0 0 0")
 	}},
-	{"redis closes the pub/sub connections", []event.Kind{event.Channel}, func(r *rig) { killed(r, "P") }},
-	{"redis closes the connections that track keys", nil, func(r *rig) { killed(r, "t") }},
-	{"redis closes the connections that wait for entries", nil, func(r *rig) { killed(r, "b") }},
-	{"redis closes the connections of commands", []event.Kind{event.Channel}, func(r *rig) { killed(r, "N") }},
-	{"redis closes all connections of the gateways", []event.Kind{event.Channel}, func(r *rig) {
+	{name: "redis closes the pub/sub connections", gaps: []event.Kind{event.Channel}, inject: func(r *rig) { killed(r, "P") }},
+	{name: "redis closes the connections that track keys", inject: func(r *rig) { killed(r, "t") }},
+	{name: "redis closes the connections that wait for entries", inject: func(r *rig) { killed(r, "b") }},
+	{name: "redis closes the connections of commands", gaps: []event.Kind{event.Channel}, inject: func(r *rig) { killed(r, "N") }},
+	{name: "redis closes all connections of the gateways", gaps: []event.Kind{event.Channel}, inject: func(r *rig) {
 		for range rounds {
 			r.do("CLIENT", "KILL", "USER", "gateway")
 			r.settle()
 		}
 	}},
-	{"everything is flushed", []event.Kind{event.Stream}, func(r *rig) {
+	{name: "everything is flushed", gaps: []event.Kind{event.Stream}, inject: func(r *rig) {
 		for _, command := range []string{"FLUSHALL", "FLUSHDB"} {
 			r.do(command)
 			r.published(20)
@@ -242,7 +270,7 @@ var topicFaults = []topicFault{
 			r.settle()
 		}
 	}},
-	{"the stream is replaced by a value of another type", []event.Kind{event.Stream}, func(r *rig) {
+	{name: "the stream is replaced by a value of another type", gaps: []event.Kind{event.Stream}, inject: func(r *rig) {
 		r.still(func() {
 			name := r.name(event.Stream)
 			_, err := r.client.TxPipelined(r.t.Context(), func(tx redis.Pipeliner) error {
@@ -256,7 +284,7 @@ var topicFaults = []topicFault{
 			r.do("DEL", name)
 		})
 	}},
-	{"the key is replaced by values of other types", nil, func(r *rig) {
+	{name: "the key is replaced by values of other types", inject: func(r *rig) {
 		name := r.name(event.Key)
 		for _, commands := range [][][]any{
 			{{"RPUSH", name, "a"}},
@@ -268,7 +296,7 @@ var topicFaults = []topicFault{
 			r.settle()
 		}
 	}},
-	{"the key is deleted, and expires", nil, func(r *rig) {
+	{name: "the key is deleted, and expires", inject: func(r *rig) {
 		for range rounds {
 			r.replace(event.Key, func(ctx context.Context, data []byte) error {
 				_, err := r.client.TxPipelined(ctx, func(tx redis.Pipeliner) error {

@@ -1,28 +1,18 @@
 package hub_test
 
 import (
-	"fmt"
-	"log/slog"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"sluice/internal/hub"
 	"sluice/internal/redistest"
-	"sluice/internal/source"
 )
 
 // gatewayOfUser returns a gateway that uses Redis as the user "gateway".
 func gatewayOfUser(t testing.TB, server *redistest.Server) gateway {
 	t.Helper()
-	options, err := source.ParseRedisURL(strings.Replace(server.URL(), "redis://", "redis://gateway:secret@", 1))
-	if err != nil {
-		t.Fatal(err)
-	}
-	limits := history(100)
-	fill := source.Fill{Events: limits.Events, Bytes: limits.Bytes}
-	src := source.OpenRedis(options, fmt.Sprintf("node%d", rand.Uint32()), fill, slog.New(slog.DiscardHandler))
-	return gatewayOver(t, src, limits)
+	url := strings.Replace(server.URL(), "redis://", "redis://gateway:secret@", 1)
+	return gatewayOver(t, sourceAt(t, url, history(100)), history(100))
 }
 
 // A key that Redis forbids at run time ends with a gap. The gap's id is where the client

@@ -58,7 +58,12 @@ func redisGateway(t testing.TB, server *redistest.Server, limits journal.Limits)
 
 func redisSource(t testing.TB, server *redistest.Server, limits journal.Limits) *source.Redis {
 	t.Helper()
-	options, err := source.ParseRedisURL(server.URL())
+	return sourceAt(t, server.URL(), limits)
+}
+
+func sourceAt(t testing.TB, url string, limits journal.Limits) *source.Redis {
+	t.Helper()
+	options, err := source.ParseRedisURL(url)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -293,6 +294,122 @@ func TestStream_ResumesFromTheOpeningID(t *testing.T) {
 				back.expectResumed(name, true)
 				back.leave()
 			}
+		})
+	}
+}
+
+// All lives begin at the same position, so the id of the gap there must not be taken for that
+// of an earlier life, which is the newest one that a node that is behind knows.
+func TestStream_ResumesFromTheBeginningOfALife(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	proxy := redistest.StartProxy(t, server.Addr())
+	g, behind := redisGateway(t, server, history(100)), gatewayOver(t, sourceAt(t, "redis://"+proxy.Addr(), history(100)), history(100))
+	request := hub.Request{Topics: listOf(t, "stream:s")}
+	server.Do("XADD", "s", "1-0", "data", "a")
+	s, o := g.take(t, request), behind.take(t, request)
+	defer o.leave()
+	server.Do("DEL", "s")
+	untilGap(s)
+	untilGap(o)
+	server.Do("XADD", "s", "1-0", "data", "b")
+	s.untilData("b")
+	o.untilData("b")
+	release := proxy.Hold(t)
+	server.Do("DEL", "s")
+	s.until("another gap", func() bool { return len(s.gaps()) == 2 })
+	request.IDs = []string{s.lastID()}
+	s.leave()
+	server.Do("XADD", "s", "1-0", "data", "c")
+	time.AfterFunc(time.Second/10, release)
+	for name, node := range map[string]gateway{"the same node": g, "a node that was behind": behind} {
+		back := node.take(t, request)
+		back.untilData("c")
+		if got := back.data(); !slices.Equal(got, []string{"c"}) {
+			t.Errorf("%s: received %q, want the entry of the new life", name, got)
+		}
+		back.leave()
+	}
+}
+
+// A node that saw several lives begin cannot know which of them a client of another node means.
+func TestStream_BeginningOfOneOfSeveralLivesIsAGapOnAnotherNode(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	g, other := redisGateway(t, server, history(100)), redisGateway(t, server, history(100))
+	request := hub.Request{Topics: listOf(t, "stream:s")}
+	server.Do("XADD", "s", "1-0", "data", "a")
+	s, o := g.take(t, request), other.take(t, request)
+	defer o.leave()
+	for n, text := range []string{"b", "c"} {
+		server.Do("DEL", "s")
+		for _, seat := range []*seat{s, o} {
+			seat.until("a gap", func() bool { return len(seat.gaps()) == n+1 })
+		}
+		if text == "c" {
+			request.IDs = []string{s.lastID()}
+		}
+		server.Do("XADD", "s", "1-0", "data", text)
+		s.untilData(text)
+		o.untilData(text)
+	}
+	s.leave()
+	for _, tt := range []struct {
+		name string
+		node gateway
+		want []string
+	}{
+		{"the same node", g, []string{"c"}},
+		{"another node", other, []string{"gap", "c"}},
+	} {
+		back := tt.node.take(t, request)
+		back.untilData("c")
+		back.expectTexts(tt.name, tt.want...)
+		back.leave()
+	}
+}
+
+// Two nodes may announce the same missing entries at different ids.
+func TestStream_MissingEntriesAreAnnouncedOnce(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		more int // entries that are missing after the gap that the client received
+		want []string
+	}{
+		{"nothing more is missing", 0, nil},
+		{"more is missing", 2, []string{"stream:s history-expired 2"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "allkeys", "allchannels")
+			g, late := redisGateway(t, server, history(100)), limitedGateway(t, server)
+			request := hub.Request{Topics: listOf(t, "stream:s")}
+			transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, 5, "") })
+			s, l := g.take(t, request), late.take(t, request)
+			defer l.leave()
+			trimmed := func(first, last int) {
+				transact(t, server, func(tx redis.Pipeliner) {
+					addAll(tx, first, last, "")
+					tx.XTrimMaxLen(context.Background(), "s", 0)
+				})
+			}
+			server.Do("ACL", "SETUSER", "gateway", "resetkeys", "~__sluice__:*") // so it reads all changes at once
+			trimmed(6, 8)
+			untilGap(s)
+			request.IDs = []string{s.lastID()}
+			s.leave()
+			if tt.more > 0 {
+				trimmed(9, 8+tt.more)
+			}
+			server.Do("XADD", "s", "20-0", "data", "next")
+			server.Do("ACL", "SETUSER", "gateway", "allkeys")
+			l.untilData("next")
+			back := late.take(t, request)
+			defer back.leave()
+			back.untilData("next")
+			back.expect("the other node", []string{"next"}, tt.want)
 		})
 	}
 }

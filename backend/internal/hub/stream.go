@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"strconv"
 	"strings"
 
@@ -16,7 +17,7 @@ import (
 type streamCursor struct {
 	id      event.StreamID
 	ordinal uint64 // entries added up to here, 0 if unknown
-	check   string // of the entry; positionCheck if the cursor is not that of an entry, empty for a bare id
+	check   string // of the entry; positionCheck or a birth check if the cursor is not that of an entry, empty for a bare id
 	ended   bool   // the entry ends the stream
 }
 
@@ -26,6 +27,20 @@ const (
 	positionCheck = "g"
 	endSuffix     = ".end"
 )
+
+// newBirthCheck returns the check of the position before the first entry of a life. All lives
+// begin at the same position, so the check is random: only the node that issued it finds it.
+func newBirthCheck() string {
+	return positionCheck + string(appendNumber(nil, rand.Uint64()))
+}
+
+func isBirthCheck(s string) bool {
+	number, ok := strings.CutPrefix(s, positionCheck)
+	if ok {
+		_, ok = parseNumber(number)
+	}
+	return ok
+}
 
 // positionCursor returns the cursor of a position that is not that of an entry.
 func positionCursor(at source.Position) streamCursor {
@@ -68,7 +83,7 @@ func parseStreamCursor(text string) (c streamCursor, ok bool) {
 		return c, false
 	}
 	c.check = check
-	return c, check == positionCheck || isCheck(check)
+	return c, check == positionCheck || isCheck(check) || isBirthCheck(check)
 }
 
 // isEntry reports whether the cursor is that of an entry.
@@ -109,7 +124,11 @@ func (s *streamCursors) gap(g source.Gap, number, _ uint64) string {
 	if g.Reason == event.SourceInterrupted {
 		s.era, s.start = number, g.At
 	}
-	return positionCursor(g.At).String()
+	cursor := positionCursor(g.At)
+	if g.At.ID.IsZero() {
+		cursor.check = newBirthCheck()
+	}
+	return cursor.String()
 }
 
 func (s *streamCursors) head() string {
@@ -230,12 +249,26 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 			found.ordinal = c.ordinal
 		}
 		return found, nil
+	case isBirthCheck(c.check) && s.births() > 1:
+		return positionCursor(source.Position{}), unknown // of any of these lives
 	case s.continues(c, oldest, exact):
 		return positionCursor(c.position()), nil
 	case c.id.Before(oldest.ID):
 		return positionCursor(oldest), expired
 	}
 	return positionCursor(source.Position{ID: c.id}), expired
+}
+
+// births returns the number of lives whose beginning the journal holds.
+func (s *streamCursors) births() (n int) {
+	log := s.topicLog.log
+	tail, _ := log.Tail()
+	for _, f := range log.Between(tail, min(s.era+1, log.Next())) {
+		if c, _ := parseStreamCursor(string(f.Cursor)); isBirthCheck(c.check) {
+			n++
+		}
+	}
+	return n
 }
 
 // ordinal returns the ordinal of an entry that is in Redis, 0 if unknown.
@@ -279,11 +312,34 @@ func (s *streamCursors) startAfter(c streamCursor) startPosition {
 	tail, after := s.tail()
 	if !c.id.Before(after.ID) {
 		p.pos = s.search(c.id)
+		s.shortenGap(&p, c)
 		return p
 	}
 	p.pos = tail
 	p.replay = &streamReplay{topicLog: s.topicLog, at: c, upTo: after, count: firstReplayPage}
 	return p
+}
+
+// shortenGap passes over a gap at the start position that announces entries up to the cursor
+// too, since another node announced these at the cursor. The rest is a gap of its own.
+func (s *streamCursors) shortenGap(p *startPosition, c streamCursor) {
+	log := s.topicLog.log
+	frames := log.Between(p.pos, min(p.pos+1, log.Next()))
+	if c.ordinal == 0 || len(frames) == 0 || frames[0].Lost <= 0 {
+		return
+	}
+	g := frames[0]
+	at, _ := parseStreamCursor(string(g.Cursor))
+	missing := int64(at.ordinal) - int64(c.ordinal)
+	if missing < 0 || missing >= g.Lost {
+		return
+	}
+	p.pos, p.cursor = g.Next, at.String()
+	if missing == 0 {
+		p.before = p.cursor
+		return
+	}
+	p.gap = &event.Gap{Topic: s.topicLog.topic, Reason: event.HistoryExpired, Lost: missing}
 }
 
 // find returns the start position after the frame of the journal that has exactly that
