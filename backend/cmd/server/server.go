@@ -245,7 +245,9 @@ func (s *Server) figures() metrics.Figures {
 func openSource(cfg config.Config, node string, counters *metrics.Metrics, log *slog.Logger) (source.Source, error) {
 	fill := source.Fill{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes)}
 	if cfg.RedisURL == "" {
-		return source.NewMemory(fill), nil
+		broker := source.NewMemory(fill)
+		broker.KeyBytes = int(cfg.KeyBytes) // so every glob can be subscribed to
+		return broker, nil
 	}
 	options, err := source.ParseRedisURL(cfg.RedisURL)
 	if err != nil {

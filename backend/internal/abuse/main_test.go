@@ -39,12 +39,12 @@ func await(t *testing.T, what string, holds func() bool) {
 // can easily be more strangers than that.
 const descriptors = 512
 
-// gateway is a gateway on a Redis of its own.
+// gateway is a gateway, on a Redis of its own unless it uses its embedded broker.
 type gateway struct {
 	*gatewaytest.Gateway
 	t      *testing.T
-	redis  *redistest.Server
-	direct *redis.Client // of redis
+	redis  *redistest.Server // nil for the embedded broker
+	direct *redis.Client     // of redis
 	client *http.Client
 }
 
@@ -63,11 +63,16 @@ func startTLS(t *testing.T, authority *redistest.Authority, args ...string) *gat
 	return newGateway(t, server, gatewaytest.StartTLS(t, authority, append([]string{"--redis-url", server.URL()}, args...)...), authority.Client())
 }
 
+// newGateway returns a gateway on the given Redis, or on its embedded broker if server is nil.
 func newGateway(t *testing.T, server *redistest.Server, g *gatewaytest.Gateway, trust *tls.Config) *gateway {
-	return &gateway{
-		Gateway: g, t: t, redis: server, direct: server.Client(),
+	all := &gateway{
+		Gateway: g, t: t, redis: server,
 		client: &http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: trust}},
 	}
+	if server != nil {
+		all.direct = server.Client()
+	}
+	return all
 }
 
 // peak returns the most files that the gateway has open while something happens.

@@ -1,6 +1,7 @@
 package hub_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -52,9 +53,36 @@ func checkEnded(t *testing.T, s *seat, cause error) {
 	}
 }
 
+// unboundedKeys is a broker with any number of keys: the events of those that it refuses
+// reach the sink of a glob all the same.
+type unboundedKeys struct {
+	source.Source
+	glob string
+	sink source.Sink
+}
+
+func (u *unboundedKeys) Follow(topic event.Topic, sink source.Sink) source.Following {
+	if topic.Pattern == u.glob {
+		u.sink = sink
+	}
+	return u.Source.Follow(topic, sink)
+}
+
+func (u *unboundedKeys) Publish(ctx context.Context, topic event.Topic, m source.Message) (event.StreamID, error) {
+	id, err := u.Source.Publish(ctx, topic, m)
+	if errors.Is(err, source.ErrFull) {
+		u.sink.Event(event.Event{Topic: topic, Data: m.Data}, source.Position{})
+		err = nil
+	}
+	return id, err
+}
+
 func TestKeyGlob_TooManyKeysLaterEndsTheTopicOnly(t *testing.T) {
 	t.Parallel()
-	g := boundedGateway(t, 1<<30)
+	broker := &unboundedKeys{Source: source.NewMemory(source.Fill{Events: 10, Bytes: 1 << 20}), glob: "g:*"}
+	h := hub.New(broker, hub.Options{Node: "n", History: history(100), Linger: time.Hour, KeyBytes: 1 << 30}, noMetrics{})
+	t.Cleanup(h.Close)
+	g := gateway{h, broker}
 	other := g.take(t, hub.Request{Topics: listOf(t, "key:g:1")})
 	defer other.leave()
 	alone := g.take(t, hub.Request{Topics: listOf(t, "key:g:*")})

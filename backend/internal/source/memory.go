@@ -4,6 +4,8 @@ import (
 	"context"
 	"crypto/sha256"
 	"slices"
+	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -11,15 +13,23 @@ import (
 )
 
 // Memory is a broker inside this process, with the semantics of Redis for the three
-// kinds. What is published is delivered before Publish returns.
+// kinds. What is published is delivered before Publish returns. Its memory is bounded: a
+// publish that exceeds a bound returns an error that wraps [ErrFull] and changes nothing.
 type Memory struct {
-	fill Fill
+	// KeyBytes bounds the values of all keys together, as a glob that matches all of them
+	// holds them. There is no bound of their own if it is 0. It must not change after the
+	// first use.
+	KeyBytes int
+
+	fill  Fill
+	limit int // bytes that streams, keys and idempotency answers may need together
 
 	mu        sync.Mutex
 	following map[*memoryFollowing]struct{}
 	streams   map[string]*memoryStream
 	values    map[string]value
 	answers   memoryAnswers
+	used      memoryUse
 }
 
 type memoryFollowing struct {
@@ -27,7 +37,6 @@ type memoryFollowing struct {
 	topic  event.Topic
 	glob   event.Glob
 	sink   Sink
-	err    error
 }
 
 type memoryStream struct {
@@ -54,6 +63,7 @@ func (s *memoryStream) at(n int) Position {
 func NewMemory(fill Fill) *Memory {
 	return &Memory{
 		fill:      fill,
+		limit:     memoryLimit,
 		following: make(map[*memoryFollowing]struct{}),
 		streams:   make(map[string]*memoryStream),
 		values:    make(map[string]value),
@@ -63,7 +73,7 @@ func NewMemory(fill Fill) *Memory {
 
 // Follow implements [Source].
 func (m *Memory) Follow(topic event.Topic, sink Sink) Following {
-	f := &memoryFollowing{m, topic, event.CompileGlob(topic.Pattern), sink, nil}
+	f := &memoryFollowing{m, topic, event.CompileGlob(topic.Pattern), sink}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.following[f] = struct{}{}
@@ -72,7 +82,7 @@ func (m *Memory) Follow(topic event.Topic, sink Sink) Following {
 		m.beginStream(f)
 	case event.Key:
 		f.sink.Begin(Position{})
-		f.err = m.showKeys(f)
+		m.showKeys(f)
 	default:
 		f.sink.Begin(Position{})
 	}
@@ -81,7 +91,10 @@ func (m *Memory) Follow(topic event.Topic, sink Sink) Following {
 
 // beginStream tells a sink of a stream's newest entries.
 func (m *Memory) beginStream(f *memoryFollowing) {
-	s := m.stream(f.topic.Name())
+	s := m.streams[f.topic.Name()]
+	if s == nil {
+		s = new(memoryStream) // only a publish creates a stream
+	}
 	first, bytes := len(s.entries), 0
 	for first > 0 && len(s.entries)-first < m.fill.Events && bytes < m.fill.Bytes {
 		first--
@@ -94,39 +107,25 @@ func (m *Memory) beginStream(f *memoryFollowing) {
 }
 
 // showKeys tells a sink of the values that are there.
-func (m *Memory) showKeys(f *memoryFollowing) error {
+func (m *Memory) showKeys(f *memoryFollowing) {
 	if !f.topic.IsGlob() {
 		v, ok := m.values[f.topic.Name()]
 		if !ok {
 			v = newValue(event.KeyDeleted, []byte("null"))
 		}
 		f.sink.Event(event.Event{Topic: f.topic, Type: v.eventType, Data: v.data}, Position{})
-		return nil
+		return
 	}
-	shown := 0
 	for name, v := range m.values {
-		if !f.glob.Match(name) {
-			continue
+		if f.glob.Match(name) {
+			f.sink.Event(event.Event{Topic: event.Literal(event.Key, name), Type: v.eventType, Data: v.data}, Position{})
 		}
-		if shown++; shown > MaxKeys {
-			return tooManyKeys(f.topic)
-		}
-		f.sink.Event(event.Event{Topic: event.Literal(event.Key, name), Type: v.eventType, Data: v.data}, Position{})
 	}
-	return nil
 }
 
-func (m *Memory) stream(name string) *memoryStream {
-	s := m.streams[name]
-	if s == nil {
-		s = new(memoryStream)
-		m.streams[name] = s
-	}
-	return s
-}
-
+// Live implements [Following]: a topic is live when Follow returns.
 func (f *memoryFollowing) Live(context.Context) error {
-	return f.err
+	return nil
 }
 
 // Sync implements [Following]: what was published has been delivered.
@@ -159,11 +158,15 @@ func (m *Memory) publishOnce(topic event.Topic, messages []Message) (id event.St
 	first := messages[0]
 	once := topic.Kind == event.Stream && first.IdempotencyKey != ""
 	var key [sha256.Size]byte
+	m.answers.expire(time.Now())
 	if once {
 		key = idempotencySum(topic.Name(), first.IdempotencyKey)
 		if id, known, err := m.answers.find(key, first.Fingerprint); known || err != nil {
 			return id, err
 		}
+	}
+	if err := m.checkRoom(topic, messages, once); err != nil {
+		return id, err
 	}
 	for _, msg := range messages {
 		id = m.publish(topic, msg)
@@ -180,16 +183,12 @@ func (m *Memory) publish(topic event.Topic, msg Message) event.StreamID {
 	switch topic.Kind {
 	case event.Channel: // nothing is kept
 	case event.Stream:
-		s := m.stream(topic.Name())
-		s.add(msg)
-		at = s.at(len(s.entries))
+		at = m.add(topic.Name(), msg)
 		e.Type = msg.Type
 	case event.Key:
-		v := newValue("", append([]byte(nil), msg.Data...))
-		if v.sum == m.values[topic.Name()].sum {
+		if !m.set(topic, msg.Data) {
 			return event.StreamID{}
 		}
-		m.values[topic.Name()] = v
 	}
 	for f := range m.following {
 		if f.topic.Kind == topic.Kind && f.glob.Match(topic.Name()) {
@@ -199,19 +198,58 @@ func (m *Memory) publish(topic event.Topic, msg Message) event.StreamID {
 	return at.ID
 }
 
-// add appends an entry with the next id, and trims.
-func (s *memoryStream) add(msg Message) {
+// add appends an entry with the next id to a stream, and trims it. It returns the position
+// after the entry.
+func (m *Memory) add(name string, msg Message) Position {
+	s := m.streams[name]
+	if s == nil {
+		s = new(memoryStream)
+		m.streams[strings.Clone(name)] = s // name may be a part of a long request
+		m.used.streams += streamSize(name)
+	}
 	id := event.StreamID{Millis: uint64(time.Now().UnixMilli())}
 	if !s.last.Before(id) {
 		id = s.last.Next()
 	}
-	s.entries = append(s.entries, Entry{id, msg.Type, append([]byte(nil), msg.Data...)})
+	s.entries = append(s.entries, Entry{id, strings.Clone(msg.Type), slices.Clone(msg.Data)})
 	s.last = id
 	s.added++
+	m.used.streams += entrySize(msg.Type, msg.Data)
 	if extra := len(s.entries) - int(msg.MaxLen); msg.MaxLen > 0 && extra > 0 {
-		clear(s.entries[:extra]) // the slice's array must not keep them
-		s.entries = s.entries[extra:]
+		m.used.streams -= s.trim(extra)
 	}
+	return s.at(len(s.entries))
+}
+
+// trim removes the n oldest entries, and returns their size.
+func (s *memoryStream) trim(n int) (size int) {
+	for _, e := range s.entries[:n] {
+		size += entrySize(e.Type, e.Data)
+	}
+	clear(s.entries[:n]) // the slice's array must not keep them
+	s.entries = s.entries[n:]
+	if n > len(s.entries) {
+		s.entries = slices.Clone(s.entries) // nor may a long array remain
+	}
+	return size
+}
+
+// set sets the value of a key, and reports whether it changed.
+func (m *Memory) set(topic event.Topic, data []byte) bool {
+	name := topic.Name()
+	v := newValue("", slices.Clone(data))
+	old, exists := m.values[name]
+	switch {
+	case exists && v.sum == old.sum:
+		return false
+	case exists:
+		m.used.keys -= keySize(topic, old.data)
+	default:
+		name = strings.Clone(name)
+	}
+	m.values[name] = v
+	m.used.keys += keySize(topic, data)
+	return true
 }
 
 // Range implements [Source].
@@ -226,15 +264,15 @@ func (m *Memory) Range(_ context.Context, topic event.Topic, r Range) (Page, err
 	if len(s.entries) > 0 {
 		page.State.First = s.entries[0].ID
 	}
-	entries := s.entries
+	first := sort.Search(len(s.entries), func(i int) bool { return r.After.Before(s.entries[i].ID) })
+	end := sort.Search(len(s.entries), func(i int) bool { return r.UpTo.Before(s.entries[i].ID) })
+	entries := s.entries[first:max(first, end)]
+	count := min(r.Count, len(entries))
 	if r.Newest {
-		entries = slices.Clone(entries)
-		slices.Reverse(entries)
-	}
-	for _, e := range entries {
-		if r.After.Before(e.ID) && !r.UpTo.Before(e.ID) && len(page.Entries) < r.Count {
-			page.Entries = append(page.Entries, e)
-		}
+		page.Entries = slices.Clone(entries[len(entries)-count:])
+		slices.Reverse(page.Entries)
+	} else {
+		page.Entries = slices.Clone(entries[:count])
 	}
 	page.More = len(page.Entries) == r.Count
 	return page, nil

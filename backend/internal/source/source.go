@@ -24,7 +24,7 @@ var (
 	// ErrTooManyKeys is wrapped by the error of following a glob that matches more than
 	// [MaxKeys] keys.
 	ErrTooManyKeys = errors.New("too many keys")
-	// ErrFull is wrapped by the error of a publish for which the embedded broker has no memory.
+	// ErrFull is wrapped by the error of a publish that exceeds a bound of the embedded broker.
 	ErrFull = errors.New("the embedded broker is full")
 	// ErrKeyReused is returned by a publish whose idempotency key belongs to another request.
 	ErrKeyReused = errors.New("the idempotency key was used for another publish")
