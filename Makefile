@@ -145,8 +145,8 @@ up: ## Start the demo in Docker: app on port 5173, events on port 4000
 
 .PHONY: up-production
 up-production: ## Start it in Docker as in production: the built app and events on port 4000
-	docker compose --profile production up --build app
+	docker compose --profile production up --build
 
 .PHONY: down
 down: ## Stop what runs in Docker
-	docker compose --profile production down
+	docker compose --profile '*' down

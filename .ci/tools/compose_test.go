@@ -15,7 +15,8 @@ import (
 
 func load(t *testing.T, profiles ...string) *types.Project {
 	t.Helper()
-	options, err := cli.NewProjectOptions([]string{"../../docker-compose.yml"}, cli.WithDefaultProfiles(profiles...))
+	options, err := cli.NewProjectOptions([]string{"../../docker-compose.yml"},
+		cli.WithEnvFiles(), cli.WithDotEnv, cli.WithDefaultProfiles(profiles...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,7 +36,7 @@ func TestCompose_UpStartsTheDemo(t *testing.T) {
 }
 
 func TestCompose_EachServiceTellsWhetherItIsHealthy(t *testing.T) {
-	for name, service := range load(t, "production").Services {
+	for name, service := range load(t, "*").Services {
 		if service.HealthCheck == nil || len(service.HealthCheck.Test) == 0 || service.HealthCheck.Disable {
 			t.Errorf("%s has no healthcheck", name)
 		}
@@ -43,7 +44,7 @@ func TestCompose_EachServiceTellsWhetherItIsHealthy(t *testing.T) {
 }
 
 func TestCompose_EachServiceWaitsForWhatItNeeds(t *testing.T) {
-	project := load(t, "production")
+	project := load(t, "*")
 	for name, want := range map[string][]string{
 		"redis":     nil,
 		"backend":   {"redis"},
@@ -66,7 +67,7 @@ func TestCompose_EachServiceWaitsForWhatItNeeds(t *testing.T) {
 }
 
 func TestCompose_PublishesPorts(t *testing.T) {
-	project := load(t, "production")
+	project := load(t, "*")
 	for name, want := range map[string]string{"redis": "", "backend": "4000", "publisher": "", "frontend": "5173", "app": "4000"} {
 		var got string
 		for _, port := range project.Services[name].Ports {
@@ -83,7 +84,7 @@ func TestCompose_PublishesPorts(t *testing.T) {
 const timeToDrain = 20 * time.Second
 
 func TestCompose_GatewaysHaveTimeToDrain(t *testing.T) {
-	project := load(t, "production")
+	project := load(t, "*")
 	for _, name := range []string{"backend", "app"} {
 		if grace := project.Services[name].StopGracePeriod; grace == nil || time.Duration(*grace) < timeToDrain {
 			t.Errorf("%s is killed after %v", name, grace)
@@ -92,7 +93,7 @@ func TestCompose_GatewaysHaveTimeToDrain(t *testing.T) {
 }
 
 func TestCompose_ProgramsAreConfined(t *testing.T) {
-	project := load(t, "production")
+	project := load(t, "*")
 	for _, name := range []string{"backend", "publisher", "app", "redis"} {
 		s := project.Services[name]
 		if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") || s.Privileged {
@@ -113,8 +114,8 @@ func TestCompose_DevelopmentListensOnLoopbackOnly(t *testing.T) {
 }
 
 func TestCompose_GoKeepsBelowTheMemoryLimit(t *testing.T) {
-	project := load(t, "production")
-	for _, name := range []string{"app", "publisher"} {
+	project := load(t, "*")
+	for _, name := range []string{"app", "backend", "publisher"} {
 		s := project.Services[name]
 		var soft int64
 		if text := s.Environment["GOMEMLIMIT"]; text != nil {
@@ -126,17 +127,16 @@ func TestCompose_GoKeepsBelowTheMemoryLimit(t *testing.T) {
 	}
 }
 
-func TestCompose_ProductionIsBoundInMemory(t *testing.T) {
-	project := load(t, "production")
-	for _, name := range []string{"app", "publisher", "redis"} {
-		if limit := project.Services[name].MemLimit; limit <= 0 {
+func TestCompose_EachServiceIsBoundInMemory(t *testing.T) {
+	for name, service := range load(t, "*").Services {
+		if service.MemLimit <= 0 {
 			t.Errorf("%s may take all memory", name)
 		}
 	}
 }
 
 func TestCompose_RedisKeepsItsDataWhenItsContainerIsGone(t *testing.T) {
-	project := load(t, "production")
+	project := load(t, "*")
 	redis := project.Services["redis"]
 	if command := strings.Join(redis.Command, " "); !strings.Contains(command, "--appendonly yes") {
 		t.Errorf("it is started by %q", command)
@@ -151,7 +151,7 @@ func TestCompose_RedisKeepsItsDataWhenItsContainerIsGone(t *testing.T) {
 }
 
 func TestCompose_ProductionComesBackByItself(t *testing.T) {
-	project := load(t, "production")
+	project := load(t, "*")
 	for _, name := range []string{"app", "publisher", "redis"} {
 		if restart := project.Services[name].Restart; restart != types.RestartPolicyUnlessStopped {
 			t.Errorf("%s is restarted %q", name, restart)
@@ -159,19 +159,25 @@ func TestCompose_ProductionComesBackByItself(t *testing.T) {
 	}
 }
 
-// The gateway takes the place of the dev servers: starting it must bring neither of
-// them with it, since one of them has its port.
-func TestCompose_ProductionLeavesOutTheDevServers(t *testing.T) {
-	project, err := load(t, "production").WithSelectedServices([]string{"app"})
-	if err != nil {
-		t.Fatal(err)
+// The gateway takes the place of the development servers, one of which has its port, and
+// the demo feeds are no data of production.
+func TestCompose_ProductionStartsTheGatewayAndRedisOnly(t *testing.T) {
+	for _, selected := range [][]string{nil, {"app"}} {
+		project, err := load(t, "production").WithSelectedServices(selected)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := project.ServiceNames()
+		slices.Sort(got)
+		if want := []string{"app", "redis"}; !slices.Equal(got, want) {
+			t.Errorf("up %q starts %v, want %v", selected, got, want)
+		}
 	}
-	got := project.ServiceNames()
-	slices.Sort(got)
-	if want := []string{"app", "redis"}; !slices.Equal(got, want) {
-		t.Errorf("services = %v, want %v", got, want)
-	}
-	if app := project.Services["app"]; !slices.Equal(app.Profiles, []string{"production"}) || app.Build.Target != "app" {
+}
+
+func TestCompose_ProductionBuildsTheApp(t *testing.T) {
+	app := load(t, "production").Services["app"]
+	if !slices.Equal(app.Profiles, []string{"production"}) || app.Build.Target != "app" {
 		t.Errorf("app has profiles %v and target %q", app.Profiles, app.Build.Target)
 	}
 }

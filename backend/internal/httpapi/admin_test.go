@@ -18,7 +18,7 @@ func TestAdmin_ServesLocalNamesOnly(t *testing.T) {
 		"evil.example:4001": 403, "127.0.0.1.evil.example": 403, "localhost.evil.example:4001": 403, "xlocalhost.": 403, "internal.example": 403,
 		"1.2.3.4.5": 403, "metrics.internal.example.": 403,
 	} {
-		for _, path := range []string{"/metrics", "/debug/pprof/cmdline", "/debug/pprof/symbol"} {
+		for _, path := range []string{"/metrics", "/healthz", "/debug/pprof/cmdline", "/debug/pprof/symbol"} {
 			r := httptest.NewRequest(http.MethodGet, path, http.NoBody)
 			r.Host = host
 			w := httptest.NewRecorder()
