@@ -120,7 +120,16 @@ func takeUpAll(t *testing.T, src source.Source, topics ...event.Topic) followed 
 	t.Helper()
 	f := followed{topics: topics}
 	for _, topic := range topics {
-		w, _ := takeUp(t, src, topic)
+		w := newWitness(t)
+		following := src.Follow(topic, w)
+		// The client may try the lost node first, so a read may time out once.
+		soon(t, topic.String()+" is live", func() bool {
+			err := following.Live(t.Context())
+			if err != nil && !errors.Is(err, source.ErrUnavailable) {
+				t.Fatalf("%s: Live returns %v", topic, err)
+			}
+			return err == nil
+		})
 		f.witnesses = append(f.witnesses, w)
 	}
 	return f

@@ -217,6 +217,7 @@ func (o *Options) openAny() redis.UniversalClient {
 		return client
 	}
 	own := *o.cluster
+	own.Addrs = slices.Clip(slices.Clone(own.Addrs)) // each client appends to it
 	return redis.NewClusterClient(&own)
 }
 
