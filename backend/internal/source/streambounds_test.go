@@ -75,7 +75,7 @@ func TestRedisStream_ReadsAnEntryOfAnySize(t *testing.T) {
 func TestRedisStream_ReadsABacklogDespiteAShortTimeout(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	options, err := source.ParseRedisURL(server.URL() + "?read_timeout=60ms")
+	options, err := source.ParseRedisURL(server.URL() + "?read_timeout=250ms")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,13 +83,13 @@ func TestRedisStream_ReadsABacklogDespiteAShortTimeout(t *testing.T) {
 	t.Cleanup(func() { _ = src.Close() })
 	large, _ := takeUp(t, src, streamNamed("large"))
 	other, _ := takeUp(t, src, streamNamed("other"))
-	addLarge(server, "large", 120)
+	addLarge(server, "large", 160)
 	for n := 1; n <= 20; n++ {
 		server.Do("XADD", "other", "*", "data", n)
 		other.last(t, fmt.Sprint(n))
 	}
 	checkValues(t, "the other stream", other.all(), counting(1, 20)...)
-	notes := large.count(t, 120)
+	notes := large.count(t, 160)
 	if gaps := gapsOf(notes); len(gaps) > 0 {
 		t.Errorf("the backlog has gaps %v", gaps)
 	}
