@@ -75,7 +75,7 @@ func TestRedisStream_ReadsAnEntryOfAnySize(t *testing.T) {
 func TestRedisStream_ReadsABacklogDespiteAShortTimeout(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	options, err := source.ParseRedisURL(server.URL() + "?read_timeout=250ms")
+	options, err := source.ParseRedisURL(server.URL() + "?read_timeout=150ms")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,13 +83,16 @@ func TestRedisStream_ReadsABacklogDespiteAShortTimeout(t *testing.T) {
 	t.Cleanup(func() { _ = src.Close() })
 	large, _ := takeUp(t, src, streamNamed("large"))
 	other, _ := takeUp(t, src, streamNamed("other"))
-	addLarge(server, "large", 160)
+	addLarge(server, "large", 64)
 	for n := 1; n <= 20; n++ {
 		server.Do("XADD", "other", "*", "data", n)
 		other.last(t, fmt.Sprint(n))
 	}
 	checkValues(t, "the other stream", other.all(), counting(1, 20)...)
-	notes := large.count(t, 160)
+	var notes []note
+	for n := 8; n <= 64; n += 8 { // each of these may take long on a busy machine
+		notes = large.count(t, n)
+	}
 	if gaps := gapsOf(notes); len(gaps) > 0 {
 		t.Errorf("the backlog has gaps %v", gaps)
 	}
