@@ -413,3 +413,23 @@ func TestStream_MissingEntriesAreAnnouncedOnce(t *testing.T) {
 		})
 	}
 }
+
+// last= starts without a gap for entries that were deleted before, but its ids name the right
+// positions: a client that resumes has a gap where an entry is missing.
+func TestStream_IDsOfLastNameTheirPositions(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	transact(t, server, func(tx redis.Pipeliner) {
+		addAll(tx, 1, 10, "")
+		tx.XDel(context.Background(), "s", "5-0")
+	})
+	g := redisGateway(t, server, history(3))
+	s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Last: 8})
+	defer s.leave()
+	s.untilData("10")
+	s.expectTexts("last=8", "2", "3", "4", "6", "7", "8", "9", "10")
+	back := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{s.got[1].id}})
+	defer back.leave()
+	back.untilData("10")
+	back.expectTexts("a client that resumes after 3", "4", "gap", "6", "7", "8", "9", "10")
+}

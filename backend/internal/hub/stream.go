@@ -147,11 +147,6 @@ func (s *streamCursors) tail() (number uint64, after source.Position) {
 	return number, c.position()
 }
 
-func (s *streamCursors) tailNumber() uint64 {
-	number, _ := s.tail()
-	return number
-}
-
 // prepare implements [cursors]. It reads Redis if the journal does not hold what the client
 // needs.
 func (s *streamCursors) prepare(ctx context.Context, c clientCursor) (func() startPosition, error) {
@@ -273,7 +268,8 @@ func (s *streamCursors) births() (n int) {
 
 // ordinal returns the ordinal of an entry that is in Redis, 0 if unknown.
 func (s *streamCursors) ordinal(id event.StreamID, state source.StreamState) uint64 {
-	if number, tail := s.search(id), s.tailNumber(); number > tail {
+	tail, _ := s.tail()
+	if number := s.search(id); number > tail {
 		if c, _ := parseStreamCursor(s.topicLog.log.CursorAt(number)); c.id == id && c.isEntry() {
 			return c.ordinal
 		}
@@ -453,32 +449,23 @@ func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool,
 		}
 		missing = r.missing
 	}
-	if r.quiet {
-		missing = 0
-	}
-	holes := page.Holes(prev, r.upTo, missing)
-	ordinals := page.Ordinals(prev, r.upTo, holes)
 	var frames []journal.Frame
-	for i, e := range page.Entries {
-		if len(holes) > 0 && holes[0].Before == i {
-			at := source.Position{ID: e.ID.Prev()}
-			if ordinals[i] > 0 {
-				at.Ordinal = ordinals[i] - 1
-			}
-			frames = append(frames, r.hole(h, holes[0], at))
-			holes = holes[1:]
+	page.Walk(prev, r.upTo, missing, func(lost int64, at source.Position) {
+		if r.quiet {
+			return
 		}
-		at := source.Position{ID: e.ID, Ordinal: ordinals[i]}
+		if lost > 0 && r.missing > 0 {
+			r.missing -= lost
+		}
+		frames = append(frames, r.gap(h, event.HistoryExpired, lost, at))
+	}, func(e source.Entry, at source.Position) {
 		r.at = entryCursor(at, e.Type, e.Data)
 		if len(e.Data) > maxEvent {
 			frames = append(frames, r.gap(h, event.TooLarge, 1, at))
-			continue
+			return
 		}
 		frames = append(frames, journal.Frame{Cursor: r.at.appendTo(nil), Body: event.AppendBody(nil, e.Type, e.Data)})
-	}
-	if len(holes) > 0 {
-		frames = append(frames, r.hole(h, holes[0], r.upTo))
-	}
+	})
 	r.count = nextCount(r.count, page.Entries)
 	return frames, !page.More, nil
 }
@@ -530,14 +517,6 @@ func (r *streamReplay) countMissing(ctx context.Context, h *Hub, state source.St
 		}
 		count = nextCount(count, page.Entries)
 	}
-}
-
-// hole returns the frame of a hole.
-func (r *streamReplay) hole(h *Hub, hole source.Hole, at source.Position) journal.Frame {
-	if hole.Lost > 0 && r.missing > 0 {
-		r.missing -= hole.Lost
-	}
-	return r.gap(h, event.HistoryExpired, hole.Lost, at)
 }
 
 // gap returns the frame of a gap, after which the stream continues at a position.

@@ -6,10 +6,10 @@ import (
 	"sluice/internal/event"
 )
 
-// Hole is a place in a [Page] where entries are missing that were added to the stream.
-type Hole struct {
-	Before int   // index of the entry after the hole; len(Entries) for a hole after the last
-	Lost   int64 // number of missing entries, or [event.LostUnknown]
+// hole is a place in a page where entries are missing that were added to the stream.
+type hole struct {
+	before int   // index of the entry after the hole; len(Entries) for a hole after the last
+	lost   int64 // number of missing entries, or [event.LostUnknown]
 }
 
 // Counted reports whether the ordinal of a position in a stream is known.
@@ -40,10 +40,33 @@ func (p Page) Missing(prev, end Position) int64 {
 	return max(missing, -1)
 }
 
-// Holes returns the places in the page where entries are missing. missing is the result of
-// [Page.Missing]. Redis reports only the newest id that was deleted. So if it is unknown which
-// entries are missing, every place before that id is a hole.
-func (p Page) Holes(prev, end Position, missing int64) []Hole {
+// Walk goes through the entries between two positions and the holes among them. It calls entry
+// with each entry and the position after it, and gap with each hole: the number of missing
+// entries, or [event.LostUnknown], and the position where the stream continues. missing is the
+// result of [Page.Missing].
+func (p Page) Walk(prev, end Position, missing int64, gap func(lost int64, at Position), entry func(e Entry, at Position)) {
+	holes := p.holes(prev, end, missing)
+	ordinals := p.ordinals(prev, end, holes)
+	for i, e := range p.Entries {
+		if len(holes) > 0 && holes[0].before == i {
+			at := Position{ID: e.ID.Prev()}
+			if ordinals[i] > 0 {
+				at.Ordinal = ordinals[i] - 1
+			}
+			gap(holes[0].lost, at)
+			holes = holes[1:]
+		}
+		entry(e, Position{ID: e.ID, Ordinal: ordinals[i]})
+	}
+	if len(holes) > 0 {
+		gap(holes[0].lost, end)
+	}
+}
+
+// holes returns the places in the page where entries are missing. Redis reports only the
+// newest id that was deleted. So if it is unknown which entries are missing, every place
+// before that id is a hole.
+func (p Page) holes(prev, end Position, missing int64) []hole {
 	if missing == 0 {
 		return nil
 	}
@@ -52,7 +75,7 @@ func (p Page) Holes(prev, end Position, missing int64) []Hole {
 		last = p.Entries[n-1].ID
 	}
 	reached := !p.More || p.State.Deleted.Before(last) // no hole after the page that is not in it
-	if missing == 1 && prev.ID.Before(p.State.Deleted) {
+	if missing == 1 && prev.ID.Before(p.State.Deleted) && !end.ID.Before(p.State.Deleted) {
 		if !reached {
 			return nil
 		}
@@ -60,21 +83,21 @@ func (p Page) Holes(prev, end Position, missing int64) []Hole {
 		if at < 0 {
 			at = len(p.Entries)
 		}
-		return []Hole{{at, 1}}
+		return []hole{{at, 1}}
 	}
-	var holes []Hole
+	var holes []hole
 	before := prev.ID
 	for i, e := range p.Entries {
 		if before.Next() != e.ID && p.State.mayLack(before) {
-			holes = append(holes, Hole{i, event.LostUnknown})
+			holes = append(holes, hole{i, event.LostUnknown})
 		}
 		before = e.ID
 	}
 	if !p.More && before != end.ID && p.State.mayLack(before) {
-		holes = append(holes, Hole{len(p.Entries), event.LostUnknown})
+		holes = append(holes, hole{len(p.Entries), event.LostUnknown})
 	}
 	if len(holes) == 1 && missing > 0 && reached {
-		holes[0].Lost = missing
+		holes[0].lost = missing
 	}
 	return holes
 }
@@ -84,13 +107,12 @@ func (s StreamState) mayLack(id event.StreamID) bool {
 	return id.Before(s.Deleted) || s.TrimmedAfter(id)
 }
 
-// Ordinals returns the ordinals of the entries, 0 for unknown ones. The arguments are those
-// of [Page.Missing], and the result of [Page.Holes].
-func (p Page) Ordinals(prev, end Position, holes []Hole) []uint64 {
+// ordinals returns the ordinals of the entries, 0 for unknown ones.
+func (p Page) ordinals(prev, end Position, holes []hole) []uint64 {
 	ordinals := make([]uint64, len(p.Entries))
 	lost := make([]int64, len(p.Entries)+1)
 	for _, h := range holes {
-		lost[h.Before] = h.Lost
+		lost[h.before] = h.lost
 	}
 	ordinal, known := prev.Ordinal, prev.Counted()
 	for i, e := range p.Entries {

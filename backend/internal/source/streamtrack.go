@@ -234,40 +234,24 @@ func (f *streamTracker) restart(at Position) {
 
 // deliver delivers the entries of a page that follows the position, and gaps at the holes.
 func (f *streamTracker) deliver(page Page) {
-	end := Position{ID: event.MaxStreamID, Ordinal: page.State.Added}
-	holes := page.Holes(f.at, end, page.Missing(f.at, end))
-	ordinals := page.Ordinals(f.at, end, holes)
-	for i, e := range page.Entries {
-		if len(holes) > 0 && holes[0].Before == i {
-			at := Position{ID: e.ID.Prev()}
-			if ordinals[i] > 0 {
-				at.Ordinal = ordinals[i] - 1
-			}
-			f.gap(holes[0], at)
-			holes = holes[1:]
+	end := Position{ID: page.State.Last, Ordinal: page.State.Added}
+	page.Walk(f.at, end, page.Missing(f.at, end), func(lost int64, at Position) {
+		if !f.told {
+			f.following.sink.Gap(Gap{Reason: event.HistoryExpired, Lost: lost, At: at})
 		}
+	}, func(e Entry, at Position) {
 		f.told = false
-		f.at = Position{ID: e.ID, Ordinal: ordinals[i]}
-		f.following.sink.Event(event.Event{Topic: f.following.topic, Type: e.Type, Data: e.Data}, f.at)
+		f.at = at
+		f.following.sink.Event(event.Event{Topic: f.following.topic, Type: e.Type, Data: e.Data}, at)
 		f.remember(e)
-	}
+	})
 	if page.More {
 		return
 	}
-	at := Position{ID: page.State.Last, Ordinal: page.State.Added}
-	if len(holes) > 0 {
-		f.gap(holes[0], at)
-	}
-	if f.at.ID != at.ID {
+	if f.at.ID != end.ID {
 		f.entry = rememberedEntry{}
 	}
-	f.at = at
-}
-
-func (f *streamTracker) gap(h Hole, at Position) {
-	if !f.told {
-		f.following.sink.Gap(Gap{Reason: event.HistoryExpired, Lost: h.Lost, At: at})
-	}
+	f.at = end
 }
 
 func (f *streamTracker) remember(e Entry) {
