@@ -118,13 +118,16 @@ func (k *keyCursors) close() {
 	k.memory = nil
 }
 
-// exceeded returns an error if the topic has more keys or bytes than one may have.
+// exceeded returns an error if the topic has more keys or bytes than one may have, or all
+// topics together.
 func (k *keyCursors) exceeded() error {
 	switch t := k.topicLog.topic; {
 	case len(k.values)-k.deleted > source.MaxKeys:
 		return fmt.Errorf("%w: %s matches more than %d; use a narrower glob", source.ErrTooManyKeys, t, source.MaxKeys)
 	case k.limit > 0 && k.bytes.Load() > int64(k.limit):
 		return fmt.Errorf("%w: %s needs more than %d bytes; use a narrower glob, or a larger --key-bytes", ErrKeyBytes, t, k.limit)
+	case k.memory.Full():
+		return fmt.Errorf("%w: the values of all keys need more than half of --topic-memory", ErrKeyBytes)
 	}
 	return nil
 }

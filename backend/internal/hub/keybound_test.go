@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"sluice/internal/event"
 	"sluice/internal/hub"
+	"sluice/internal/journal"
 	"sluice/internal/source"
 )
 
@@ -183,4 +185,25 @@ func checkDeletions(t *testing.T, got []block, kept int) {
 	if len(has) != kept {
 		t.Errorf("the client has %d keys, want %d; gaps: %v", len(has), kept, slices.ContainsFunc(got, block.isGap))
 	}
+}
+
+// Values never take the memory of journals: the key topic that needs more ends, and channels
+// are delivered as before.
+func TestKey_MoreThanItsPartOfAllMemoryEndsTheTopicOnly(t *testing.T) {
+	t.Parallel()
+	limits := history(100)
+	limits.Memory = journal.NewMemory(1 << 20)
+	g := gatewayOver(t, source.NewMemory(source.Fill{Events: 10, Bytes: 1 << 20}), limits)
+	key := g.take(t, hub.Request{Topics: listOf(t, "key:k:*")})
+	defer key.leave()
+	channel := g.take(t, hub.Request{Topics: listOf(t, "channel:c")})
+	defer channel.leave()
+	value := strings.Repeat("x", 100<<10)
+	for n := range 6 {
+		put(t, g.source, fmt.Sprint("key:k:", n), value)
+	}
+	put(t, g.source, "channel:c", series(1, 50)...)
+	checkEnded(t, key, hub.ErrKeyBytes)
+	channel.drain()
+	channel.expect("the channel", series(1, 50), nil)
 }

@@ -1,7 +1,7 @@
-// Package journal holds the recent events of a topic, or of a list of topics, as
-// the bytes that go to clients: encoded once, in contiguous segments, bounded in
-// number and size. A subscriber is nothing but a position in it. The package does
-// not know where events come from, who reads them, or what a topic is.
+// Package journal holds the recent events of a topic as the bytes that clients receive:
+// encoded once, in contiguous segments, bounded in number and size. A subscriber is a
+// position in a journal. The package does not know where events come from, who reads them,
+// or what a topic is.
 package journal
 
 import (
@@ -109,11 +109,12 @@ func (j *Journal) footprint() int {
 	return j.held
 }
 
-// shorten evicts the oldest frames until the journal has at most a number of bytes in memory.
+// shorten evicts the oldest frames until the journal has at most a number of bytes in memory, or
+// only the newest frame.
 func (j *Journal) shorten(bytes int) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	for j.frames > 0 && j.held > bytes {
+	for j.frames > 1 && j.held > bytes {
 		segments := len(j.segments)
 		j.evict()
 		if len(j.segments) < segments {

@@ -276,9 +276,9 @@ func TestJournal_QualifierStandsBeforeTheCursor(t *testing.T) {
 	if string(b.Cursor) != "2" {
 		t.Errorf("the cursor is %q", b.Cursor)
 	}
-	frames, ok := j.Frames(1, 2, 10)
-	if !ok || len(frames) != 1 || frames[0].Qualifier != "channel:a@" || string(frames[0].Cursor) != "2" || string(frames[0].Body) != "data: x\n\n" || frames[0].Next != 2 {
-		t.Errorf("Frames gives %+v", frames)
+	frames := j.Between(1, 2)
+	if len(frames) != 1 || frames[0].Qualifier != "channel:a@" || string(frames[0].Cursor) != "2" || string(frames[0].Body) != "data: x\n\n" || frames[0].Next != 2 {
+		t.Errorf("Between gives %+v", frames)
 	}
 }
 
@@ -321,9 +321,6 @@ func TestJournal_ReaderBehindTailGetsExactGap(t *testing.T) {
 		if _, ok := j.Read(tt.from); ok != (tt.lost == 0) {
 			t.Errorf("from %d: Read says %v", tt.from, ok)
 		}
-		if _, ok := j.Frames(tt.from, 101, 10); ok != (tt.lost == 0) {
-			t.Errorf("from %d: Frames says %v", tt.from, ok)
-		}
 	}
 }
 
@@ -365,29 +362,24 @@ func TestJournal_LostCountsWhatEvictedGapsHadLost(t *testing.T) {
 	}
 }
 
-func TestJournal_FramesStopAtTheirBounds(t *testing.T) {
+func TestJournal_BetweenStopsAtItsBounds(t *testing.T) {
 	t.Parallel()
 	j := newFilled(roomy, 500)
 	for _, tt := range []struct {
 		name        string
 		from, to    uint64
-		most        int
 		first, last uint64 // numbers; 0 for none
 	}{
-		{"all", 1, 501, 1000, 1, 500},
-		{"some", 10, 20, 1000, 10, 19},
-		{"a page", 10, 501, 64, 10, 73},
-		{"across segments", 1, 501, 300, 1, 300},
-		{"none", 20, 20, 64, 0, 0},
-		{"at the head", 501, 501, 64, 0, 0},
-		{"beyond the head", 500, 9999, 64, 500, 500},
+		{"all", 1, 501, 1, 500},
+		{"some", 10, 20, 10, 19},
+		{"across segments", 1, 301, 1, 300},
+		{"none", 20, 20, 0, 0},
+		{"at the head", 501, 501, 0, 0},
+		{"beyond the head", 500, 9999, 500, 500},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			frames, ok := j.Frames(tt.from, tt.to, tt.most)
-			if !ok {
-				t.Fatal("behind the tail")
-			}
+			frames := j.Between(tt.from, tt.to)
 			if tt.first == 0 {
 				if len(frames) > 0 {
 					t.Errorf("%d frames", len(frames))
@@ -415,7 +407,7 @@ func TestJournal_GapTakesAsManyNumbersAsItLost(t *testing.T) {
 	}
 	head, cursor := j.Head()
 	checkPosition(t, "head", head, cursor, 14)
-	frames, _ := j.Frames(1, 100, 10)
+	frames := j.Between(1, 100)
 	if len(frames) != 2 || frames[1].Lost != 12 || frames[1].Next != 14 {
 		t.Errorf("frames are %+v", frames)
 	}

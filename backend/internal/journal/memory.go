@@ -7,19 +7,20 @@ import (
 	"sync/atomic"
 )
 
-// Memory bounds what is held for all topics of a process: journals, values and replays. At the
-// bound the largest journals lose their oldest events first, and replays wait. Its methods may
-// be called from any goroutine. A nil Memory has no bound.
+// Memory bounds what is held for all topics of a process: journals, values and replays. Values
+// take at most half of the limit and replays a quarter, so journals always have the rest. If
+// they need more, the largest journals lose their oldest events first. Its methods may be
+// called from any goroutine. A nil Memory has no bound.
 type Memory struct {
 	limit    int64
-	held     atomic.Int64 // by journals, values and replays
-	journals atomic.Int64 // part of held
+	values   atomic.Int64 // bytes
+	journals atomic.Int64 // bytes
+	replays  atomic.Int64 // bytes; written under mu
 
 	reclaiming sync.Mutex // held while journals are shortened; lock order: before Journal.mu
 
 	mu      sync.Mutex
 	all     map[*Journal]struct{}
-	replays int64         // bytes
 	changed chan struct{} // closed when memory is released that replays wait for
 }
 
@@ -33,36 +34,33 @@ func (m *Memory) Held() int {
 	if m == nil {
 		return 0
 	}
-	return int(m.held.Load())
+	return int(m.values.Load() + m.journals.Load() + m.replays.Load())
 }
 
-// Full reports whether everything that journals could release would not be enough for more
-// values.
+// Full reports whether values take all memory that they may.
 func (m *Memory) Full() bool {
-	return m != nil && m.held.Load()-m.journals.Load() >= m.limit
+	return m != nil && m.values.Load() >= m.limit/2
 }
 
 // Add adds to the bytes of values, or subtracts.
 func (m *Memory) Add(bytes int64) {
 	if m != nil {
-		m.held.Add(bytes)
+		m.values.Add(bytes)
 		m.reclaim()
 	}
 }
 
-// Acquire reserves bytes for a page of a replay. It waits while replays hold more than half of
-// the limit, so they never take all memory from the journals. A page that is larger is read
-// alone.
+// Acquire reserves bytes for a page of a replay. It waits while other replays hold the memory
+// that replays may. A page that is larger is read alone.
 func (m *Memory) Acquire(ctx context.Context, bytes int64) error {
 	if m == nil {
 		return nil
 	}
 	for {
 		m.mu.Lock()
-		if m.replays == 0 || m.replays+bytes <= m.limit/2 {
-			m.replays += bytes
+		if held := m.replays.Load(); held == 0 || held+bytes <= m.limit/4 {
+			m.replays.Add(bytes)
 			m.mu.Unlock()
-			m.held.Add(bytes)
 			m.reclaim()
 			return nil
 		}
@@ -82,9 +80,8 @@ func (m *Memory) Release(bytes int64) {
 	if m == nil || bytes == 0 {
 		return
 	}
-	m.held.Add(-bytes)
 	m.mu.Lock()
-	m.replays -= bytes
+	m.replays.Add(-bytes)
 	if bytes > 0 {
 		close(m.changed)
 		m.changed = make(chan struct{})
@@ -110,15 +107,14 @@ func (m *Memory) unregister(j *Journal) {
 // account records that a journal holds more bytes, or fewer. It may be called with the
 // journal's mu held.
 func (m *Memory) account(bytes int) {
-	if m != nil && bytes != 0 {
-		m.held.Add(int64(bytes))
+	if m != nil {
 		m.journals.Add(int64(bytes))
 	}
 }
 
 // reclaim shortens the largest journals if the limit is exceeded. No lock may be held.
 func (m *Memory) reclaim() {
-	if m == nil || m.held.Load() <= m.limit || !m.reclaiming.TryLock() {
+	if m == nil || int64(m.Held()) <= m.limit || !m.reclaiming.TryLock() {
 		return
 	}
 	defer m.reclaiming.Unlock()
@@ -133,7 +129,7 @@ func (m *Memory) reclaim() {
 		sizes[i] = j.footprint()
 	}
 	// Some more than necessary, so this is not done for each event.
-	target := m.journals.Load() - (m.held.Load() - m.limit) - m.limit/16
+	target := m.limit - m.limit/16 - m.values.Load() - m.replays.Load()
 	share := fairShare(sizes, max(int(target), 0))
 	for i, j := range all {
 		if sizes[i] > share {

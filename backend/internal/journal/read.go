@@ -62,37 +62,21 @@ func (j *Journal) Read(from uint64) (Batch, bool) {
 	}, true
 }
 
-// Frames returns up to limit frames from a position up to, but not including, the
-// position to. It reports false as Read does.
-func (j *Journal) Frames(from, to uint64, limit int) ([]Frame, bool) {
+// Between returns the frames that are held from a position up to, but not including,
+// another one.
+func (j *Journal) Between(from, to uint64) []Frame {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
-	if from < j.tail {
-		return nil, false
-	}
-	return j.between(from, to, limit), true
-}
-
-func (j *Journal) between(from, to uint64, limit int) []Frame {
 	var frames []Frame
-	for i, k := j.find(from); i < len(j.segments); i, k = i+1, 0 {
-		s := j.segments[i]
-		for ; k < len(s.recs); k++ {
-			if s.recs[k].seq >= to || len(frames) == limit {
+	for i, k := j.find(max(from, j.tail)); i < len(j.segments); i, k = i+1, 0 {
+		for s := j.segments[i]; k < len(s.recs); k++ {
+			if s.recs[k].seq >= to {
 				return frames
 			}
 			frames = append(frames, s.frame(k))
 		}
 	}
 	return frames
-}
-
-// Between returns the frames that are held from a position up to, but not including,
-// another one.
-func (j *Journal) Between(from, to uint64) []Frame {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	return j.between(max(from, j.tail), to, j.frames)
 }
 
 // Search returns the first position from a given one on whose frame is beyond, or the

@@ -128,7 +128,7 @@ func (r *Reader) nextEncoded() (Batch, bool) {
 	if r.pos < j.tail || j.endedAt(r.pos) {
 		return Batch{}, false
 	}
-	b := Batch{AtHead: true, from: r.pos}
+	b := Batch{AtHead: !j.ended, from: r.pos}
 	for i, k := j.find(r.pos); i < len(j.segments); i, k = i+1, 0 {
 		for s := j.segments[i]; k < len(s.recs); k++ {
 			f := s.frame(k)
