@@ -90,7 +90,6 @@ func (s *Subscription) appendID(dst []byte, t event.Topic) []byte {
 // holds the reader's position.
 func (s *Subscription) announceLost(ctx context.Context) error {
 	s.catchUp = &catchUp{pending: s.appendLost(nil)}
-	defer s.dropCatchUp()
 	if s.behind() {
 		return s.fellBehind(ctx, event.SlowConsumer)
 	}
@@ -123,7 +122,6 @@ func (s *Subscription) fellBehind(ctx context.Context, reason event.GapReason) e
 	}
 	_, gaps := s.seek(starts, reason, s.logs[0].topic)
 	s.catchUp.pending = slices.Concat(pending, gaps)
-	s.dropCatchUp()
 	return nil
 }
 
@@ -197,7 +195,7 @@ func (s *Subscription) fail(err *FailedError) {
 	s.catchUp = &catchUp{pending: pending, failed: err}
 }
 
-// dropCatchUp ends the catching up once everything was returned.
+// dropCatchUp ends the catching up once the client has received all of it.
 func (s *Subscription) dropCatchUp() {
 	if s.catchUp != nil && s.catchUp.failed == nil && len(s.catchUp.pending) == 0 && len(s.catchUp.replays) == 0 {
 		s.releasePage()
@@ -241,6 +239,7 @@ func (s *Subscription) seek(starts []func() startPosition, reason event.GapReaso
 // wraps [source.ErrUnavailable] if that fails.
 func (s *Subscription) Next(ctx context.Context) (journal.Batch, error) {
 	for {
+		s.dropCatchUp()
 		if s.catchUp != nil {
 			b, err := s.nextCatchUp(ctx)
 			if err != nil || len(b.Bytes) > 0 {
@@ -262,7 +261,6 @@ func (s *Subscription) Next(ctx context.Context) (journal.Batch, error) {
 
 // nextCatchUp returns the next part of the catching up, which may be empty.
 func (s *Subscription) nextCatchUp(ctx context.Context) (journal.Batch, error) {
-	defer s.dropCatchUp()
 	if pending := s.catchUp.pending; len(pending) > 0 {
 		s.catchUp.pending = nil
 		return journal.Batch{Bytes: pending}, nil
@@ -340,8 +338,10 @@ func (s *Subscription) Reader() journal.BatchReader {
 	return &s.reader
 }
 
-// Live reports whether Next returns nothing but what the reader returns.
+// Live reports whether Next returns nothing but what the reader returns. It is called after the
+// client has received the last batch.
 func (s *Subscription) Live() bool {
+	s.dropCatchUp()
 	return s.catchUp == nil && !s.behind()
 }
 

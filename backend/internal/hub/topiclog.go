@@ -68,6 +68,10 @@ type startPosition struct {
 // so a client that loses its connection before the gap gets the gap again.
 const lostCursor = "lost"
 
+// maxEvent bounds the data of an event in bytes. A larger one is a gap; values of keys are
+// never larger.
+const maxEvent = 8 << 20
+
 // keepScratch bounds the scratch buffer that is kept after a large event.
 const keepScratch = 16 << 10
 
@@ -100,7 +104,7 @@ func (t *topicLog) Event(e event.Event, at source.Position) {
 		return
 	}
 	if len(e.Data) > maxEvent {
-		t.tooLarge(at)
+		t.gap(source.Gap{Reason: event.TooLarge, Lost: 1, At: at})
 		return
 	}
 	t.body = event.AppendBody(t.body[:0], e.Type, e.Data)
@@ -114,14 +118,6 @@ func (t *topicLog) Event(e event.Event, at source.Position) {
 			t.gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, Failed: err})
 		}
 	}
-}
-
-// maxEvent bounds the data of an event in bytes.
-const maxEvent = 8 << 20
-
-// tooLarge replaces an event that is too large by a gap. mu must be held.
-func (t *topicLog) tooLarge(at source.Position) {
-	t.gap(source.Gap{Reason: event.TooLarge, Lost: 1, At: at})
 }
 
 // Gap implements [source.Sink].
