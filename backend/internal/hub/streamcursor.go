@@ -1,0 +1,93 @@
+package hub
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"strings"
+
+	"sluice/internal/event"
+	"sluice/internal/source"
+)
+
+// streamCursor is a cursor of a stream: <entry id>[.<ordinal>-<check>][.end]. The ordinal and
+// the check distinguish the lives of a stream in which ids occur again.
+type streamCursor struct {
+	id      event.StreamID
+	ordinal uint64 // entries added up to here, 0 if unknown
+	check   string // of the entry; positionCheck or a birth check if the cursor is not that of an entry, empty for a bare id
+	ended   bool   // the entry ends the stream
+}
+
+const (
+	// positionCheck is the check of a position that is not that of an entry: it is after a
+	// gap, or in an empty stream.
+	positionCheck = "g"
+	endSuffix     = ".end"
+)
+
+// newBirthCheck returns the check of the position before the first entry of a life. All lives
+// begin at the same position, so the check is random: only the node that issued it finds it.
+func newBirthCheck() string {
+	return positionCheck + string(appendNumber(nil, rand.Uint64()))
+}
+
+func isBirthCheck(s string) bool {
+	number, ok := strings.CutPrefix(s, positionCheck)
+	if ok {
+		_, ok = parseNumber(number)
+	}
+	return ok
+}
+
+// positionCursor returns the cursor of a position that is not that of an entry.
+func positionCursor(at source.Position) streamCursor {
+	return streamCursor{id: at.ID, ordinal: at.Ordinal, check: positionCheck}
+}
+
+// entryCursor returns the cursor after an entry.
+func entryCursor(at source.Position, eventType string, data []byte) streamCursor {
+	return streamCursor{at.ID, at.Ordinal, checkOf(eventType, data), eventType == event.StreamEnd}
+}
+
+func (c streamCursor) appendTo(dst []byte) []byte {
+	dst = c.id.AppendTo(dst)
+	if c.check != "" {
+		dst = append(dst, '.')
+		dst = strconv.AppendUint(dst, c.ordinal, 36)
+		dst = append(dst, '-')
+		dst = append(dst, c.check...)
+	}
+	if c.ended {
+		dst = append(dst, endSuffix...)
+	}
+	return dst
+}
+
+func (c streamCursor) String() string {
+	return string(c.appendTo(nil))
+}
+
+// parseStreamCursor parses the text of a cursor. It accepts a bare id without its sequence
+// number too.
+func parseStreamCursor(text string) (c streamCursor, ok bool) {
+	text, c.ended = strings.CutSuffix(text, endSuffix)
+	id, life, hasLife := strings.Cut(text, ".")
+	if c.id, ok = event.ParseStreamID(id); !ok || !hasLife {
+		return c, ok
+	}
+	ordinal, check, _ := strings.Cut(life, "-")
+	if c.ordinal, ok = parseCount(ordinal); !ok {
+		return c, false
+	}
+	c.check = check
+	return c, check == positionCheck || isCheck(check) || isBirthCheck(check)
+}
+
+// isEntry reports whether the cursor is that of an entry.
+func (c streamCursor) isEntry() bool {
+	return c.check != positionCheck && !c.id.IsZero()
+}
+
+func (c streamCursor) position() source.Position {
+	return source.Position{ID: c.id, Ordinal: c.ordinal}
+}
