@@ -68,7 +68,7 @@ func (s *shard) flush(c *conn) {
 		if c.unsent != nil && !s.flushUnsent(c) {
 			return
 		}
-		reader, ok := c.reader.(*journal.Reader)
+		reader, ok := c.stream.Reader().(*journal.Reader)
 		if !ok || !reader.Shared() {
 			s.flushOwn(c)
 			return
@@ -103,7 +103,8 @@ func (s *shard) flush(c *conn) {
 // flushOwn gives a connection whose batches are its own one turn. If its journals have more,
 // the other connections of the shard have theirs first.
 func (s *shard) flushOwn(c *conn) {
-	b, ok := c.reader.Next()
+	reader := c.stream.Reader()
+	b, ok := reader.Next()
 	if !ok {
 		s.fellBehind(c)
 		return
@@ -115,7 +116,7 @@ func (s *shard) flushOwn(c *conn) {
 			return
 		}
 		if full = n < len(b.Bytes); full { // the frames after this one are read again
-			c.reader.Unread(&b, n)
+			reader.Unread(&b, n)
 			c.unsent = &unsent{bytes: bytes.Clone(b.Bytes[n:])}
 		}
 	}
@@ -126,7 +127,7 @@ func (s *shard) flushOwn(c *conn) {
 		return
 	}
 	if b.AtHead {
-		s.alarms.set(c, c.reader.Due())
+		s.alarms.set(c, reader.Due())
 	} else if !c.queued {
 		c.queued = true
 		s.again = append(s.again, c)
@@ -140,7 +141,7 @@ func (s *shard) nextTurns() {
 	s.again = nil
 	for _, c := range queued {
 		c.queued = false
-		if c.group != nil && !c.full {
+		if !c.hasEnded() && !c.full {
 			s.flushAlone(c)
 		}
 	}

@@ -4,27 +4,30 @@ import (
 	"time"
 
 	"sluice/internal/event"
-	"sluice/internal/journal"
 )
 
 // conn is a connection that is live: a socket and a position. There may be very many, so
 // that each of its bytes counts.
 type conn struct {
 	shard    *shard
-	group    *group // nil when it has ended
+	members  []member // one for each journal; nil after the end
 	fd       int32
-	serial   int32 // tells it from an earlier connection with the same descriptor
-	member   int32 // in the group's list
-	full     bool  // the socket takes nothing more for now
-	alarm    int32 // index of its alarm in the queue plus one, or zero
-	queued   bool  // for another turn
-	reader   journal.BatchReader
+	serial   int32   // tells it from an earlier connection with the same descriptor
+	full     bool    // the socket takes nothing more for now
+	alarm    int32   // index of its alarm in the queue plus one, or zero
+	queued   bool    // for another turn
 	unsent   *unsent // nil if there is nothing
 	sent     instant // when the socket took something last
 	progress progress
 	expires  expiry // of the client's right to the stream
 	stream   Stream
 	ended    func(*End)
+}
+
+// member is the membership of a connection in the group of a journal.
+type member struct {
+	group *group
+	index int32 // in the group's list
 }
 
 // unsent is what goes out before anything else of a connection, once its socket takes it:
@@ -41,6 +44,11 @@ func (c *conn) close(reason event.CloseReason) {
 	m.closing = append(m.closing, closing{c, reason})
 	m.mu.Unlock()
 	c.shard.signal()
+}
+
+// hasEnded reports whether the shard has released the connection.
+func (c *conn) hasEnded() bool {
+	return c.members == nil
 }
 
 // isLeaving reports whether goodbye was said.

@@ -47,8 +47,10 @@ func (s *Server) connLoop(ctx context.Context, out writer, first []byte, stream 
 	}
 	defer s.remove(c)
 	reader := stream.Reader()
-	reader.Watched().Watch(c)
-	defer reader.Watched().Unwatch(c)
+	for _, j := range reader.Journals() {
+		j.Watch(c)
+		defer j.Unwatch(c)
+	}
 	out = &stallWriter{writer: out, metrics: s.metrics}
 
 	var woken time.Time   // when the newest waking was, if that is a sample

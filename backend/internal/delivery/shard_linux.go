@@ -30,7 +30,7 @@ type shard struct {
 	mail mailbox
 
 	conns  []*conn // all of this shard, each in the place of its descriptor; changed with mail.mu, for appendAll
-	groups map[journal.Watched]*group
+	groups map[*journal.Journal]*group
 	serial int32 // of the connection that was added last
 	alarms alarms
 	again  []*conn   // conflated connections that are due for another turn
@@ -57,10 +57,12 @@ type closing struct {
 	reason event.CloseReason
 }
 
-// group is the connections of one shard that read the same journals.
+// group is the connections of one shard that read a journal. A connection that reads several
+// is in several groups, so a journal has one watcher for each shard, however many lists of
+// topics there are.
 type group struct {
 	shard   *shard
-	watched journal.Watched
+	journal *journal.Journal
 	conns   []*conn
 	grown   atomic.Bool // it is in the mailbox
 }
@@ -80,7 +82,7 @@ func newShards(s *Server) []*shard {
 			server: s,
 			poll:   poll,
 			wake:   make(chan struct{}, 1),
-			groups: make(map[journal.Watched]*group),
+			groups: make(map[*journal.Journal]*group),
 		}
 		sh.done.Go(sh.run)
 		sh.done.Go(func() { poll.run(sh.ready) })
@@ -108,7 +110,7 @@ func (s *Server) handOff(c net.Conn, stream Stream, expires time.Time, ended fun
 	}
 	sh := s.shards[fd%len(s.shards)]
 	live := &conn{
-		shard: sh, fd: int32(fd), reader: stream.Reader(), sent: instantOf(time.Now()),
+		shard: sh, fd: int32(fd), sent: instantOf(time.Now()),
 		expires: expiryOf(expires), stream: stream, ended: ended,
 	}
 	if err := sh.enqueue(live); err != nil {
@@ -277,7 +279,7 @@ func (s *shard) round() (stopped bool) {
 		}
 	}
 	for _, c := range closing {
-		if c.conn.group != nil && !c.conn.isLeaving() {
+		if !c.conn.hasEnded() && !c.conn.isLeaving() {
 			s.sendClose(c.conn, c.reason)
 		}
 	}
@@ -294,17 +296,20 @@ func (s *shard) round() (stopped bool) {
 
 // join takes a connection in and writes what has come since it was live.
 func (s *shard) join(c *conn) {
-	watched := c.reader.Watched()
-	g := s.groups[watched]
-	if g == nil {
-		g = &group{shard: s, watched: watched}
-		s.groups[watched] = g
-		watched.Watch(g)
-	}
 	s.serial++
-	c.serial, c.group = s.serial, g
-	c.member = int32(len(g.conns))
-	g.conns = append(g.conns, c)
+	c.serial = s.serial
+	journals := c.stream.Reader().Journals()
+	c.members = make([]member, 0, len(journals))
+	for _, j := range journals {
+		g := s.groups[j]
+		if g == nil {
+			g = &group{shard: s, journal: j}
+			s.groups[j] = g
+			j.Watch(g)
+		}
+		c.members = append(c.members, member{g, int32(len(g.conns))})
+		g.conns = append(g.conns, c)
+	}
 	if err := s.poll.add(c); err != nil {
 		s.end(c, &End{Failed, err})
 		return
@@ -365,15 +370,25 @@ func (s *shard) release(c *conn) {
 	s.poll.remove(c)
 	s.alarms.cancel(c)
 	s.unlist(c)
-	g := c.group
-	c.group = nil
-	last := g.conns[len(g.conns)-1]
-	g.conns[c.member], last.member = last, c.member
-	g.conns[len(g.conns)-1] = nil
-	g.conns = g.conns[:len(g.conns)-1]
-	if len(g.conns) == 0 {
-		g.watched.Unwatch(g)
-		delete(s.groups, g.watched)
+	for _, m := range c.members {
+		m.group.remove(m.index)
+	}
+	c.members = nil
+}
+
+// remove removes a connection. The last one takes its place.
+func (g *group) remove(index int32) {
+	last := len(g.conns) - 1
+	moved := g.conns[last]
+	for i := range moved.members {
+		if moved.members[i].group == g {
+			moved.members[i].index = index
+		}
+	}
+	g.conns[index], g.conns[last] = moved, nil
+	if g.conns = g.conns[:last]; last == 0 {
+		g.journal.Unwatch(g)
+		delete(g.shard.groups, g.journal)
 	}
 }
 

@@ -201,8 +201,8 @@ func (a *auditor) connection(ready func()) bool {
 		return true
 	}
 	defer sub.Close()
-	sub.Reader().Watched().Watch(a.wake)
-	defer sub.Reader().Watched().Unwatch(a.wake)
+	hub.Watch(sub.Reader(), a.wake)
+	defer hub.Unwatch(sub.Reader(), a.wake)
 	ready()
 	gaps, opened := 0, false
 	for left := a.rnd.IntN(1000); left >= 0; left-- {

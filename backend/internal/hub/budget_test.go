@@ -33,7 +33,7 @@ func TestBudget_AnEventAllocatesForItsCursorAndNotForSubscribers(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer sub.Close()
-				sub.Reader().Watched().Watch(make(wake, 1))
+				hub.Watch(sub.Reader(), make(wake, 1))
 			}
 			markers.Add(marker.Marker{Node: "abcdefgh", Sequence: 1}) // so cursors have all their parts
 			sink := src.sink(t, "channel:a")

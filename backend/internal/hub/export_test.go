@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"sluice/internal/event"
+	"sluice/internal/journal"
 	"sluice/internal/source"
 )
 
@@ -30,4 +31,18 @@ func (h *Hub) Sync(ctx context.Context, topics ...event.Topic) error {
 // ReadRange reads a part of a stream as a replay does.
 func (h *Hub) ReadRange(ctx context.Context, t event.Topic, r source.Range) (source.Page, error) {
 	return h.readRange(ctx, t, r)
+}
+
+// Watch calls w.Wake after every append to a journal of a reader until Unwatch.
+func Watch(r journal.BatchReader, w journal.Waker) {
+	for _, j := range r.Journals() {
+		j.Watch(w)
+	}
+}
+
+// Unwatch ends Watch.
+func Unwatch(r journal.BatchReader, w journal.Waker) {
+	for _, j := range r.Journals() {
+		j.Unwatch(w)
+	}
 }

@@ -211,7 +211,7 @@ func (g gateway) tryTake(t testing.TB, req hub.Request) (*seat, error) {
 		return nil, err
 	}
 	s := &seat{t: t, sub: sub, wake: make(nudge, 1)}
-	sub.Reader().Watched().Watch(s.wake)
+	hub.Watch(sub.Reader(), s.wake)
 	s.next()
 	if len(s.got) == 0 || s.got[0].kind != "stream.open" {
 		t.Fatalf("a subscription begins with %v", s.got)
@@ -228,7 +228,7 @@ func (g gateway) tryTake(t testing.TB, req hub.Request) (*seat, error) {
 }
 
 func (s *seat) leave() {
-	s.sub.Reader().Watched().Unwatch(s.wake)
+	hub.Unwatch(s.sub.Reader(), s.wake)
 	s.sub.Close()
 }
 

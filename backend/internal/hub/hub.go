@@ -59,7 +59,6 @@ type Hub struct {
 	closed    bool
 	logs      map[event.Topic]*topicLog
 	lingering *list.List // of the logs without users, the one longest without them first
-	lists     map[string]*topicList
 
 	replaying chan struct{}      // holds one for each read of a replay
 	reads     singleflight.Group // of replays
@@ -73,7 +72,6 @@ func New(src source.Source, options Options, metrics Metrics) *Hub {
 		metrics:   metrics,
 		logs:      make(map[event.Topic]*topicLog),
 		lingering: list.New(),
-		lists:     make(map[string]*topicList),
 
 		replaying: make(chan struct{}, maxReplays),
 	}

@@ -741,7 +741,7 @@ func BenchmarkHub_Event(b *testing.B) {
 						b.Fatal(err)
 					}
 					defer sub.Close()
-					sub.Reader().Watched().Watch(make(wake, 1))
+					hub.Watch(sub.Reader(), make(wake, 1))
 				}
 				payload := []byte(`{"time":"2026-03-01T12:00:00.000Z","value":7}`)
 				b.ReportAllocs()

@@ -2,72 +2,18 @@ package hub
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"sluice/internal/event"
 	"sluice/internal/journal"
 )
 
-// topicList is a list of topics, shared by all subscriptions to the same list. It holds no
-// events: its readers read the journals of the topics.
-type topicList struct {
-	key   string
-	logs  []*topicLog // in the order of the topics' names
-	users int         // guarded by the hub's mutex
-}
-
-// joinList returns the list of these topics.
-func (h *Hub) joinList(logs []*topicLog) *topicList {
-	logs = slices.SortedFunc(slices.Values(logs), func(a, b *topicLog) int {
-		return strings.Compare(a.topic.String(), b.topic.String())
-	})
-	names := make([]string, len(logs))
-	for i, t := range logs {
-		names[i] = t.topic.String()
-	}
-	key := strings.Join(names, "\n")
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	l := h.lists[key]
-	if l == nil || !slices.Equal(l.logs, logs) { // a topic that failed has another log now
-		l = &topicList{key: key, logs: logs}
-		h.lists[key] = l
-	}
-	l.users++
-	return l
-}
-
-func (h *Hub) leaveList(l *topicList) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	l.users--
-	if l.users == 0 && h.lists[l.key] == l {
-		delete(h.lists, l.key)
-	}
-}
-
-// Watch implements [journal.Watched].
-func (l *topicList) Watch(w journal.Waker) {
-	for _, t := range l.logs {
-		t.log.Watch(w)
-	}
-}
-
-// Unwatch implements [journal.Watched].
-func (l *topicList) Unwatch(w journal.Waker) {
-	for _, t := range l.logs {
-		t.log.Unwatch(w)
-	}
-}
-
 // listReader reads the journals of a list, one after the other, with ids that have the
 // cursors of all topics. The order of events of different topics is not kept.
 type listReader struct {
-	list    *topicList
-	topics  []listedTopic
-	current int // index of the topic that Next reads first
-	last    int // index of the topic of the last batch
+	topics  []listedTopic // in the order of their names
+	current int           // index of the topic that Next reads first
+	last    int           // index of the topic of the last batch
 }
 
 // listedTopic is the part of a listReader that reads one topic.
@@ -77,9 +23,9 @@ type listedTopic struct {
 	cursor []byte // of the last frame that was encoded
 }
 
-func newListReader(list *topicList, every time.Duration) *listReader {
-	l := &listReader{list: list, topics: make([]listedTopic, len(list.logs))}
-	for i, t := range list.logs {
+func newListReader(logs []*topicLog, every time.Duration) *listReader {
+	l := &listReader{topics: make([]listedTopic, len(logs))}
+	for i, t := range logs {
 		l.topics[i].prefix = tag(t.topic) + "="
 		qualifier := event.Qualifier(t.topic)
 		l.topics[i].Reader = journal.NewReader(t.log, every, !t.topic.IsGlob(), func(dst []byte, q string, cursor, body []byte) []byte {
@@ -151,9 +97,13 @@ func (l *listReader) Due() time.Time {
 	return due
 }
 
-// Watched implements [journal.BatchReader].
-func (l *listReader) Watched() journal.Watched {
-	return l.list
+// Journals implements [journal.BatchReader].
+func (l *listReader) Journals() []*journal.Journal {
+	journals := make([]*journal.Journal, len(l.topics))
+	for i := range l.topics {
+		journals[i] = l.topics[i].Journal()
+	}
+	return journals
 }
 
 // Behind reports whether a topic has lost events that the reader has not delivered, or ended.

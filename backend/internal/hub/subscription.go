@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"sluice/internal/event"
@@ -15,7 +16,7 @@ import (
 // at a time. There may be very many, so it holds little while it is live.
 type Subscription struct {
 	hub     *Hub
-	logs    []*topicLog    // of the topics; in the order of the list if there are several
+	logs    []*topicLog    // in the order of the topics' names
 	reader  journal.Reader // of the only topic
 	list    *listReader    // of several topics, else nil
 	catchUp *catchUp       // precedes what the reader returns; nil if the subscription is live
@@ -37,10 +38,13 @@ type topicReplay struct {
 }
 
 func newSubscription(h *Hub, logs []*topicLog, every time.Duration) *Subscription {
+	// Sorted, so the ids of equal lists are equal.
+	logs = slices.SortedFunc(slices.Values(logs), func(a, b *topicLog) int {
+		return strings.Compare(a.topic.String(), b.topic.String())
+	})
 	s := &Subscription{hub: h, logs: logs}
 	if len(logs) > 1 {
-		s.list = newListReader(h.joinList(logs), every)
-		s.logs = s.list.list.logs
+		s.list = newListReader(logs, every)
 	} else {
 		s.reader = journal.NewReader(logs[0].log, every, !logs[0].topic.IsGlob(), nil)
 	}
@@ -350,9 +354,6 @@ func (s *Subscription) Close() {
 	s.releasePage()
 	for i := range s.logs {
 		s.readerOf(i).Close()
-	}
-	if s.list != nil {
-		s.hub.leaveList(s.list.list)
 	}
 	s.hub.release(s.logs)
 }

@@ -49,14 +49,6 @@ type Waker interface {
 	Wake()
 }
 
-// Watched calls watchers when a reader may return more. Values are comparable.
-type Watched interface {
-	// Watch calls w.Wake after every append, until Unwatch.
-	Watch(w Waker)
-	// Unwatch ends Watch. w is not called any more after it has returned.
-	Unwatch(w Waker)
-}
-
 // Journal is a bounded log of frames. Events are numbered from 1; a position is
 // the number of the event that comes next. Any number of goroutines may read while
 // one appends.
@@ -362,14 +354,14 @@ func (j *Journal) evict() {
 	}
 }
 
-// Watch has w woken after each append, until Unwatch.
+// Watch calls w.Wake after every append until Unwatch.
 func (j *Journal) Watch(w Waker) {
 	j.watch.Lock()
 	defer j.watch.Unlock()
 	j.watchers[w] = struct{}{}
 }
 
-// Unwatch ends Watch. When it has returned, w is not called any more.
+// Unwatch ends Watch. w is not called after Unwatch has returned.
 func (j *Journal) Unwatch(w Waker) {
 	j.watch.Lock()
 	defer j.watch.Unlock()

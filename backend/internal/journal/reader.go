@@ -12,14 +12,15 @@ import (
 type BatchReader interface {
 	// Next returns the next batch, see [Reader.Next]. It does not block.
 	Next() (Batch, bool)
-	// Due returns when Next may return something although no watcher was called, or the zero
+	// Due returns when Next may return something although no journal has grown, or the zero
 	// time.
 	Due() time.Time
 	// Unread shortens the last batch to the end of the frame in which an offset in its bytes
 	// lies, and moves the reader back to there. It does nothing if the reader is conflated.
 	Unread(b *Batch, offset int)
-	// Watched calls watchers when Next may return something.
-	Watched() Watched
+	// Journals returns the journals that Next reads. It may return something after they have
+	// grown.
+	Journals() []*Journal
 }
 
 // Reader is a position in a journal and the cursor of that position. A conflated reader
@@ -364,5 +365,5 @@ func (r *Reader) Due() time.Time {
 	return r.conflation.next()
 }
 
-// Watched returns the journal. Readers of one journal share one watcher.
-func (r *Reader) Watched() Watched { return r.log }
+// Journals implements [BatchReader].
+func (r *Reader) Journals() []*Journal { return []*Journal{r.log} }
