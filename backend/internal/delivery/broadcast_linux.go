@@ -8,13 +8,13 @@ import (
 	"sluice/internal/journal"
 )
 
-// lookAgain is after how many connections a sweep looks whether the journal has grown: a
-// few milliseconds' worth, and often enough that reading is shared.
+// lookAgain is the number of connections after which a broadcast checks whether the journal
+// has grown. They take a few milliseconds, and most of them share one read.
 const lookAgain = 256
 
-// sweep writes what a journal has to all connections that read it. What comes meanwhile
-// goes to the rest of them, and to those before in the next round: so nobody waits longer
-// than one sweep takes.
+// broadcast writes the new frames of a journal to all connections that read it. Frames that
+// are appended during the broadcast reach the remaining connections at once, and the others
+// in the next round.
 func (s *shard) broadcast(g *group) {
 	s.read = s.read[:0]
 	for i := 0; i < len(g.conns); {
@@ -31,14 +31,14 @@ func (s *shard) broadcast(g *group) {
 	}
 }
 
-// readBatch is a batch that was read in this sweep: connections of a group are mostly at
+// readBatch is a batch that was read in this broadcast. Most connections of a group are at
 // the same position.
 type readBatch struct {
 	journal.Batch
 	from uint64
 }
 
-// batch returns what the journal of a connection has at its position. It reports false as
+// batch returns the batch at the position of a reader. It returns false as
 // [journal.Journal.Read] does.
 func (s *shard) batch(reader *journal.Reader) (*readBatch, bool) {
 	pos := reader.Pos()
@@ -58,11 +58,11 @@ func (s *shard) batch(reader *journal.Reader) (*readBatch, bool) {
 	return &s.read[len(s.read)-1], true
 }
 
-// maxRead bounds the batches that are kept in a sweep, so that looking for one costs less
-// than reading it.
+// maxRead bounds the batches that are kept during a broadcast. Finding one among few is faster
+// than a read.
 const maxRead = 8
 
-// flush writes to a connection all that there is for it, until it is full.
+// flush writes all available frames to a connection, until its socket is full.
 func (s *shard) flush(c *conn) {
 	for more := true; more; {
 		if c.unsent != nil && !s.flushUnsent(c) {
@@ -96,7 +96,7 @@ func (s *shard) flush(c *conn) {
 			return
 		}
 		s.advance(reader, &b.Batch)
-		more = !b.AtHead // what has come since is another round
+		more = !b.AtHead // newer frames are for another round
 	}
 }
 
@@ -147,7 +147,7 @@ func (s *shard) nextTurns() {
 	}
 }
 
-// flushDue writes to the connections whose time has come.
+// flushDue writes to the connections whose alarms are due.
 func (s *shard) flushDue() {
 	for c := s.alarms.due(s.now); c != nil; c = s.alarms.due(s.now) {
 		if !c.full {
@@ -156,8 +156,8 @@ func (s *shard) flushDue() {
 	}
 }
 
-// flushUnsent writes what waits for the socket, and reports whether the connection goes on
-// behind it now.
+// flushUnsent writes the unsent data, and reports whether more may be written to the
+// connection.
 func (s *shard) flushUnsent(c *conn) bool {
 	u := c.unsent
 	n, ok := s.write(c, u.bytes)
@@ -176,15 +176,15 @@ func (s *shard) flushUnsent(c *conn) bool {
 	return true
 }
 
-// advance moves a connection behind a batch. What is left of its last frame is in
-// unsent: a client that does not read holds up a frame, and not a part of the journal.
+// advance moves a reader to the end of a batch. The rest of its last frame is in unsent, so a
+// client that does not read holds one frame and no segment of the journal.
 func (s *shard) advance(r *journal.Reader, b *journal.Batch) {
 	r.Advance(b)
 	s.frames += b.Frames
 	s.bytes += len(b.Bytes)
 }
 
-// write writes what the socket takes, and reports false if the connection has ended.
+// write writes as much as the socket accepts. It returns false if the connection has ended.
 func (s *shard) write(c *conn, b []byte) (n int, ok bool) {
 	n, errno := send(c.fd, b)
 	switch errno {
@@ -200,7 +200,7 @@ func (s *shard) write(c *conn, b []byte) (n int, ok bool) {
 	}
 }
 
-// park leaves a full connection alone until it is writable.
+// park waits until the socket of a connection is writable.
 func (s *shard) park(c *conn) {
 	if c.full {
 		return

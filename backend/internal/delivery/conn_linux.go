@@ -6,20 +6,20 @@ import (
 	"sluice/internal/event"
 )
 
-// conn is a connection that is live: a socket and a position. There may be very many, so
-// that each of its bytes counts.
+// conn is a live connection: a socket and a position. Its size is most of the memory of an
+// idle connection.
 type conn struct {
 	shard    *shard
 	members  []member // one for each journal; nil after the end
 	fd       int32
-	serial   int32   // tells it from an earlier connection with the same descriptor
-	full     bool    // the socket takes nothing more for now
+	serial   int32   // distinguishes connections that had the same descriptor
+	full     bool    // the send buffer of the socket is full
 	alarm    int32   // index of its alarm in the queue plus one, or zero
-	queued   bool    // for another turn
-	unsent   *unsent // nil if there is nothing
-	sent     instant // when the socket took something last
+	queued   bool    // waits for another turn
+	unsent   *unsent // nil if the socket accepted everything
+	sent     instant // of the last data that the socket accepted
 	progress progress
-	expires  expiry // of the client's right to the stream
+	expires  expiry // of the client's permission
 	stream   Stream
 	ended    func(*End)
 }
@@ -30,11 +30,11 @@ type member struct {
 	index int32 // in the group's list
 }
 
-// unsent is what goes out before anything else of a connection, once its socket takes it:
-// the rest of a frame, a goodbye.
+// unsent is data that is sent first when the socket is writable again: the rest of a frame,
+// and stream.close.
 type unsent struct {
 	bytes  []byte
-	leaves event.CloseReason // the reason if the connection ends after that, else empty
+	leaves event.CloseReason // reason for the end of the connection after bytes, or empty
 }
 
 // close implements [closer].
@@ -51,13 +51,12 @@ func (c *conn) hasEnded() bool {
 	return c.members == nil
 }
 
-// isLeaving reports whether goodbye was said.
+// isLeaving reports whether stream.close was enqueued.
 func (c *conn) isLeaving() bool {
 	return c.unsent != nil && c.unsent.leaves != ""
 }
 
-// expiry is when a right ends, in milliseconds of Unix time: those who gave it know no other
-// clock. Zero is never.
+// expiry is the end of a permission in Unix milliseconds, as tokens state it. Zero is never.
 type expiry int64
 
 func expiryOf(t time.Time) expiry {

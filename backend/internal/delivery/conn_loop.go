@@ -33,7 +33,7 @@ func (c *loopConn) Wake() {
 }
 
 func (c *loopConn) close(reason event.CloseReason) {
-	c.closing <- reason // room for one, and nobody else sends
+	c.closing <- reason // the only send, and the buffer holds one
 }
 
 // connLoop moves what the stream has to the client for as long as the connection lasts, or,

@@ -1,11 +1,10 @@
 // Package delivery writes journals to connections: it wakes them, sends heartbeats,
-// cuts off clients that take nothing, and lets connections go one after the other
-// when the server drains. It knows positions and bytes, not topics.
+// disconnects clients that accept no data, and closes connections one by one when the
+// server drains. It handles positions and bytes; it does not know about topics.
 //
-// There are two ways to the same bytes. Plain HTTP/1.1, which is what stands behind
-// every proxy, is taken over from net/http: a few shards write to its sockets without
-// blocking, so that an idle connection is a socket and a small struct. Everything else
-// has a goroutine for each connection.
+// There are two paths. A connection over plain HTTP/1.1, as proxies use it, is hijacked: a
+// few shards write to its socket without blocking, so an idle connection is a socket and a
+// small struct. Every other connection has a goroutine.
 package delivery
 
 import (
@@ -20,40 +19,39 @@ import (
 	"sluice/internal/journal"
 )
 
-// ErrDraining is returned by Serve once Drain has begun.
+// ErrDraining is returned by Serve after Drain was called.
 var ErrDraining = errors.New("server is draining")
 
 // Stream is the source of one connection. Its methods are called by one goroutine at a
 // time.
 type Stream interface {
-	// Next returns the next batch, an empty one if there is nothing now. It may block. The
-	// connection is closed after an error: the client retries, maybe on another node.
+	// Next returns the next batch, which is empty if no event is available. It may block.
+	// The connection is closed after an error, and the client reconnects to any node.
 	Next(ctx context.Context) (journal.Batch, error)
 	// Live reports whether Next returns nothing but what the reader returns.
 	Live() bool
-	// Reader returns the reader that everything comes from once the stream is live. It is
-	// always the same one.
+	// Reader returns the reader of a live stream. It always returns the same one.
 	Reader() journal.BatchReader
 }
 
-// Metrics is told what happens. Its methods may be called from any goroutine and
-// must not block.
+// Metrics counts what the server does. Its methods may be called from any goroutine and must
+// not block.
 type Metrics interface {
 	Delivered(frames, bytes int)
-	// Written takes the age of an event when it had been written to all clients that could
-	// take it. It is a sample: of the oldest event of a round.
+	// Written records the age of an event after the write to all clients whose sockets
+	// accepted it. Only the oldest event of a round is recorded.
 	Written(age time.Duration)
-	// Stalled says that so many more clients take nothing for now, or fewer if negative.
+	// Stalled adds to the number of clients whose sockets are full.
 	Stalled(change int)
-	// SlowClientCut counts a client that was cut off because it took nothing.
+	// SlowClientCut counts a client that was disconnected because it accepted no data.
 	SlowClientCut()
 }
 
 // Options are the settings of a [Server].
 type Options struct {
 	Heartbeat    time.Duration // the longest silence on a connection
-	WriteTimeout time.Duration // how long a client may take nothing before it is cut off
-	Retry        time.Duration // the least time after which clients are told to come back
+	WriteTimeout time.Duration // time without accepted data after which a client is disconnected
+	Retry        time.Duration // shortest reconnection time of clients
 }
 
 // Server holds the connections of this process.
@@ -67,19 +65,19 @@ type Server struct {
 	draining bool
 }
 
-// closer is a connection that can be told to end. close does not block.
+// closer is a connection that can be closed. close does not block.
 type closer interface {
 	close(event.CloseReason)
 }
 
-// New returns a server without connections. Close must be called in the end.
+// New returns a server without connections. The caller must call Close.
 func New(options Options, metrics Metrics) *Server {
 	s := &Server{options: options, metrics: metrics, loops: make(map[*loopConn]struct{})}
 	s.shards = newShards(s)
 	return s
 }
 
-// Close ends what Drain has left.
+// Close closes the connections that Drain has not closed.
 func (s *Server) Close() {
 	s.mu.Lock()
 	s.draining = true
@@ -89,31 +87,28 @@ func (s *Server) Close() {
 	}
 }
 
-// Retry returns a reconnection time for one client: random between once and twice the
-// configured one, so that clients who lost their lines together do not come back
-// together.
+// Retry returns a random reconnection time for one client, between once and twice the
+// configured one. Clients that lost their connections together reconnect at different times.
 func (s *Server) Retry() time.Duration {
 	return jittered(s.options.Retry)
 }
 
-// LongRetry is [Server.Retry] for clients that are turned away.
+// LongRetry is [Server.Retry] for clients that are rejected.
 func (s *Server) LongRetry() time.Duration {
 	return jittered(longer * s.options.Retry)
 }
 
-// longer is how much later than others a client should come back that could not be
-// served.
+// longer is the factor by which rejected clients reconnect later than others.
 const longer = 4
 
 func jittered(d time.Duration) time.Duration {
 	return d + time.Duration(rand.Int64N(int64(d)+1))
 }
 
-// Serve answers a request with a stream until the client is gone, takes nothing for the
-// write timeout, its right to the stream expires, or Drain reaches the connection, and
-// returns the end. The header is w's. There is no end where expires is zero. Where Serve
-// takes the connection over from net/http it may return nil before the end; ended is called
-// once then, and never else.
+// Serve answers a request with a stream, with the header of w. It ends when the client
+// disconnects or accepts no data for the write timeout, when the permission expires, or when
+// Drain reaches the connection. A zero expires never expires. If Serve hijacks the connection
+// it may return nil before the end. Only then ended is called, once.
 func (s *Server) Serve(w http.ResponseWriter, r *http.Request, stream Stream, expires time.Time, ended func(*End)) *End {
 	if s.canHijack(r) {
 		head := responseHead(w.Header())
@@ -129,7 +124,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, stream Stream, ex
 	return end
 }
 
-// countCut counts a client if it was cut off because it took nothing.
+// countCut counts a client that was disconnected because it accepted no data.
 func (s *Server) countCut(end *End) {
 	if end.Reason == WriteTimeout {
 		s.metrics.SlowClientCut()
@@ -159,9 +154,9 @@ func (s *Server) Draining() bool {
 	return s.draining
 }
 
-// Drain refuses new connections and closes those that are open, evenly spread over d
-// so that the servers they move to meet a ramp and not a wall. When the context ends
-// the rest is closed at once. It returns when all have been told.
+// Drain rejects new connections and closes the open ones, spread evenly over d, so the other
+// nodes receive them gradually. If the context ends, it closes the rest at once. It returns
+// after the last one was asked to close.
 func (s *Server) Drain(ctx context.Context, d time.Duration) {
 	s.mu.Lock()
 	s.draining = true

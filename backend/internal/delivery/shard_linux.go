@@ -19,8 +19,8 @@ import (
 // unsentLimit bounds what the kernel holds for a client that does not read.
 const unsentLimit = 128 << 10
 
-// shard writes to many sockets from one goroutine. That alone touches the connections and
-// the groups; everybody else leaves word in the mailbox.
+// shard writes to many sockets from one goroutine. Only this goroutine uses the connections
+// and the groups; others use the mailbox.
 type shard struct {
 	server *Server
 	poll   *poller
@@ -41,7 +41,7 @@ type shard struct {
 	frames, bytes int // delivered in this round
 }
 
-// mailbox holds what has happened since the shard looked last.
+// mailbox holds the requests and events since the last round.
 type mailbox struct {
 	mu      sync.Mutex
 	joining []*conn
@@ -213,7 +213,7 @@ func (g *group) Wake() {
 	g.shard.signal()
 }
 
-// ready takes what the poller has seen.
+// ready enqueues the events of the poller.
 func (s *shard) ready(events []readiness) {
 	s.mail.mu.Lock()
 	s.mail.ready = append(s.mail.ready, events...)
@@ -294,7 +294,7 @@ func (s *shard) round() (stopped bool) {
 	return stopped
 }
 
-// join takes a connection in and writes what has come since it was live.
+// join adds a connection, and writes the events since it was live.
 func (s *shard) join(c *conn) {
 	s.serial++
 	c.serial = s.serial
@@ -317,14 +317,14 @@ func (s *shard) join(c *conn) {
 	s.flushAlone(c)
 }
 
-// flushAlone is flush outside of a sweep.
+// flushAlone is flush outside of a broadcast.
 func (s *shard) flushAlone(c *conn) {
 	s.read = s.read[:0]
 	s.flush(c)
 }
 
-// fellBehind gives a connection whose place the journal does not hold any more to a
-// goroutine, which finds out what the client has missed.
+// fellBehind starts a goroutine for a connection whose position is no longer in the journal.
+// The goroutine finds out what the client has missed.
 func (s *shard) fellBehind(c *conn) {
 	s.release(c)
 	go func() {
@@ -342,7 +342,7 @@ func (s *shard) fellBehind(c *conn) {
 	}()
 }
 
-// sendClose ends a connection behind its last complete frame.
+// sendClose ends a connection after its last complete frame.
 func (s *shard) sendClose(c *conn, reason event.CloseReason) {
 	if c.unsent == nil {
 		c.unsent = new(unsent)
@@ -362,7 +362,7 @@ func (s *shard) end(c *conn, end *End) {
 	go c.ended(end) // it may wait for others
 }
 
-// release takes a connection out of the shard.
+// release removes a connection from the shard.
 func (s *shard) release(c *conn) {
 	if c.full {
 		s.server.metrics.Stalled(-1)
@@ -399,8 +399,8 @@ func (s *shard) lookInterval() time.Duration {
 	return min(max(shortest/16, 5*time.Millisecond), time.Second)
 }
 
-// housekeeping sends heartbeats, cuts off clients that take nothing, and says goodbye to
-// those whose right to the stream has ended.
+// housekeeping sends heartbeats, disconnects clients that accept no data, and closes
+// connections whose permission has expired.
 func (s *shard) housekeeping() {
 	s.looks++
 	ping := event.AppendPing(nil, s.now)
@@ -421,16 +421,16 @@ func (s *shard) housekeeping() {
 	}
 }
 
-// checkOneIn is at how few of the looks the kernel is asked what a client has taken that
-// is not known to be slow: each time is a system call.
+// checkOneIn is the part of the rounds in which a client that is not known to be slow is
+// checked, since each check is a system call.
 const checkOneIn = 8
 
 func (s *shard) isToBeChecked(c *conn) bool {
 	return c.full || (int(c.fd)+s.looks)%checkOneIn == 0
 }
 
-// stalled reports whether a client has taken nothing for the write timeout of what the
-// kernel holds for it.
+// stalled reports whether a client has accepted none of the data in its socket for the write
+// timeout.
 func (s *shard) stalled(c *conn) bool {
 	return c.progress.stalled(untakenFD(int(c.fd)), s.now, s.server.options.WriteTimeout)
 }

@@ -1,7 +1,6 @@
-// Package hub knows which topics are followed and by whom. It opens a source's
-// topics when their first subscriber comes, keeps a journal of each, closes them
-// some time after the last one left, and turns a client's cursor into a position. It
-// does not know connections or HTTP.
+// Package hub follows topics on behalf of subscribers. It follows a topic from its first
+// subscriber until some time after its last one, keeps a journal of it, and turns a client's
+// cursor into a position. It does not know about connections or HTTP.
 package hub
 
 import (
@@ -22,20 +21,20 @@ import (
 var (
 	// ErrClosed is returned by Subscribe after Close.
 	ErrClosed = errors.New("hub is closed")
-	// ErrFull is returned where as many topics are followed as may be, and each has
-	// subscribers.
+	// ErrFull is returned by Subscribe if the limit of topics with subscribers is reached, or
+	// if the values of keys need all memory that they may.
 	ErrFull = errors.New("no room for another topic")
 )
 
-// Metrics is told what happens. Its methods may be called from any goroutine and
-// must not block.
+// Metrics counts events and gaps. Its methods may be called from any goroutine and must not
+// block.
 type Metrics interface {
-	// EventReceived counts an event that came from a source, once a followed topic.
+	// EventReceived counts an event from a source, once for each followed topic.
 	EventReceived(event.Kind)
-	// GapAnnounced counts a gap: once for the interruption of a topic, and once for
-	// each subscriber whose own place was lost.
+	// GapAnnounced counts a gap: once for the interruption of a topic, and once for each
+	// subscriber whose position was lost.
 	GapAnnounced(event.GapReason)
-	// ReplayRead counts a page that was read from Redis for a single subscriber.
+	// ReplayRead counts a page of a replay that was read from Redis.
 	ReplayRead()
 }
 
@@ -44,8 +43,8 @@ type Options struct {
 	Node      string         // this process, among all on the same Redis
 	History   journal.Limits // of each topic
 	Linger    time.Duration  // how long a topic without subscribers is still followed
-	MaxTopics int            // that are followed at once; 0 for any number
-	KeyBytes  int            // of the values of one key topic; 0 for any number
+	MaxTopics int            // limit of followed topics; 0 for none
+	KeyBytes  int            // limit of the values of one key topic; 0 for none
 }
 
 // Hub follows topics on behalf of subscribers. Its methods may be called from any
@@ -58,7 +57,7 @@ type Hub struct {
 	mu        sync.Mutex
 	closed    bool
 	logs      map[event.Topic]*topicLog
-	lingering *list.List // of the logs without users, the one longest without them first
+	lingering *list.List // of the logs without users, the oldest first
 
 	replaying chan struct{}      // holds one for each read of a replay
 	reads     singleflight.Group // of replays
@@ -77,8 +76,8 @@ func New(src source.Source, options Options, metrics Metrics) *Hub {
 	}
 }
 
-// Follow follows topics from now on whether they have subscribers or not, so that
-// clients can resume here that have never been here before.
+// Follow follows topics until Close, also without subscribers. A client can then resume here
+// that was connected to another node.
 func (h *Hub) Follow(topics []event.Topic) error {
 	_, err := h.acquire(distinct(topics))
 	return err
@@ -87,15 +86,14 @@ func (h *Hub) Follow(topics []event.Topic) error {
 // Request is what a subscriber asks for.
 type Request struct {
 	Topics []event.Topic // at least one
-	IDs    []string      // where it left off: the ids of the last events that it has, empty ones aside; none for a fresh start
-	Last   int           // how many recent events come first of each topic that the ids do not cover
-	Every  time.Duration // at most one event of a topic in this time, the newest; 0 for all
+	IDs    []string      // ids of the last events that the client has; empty ones are ignored
+	Last   int           // number of recent events of each topic that the ids do not cover
+	Every  time.Duration // interval of a conflated subscription; 0 for all events
 }
 
-// Subscribe follows the topics and returns a subscription that begins where the
-// request says, once every topic is live. The error wraps [source.ErrUnavailable]
-// where Redis is away, is ErrFull where there is no room for one of them, and is the
-// context's where that ended first.
+// Subscribe follows the topics, waits until all are live, and returns a subscription that
+// starts at the request's position. The error wraps [source.ErrUnavailable] if Redis is
+// unavailable, and is ErrFull if a limit is reached.
 func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error) {
 	topics := distinct(req.Topics)
 	logs, err := h.acquire(topics)
@@ -110,7 +108,7 @@ func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error)
 		if err != nil {
 			h.release(logs)
 			if !errors.Is(err, source.ErrUnavailable) && ctx.Err() == nil {
-				h.expire(f) // it will never be live: the next one tries anew
+				h.expire(f) // it will never be live; the next subscriber follows it again
 			}
 			return nil, err
 		}
@@ -134,7 +132,7 @@ func distinct(topics []event.Topic) []event.Topic {
 	return out
 }
 
-// acquire returns the topicLog of each topic, new ones opened.
+// acquire returns the topicLog of each topic. It follows topics that are not followed.
 func (h *Hub) acquire(topics []event.Topic) ([]*topicLog, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -146,7 +144,7 @@ func (h *Hub) acquire(topics []event.Topic) ([]*topicLog, error) {
 	}
 	logs := make([]*topicLog, len(topics))
 	for i, t := range topics {
-		if f := h.logs[t]; f != nil { // first, so that it does not make room for the others
+		if f := h.logs[t]; f != nil { // first, so open does not close it for the others
 			h.awaken(f)
 			f.users++
 			logs[i] = f
@@ -160,8 +158,7 @@ func (h *Hub) acquire(topics []event.Topic) ([]*topicLog, error) {
 	return logs, nil
 }
 
-// hasRoom reports whether all of the topics may have a user at once with those that have
-// one already.
+// hasRoom reports whether the limit allows users of all the topics.
 func (h *Hub) hasRoom(topics []event.Topic) bool {
 	inUse := h.inUse()
 	for _, t := range topics {
@@ -177,13 +174,13 @@ func (h *Hub) opensKeys(topics []event.Topic) bool {
 	return slices.ContainsFunc(topics, func(t event.Topic) bool { return t.Kind == event.Key && h.logs[t] == nil })
 }
 
-// inUse returns how many topics have a user. The others make room for more.
+// inUse returns the number of topics with users. The others can be closed for new ones.
 func (h *Hub) inUse() int {
 	return len(h.logs) - h.lingering.Len()
 }
 
-// open follows a topic for its first user, where there is room. The one that lingers
-// longest may have to go for it.
+// open follows a topic for its first user. At the limit, it closes the topic that has
+// lingered longest.
 func (h *Hub) open(t event.Topic) *topicLog {
 	if h.options.MaxTopics > 0 && len(h.logs) == h.options.MaxTopics {
 		h.close(h.lingering.Front().Value.(*topicLog))
@@ -196,7 +193,7 @@ func (h *Hub) open(t event.Topic) *topicLog {
 	return f
 }
 
-// awaken ends a topicLog's lingering.
+// awaken stops the expiry of a topic that lingers.
 func (h *Hub) awaken(f *topicLog) {
 	if f.lingering != nil {
 		h.lingering.Remove(f.lingering)
@@ -205,7 +202,7 @@ func (h *Hub) awaken(f *topicLog) {
 	}
 }
 
-// close ends a topicLog.
+// close stops following a topic.
 func (h *Hub) close(f *topicLog) {
 	h.awaken(f)
 	delete(h.logs, f.topic)
@@ -213,7 +210,7 @@ func (h *Hub) close(f *topicLog) {
 	f.close()
 }
 
-// fail closes a topicLog that has failed. Its subscribers read the rest of its journal.
+// fail closes a topic that has failed. Its subscribers read the rest of its journal.
 func (h *Hub) fail(f *topicLog) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -222,7 +219,7 @@ func (h *Hub) fail(f *topicLog) {
 	}
 }
 
-// release gives up logs; one that nobody uses any more lingers.
+// release ends a use of topics. A topic without users lingers.
 func (h *Hub) release(logs []*topicLog) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -235,7 +232,7 @@ func (h *Hub) release(logs []*topicLog) {
 	}
 }
 
-// expire closes a topicLog that nobody came back to.
+// expire closes a topic that still has no users.
 func (h *Hub) expire(f *topicLog) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -246,11 +243,11 @@ func (h *Hub) expire(f *topicLog) {
 
 // Stats are figures of the moment.
 type Stats struct {
-	Topics       int // that are followed
-	TopicsInUse  int // of them, those that others cannot take the place of
-	JournalBytes int // held in all journals
-	TopicBytes   int // held for topics: journals, values, replays
-	KeyBytes     int // held as values of key topics
+	Topics       int // followed topics
+	TopicsInUse  int // followed topics with users
+	JournalBytes int // bytes of the frames in all journals
+	TopicBytes   int // memory of journals, values and replays
+	KeyBytes     int // bytes of the values of key topics
 }
 
 // Stats returns the figures of this moment.
@@ -267,7 +264,7 @@ func (h *Hub) Stats() Stats {
 	return s
 }
 
-// Close stops following. Subscriptions that are still open get nothing more.
+// Close stops following all topics. Open subscriptions return no more events.
 func (h *Hub) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

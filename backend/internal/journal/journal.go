@@ -25,27 +25,25 @@ const (
 	largeTime = 10 * time.Second
 )
 
-// Frame is one encoded block of an event stream, in the parts that its readers
-// need apart. The bytes belong to the journal that gave the frame, or to the caller
-// who appends it, and are not changed.
+// Frame is one encoded block of an event stream, in its parts. The bytes belong to the journal
+// that returned the frame, or to the caller of Append. They must not be changed.
 type Frame struct {
-	Qualifier string // the id's topic, with its separator; empty where ids have none
+	Qualifier string // topic in the id, with its separator; empty if the id has none
 	Cursor    []byte // the position after this frame
-	Body      []byte // everything behind the id line
+	Body      []byte // everything after the id line
 	Lost      int64  // for a gap: the number of lost events, or -1; else 0
 	Next      uint64 // the position after this frame; set on reading
 }
 
-// Span is how many numbers the frame takes: one an event, so that a difference of
-// numbers is a count of events, lost ones included.
+// Span returns the number of events that the frame stands for. A difference of numbers is a
+// count of events, lost ones included.
 func (f *Frame) Span() uint64 {
 	return uint64(max(f.Lost, 1))
 }
 
-// Waker is told that a journal has grown.
+// Waker is a watcher of a journal.
 type Waker interface {
-	// Wake is called after frames were appended. It must not block, nor call the
-	// journal.
+	// Wake is called after frames were appended. It must not block or call the journal.
 	Wake()
 }
 
@@ -56,13 +54,13 @@ type Journal struct {
 	limits Limits
 
 	mu       sync.RWMutex
-	segments []*segment // the oldest first; empty while no frame is held
-	frames   int        // how many frames are held
+	segments []*segment // the oldest first
+	frames   int        // number of frames held
 	bytes    int        // their size
-	tail     uint64     // number of the oldest event held, or head if there is none
+	tail     uint64     // number of the oldest event held, or head
 	head     uint64     // number of the next event
 	base     []byte     // cursor of the position tail
-	unknown  uint64     // the newest evicted gap of unknown size lies before this number
+	unknown  uint64     // number after the newest evicted gap of unknown size
 	gap      uint64     // number of the newest gap
 	latest   latest     // of the conflated readers
 	ended    bool       // no frame follows
@@ -126,15 +124,14 @@ func (j *Journal) accountHeld() {
 	j.held = held
 }
 
-// Rebase sets the cursor of the first position, which a journal may learn late. It must
-// be called before the first Append.
+// Rebase sets the cursor of the first position. It must be called before the first Append.
 func (j *Journal) Rebase(base string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.base = []byte(base)
 }
 
-// Head returns the position behind the newest event, and its cursor.
+// Head returns the position after the newest event, and its cursor.
 func (j *Journal) Head() (uint64, string) {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
@@ -155,8 +152,8 @@ func (j *Journal) Tail() (uint64, string) {
 	return j.tail, string(j.base)
 }
 
-// Back returns the position n frames before the head, or the tail where fewer are
-// held, and its cursor.
+// Back returns the position n frames before the head, or the tail if fewer are held, and its
+// cursor.
 func (j *Journal) Back(n int) (uint64, string) {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
@@ -171,14 +168,14 @@ func (j *Journal) Back(n int) (uint64, string) {
 	return j.head, j.cursorAt(j.head)
 }
 
-// Len returns how many frames are held.
+// Len returns the number of frames held.
 func (j *Journal) Len() int {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
 	return j.frames
 }
 
-// Bytes returns the size of the frames held, and of those kept for conflated readers.
+// Bytes returns the size of the frames held, and of the events kept for conflated readers.
 func (j *Journal) Bytes() int {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
@@ -192,8 +189,8 @@ func (j *Journal) GapFrom(from uint64) bool {
 	return from <= j.gap
 }
 
-// Lost returns how many events lie between a position and the tail, and so can no
-// longer be read, or -1 where a gap of unknown size was among them.
+// Lost returns the number of events between a position and the tail, which are no longer
+// held, or -1 if a gap of unknown size was among them.
 func (j *Journal) Lost(from uint64) int64 {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
@@ -221,8 +218,8 @@ func (j *Journal) CursorAfter(number uint64) string {
 	return string(j.segments[i].frame(k).Cursor)
 }
 
-// Unbroken reports whether there is no gap of unknown size between two positions, so
-// that the difference of their numbers is the number of events between them.
+// Unbroken reports whether the difference between two positions is the number of events
+// between them, because no gap of unknown size is there.
 func (j *Journal) Unbroken(from, to uint64) bool {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
@@ -259,8 +256,7 @@ func (j *Journal) cursorBefore(pos uint64) []byte {
 	return j.base
 }
 
-// Append adds a frame and returns its number. Frames come from one goroutine at a
-// time.
+// Append adds a frame and returns its number. It must be called by one goroutine at a time.
 func (j *Journal) Append(f Frame) uint64 {
 	j.mu.Lock()
 	seq := j.head
@@ -299,7 +295,7 @@ func (j *Journal) wakeAll() {
 	}
 }
 
-// End makes reads at the head report false, since no frame follows, and wakes all watchers.
+// End makes reads at the head return false, since no frame follows, and wakes all watchers.
 func (j *Journal) End() {
 	j.mu.Lock()
 	j.ended = true
@@ -319,8 +315,8 @@ func (j *Journal) endedAt(from uint64) bool {
 	return j.ended && from >= j.head
 }
 
-// writable returns the newest segment if a frame of that size fits in it, else a
-// new one, larger than the last so that quiet topics stay small.
+// writable returns the newest segment if a frame of that size fits into it, else a new one. It
+// is larger than the last, so quiet topics need little memory.
 func (j *Journal) writable(size int) *segment {
 	capacity := minSegment
 	if n := len(j.segments); n > 0 {
@@ -335,7 +331,7 @@ func (j *Journal) writable(size int) *segment {
 	return s
 }
 
-// evict gives up the oldest frame, and its segment when that was the last in it.
+// evict removes the oldest frame, and its segment if that holds no other.
 func (j *Journal) evict() {
 	s := j.segments[0]
 	f := s.frame(s.first)

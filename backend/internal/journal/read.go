@@ -6,19 +6,17 @@ import "sort"
 type Batch struct {
 	Bytes  []byte // shared; not to be changed
 	Frames int
-	Next   uint64 // the position behind the run
+	Next   uint64 // position after the frames
 	Cursor []byte // the cursor of that position; shared too
-	AtHead bool   // there was nothing behind it, not even the end of the journal
+	AtHead bool   // neither a frame nor the end of the journal followed
 
 	recs []record // of the frames, if the bytes are those of a segment
 	from uint64   // position of the first frame, if the bytes were encoded
 	ends []int    // of the encoded frames in Bytes
 }
 
-// Split returns the part of the batch that ends with the frame in which an offset lies:
-// how far a reader is that has taken so many bytes, once it has been given the rest of
-// that frame. The batch must come from Read, and the offset lie between 1 and the length
-// of Bytes.
+// Split returns the part of a batch of Read up to the end of the frame in which an offset
+// lies. The offset must be between 1 and the length of Bytes.
 func (b *Batch) Split(offset int) Batch {
 	start := b.recs[0].start
 	k := sort.Search(len(b.recs), func(k int) bool { return b.recs[k].start-start >= offset }) - 1
@@ -36,10 +34,9 @@ func (b *Batch) Split(offset int) Batch {
 	}
 }
 
-// Read returns the frames from a position onwards, as many as lie together in
-// memory, or an empty batch at the head. It reports false if the position is before the
-// tail, where the reader has missed the events that [Journal.Lost] counts, and at the head
-// of a journal that has ended.
+// Read returns the frames from a position on that are contiguous in memory, or an empty batch
+// at the head. It returns false if the position is before the tail, and at the head of a
+// journal that has ended.
 func (j *Journal) Read(from uint64) (Batch, bool) {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
@@ -62,8 +59,7 @@ func (j *Journal) Read(from uint64) (Batch, bool) {
 	}, true
 }
 
-// Between returns the frames that are held from a position up to, but not including,
-// another one.
+// Between returns the frames in [from, to) that are held.
 func (j *Journal) Between(from, to uint64) []Frame {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
@@ -79,8 +75,8 @@ func (j *Journal) Between(from, to uint64) []Frame {
 	return frames
 }
 
-// Search returns the first position from a given one on whose frame is beyond, or the
-// head. Frames must be ordered so that behind one that is beyond all are.
+// Search returns the first position from a given one on whose frame is beyond, or the head.
+// All frames after one that is beyond must be beyond too.
 func (j *Journal) Search(from uint64, beyond func(Frame) bool) uint64 {
 	j.mu.RLock()
 	defer j.mu.RUnlock()

@@ -15,9 +15,9 @@ import (
 )
 
 // Redis is the [Source] for a Redis server, for the master among servers that Sentinel
-// watches, or for a cluster. It keeps one Pub/Sub connection to each master for channels,
-// three connections that track keys, one blocking reader for the streams of a single server, and a pool
-// for commands.
+// watches, or for a cluster. To each master it has one Pub/Sub connection for channels, three
+// connections that track keys, and two pools for commands. One more connection waits for the
+// streams of a single server.
 type Redis struct {
 	*Publisher
 	reader   streamReader
@@ -36,8 +36,8 @@ type streamFollower interface {
 }
 
 // OpenRedis returns a source for the Redis that options describe, and begins to connect.
-// It succeeds while Redis is away: topics become live when it is there. node names this
-// process among all that use the same Redis.
+// It succeeds while Redis is unavailable; topics become live when Redis can be reached. node
+// names this process among all that use the same Redis.
 func OpenRedis(options *Options, node string, fill Fill, log *slog.Logger) *Redis {
 	r := &Redis{Publisher: OpenPublisher(options)}
 	limited := options.open()

@@ -12,8 +12,7 @@ import (
 )
 
 var (
-	// ErrUnavailable is wrapped by every error that will pass when Redis can be reached
-	// again.
+	// ErrUnavailable is wrapped by errors that end when Redis can be reached again.
 	ErrUnavailable = errors.New("redis is unavailable")
 	// ErrWrongType is wrapped by the error of a publish to a key that holds something
 	// else.
@@ -82,19 +81,16 @@ type Source interface {
 	// Publish writes to a literal topic what any Redis client would write. It returns the
 	// id of a stream's entry.
 	Publish(ctx context.Context, topic event.Topic, m Message) (event.StreamID, error)
-	// PublishAll writes messages to a literal topic, in order and with nothing of others
-	// between them: all of them, or none if it returns an error. Only where the connection
-	// breaks before the answer, nobody knows which. The idempotency key and the fingerprint
-	// of the first message apply to all of them together.
+	// PublishAll writes messages to a literal topic in one transaction: all of them, or none if
+	// it returns an error. If the connection breaks before the answer, either may be the case.
+	// The idempotency key and the fingerprint of the first message apply to all of them.
 	PublishAll(ctx context.Context, topic event.Topic, messages []Message) error
-	// Ready returns nil while what is published reaches this source, else the reason
-	// why not. In a cluster, one master is enough; unserved is the slots of which topics
-	// cannot be followed, or published to, for now.
+	// Ready returns nil while published messages reach this source. In a cluster, one master is
+	// enough; topics in the unserved slots can be neither followed nor published to.
 	Ready(ctx context.Context) (unserved Slots, err error)
-	// Reconnects returns how often a connection that brings messages was cut off, and came
-	// back.
+	// Reconnects returns how often a connection that receives events was established again.
 	Reconnects() int64
-	// Close ends everything. No Sink is called after it has returned.
+	// Close stops following all topics. No Sink is called after it has returned.
 	Close() error
 }
 
@@ -110,7 +106,7 @@ type Following interface {
 	Close()
 }
 
-// Message is what is published.
+// Message is a message to publish.
 type Message struct {
 	Data []byte
 	// For streams only.
@@ -142,7 +138,7 @@ type Entry struct {
 	Data []byte
 }
 
-// StreamState is what Redis tells of a stream as a whole.
+// StreamState is the state of a stream as Redis reports it.
 type StreamState struct {
 	Exists  bool
 	First   event.StreamID // of the oldest entry; zero if there is none
@@ -152,14 +148,13 @@ type StreamState struct {
 	Deleted event.StreamID // the newest that was deleted from the middle
 }
 
-// TrimmedBefore returns how many entries were added before the oldest one that is left,
-// and whether that can be known.
+// TrimmedBefore returns the number of entries that were added before the oldest one that is
+// left, and whether this number is exact.
 func (s StreamState) TrimmedBefore() (uint64, bool) {
 	return s.Added - s.Length, s.Added >= s.Length && (s.Length == 0 || s.Deleted.Before(s.First))
 }
 
-// TrimmedAfter reports whether entries behind an id may have been taken away from the
-// beginning of the stream.
+// TrimmedAfter reports whether entries after an id may have been trimmed.
 func (s StreamState) TrimmedAfter(id event.StreamID) bool {
 	if n, exact := s.TrimmedBefore(); exact && n == 0 {
 		return false
@@ -167,7 +162,7 @@ func (s StreamState) TrimmedAfter(id event.StreamID) bool {
 	return id.Before(s.Continuity())
 }
 
-// Continuity returns the id behind which nothing was taken away from the beginning.
+// Continuity returns the id after which nothing was trimmed.
 func (s StreamState) Continuity() event.StreamID {
 	if s.Length == 0 {
 		return s.Last
