@@ -65,7 +65,7 @@ test-backend: test-programs ## Run the Go tests
 .PHONY: test-valkey
 test-valkey: test-programs ## Run the Go tests of Redis with Valkey, where that is installed
 	@if command -v valkey-server >/dev/null; then \
-		cd backend && SLUICE_REDIS_SERVER=valkey-server go test -race -shuffle=on ./internal/source ./internal/faults; \
+		cd backend && SLUICE_REDIS_SERVER=valkey-server go test -race -shuffle=on ./internal/source/... ./internal/faults; \
 	else \
 		echo "valkey-server is not installed: nothing is tested with it"; \
 	fi

@@ -13,6 +13,7 @@ import (
 	"sluice/internal/audit"
 	"sluice/internal/event"
 	"sluice/internal/source"
+	"sluice/internal/source/redis"
 )
 
 // publishTimeout bounds how long a publish over HTTP may take.
@@ -24,7 +25,7 @@ func newPublish(f flags) (publish audit.Publish, done func(), err error) {
 		publish, done = publishHTTP(f.Targets)
 		return publish, done, nil
 	}
-	options, err := source.ParseRedisURL(f.RedisURL)
+	options, err := redis.ParseURL(f.RedisURL)
 	if err != nil {
 		return nil, nil, fmt.Errorf("--redis-url: %w", err)
 	}
@@ -33,7 +34,7 @@ func newPublish(f flags) (publish audit.Publish, done func(), err error) {
 			return nil, nil, fmt.Errorf("--redis-ca: %w", err)
 		}
 	}
-	publisher := source.OpenPublisher(options)
+	publisher := redis.OpenPublisher(options)
 	publish = func(ctx context.Context, topic event.Topic, data []byte) error {
 		_, err := publisher.Publish(ctx, topic, source.Message{Data: data, MaxLen: source.DefaultMaxLen})
 		return err

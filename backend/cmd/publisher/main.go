@@ -16,6 +16,7 @@ import (
 	"sluice/internal/demo"
 	"sluice/internal/event"
 	"sluice/internal/source"
+	"sluice/internal/source/redis"
 )
 
 type flags struct {
@@ -28,7 +29,7 @@ func main() {
 	var f flags
 	kong.Parse(&f, kong.Name("publisher"), kong.Description("Publishes the demo feeds to Redis, or each line that it reads."))
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-	source.SetRedisLog(log)
+	redis.SetLog(log)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, f, os.Stdin, log); err != nil && ctx.Err() == nil {
@@ -38,7 +39,7 @@ func main() {
 }
 
 func run(ctx context.Context, f flags, in io.Reader, log *slog.Logger) error {
-	options, err := source.ParseRedisURL(f.RedisURL)
+	options, err := redis.ParseURL(f.RedisURL)
 	if err != nil {
 		return fmt.Errorf("--redis-url: %w", err)
 	}
@@ -47,7 +48,7 @@ func run(ctx context.Context, f flags, in io.Reader, log *slog.Logger) error {
 			return fmt.Errorf("--redis-ca: %w", err)
 		}
 	}
-	redis := source.OpenPublisher(options)
+	redis := redis.OpenPublisher(options)
 	defer redis.Close()
 	if f.Stdin == nil {
 		log.Info("publishing the demo feeds", "topics", demo.Topics())
@@ -72,7 +73,7 @@ func run(ctx context.Context, f flags, in io.Reader, log *slog.Logger) error {
 }
 
 // publishTo publishes to Redis; streams keep the usual number of entries.
-func publishTo(redis *source.Publisher) demo.Publish {
+func publishTo(redis *redis.Publisher) demo.Publish {
 	return func(ctx context.Context, topic event.Topic, eventType string, data []byte) error {
 		_, err := redis.Publish(ctx, topic, source.Message{Data: data, Type: eventType, MaxLen: source.DefaultMaxLen})
 		return err

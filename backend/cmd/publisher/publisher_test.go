@@ -15,10 +15,11 @@ import (
 	"sluice/internal/event"
 	"sluice/internal/redistest"
 	"sluice/internal/source"
+	"sluice/internal/source/redis"
 )
 
 func TestMain(m *testing.M) {
-	source.SetRedisLog(discard)
+	redis.SetLog(discard)
 	os.Exit(redistest.Run(m))
 }
 
@@ -26,13 +27,13 @@ const patience = 30 * time.Second
 
 var discard = slog.New(slog.DiscardHandler)
 
-func publisherTo(t *testing.T, server *redistest.Server) *source.Publisher {
+func publisherTo(t *testing.T, server *redistest.Server) *redis.Publisher {
 	t.Helper()
-	options, err := source.ParseRedisURL(server.URL())
+	options, err := redis.ParseURL(server.URL())
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := source.OpenPublisher(options)
+	p := redis.OpenPublisher(options)
 	t.Cleanup(func() { p.Close() })
 	return p
 }

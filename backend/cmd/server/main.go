@@ -14,7 +14,7 @@ import (
 
 	"sluice/internal/config"
 	"sluice/internal/logging"
-	"sluice/internal/source"
+	"sluice/internal/source/redis"
 )
 
 // version is set at build time.
@@ -29,7 +29,7 @@ func main() {
 	)
 	handler := cfg.Logger(os.Stderr).Handler()
 	log := slog.New(logging.Bound(handler, slog.LevelInfo))
-	source.SetRedisLog(slog.New(logging.Bound(handler, slog.LevelDebug)))
+	redis.SetLog(slog.New(logging.Bound(handler, slog.LevelDebug)))
 	// Registered before the start, since SIGHUP ends a process that does not handle it.
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)

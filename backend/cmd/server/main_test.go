@@ -19,13 +19,13 @@ import (
 	"time"
 
 	"github.com/alecthomas/kong"
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"sluice/internal/config"
 	"sluice/internal/gatewaytest"
 	"sluice/internal/proctest"
 	"sluice/internal/redistest"
-	"sluice/internal/source"
+	"sluice/internal/source/redis"
 )
 
 func TestMain(m *testing.M) {
@@ -34,7 +34,7 @@ func TestMain(m *testing.M) {
 			os.Unsetenv(name)
 		}
 	}
-	source.SetRedisLog(slog.New(slog.DiscardHandler))
+	redis.SetLog(slog.New(slog.DiscardHandler))
 	os.Exit(gatewaytest.Run(m))
 }
 
@@ -61,7 +61,7 @@ type gateway struct {
 	admin    string
 	client   *http.Client
 	redis    *redistest.Server     // nil with the embedded broker
-	direct   *redis.Client         // of redis
+	direct   *goredis.Client       // of redis
 	shutdown func(context.Context) // once
 }
 

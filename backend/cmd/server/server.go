@@ -24,6 +24,8 @@ import (
 	"sluice/internal/journal"
 	"sluice/internal/metrics"
 	"sluice/internal/source"
+	"sluice/internal/source/memory"
+	"sluice/internal/source/redis"
 	"sluice/internal/tracing"
 )
 
@@ -245,11 +247,11 @@ func (s *Server) figures() metrics.Figures {
 func openSource(cfg config.Config, node string, counters *metrics.Metrics, log *slog.Logger) (source.Source, error) {
 	fill := source.Fill{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes)}
 	if cfg.RedisURL == "" {
-		broker := source.NewMemory(fill)
+		broker := memory.New(fill)
 		broker.KeyBytes = int(cfg.KeyBytes) // so every glob can be subscribed to
 		return broker, nil
 	}
-	options, err := source.ParseRedisURL(cfg.RedisURL)
+	options, err := redis.ParseURL(cfg.RedisURL)
 	if err != nil {
 		return nil, fmt.Errorf("--redis-url: %w", err)
 	}
@@ -259,7 +261,7 @@ func openSource(cfg config.Config, node string, counters *metrics.Metrics, log *
 		}
 	}
 	options.Lag = counters.RedisLag
-	return source.OpenRedis(options, node, fill, log), nil
+	return redis.Open(options, node, fill, log), nil
 }
 
 // demoPublisher publishes the demo feeds, whose streams keep the usual number of entries.

@@ -17,10 +17,10 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/redistest"
-
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"sluice/internal/redistest"
 )
 
 // http2Conn is a connection to the gateway on which frames are written by hand.

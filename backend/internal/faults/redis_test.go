@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"sluice/internal/redistest"
-	"sluice/internal/source"
+	"sluice/internal/source/redis"
 )
 
 // nodePatience is how long a cluster's node may be silent before it is replaced.
@@ -33,13 +33,13 @@ const (
 	cluster      // of three masters, of which the first has a replica, and all topics
 )
 
-func openPublisher(t *testing.T, address string) *source.Publisher {
+func openPublisher(t *testing.T, address string) *redis.Publisher {
 	t.Helper()
-	options, err := source.ParseRedisURL(address)
+	options, err := redis.ParseURL(address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	publisher := source.OpenPublisher(options)
+	publisher := redis.OpenPublisher(options)
 	t.Cleanup(func() { publisher.Close() })
 	return publisher
 }
@@ -80,7 +80,7 @@ func (r *rig) synced(do func()) {
 }
 
 // do runs a command on a connection of its own.
-func (r *rig) do(args ...any) *redis.Cmd {
+func (r *rig) do(args ...any) *goredis.Cmd {
 	r.t.Helper()
 	cmd := r.redis.Client().Do(r.t.Context(), args...)
 	if err := cmd.Err(); err != nil {

@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/redis/go-redis/v9"
+	goredis "github.com/redis/go-redis/v9"
 
 	"sluice/internal/audit"
 	"sluice/internal/event"
@@ -23,6 +23,7 @@ import (
 	"sluice/internal/proctest"
 	"sluice/internal/redistest"
 	"sluice/internal/source"
+	"sluice/internal/source/redis"
 	"sluice/internal/sseclient"
 )
 
@@ -75,9 +76,9 @@ type rig struct {
 	front     *front         // nil if there is none
 	targets   []string       // where subscribers find the gateways
 	clients   []*http.Client // that they use, in turn
-	publisher *source.Publisher
-	announcer *source.Publisher // the same for channels; of a cluster, it only knows one server
-	client    *redis.Client     // of the test, with all permissions
+	publisher *redis.Publisher
+	announcer *redis.Publisher // the same for channels; of a cluster, it only knows one server
+	client    *goredis.Client  // of the test, with all permissions
 
 	instead map[event.Kind]chan write // each replaces one publish
 	ids     entryIDs                  // of the publisher of the stream
@@ -178,7 +179,7 @@ func (r *rig) publish(ctx context.Context, topic event.Topic, data []byte) error
 	default:
 	}
 	if topic.Kind == event.Stream && r.ids.given {
-		return r.client.XAdd(ctx, &redis.XAddArgs{Stream: topic.Name(), ID: r.ids.next(), Values: []any{"data", data}}).Err()
+		return r.client.XAdd(ctx, &goredis.XAddArgs{Stream: topic.Name(), ID: r.ids.next(), Values: []any{"data", data}}).Err()
 	}
 	publisher := r.publisher
 	if topic.Kind == event.Channel {

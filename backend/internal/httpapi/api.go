@@ -29,7 +29,7 @@ import (
 type Broker interface {
 	Publish(ctx context.Context, topic event.Topic, m source.Message) (event.StreamID, error)
 	PublishAll(ctx context.Context, topic event.Topic, messages []source.Message) error
-	Ready(ctx context.Context) (unserved source.Slots, err error)
+	Ready(ctx context.Context) (unserved string, err error)
 }
 
 // Options are the settings of the API and the parts that it serves.

@@ -22,6 +22,7 @@ import (
 	"sluice/internal/journal"
 	"sluice/internal/metrics"
 	"sluice/internal/source"
+	"sluice/internal/source/memory"
 )
 
 // What stays of a subscriber's request is its connection and its place in the journal:
@@ -73,7 +74,7 @@ func serve(t *testing.T, counters *metrics.Metrics) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broker := source.NewMemory(source.Fill{})
+	broker := memory.New(source.Fill{})
 	h := hub.New(broker, hub.Options{Node: "n1", History: journal.Limits{Events: 16, Bytes: 1 << 10}, Linger: time.Hour}, counters)
 	t.Cleanup(h.Close)
 	streams := delivery.New(delivery.Options{Heartbeat: time.Hour, WriteTimeout: time.Hour, Retry: time.Second}, counters)

@@ -71,11 +71,11 @@ func (r *readiness) now(ctx context.Context) (ready bool, unserved string) {
 func (r *readiness) ask(ctx context.Context) (reason, unserved string) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), upstreamTimeout) // the answer is for others too
 	defer cancel()
-	slots, err := r.broker.Ready(ctx)
+	unserved, err := r.broker.Ready(ctx)
 	if err != nil {
 		reason = err.Error()
 	}
-	return reason, slots.String()
+	return reason, unserved
 }
 
 // stats answers GET /stats. It is open to anyone, so it has no topic names.

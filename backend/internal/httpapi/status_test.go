@@ -15,18 +15,17 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"sluice/internal/delivery"
-	"sluice/internal/source"
 )
 
 // countingBroker counts how often it is asked whether it is ready.
 type countingBroker struct {
 	Broker
 	asked    int
-	unserved source.Slots
+	unserved string
 	err      error
 }
 
-func (b *countingBroker) Ready(ctx context.Context) (source.Slots, error) {
+func (b *countingBroker) Ready(ctx context.Context) (string, error) {
 	b.asked++
 	return b.unserved, errors.Join(b.err, ctx.Err())
 }
@@ -67,12 +66,12 @@ func TestReadyz_ListsSlotsThatAreNotServed(t *testing.T) {
 			readiness: &readiness{broker: broker, log: slog.New(slog.NewTextHandler(log, nil))},
 		}
 		for _, tt := range []struct {
-			unserved source.Slots
+			unserved string
 			want     string
 		}{
-			{nil, "ok\n"},
-			{source.Slots{{First: 0, Last: 5460}, {First: 10923, Last: 10923}}, "ok\nslots not served: 0-5460,10923\n"},
-			{nil, "ok\n"},
+			{"", "ok\n"},
+			{"0-5460,10923", "ok\nslots not served: 0-5460,10923\n"},
+			{"", "ok\n"},
 		} {
 			broker.unserved = tt.unserved
 			answer := httptest.NewRecorder()

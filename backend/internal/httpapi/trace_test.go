@@ -6,12 +6,12 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"sluice/internal/delivery"
-
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	sdk "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+
+	"sluice/internal/delivery"
 )
 
 func TestTraced_SpanOfAHandlerThatPanicsEndsWithItsStatus(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"sluice/internal/hub"
 	"sluice/internal/journal"
 	"sluice/internal/source"
+	"sluice/internal/source/memory"
 )
 
 // The loss audit: publishers number their messages, and clients lose their lines at
@@ -112,7 +113,7 @@ func TestAudit_NoHoleWithoutAGap(t *testing.T) {
 	}
 }
 
-func publishNumbers(t *testing.T, broker *source.Memory, name string, p *progress) {
+func publishNumbers(t *testing.T, broker *memory.Broker, name string, p *progress) {
 	for n := range auditMessages {
 		publish(t, broker, name, fmt.Sprint(name, " ", n))
 		p.step()
@@ -299,7 +300,7 @@ func (a *auditor) take(f frame) {
 // A crowd that comes and goes must not disturb the books either.
 func TestHub_SubscribersComeAndGoWhileEventsFlow(t *testing.T) {
 	t.Parallel()
-	broker := source.NewMemory(source.Fill{Events: 100, Bytes: 1 << 20})
+	broker := memory.New(source.Fill{Events: 100, Bytes: 1 << 20})
 	h := hub.New(broker, hub.Options{Node: "n1", History: events(100), Linger: time.Microsecond}, new(counts))
 	defer h.Close()
 	stop := make(chan struct{})

@@ -11,6 +11,7 @@ import (
 	"sluice/internal/hub"
 	"sluice/internal/journal"
 	"sluice/internal/source"
+	"sluice/internal/source/memory"
 )
 
 func BenchmarkHub_Resume(b *testing.B) {
@@ -18,7 +19,7 @@ func BenchmarkHub_Resume(b *testing.B) {
 	for _, lists := range []int{1, 2} {
 		for _, missed := range []int{0, 10, 1000} {
 			b.Run(fmt.Sprintf("topics=%d/events=%d", lists, missed), func(b *testing.B) {
-				broker := source.NewMemory(source.Fill{Events: held, Bytes: 4 << 20})
+				broker := memory.New(source.Fill{Events: held, Bytes: 4 << 20})
 				h := hub.New(broker, hub.Options{Node: "n1", History: journal.Limits{Events: held, Bytes: 4 << 20}, Linger: time.Hour}, new(counts))
 				defer h.Close()
 				request := hub.Request{Topics: []event.Topic{event.Literal(event.Channel, "a"), event.Literal(event.Channel, "b")}[:lists]}
@@ -51,7 +52,7 @@ func BenchmarkEvery(b *testing.B) {
 	for _, held := range []int{1, 10_000} {
 		b.Run(fmt.Sprintf("held=%d", held), func(b *testing.B) {
 			limits := journal.Limits{Events: 4096, Bytes: 4 << 20}
-			broker := source.NewMemory(source.Fill{Events: 4096, Bytes: 4 << 20})
+			broker := memory.New(source.Fill{Events: 4096, Bytes: 4 << 20})
 			h := hub.New(broker, hub.Options{Node: "n1", History: limits, Linger: time.Hour}, new(counts))
 			defer h.Close()
 			glob, err := event.ParseTopic("channel:a.*")
@@ -133,7 +134,7 @@ func drain(tb testing.TB, sub *hub.Subscription) (end []byte) {
 func BenchmarkList(b *testing.B) {
 	for _, own := range []bool{false, true} {
 		b.Run(fmt.Sprintf("own=%v", own), func(b *testing.B) {
-			broker := source.NewMemory(source.Fill{Events: 4096, Bytes: 4 << 20})
+			broker := memory.New(source.Fill{Events: 4096, Bytes: 4 << 20})
 			h := hub.New(broker, hub.Options{Node: "n1", History: journal.Limits{Events: 4096, Bytes: 4 << 20}, Linger: time.Hour}, new(counts))
 			defer h.Close()
 			const clients = 1000

@@ -13,6 +13,7 @@ import (
 	"sluice/internal/journal"
 	"sluice/internal/source"
 	"sluice/internal/source/marker"
+	"sluice/internal/source/memory"
 )
 
 // What an event allocates on its way into the journal is for its cursor, and a share of a
@@ -57,7 +58,7 @@ func TestBudget_AnEventAllocatesForItsCursorAndNotForSubscribers(t *testing.T) {
 // read nothing: events are held by the journals of the topics alone.
 func TestBudget_OwnListOfTopicsHoldsNoEvents(t *testing.T) {
 	const clients, events, most = 1000, 1000, 4 << 10 // bytes a client
-	broker := source.NewMemory(source.Fill{Events: 4096, Bytes: 4 << 20})
+	broker := memory.New(source.Fill{Events: 4096, Bytes: 4 << 20})
 	h := hub.New(broker, hub.Options{Node: "n1", History: journal.Limits{Events: 4096, Bytes: 4 << 20}, Linger: time.Hour}, new(counts))
 	defer h.Close()
 	shared := event.Literal(event.Channel, "hot")

@@ -17,6 +17,7 @@ import (
 	"sluice/internal/journal"
 	"sluice/internal/redistest"
 	"sluice/internal/source"
+	"sluice/internal/source/redis"
 )
 
 // markersChannel is the channel on which gateways publish markers.
@@ -193,12 +194,12 @@ func TestChannel_FirstOpeningResumesOnTheOtherNode(t *testing.T) {
 // userGateway returns a gateway that connects as a user of Redis.
 func userGateway(t *testing.T, server *redistest.Server, user, password string, limits journal.Limits) gateway {
 	t.Helper()
-	options, err := source.ParseRedisURL(strings.Replace(server.URL(), "://", "://"+user+":"+password+"@", 1))
+	options, err := redis.ParseURL(strings.Replace(server.URL(), "://", "://"+user+":"+password+"@", 1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	fill := source.Fill{Events: limits.Events, Bytes: limits.Bytes}
-	return gatewayOver(t, source.OpenRedis(options, "n", fill, slog.New(slog.DiscardHandler)), limits)
+	return gatewayOver(t, redis.Open(options, "n", fill, slog.New(slog.DiscardHandler)), limits)
 }
 
 // Without the right to publish, no markers arrive.
@@ -324,12 +325,12 @@ func channelOn(cluster *redistest.Cluster, master *redistest.Server, prefix stri
 func TestChannel_StoppedMasterDoesNotDelayOthers(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
-	options, err := source.ParseRedisURL(cluster.URL() + "&write_timeout=5m")
+	options, err := redis.ParseURL(cluster.URL() + "&write_timeout=5m")
 	if err != nil {
 		t.Fatal(err)
 	}
 	limits := history(100)
-	src := source.OpenRedis(options, "n", source.Fill{Events: limits.Events, Bytes: limits.Bytes}, slog.New(slog.DiscardHandler))
+	src := redis.Open(options, "n", source.Fill{Events: limits.Events, Bytes: limits.Bytes}, slog.New(slog.DiscardHandler))
 	g := gateway{hub.New(src, hub.Options{Node: "n", History: limits, Linger: 1}, noMetrics{}), src}
 	stopped, healthy := cluster.Masters[0], cluster.Masters[1]
 	onStopped, followed, fresh := channelOn(cluster, stopped, "a"), channelOn(cluster, healthy, "b"), channelOn(cluster, healthy, "c")

@@ -12,6 +12,7 @@ import (
 	"sluice/internal/event"
 	"sluice/internal/journal"
 	"sluice/internal/source"
+	"sluice/internal/source/memory"
 )
 
 type silent struct{}
@@ -24,7 +25,7 @@ func (silent) ReplayRead()                  {}
 func everyHub(t *testing.T, events int) (*Hub, func(topic, data string)) {
 	t.Helper()
 	limits := journal.Limits{Events: events, Bytes: 1 << 30}
-	src := source.NewMemory(source.Fill{Events: events, Bytes: 1 << 30})
+	src := memory.New(source.Fill{Events: events, Bytes: 1 << 30})
 	h := New(src, Options{Node: "n", History: limits, Linger: time.Hour}, silent{})
 	t.Cleanup(h.Close)
 	return h, func(topic, data string) {

@@ -53,9 +53,9 @@ func (s *fakeSource) Range(context.Context, event.Topic, source.Range) (source.P
 	return source.Page{}, nil
 }
 
-func (s *fakeSource) Ready(context.Context) (source.Slots, error) { return nil, nil }
-func (s *fakeSource) Reconnects() int64                           { return 0 }
-func (s *fakeSource) Close() error                                { return nil }
+func (s *fakeSource) Ready(context.Context) (string, error) { return "", nil }
+func (s *fakeSource) Reconnects() int64                     { return 0 }
+func (s *fakeSource) Close() error                          { return nil }
 
 func (f *fakeFollowing) Sync(context.Context) error { return nil }
 

@@ -17,6 +17,7 @@ import (
 	"sluice/internal/journal"
 	"sluice/internal/redistest"
 	"sluice/internal/source"
+	"sluice/internal/source/redis"
 )
 
 // longest bounds what these tests wait for: far more than it takes, on a busy machine.
@@ -56,19 +57,19 @@ func redisGateway(t testing.TB, server *redistest.Server, limits journal.Limits)
 	return gatewayOver(t, redisSource(t, server, limits), limits)
 }
 
-func redisSource(t testing.TB, server *redistest.Server, limits journal.Limits) *source.Redis {
+func redisSource(t testing.TB, server *redistest.Server, limits journal.Limits) *redis.Source {
 	t.Helper()
 	return sourceAt(t, server.URL(), limits)
 }
 
-func sourceAt(t testing.TB, url string, limits journal.Limits) *source.Redis {
+func sourceAt(t testing.TB, url string, limits journal.Limits) *redis.Source {
 	t.Helper()
-	options, err := source.ParseRedisURL(url)
+	options, err := redis.ParseURL(url)
 	if err != nil {
 		t.Fatal(err)
 	}
 	fill := source.Fill{Events: limits.Events, Bytes: limits.Bytes}
-	return source.OpenRedis(options, fmt.Sprintf("node%d", rand.Uint32()), fill, slog.New(slog.DiscardHandler))
+	return redis.Open(options, fmt.Sprintf("node%d", rand.Uint32()), fill, slog.New(slog.DiscardHandler))
 }
 
 // settle waits until everything that was published to channels so far, and to the other

@@ -14,6 +14,7 @@ import (
 	"sluice/internal/hub"
 	"sluice/internal/journal"
 	"sluice/internal/source"
+	"sluice/internal/source/memory"
 )
 
 func TestSubscribe_OpensWithItsTopics(t *testing.T) {
@@ -727,7 +728,7 @@ func BenchmarkHub_Event(b *testing.B) {
 	for _, lists := range []int{0, 1, 10} {
 		for _, subs := range []int{1, 1000} {
 			b.Run(fmt.Sprintf("lists=%d/subs=%d", lists, subs), func(b *testing.B) {
-				broker := source.NewMemory(source.Fill{Events: 4096, Bytes: 4 << 20})
+				broker := memory.New(source.Fill{Events: 4096, Bytes: 4 << 20})
 				h := hub.New(broker, hub.Options{Node: "n1", History: journal.Limits{Events: 4096, Bytes: 4 << 20}, Linger: time.Hour}, new(counts))
 				defer h.Close()
 				a := event.Literal(event.Channel, "a")

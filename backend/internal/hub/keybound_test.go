@@ -13,12 +13,13 @@ import (
 	"sluice/internal/hub"
 	"sluice/internal/journal"
 	"sluice/internal/source"
+	"sluice/internal/source/memory"
 )
 
 // boundedGateway is a gateway over a broker of its own, with a bound for the values of keys.
 func boundedGateway(t *testing.T, keyBytes int) gateway {
 	t.Helper()
-	broker := source.NewMemory(source.Fill{Events: 10, Bytes: 1 << 20})
+	broker := memory.New(source.Fill{Events: 10, Bytes: 1 << 20})
 	h := hub.New(broker, hub.Options{Node: "n", History: history(100), Linger: time.Hour, KeyBytes: keyBytes}, noMetrics{})
 	t.Cleanup(h.Close)
 	return gateway{h, broker}
@@ -81,7 +82,7 @@ func (u *unboundedKeys) Publish(ctx context.Context, topic event.Topic, m source
 
 func TestKeyGlob_TooManyKeysLaterEndsTheTopicOnly(t *testing.T) {
 	t.Parallel()
-	broker := &unboundedKeys{Source: source.NewMemory(source.Fill{Events: 10, Bytes: 1 << 20}), glob: "g:*"}
+	broker := &unboundedKeys{Source: memory.New(source.Fill{Events: 10, Bytes: 1 << 20}), glob: "g:*"}
 	h := hub.New(broker, hub.Options{Node: "n", History: history(100), Linger: time.Hour, KeyBytes: 1 << 30}, noMetrics{})
 	t.Cleanup(h.Close)
 	g := gateway{h, broker}
@@ -193,7 +194,7 @@ func TestKey_MoreThanItsPartOfAllMemoryEndsTheTopicOnly(t *testing.T) {
 	t.Parallel()
 	limits := history(100)
 	limits.Memory = journal.NewMemory(1 << 20)
-	g := gatewayOver(t, source.NewMemory(source.Fill{Events: 10, Bytes: 1 << 20}), limits)
+	g := gatewayOver(t, memory.New(source.Fill{Events: 10, Bytes: 1 << 20}), limits)
 	key := g.take(t, hub.Request{Topics: listOf(t, "key:k:*")})
 	defer key.leave()
 	channel := g.take(t, hub.Request{Topics: listOf(t, "channel:c")})

@@ -16,6 +16,7 @@ import (
 	"sluice/internal/journal"
 	"sluice/internal/redistest"
 	"sluice/internal/source"
+	"sluice/internal/source/memory"
 )
 
 func TestMain(m *testing.M) {
@@ -32,9 +33,9 @@ func (c *counts) GapAnnounced(event.GapReason) { c.gaps.Add(1) }
 func (c *counts) ReplayRead()                  {}
 
 // newHub returns a hub over a broker of its own.
-func newHub(t *testing.T, history journal.Limits) (*hub.Hub, *source.Memory) {
+func newHub(t *testing.T, history journal.Limits) (*hub.Hub, *memory.Broker) {
 	t.Helper()
-	broker := source.NewMemory(source.Fill{Events: history.Events, Bytes: history.Bytes})
+	broker := memory.New(source.Fill{Events: history.Events, Bytes: history.Bytes})
 	h := hub.New(broker, hub.Options{Node: "n1", History: history, Linger: time.Hour}, new(counts))
 	t.Cleanup(h.Close)
 	return h, broker
@@ -57,7 +58,7 @@ func topics(t *testing.T, texts ...string) []event.Topic {
 	return list
 }
 
-func publish(t testing.TB, broker *source.Memory, name string, data ...string) {
+func publish(t testing.TB, broker *memory.Broker, name string, data ...string) {
 	t.Helper()
 	for _, d := range data {
 		if _, err := broker.Publish(context.Background(), event.Literal(event.Channel, name), source.Message{Data: []byte(d)}); err != nil {

@@ -15,6 +15,7 @@ import (
 	"sluice/internal/hub"
 	"sluice/internal/redistest"
 	"sluice/internal/source"
+	"sluice/internal/source/memory"
 )
 
 var allKinds = []string{"channel:c", "channel:g.*", "stream:s", "stream:t", "key:k", "key:m:*"}
@@ -315,7 +316,7 @@ func everySubscription(t testing.TB) [][]event.Topic {
 func TestCursor_HostileOnesAreGapsAndNeverEchoed(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	memory := source.NewMemory(source.Fill{Events: 10, Bytes: 1 << 20})
+	memory := memory.New(source.Fill{Events: 10, Bytes: 1 << 20})
 	for i, g := range withoutMarks(t, memory, redisSource(t, server, history(10))) {
 		for _, list := range everySubscription(t) {
 			t.Run(fmt.Sprintf("%s/%d topics, %s", []string{"memory", "redis"}[i], len(list), list[0]), func(t *testing.T) {
@@ -345,7 +346,7 @@ func tagged(topic event.Topic, cursor string) string {
 
 func TestCursor_TagsOfTheTestAreThoseOfTheHub(t *testing.T) {
 	t.Parallel()
-	g := gatewayOver(t, source.NewMemory(source.Fill{}), history(10))
+	g := gatewayOver(t, memory.New(source.Fill{}), history(10))
 	s := g.take(t, hub.Request{Topics: listOf(t, "stream:s", "channel:c")})
 	defer s.leave()
 	if want := tagged(event.Topic{Kind: event.Stream, Pattern: "s"}, ""); !strings.Contains(s.opened.id, want) {
@@ -356,7 +357,7 @@ func TestCursor_TagsOfTheTestAreThoseOfTheHub(t *testing.T) {
 // What a client may make of a cursor that it really got.
 func TestCursor_ForgedFromARealOneIsNotEchoed(t *testing.T) {
 	t.Parallel()
-	g := withoutMarks(t, source.NewMemory(source.Fill{Events: 10, Bytes: 1 << 20}))[0]
+	g := withoutMarks(t, memory.New(source.Fill{Events: 10, Bytes: 1 << 20}))[0]
 	list := listOf(t, "channel:c")
 	put(t, g.source, "channel:c", series(1, 30)...)
 	s := g.take(t, hub.Request{Topics: list, Last: 1})
@@ -379,7 +380,7 @@ func FuzzCursor(f *testing.F) {
 	}
 	f.Add("AAAAAAAAAAE.2.abcdefgh.1.3.abcd")
 	f.Add("AAAAAAAAAAE")
-	g := withoutMarks(f, source.NewMemory(source.Fill{Events: 10, Bytes: 1 << 20}))[0]
+	g := withoutMarks(f, memory.New(source.Fill{Events: 10, Bytes: 1 << 20}))[0]
 	lists := everySubscription(f)
 	f.Fuzz(func(t *testing.T, cursor string) {
 		for _, list := range lists {
@@ -395,7 +396,7 @@ func FuzzCursor(f *testing.F) {
 // A vector is as short as it can be: a few bytes for each topic besides its cursor.
 func TestMixed_CursorIsShort(t *testing.T) {
 	t.Parallel()
-	g := gatewayOver(t, source.NewMemory(source.Fill{Events: 10, Bytes: 1 << 20}), history(10))
+	g := gatewayOver(t, memory.New(source.Fill{Events: 10, Bytes: 1 << 20}), history(10))
 	long := "stream:" + strings.Repeat("x", 500)
 	s := g.take(t, hub.Request{Topics: listOf(t, "stream:s", long)})
 	defer s.leave()

@@ -17,6 +17,8 @@ import (
 	"sluice/internal/journal"
 	"sluice/internal/redistest"
 	"sluice/internal/source"
+	"sluice/internal/source/memory"
+	"sluice/internal/source/redis"
 )
 
 func bothBrokers(t *testing.T, limits journal.Limits, test func(t *testing.T, g gateway)) {
@@ -24,7 +26,7 @@ func bothBrokers(t *testing.T, limits journal.Limits, test func(t *testing.T, g 
 	t.Run("memory", func(t *testing.T) {
 		t.Parallel()
 		fill := source.Fill{Events: limits.Events, Bytes: limits.Bytes}
-		test(t, gatewayOver(t, source.NewMemory(fill), limits))
+		test(t, gatewayOver(t, memory.New(fill), limits))
 	})
 	t.Run("redis", func(t *testing.T) {
 		t.Parallel()
@@ -248,7 +250,7 @@ func TestStream_LastReachesBeyondTheJournal(t *testing.T) {
 func TestStream_ReplaysReadInBoundedPages(t *testing.T) {
 	t.Parallel()
 	const n = 300
-	watched := &ranges{Source: source.NewMemory(source.Fill{Events: 10, Bytes: 1 << 30})}
+	watched := &ranges{Source: memory.New(source.Fill{Events: 10, Bytes: 1 << 30})}
 	g := gatewayOver(t, watched, history(10))
 	large := strings.Repeat("x", 20<<10)
 	for i := range n {
@@ -291,7 +293,7 @@ func TestStream_ReplaysAtOnceAreBounded(t *testing.T) {
 	const n, clients = 200, 100
 	entered := make(chan struct{}, 1000)
 	pass := make(chan struct{})
-	watched := &ranges{Source: source.NewMemory(source.Fill{Events: 10, Bytes: 1 << 30})}
+	watched := &ranges{Source: memory.New(source.Fill{Events: 10, Bytes: 1 << 30})}
 	watched.before = func() {
 		entered <- struct{}{}
 		<-pass
@@ -334,7 +336,7 @@ func TestStream_ReplaysAtOnceAreBounded(t *testing.T) {
 func TestStream_EqualReplaysShareReads(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		watched := &ranges{Source: source.NewMemory(source.Fill{Events: 10, Bytes: 1 << 30})}
+		watched := &ranges{Source: memory.New(source.Fill{Events: 10, Bytes: 1 << 30})}
 		gate := make(chan struct{})
 		watched.before = func() { <-gate }
 		h := hub.New(watched, hub.Options{Node: "n", History: history(10), Linger: time.Hour}, noMetrics{})
@@ -804,12 +806,12 @@ func TestMixed_KeyCatchesUpAlthoughAChannelCannot(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server.Addr())
-	options, err := source.ParseRedisURL("redis://" + proxy.Addr())
+	options, err := redis.ParseURL("redis://" + proxy.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
 	one := redisGateway(t, server, history(10))
-	other := gatewayOver(t, source.OpenRedis(options, "other", source.Fill{Events: 10, Bytes: 1 << 20}, slog.New(slog.DiscardHandler)), history(10))
+	other := gatewayOver(t, redis.Open(options, "other", source.Fill{Events: 10, Bytes: 1 << 20}, slog.New(slog.DiscardHandler)), history(10))
 	list := listOf(t, "channel:a", "channel:b", "channel:c", "channel:d", "key:k")
 	put(t, one.source, "key:k", "1")
 	keep := other.take(t, hub.Request{Topics: list})

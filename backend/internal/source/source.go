@@ -1,5 +1,6 @@
-// Package source turns changes in Redis into events. It has one implementation of [Source] for
-// Redis and one for the embedded broker.
+// Package source says how changes in Redis become events: the contract between hub, which
+// follows topics, and its two implementations, package redis for a Redis server and package
+// memory for the broker inside this process.
 package source
 
 import (
@@ -8,7 +9,6 @@ import (
 
 	"sluice/internal/event"
 	"sluice/internal/source/marker"
-	"sluice/internal/source/redis/pubsub"
 )
 
 var (
@@ -35,11 +35,17 @@ var (
 // MaxKeys bounds the keys that one glob may match.
 const MaxKeys = 10_000
 
-// Slots is a set of slots of a cluster.
-type Slots = pubsub.Slots
+// MaxValueBytes bounds the values of keys that are read and delivered.
+const MaxValueBytes = 8 << 20
 
 // DefaultMaxLen is the number of entries that the demo feeds and cmd/publisher keep.
 const DefaultMaxLen = 10_000
+
+// Fill bounds how much of a stream's history is read when it is first followed.
+type Fill struct {
+	Events int
+	Bytes  int
+}
 
 // Sink receives the events of one topic, in order and from one goroutine at a time. Its
 // methods must return soon, since they delay other topics.
@@ -86,8 +92,9 @@ type Source interface {
 	// The idempotency key and the fingerprint of the first message apply to all of them.
 	PublishAll(ctx context.Context, topic event.Topic, messages []Message) error
 	// Ready returns nil while published messages reach this source. In a cluster, one master is
-	// enough; topics in the unserved slots can be neither followed nor published to.
-	Ready(ctx context.Context) (unserved Slots, err error)
+	// enough; topics in the unserved slots, for example "0-5460,10923", can be neither followed
+	// nor published to.
+	Ready(ctx context.Context) (unserved string, err error)
 	// Reconnects returns how often a connection that receives events was established again.
 	Reconnects() int64
 	// Close stops following all topics. No Sink is called after it has returned.

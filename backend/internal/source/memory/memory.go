@@ -1,0 +1,298 @@
+package memory
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"time"
+
+	"sluice/internal/event"
+	"sluice/internal/source"
+)
+
+// Broker is a broker inside this process, with the semantics of Redis for the three
+// kinds. What is published is delivered before Publish returns. Its memory is bounded: a
+// publish that exceeds a bound returns an error that wraps [source.ErrFull] and changes nothing.
+type Broker struct {
+	// KeyBytes bounds the values of all keys together, as a glob that matches all of them
+	// holds them. There is no bound of their own if it is 0. It must not change after the
+	// first use.
+	KeyBytes int
+
+	fill  source.Fill
+	limit int // bytes that streams, keys and idempotency answers may need together
+
+	mu        sync.Mutex
+	following map[*following]struct{}
+	streams   map[string]*stream
+	values    map[string][]byte
+	answers   answers
+	used      use
+}
+
+type following struct {
+	broker *Broker
+	topic  event.Topic
+	glob   event.Glob
+	sink   source.Sink
+}
+
+type stream struct {
+	entries []source.Entry
+	last    event.StreamID
+	added   uint64
+}
+
+// at returns the position after the n'th of the entries, counted from the oldest.
+func (s *stream) at(n int) source.Position {
+	at := source.Position{ID: s.last, Ordinal: s.added - uint64(len(s.entries)-n)}
+	switch {
+	case at.Ordinal == 0:
+		at.ID = event.StreamID{}
+	case n > 0:
+		at.ID = s.entries[n-1].ID
+	case n < len(s.entries):
+		at.ID = s.entries[n].ID.Prev()
+	}
+	return at
+}
+
+// New returns an empty broker.
+func New(fill source.Fill) *Broker {
+	return &Broker{
+		fill:      fill,
+		limit:     limitBytes,
+		following: make(map[*following]struct{}),
+		streams:   make(map[string]*stream),
+		values:    make(map[string][]byte),
+		answers:   newAnswers(),
+	}
+}
+
+// Follow implements [source.Source].
+func (m *Broker) Follow(topic event.Topic, sink source.Sink) source.Following {
+	f := &following{m, topic, event.CompileGlob(topic.Pattern), sink}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.following[f] = struct{}{}
+	switch topic.Kind {
+	case event.Stream:
+		m.beginStream(f)
+	case event.Key:
+		f.sink.Begin(source.Position{})
+		m.showKeys(f)
+	default:
+		f.sink.Begin(source.Position{})
+	}
+	return f
+}
+
+// beginStream tells a sink of a stream's newest entries.
+func (m *Broker) beginStream(f *following) {
+	s := m.streams[f.topic.Name()]
+	if s == nil {
+		s = new(stream) // only a publish creates a stream
+	}
+	first, bytes := len(s.entries), 0
+	for first > 0 && len(s.entries)-first < m.fill.Events && bytes < m.fill.Bytes {
+		first--
+		bytes += len(s.entries[first].Data)
+	}
+	f.sink.Begin(s.at(first))
+	for i, e := range s.entries[first:] {
+		f.sink.Event(event.Event{Topic: f.topic, Type: e.Type, Data: e.Data}, s.at(first+i+1))
+	}
+}
+
+// showKeys tells a sink of the values that are there.
+func (m *Broker) showKeys(f *following) {
+	if !f.topic.IsGlob() {
+		e := event.Event{Topic: f.topic, Type: event.KeyDeleted, Data: []byte("null")}
+		if v, ok := m.values[f.topic.Name()]; ok {
+			e.Type, e.Data = "", v
+		}
+		f.sink.Event(e, source.Position{})
+		return
+	}
+	for name, v := range m.values {
+		if f.glob.Match(name) {
+			f.sink.Event(event.Event{Topic: event.Literal(event.Key, name), Data: v}, source.Position{})
+		}
+	}
+}
+
+// Live implements [source.Following]: a topic is live when Follow returns.
+func (f *following) Live(context.Context) error {
+	return nil
+}
+
+// Sync implements [source.Following]: what was published has been delivered.
+func (f *following) Sync(context.Context) error {
+	return nil
+}
+
+func (f *following) Close() {
+	f.broker.mu.Lock()
+	defer f.broker.mu.Unlock()
+	delete(f.broker.following, f)
+}
+
+// Publish implements [source.Source].
+func (m *Broker) Publish(_ context.Context, topic event.Topic, msg source.Message) (event.StreamID, error) {
+	return m.publishOnce(topic, []source.Message{msg})
+}
+
+// PublishAll implements [source.Source].
+func (m *Broker) PublishAll(_ context.Context, topic event.Topic, messages []source.Message) error {
+	_, err := m.publishOnce(topic, messages)
+	return err
+}
+
+// publishOnce publishes messages unless they were published before under the same
+// idempotency key. It returns the id of the newest entry of a stream.
+func (m *Broker) publishOnce(topic event.Topic, messages []source.Message) (id event.StreamID, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	first := messages[0]
+	once := topic.Kind == event.Stream && first.IdempotencyKey != ""
+	var key [sha256.Size]byte
+	m.answers.expire(time.Now())
+	if once {
+		key = source.IdempotencySum(topic.Name(), first.IdempotencyKey)
+		if id, known, err := m.answers.find(key, first.Fingerprint); known || err != nil {
+			return id, err
+		}
+	}
+	if err := m.checkRoom(topic, messages, once); err != nil {
+		return id, err
+	}
+	for _, msg := range messages {
+		id = m.publish(topic, msg)
+	}
+	if once {
+		m.answers.add(key, id, first.Fingerprint)
+	}
+	return id, nil
+}
+
+func (m *Broker) publish(topic event.Topic, msg source.Message) event.StreamID {
+	e := event.Event{Topic: topic, Data: msg.Data}
+	var at source.Position
+	switch topic.Kind {
+	case event.Channel: // nothing is kept
+	case event.Stream:
+		at = m.add(topic.Name(), msg)
+		e.Type = msg.Type
+	case event.Key:
+		if !m.set(topic, msg.Data) {
+			return event.StreamID{}
+		}
+	}
+	for f := range m.following {
+		if f.topic.Kind == topic.Kind && f.glob.Match(topic.Name()) {
+			f.sink.Event(e, at)
+		}
+	}
+	return at.ID
+}
+
+// add appends an entry with the next id to a stream, and trims it. It returns the position
+// after the entry.
+func (m *Broker) add(name string, msg source.Message) source.Position {
+	s := m.streams[name]
+	if s == nil {
+		s = new(stream)
+		m.streams[strings.Clone(name)] = s // name may be a part of a long request
+		m.used.streams += streamSize(name)
+	}
+	id := event.StreamID{Millis: uint64(time.Now().UnixMilli())}
+	if !s.last.Before(id) {
+		id = s.last.Next()
+	}
+	s.entries = append(s.entries, source.Entry{ID: id, Type: strings.Clone(msg.Type), Data: slices.Clone(msg.Data)})
+	s.last = id
+	s.added++
+	m.used.streams += entrySize(msg.Type, msg.Data)
+	if extra := len(s.entries) - int(msg.MaxLen); msg.MaxLen > 0 && extra > 0 {
+		m.used.streams -= s.trim(extra)
+	}
+	return s.at(len(s.entries))
+}
+
+// trim removes the n oldest entries, and returns their size.
+func (s *stream) trim(n int) (size int) {
+	for _, e := range s.entries[:n] {
+		size += entrySize(e.Type, e.Data)
+	}
+	clear(s.entries[:n]) // the slice's array must not keep them
+	s.entries = s.entries[n:]
+	if n > len(s.entries) {
+		s.entries = slices.Clone(s.entries) // nor may a long array remain
+	}
+	return size
+}
+
+// set sets the value of a key, and reports whether it changed.
+func (m *Broker) set(topic event.Topic, data []byte) bool {
+	name := topic.Name()
+	old, exists := m.values[name]
+	switch {
+	case exists && bytes.Equal(data, old):
+		return false
+	case exists:
+		m.used.keys -= keySize(topic, old)
+	default:
+		name = strings.Clone(name)
+	}
+	m.values[name] = slices.Clone(data)
+	m.used.keys += keySize(topic, data)
+	return true
+}
+
+// Range implements [source.Source].
+func (m *Broker) Range(_ context.Context, topic event.Topic, r source.Range) (source.Page, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.streams[topic.Name()]
+	if s == nil {
+		return source.Page{}, nil
+	}
+	page := source.Page{State: source.StreamState{Exists: true, Last: s.last, Length: uint64(len(s.entries)), Added: s.added}}
+	if len(s.entries) > 0 {
+		page.State.First = s.entries[0].ID
+	}
+	first := sort.Search(len(s.entries), func(i int) bool { return r.After.Before(s.entries[i].ID) })
+	end := sort.Search(len(s.entries), func(i int) bool { return r.UpTo.Before(s.entries[i].ID) })
+	entries := s.entries[first:max(first, end)]
+	count := min(r.Count, len(entries))
+	if r.Newest {
+		page.Entries = slices.Clone(entries[len(entries)-count:])
+		slices.Reverse(page.Entries)
+	} else {
+		page.Entries = slices.Clone(entries[:count])
+	}
+	page.More = len(page.Entries) == r.Count
+	return page, nil
+}
+
+// Ready implements [source.Source].
+func (m *Broker) Ready(context.Context) (string, error) {
+	return "", nil
+}
+
+// Reconnects implements [source.Source]: there is no connection.
+func (m *Broker) Reconnects() int64 {
+	return 0
+}
+
+// Close implements [source.Source].
+func (m *Broker) Close() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	clear(m.following)
+	return nil
+}

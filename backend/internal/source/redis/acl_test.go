@@ -1,0 +1,269 @@
+package redis_test
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"sluice/internal/event"
+	"sluice/internal/redistest"
+	"sluice/internal/source"
+	"sluice/internal/source/redis"
+)
+
+// connectLimited connects as a Redis user that may use channels and keys that begin with
+// "ok." and no others.
+func connectLimited(t *testing.T, server *redistest.Server) *redis.Source {
+	t.Helper()
+	return connectLimitedWithLog(t, server, quiet)
+}
+
+func connectLimitedWithLog(t *testing.T, server *redistest.Server, log *slog.Logger) *redis.Source {
+	t.Helper()
+	server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "~ok.*", "~__sluice__:*", "resetchannels", "&ok.*", "&__sluice__:*", "&__redis__:invalidate")
+	options, err := redis.ParseURL(strings.Replace(server.URL(), "redis://", "redis://gateway:secret@", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := redis.Open(options, fmt.Sprintf("node%d", rand.Uint32()), someHistory, log)
+	t.Cleanup(func() { _ = src.Close() })
+	return src
+}
+
+func TestRedis_ForbiddenChannelIsRefusedAndTakesNoOtherDown(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connectLimited(t, server)
+	allowed, a := follow(t, src, channelNamed("ok.a"))
+	live(t, a)
+	secret := src.Follow(channelNamed("secret"), newRecorder())
+	if err := secret.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
+		t.Errorf("a channel that Redis forbids: Live returns %v", err)
+	}
+	server.Do("PUBLISH", "ok.a", "1")
+	allowed.await(t, 1)
+	if allowed.gaps() != 0 {
+		t.Error("the refusal interrupted another channel")
+	}
+}
+
+// denials returns how many commands of the gateway Redis has denied.
+func denials(t *testing.T, server *redistest.Server) int {
+	t.Helper()
+	total := 0
+	for _, count := range regexp.MustCompile(`\bcount:(\d+)`).FindAllStringSubmatch(fmt.Sprint(server.Do("ACL", "LOG")), -1) {
+		n, _ := strconv.Atoi(count[1])
+		total += n
+	}
+	return total
+}
+
+// The retries do not interrupt other channels, and are logged once.
+func TestRedis_ForbiddenChannelIsFollowedOnceAllowed(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	var log lines
+	src := connectLimitedWithLog(t, server, newLog(&log))
+	allowed, _ := takeUp(t, src, channelNamed("ok.a"))
+	sink := newWitness(t)
+	secret := src.Follow(channelNamed("secret"), sink)
+	soon(t, "five refusals", func() bool { return denials(t, server) >= 5 })
+	if err := secret.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
+		t.Errorf("Live returns %v", err)
+	}
+	server.Do("ACL", "SETUSER", "gateway", "&secret")
+	soon(t, "the channel is followed", func() bool { return secret.Live(t.Context()) == nil })
+	server.Do("PUBLISH", "secret", "1")
+	server.Do("PUBLISH", "ok.a", "1")
+	checkValues(t, "the channel that is allowed now", sink.last(t, "1"), "1")
+	checkValues(t, "the other channel", allowed.last(t, "1"), "1")
+	if n := src.Reconnects(); n != 0 {
+		t.Errorf("there were %d reconnects", n)
+	}
+	if warnings := log.with("level=WARN"); len(warnings) != 1 || !strings.Contains(warnings[0], "NOPERM") {
+		t.Errorf("the log warns: %q", warnings)
+	}
+}
+
+// Redis closes the connection of a user that follows a channel and loses the right to.
+func TestRedis_ChannelForbiddenAtRunTimeContinuesAfterAGap(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	var log lines
+	src := connectLimitedWithLog(t, server, newLog(&log))
+	other, _ := takeUp(t, src, channelNamed("ok.other"))
+	sink, f := takeUp(t, src, channelNamed("ok.c"))
+	for period := 1; period <= 2; period++ {
+		before := denials(t, server)
+		server.Do("ACL", "SETUSER", "gateway", "resetchannels", "&ok.other", "&__sluice__:*", "&__redis__:invalidate")
+		other.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == period })
+		soon(t, "five refusals", func() bool { return denials(t, server) >= before+5 })
+		if err := f.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
+			t.Errorf("while it is forbidden: Live returns %v", err)
+		}
+		if gaps := gapsOf(sink.all()); len(gaps) != period-1 {
+			t.Errorf("while it is forbidden the channel has the gaps %v", gaps)
+		}
+		server.Do("ACL", "SETUSER", "gateway", "&ok.c")
+		soon(t, "the channel is followed", func() bool { return f.Live(t.Context()) == nil })
+		server.Do("PUBLISH", "ok.c", period)
+		notes := sink.last(t, fmt.Sprint(period))
+		if gaps := gapsOf(notes); len(gaps) != period || len(notes) != 2*period {
+			t.Errorf("in period %d the channel has seen %v", period, notes)
+		}
+		server.Do("PUBLISH", "ok.other", period)
+		if notes := other.last(t, fmt.Sprint(period)); len(notes) != 2*period {
+			t.Errorf("in period %d the other channel has seen %v", period, notes)
+		}
+		if warnings := log.with("refuses"); len(warnings) != period {
+			t.Errorf("in period %d the log warns: %q", period, warnings)
+		}
+	}
+}
+
+// After a reconnect, what is followed is named in one command, which fails as a whole.
+func TestRedis_ForbiddenChannelDoesNotKeepOthersFromComingBack(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connectLimited(t, server)
+	allowed, a := follow(t, src, channelNamed("ok.a"))
+	live(t, a)
+	secret := src.Follow(channelNamed("secret"), newRecorder())
+	if err := secret.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
+		t.Errorf("Live returns %v", err)
+	}
+	server.Do("CLIENT", "KILL", "TYPE", "pubsub")
+	eventually(t, "a gap", func() bool { return allowed.gaps() == 1 })
+	live(t, a)
+	server.Do("PUBLISH", "ok.a", "2")
+	eventually(t, "the message after it", func() bool {
+		data := allowed.data()
+		return len(data) > 0 && data[len(data)-1] == "2"
+	})
+	if err := readiness(t.Context(), src); err != nil {
+		eventually(t, "readiness", func() bool { return readiness(t.Context(), src) == nil })
+	}
+}
+
+// It will not be allowed by trying again.
+func TestRedis_ForbiddenPublishIsRefused(t *testing.T) {
+	t.Parallel()
+	src := connectLimited(t, redistest.Start(t))
+	for _, kind := range event.Kinds {
+		for _, m := range []source.Message{{Data: []byte("x")}, {Data: []byte("x"), IdempotencyKey: "k"}} {
+			for name, allowed := range map[string]bool{"ok.a" + kind.String(): true, "secret": false} {
+				topic := event.Literal(kind, name)
+				_, err := src.Publish(t.Context(), topic, m)
+				for _, err := range []error{err, src.PublishAll(t.Context(), topic, []source.Message{m, m})} {
+					if allowed != (err == nil) || !allowed && !errors.Is(err, source.ErrForbidden) {
+						t.Errorf("publishing to %s gives %v", topic, err)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestRedis_ForbiddenLiteralKeyIsRefused(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connectLimited(t, server)
+	allowed, _ := takeUp(t, src, keyNamed("ok.k"))
+	secret := src.Follow(keyNamed("secret"), newWitness(t))
+	if err := secret.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
+		t.Errorf("Live returns %v", err)
+	}
+	server.Do("SET", "ok.k", "1")
+	checkValues(t, "the other key", allowed.last(t, "1"), "null", "1")
+}
+
+func TestRedis_ForbiddenKeyOfAGlobIsLeftOut(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Do("SET", "ok.1", "a")
+	server.Do("SET", "secret", "x")
+	server.Do("SET", "ok.2", "b")
+	src := connectLimited(t, server)
+	w, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "*"})
+	if got := len(w.all()); got != 2 {
+		t.Errorf("the sink sees %v", w.all())
+	}
+	server.Do("SET", "secret", "y")
+	server.Do("SET", "ok.1", "c")
+	if notes := w.last(t, "c"); len(notes) != 3 {
+		t.Errorf("the sink sees %v", notes)
+	}
+}
+
+// The value may change while Redis forbids the key, and not after it.
+func TestRedis_KeyOfAGlobThatIsAllowedAgainIsRead(t *testing.T) {
+	t.Parallel()
+	for _, change := range []string{"SET", "DEL"} {
+		t.Run(change, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			src := connectLimited(t, server)
+			server.Do("SET", "ok.1", "a")
+			server.Do("SET", "ok.2", "b")
+			w, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "*"})
+			server.Do("ACL", "SETUSER", "gateway", "resetkeys", "~ok.2", "~__sluice__:*")
+			want := "null"
+			if change == "SET" {
+				want = "a2"
+				server.Do("SET", "ok.1", want)
+			} else {
+				server.Do("DEL", "ok.1")
+			}
+			server.Do("SET", "ok.2", "b2")
+			w.last(t, "b2")
+			server.Do("ACL", "SETUSER", "gateway", "~ok.1")
+			w.last(t, want)
+		})
+	}
+}
+
+// A user without the right to track keys gets no key topics, and all other topics.
+func TestRedis_ForbiddenTrackingAffectsKeysOnly(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name string
+		rule []any
+		want error
+	}{
+		{"tracking", []any{"-client|tracking"}, source.ErrForbidden},
+		{"the channel", []any{"resetchannels", "&ok.*", "&__sluice__:*"}, source.ErrForbidden},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			src := connectLimited(t, server)
+			server.Do(append([]any{"ACL", "SETUSER", "gateway"}, tt.rule...)...)
+			for _, topic := range []event.Topic{keyNamed("ok.k"), {Kind: event.Key, Pattern: "ok.*"}} {
+				f := src.Follow(topic, newWitness(t))
+				if err := f.Live(t.Context()); !errors.Is(err, tt.want) {
+					t.Errorf("%s: Live returns %v", topic, err)
+				}
+				f.Close()
+			}
+			w, _ := takeUp(t, src, channelNamed("ok.c"))
+			server.Do("PUBLISH", "ok.c", "1")
+			w.last(t, "1")
+			takeUp(t, src, streamNamed("ok.s"))
+		})
+	}
+}
+
+// A server without CLIENT TRACKING has no key topics.
+func TestRedis_MissingTrackingIsUnsupported(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--rename-command", "CLIENT", "")
+	src := connect(t, server, quiet)
+	if err := src.Follow(keyNamed("k"), newWitness(t)).Live(t.Context()); !errors.Is(err, source.ErrUnsupported) {
+		t.Errorf("Live returns %v", err)
+	}
+}

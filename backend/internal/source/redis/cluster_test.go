@@ -1,0 +1,389 @@
+package redis_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/internal/event"
+	"sluice/internal/redistest"
+	"sluice/internal/source"
+	"sluice/internal/source/redis"
+)
+
+func TestCluster_KeepsTheContract(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
+	t.Run("channels", func(t *testing.T) {
+		t.Parallel()
+		testContract(t, func(t *testing.T) source.Source {
+			t.Helper()
+			return openRedis(t, cluster.URL())
+		})
+	})
+	t.Run("streams", func(t *testing.T) {
+		t.Parallel()
+		testStreams(t, func(t *testing.T) (source.Source, source.Source) {
+			t.Helper()
+			return connect(t, cluster, quiet), connect(t, cluster, quiet)
+		})
+	})
+	t.Run("keys", func(t *testing.T) {
+		t.Parallel()
+		testKeys(t, func(t *testing.T) source.Source {
+			t.Helper()
+			return connect(t, cluster, quiet)
+		})
+	})
+	for _, tt := range []struct {
+		name string
+		test func(*testing.T, *redistest.Cluster)
+	}{
+		{"PUBLISH at any server, and SPUBLISH, arrive once", publishAnywhere},
+		{"keys of all servers are noticed", keysEverywhere},
+		{"a slot moves", slotMoves},
+		{"a user without more rights than needed", clusterUser},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.test(t, cluster)
+		})
+	}
+}
+
+func publishAnywhere(t *testing.T, cluster *redistest.Cluster) {
+	src := connect(t, cluster, quiet)
+	name := ownNames()
+	channel, _ := takeUp(t, src, channelNamed(name))
+	glob, _ := takeUp(t, src, topicOf(t, "channel:"+name+"*"))
+	var want []string
+	for i, master := range cluster.Masters {
+		want = append(want, fmt.Sprint("published at ", i))
+		master.Do("PUBLISH", name, want[i])
+		channel.last(t, want[i]) // messages from several servers have no order
+		glob.last(t, want[i])
+	}
+	cluster.Owner(name).Do("SPUBLISH", name, "to the shard")
+	channel.last(t, "to the shard")
+	cluster.Masters[0].Do("PUBLISH", name, "the last")
+	checkValues(t, "the channel", channel.last(t, "the last"), append(want, "to the shard", "the last")...)
+	checkValues(t, "the glob", glob.last(t, "the last"), append(want, "the last")...)
+}
+
+func keysEverywhere(t *testing.T, cluster *redistest.Cluster) {
+	src := connect(t, cluster, quiet)
+	p := ownNames()
+	owners := make(map[*redistest.Server]bool)
+	for n := 0; len(owners) < len(cluster.Masters); n++ {
+		name := fmt.Sprint(p, n)
+		w, _ := takeUp(t, src, keyNamed(name))
+		owner := cluster.Owner(name)
+		owner.Do("RPUSH", name, "x")
+		w.last(t, `["x"]`)
+		owners[owner] = true
+	}
+}
+
+// slotMoves moves a slot and checks what the topics in it tell: a channel has a gap, and
+// nothing else of it shows.
+func slotMoves(t *testing.T, cluster *redistest.Cluster) {
+	src := connect(t, cluster, quiet)
+	tag := "{" + ownNames() + "}"
+	slot, from := cluster.Slot(tag), cluster.Owner(tag)
+	to := cluster.Masters[(slices.Index(cluster.Masters, from)+1)%len(cluster.Masters)]
+	channel, following := takeUp(t, src, channelNamed(tag+"channel"))
+	stream, _ := takeUp(t, src, streamNamed(tag+"stream"))
+	key, _ := takeUp(t, src, keyNamed(tag+"key"))
+	for n := range 2 {
+		writeText(t, src, channelNamed(tag+"channel"), fmt.Sprint("before ", n))
+		writeText(t, src, streamNamed(tag+"stream"), fmt.Sprint("before ", n))
+		writeText(t, src, keyNamed(tag+"key"), fmt.Sprint("before ", n))
+		channel.last(t, fmt.Sprint("before ", n))
+		stream.last(t, fmt.Sprint("before ", n))
+		key.last(t, fmt.Sprint("before ", n))
+	}
+	cluster.MoveSlot(slot, from, to)
+	gap := channel.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) > 0 })
+	awaitLive(t, following)
+	if gap[len(gap)-1].gap.Reason != event.SourceInterrupted {
+		t.Errorf("the gap is %v", gap[len(gap)-1])
+	}
+	to.Do("SPUBLISH", tag+"channel", "after")
+	to.Do("XADD", tag+"stream", "*", "data", "after")
+	to.Do("SET", tag+"key", "after")
+	if got := valuesOf(channel.last(t, "after")); !slices.Equal(got, []string{"before 0", "before 1", "after"}) {
+		t.Errorf("the channel brought %q", got)
+	}
+	checkValues(t, "the stream", stream.last(t, "after"), "before 0", "before 1", "after")
+	checkValues(t, "the key", key.last(t, "after"), "null", "before 0", "before 1", "after")
+}
+
+// The server to which a slot moves can lag behind the others, so that it has yet to see
+// what the subscribers got from the one before.
+func TestCluster_MovedChannelBringsNothingTwice(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
+	from, to, other := cluster.Masters[0], cluster.Masters[1], cluster.Masters[2]
+	bus := redistest.StartProxy(t, to.BusAddr())
+	to.Do("CONFIG", "SET", "cluster-announce-bus-port", bus.Port())
+	soon(t, "another one reaches it through the proxy", func() bool {
+		nodes := strings.Split(fmt.Sprint(other.Do("CLUSTER", "NODES")), "\n")
+		return slices.ContainsFunc(nodes, func(n string) bool {
+			return strings.Contains(n, fmt.Sprintf("@%d ", bus.Port())) && strings.Contains(n, " connected ")
+		})
+	})
+	name := channelOf(cluster, from)
+	channel, following := takeUp(t, connect(t, cluster, quiet), channelNamed(name))
+
+	release := bus.Hold(t)
+	other.Do("PUBLISH", name, "before")
+	channel.last(t, "before")
+	cluster.MoveSlot(cluster.Slot(name), from, to)
+	soon(t, "the channel is followed at its new server", func() bool {
+		return fmt.Sprint(to.Do("PUBSUB", "NUMSUB", name)) == fmt.Sprintf("[%s 1]", name)
+	})
+	release()
+	channel.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
+	awaitLive(t, following)
+	other.Do("PUBLISH", name, "after") // comes behind what was held
+	if got := valuesOf(channel.last(t, "after")); !slices.Equal(got, []string{"before", "after"}) {
+		t.Errorf("the channel brought %q", got)
+	}
+}
+
+// What was published there is still on its way, although the cluster names it no more.
+func TestCluster_ServerThatLostItsLastSlotIsWaitedForToo(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
+	from, to := cluster.Masters[0], cluster.Masters[1]
+	from.Do("CONFIG", "SET", "cluster-allow-replica-migration", "no") // it would become a replica
+	takeUp(t, connect(t, cluster, quiet), channelNamed(channelOf(cluster, from)))
+	commands := from.Monitor()
+	cluster.TakeOver(from, to)
+	const probe = `"publish" "__sluice__:probe:`
+	for !strings.Contains(commands.Text(), probe) {
+		if !commands.Scan() {
+			t.Fatalf("no probe was published there for the new server: %v", commands.Err())
+		}
+	}
+}
+
+// Without probes nobody knows when the new server has caught up, nor ever will.
+func TestCluster_WhoMayNotPublishFollowsAMovedChannelAllTheSame(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
+	for _, master := range cluster.Masters {
+		allow(master, "gateway", "secret", "allkeys", "allchannels", "-publish")
+	}
+	src := openRedis(t, strings.Replace(cluster.URL(), "://", "://gateway:secret@", 1))
+	movedChannelGoesOn(t, cluster, src, func() {})
+}
+
+func TestCluster_NodeThatDoesNotAnswerDoesNotStopAMovedChannel(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
+	other := cluster.Masters[2]
+	defer other.Continue()
+	movedChannelGoesOn(t, cluster, connect(t, cluster, quiet), other.Pause)
+}
+
+// movedChannelGoesOn moves a channel from the first server to the second, after something
+// else has happened, and checks that it goes on there behind a gap.
+func movedChannelGoesOn(t *testing.T, cluster *redistest.Cluster, src source.Source, before func()) {
+	t.Helper()
+	from, to := cluster.Masters[0], cluster.Masters[1]
+	name := channelOf(cluster, from)
+	channel, following := takeUp(t, src, channelNamed(name))
+	before()
+	cluster.MoveSlot(cluster.Slot(name), from, to)
+	channel.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
+	awaitLive(t, following)
+	to.Do("SPUBLISH", name, "after to the shard")
+	channel.last(t, "after to the shard")
+	to.Do("PUBLISH", name, "after")
+	channel.last(t, "after")
+}
+
+// channelOf returns the name of a channel whose slot is a master's.
+func channelOf(cluster *redistest.Cluster, master *redistest.Server) string {
+	for n := 0; ; n++ {
+		if name := fmt.Sprint("channel", n); cluster.Owner(name) == master {
+			return name
+		}
+	}
+}
+
+func clusterUser(t *testing.T, cluster *redistest.Cluster) {
+	for _, master := range cluster.Masters {
+		allow(master, "gateway", "secret", "allkeys", "allchannels")
+	}
+	log := new(lines)
+	address := strings.Replace(cluster.URL(), "://", "://gateway:secret@", 1)
+	options, err := redis.ParseURL(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := closing(t, redis.Open(options, "n", someHistory, newLog(log)))
+	becomesReady(t, src)
+	checkAllKinds(t, src)
+	for _, master := range cluster.Masters {
+		// A gateway reads cluster-node-timeout if it may, and else assumes the default of Redis.
+		// Redis counts a repeated denial in one entry of its log.
+		denials := strings.Count(fmt.Sprint(master.Do("ACL", "LOG")), "username:gateway")
+		optional := strings.Count(fmt.Sprint(master.Do("ACL", "LOG")), "object:config|get")
+		if denials != optional {
+			t.Errorf("redis denied a command that is not optional: %s", master.Do("ACL", "LOG"))
+		}
+	}
+	if warnings := log.with("level=WARN"); len(warnings) > 0 {
+		t.Errorf("the log warns: %q", warnings)
+	}
+}
+
+func TestCluster_ServerThatIsNoneIsNamedAsTheReason(t *testing.T) {
+	t.Parallel()
+	for what, tt := range map[string]struct {
+		args []string
+		want string
+	}{
+		"a single server":             {nil, "cluster support disabled"},
+		"a node that has joined none": {[]string{"--cluster-enabled", "yes", "--cluster-port", "0"}, "cluster"},
+	} {
+		server := redistest.Start(t, tt.args...)
+		src := openRedis(t, "redis-cluster://"+server.Addr())
+		soon(t, what+" to be named", func() bool {
+			err := readiness(t.Context(), src)
+			return errors.Is(err, source.ErrUnavailable) && strings.Contains(err.Error(), tt.want)
+		})
+		if err := src.Follow(channelNamed("a"), newRecorder()).Live(t.Context()); !errors.Is(err, source.ErrUnavailable) {
+			t.Errorf("%s: Live: %v", what, err)
+		}
+	}
+}
+
+// What a failover loses, keys forget and streams announce.
+func TestCluster_ReplicaWithoutTheNewestWritesTakesOver(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 1, 2*time.Second)
+	master, replica := cluster.Masters[0], cluster.Replicas[0]
+	tag := ""
+	for n := 0; tag == "" || cluster.Owner(tag) != master; n++ {
+		tag = fmt.Sprintf("{%d}", n)
+	}
+	src := connect(t, cluster, quiet)
+	key, _ := takeUp(t, src, keyNamed(tag+"key"))
+	glob, _ := takeUp(t, src, topicOf(t, "key:"+tag+"*y"))
+	stream, _ := takeUp(t, src, streamNamed(tag+"stream"))
+	writeText(t, src, keyNamed(tag+"key"), "old")
+	writeText(t, src, streamNamed(tag+"stream"), "old")
+	key.last(t, "old")
+	stream.last(t, "old")
+	soon(t, "the replica has it", func() bool {
+		replica.Do("SAVE")
+		return strings.Contains(fmt.Sprint(replica.Do("KEYS", tag+"*")), tag+"stream")
+	})
+	replica.Kill()
+	writeText(t, src, keyNamed(tag+"key"), "new")
+	writeText(t, src, streamNamed(tag+"stream"), "new")
+	glob.last(t, "new")
+	key.last(t, "new")
+	stream.last(t, "new")
+	master.Kill()
+	replica.Restart()
+	key.last(t, "old")
+	glob.last(t, "old")
+	stream.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
+}
+
+// A connection to one server of a cluster whose bytes are swallowed on the way.
+func TestCluster_HalfDeadConnectionToOneServerIsReplaced(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 2, 0, time.Minute)
+	proxies := make([]*redistest.Proxy, len(cluster.Masters))
+	for i, master := range cluster.Masters {
+		proxies[i] = redistest.StartProxy(t, master.Addr())
+		master.Do("CONFIG", "SET", "cluster-announce-port", proxies[i].Port())
+	}
+	soon(t, "all know the new ports", func() bool {
+		for _, master := range cluster.Masters {
+			known := fmt.Sprint(master.Do("CLUSTER", "SLOTS"))
+			for _, p := range proxies {
+				if !strings.Contains(known, fmt.Sprintf(" %d ", p.Port())) {
+					return false
+				}
+			}
+		}
+		return true
+	})
+	src := connect(t, cluster, quiet)
+	becomesReady(t, src)
+	names := make([]string, len(cluster.Masters))
+	sinks := make([]*witness, len(cluster.Masters))
+	for i, master := range cluster.Masters {
+		names[i] = channelOf(cluster, master)
+		sinks[i], _ = takeUp(t, src, channelNamed(names[i]))
+	}
+	proxies[1].SwallowSubscribed()
+	writeText(t, src, channelNamed(names[1]), "swallowed")
+	soon(t, "its slots are not served", func() bool {
+		unserved, err := src.Ready(t.Context())
+		return err == nil && unserved == "8192-16383"
+	})
+	sinks[1].until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
+	becomesReady(t, src)
+	for i, name := range names {
+		writeText(t, src, channelNamed(name), "after")
+		sinks[i].last(t, "after")
+	}
+	if gaps := gapsOf(sinks[0].all()); len(gaps) > 0 {
+		t.Errorf("the other server's channel has gaps: %v", gaps)
+	}
+}
+
+// Each master reports changes of its own keys.
+func TestCluster_KeyIsFollowedToTheNewOwnerOfItsSlot(t *testing.T) {
+	t.Parallel()
+	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
+	from, to := cluster.Masters[0], cluster.Masters[1]
+	name := channelOf(cluster, from)
+	src := connect(t, cluster, quiet)
+	w, f := takeUp(t, src, keyNamed(name))
+	glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "channel*"})
+	from.Do("SET", name, "1")
+	w.last(t, "1")
+	from.Do("DEL", name)
+	glob.last(t, "null")
+	w.last(t, "null")
+	cluster.MoveSlot(cluster.Slot(name), from, to)
+	to.Do("SET", name, "2")
+	w.last(t, "2")
+	glob.last(t, "2")
+	awaitLive(t, f)
+	to.Do("SET", name, "3")
+	checkValues(t, "the key", w.last(t, "3"), "null", "1", "null", "2", "3")
+	checkValues(t, "the glob", glob.last(t, "3"), "1", "null", "2", "3")
+}
+
+// Behind a load balancer, nodes do not know the host by which clients reach them.
+func TestCluster_NodesThatDoNotKnowTheirHost(t *testing.T) {
+	t.Parallel()
+	for _, endpoint := range []string{"unknown-endpoint", "hostname"} {
+		t.Run(endpoint, func(t *testing.T) {
+			t.Parallel()
+			cluster := redistest.StartCluster(t, 3, 0, time.Minute)
+			for _, master := range cluster.Masters {
+				master.Do("CONFIG", "SET", "cluster-preferred-endpoint-type", endpoint)
+			}
+			src := connect(t, cluster, quiet)
+			becomesReady(t, src)
+			for range cluster.Masters {
+				checkAllKinds(t, src) // with names in other slots each time
+			}
+			movedChannelGoesOn(t, cluster, src, func() {})
+			slotMoves(t, cluster) // with redirections
+		})
+	}
+}

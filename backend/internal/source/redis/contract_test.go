@@ -1,0 +1,420 @@
+package redis_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"sluice/internal/event"
+	"sluice/internal/redistest"
+	"sluice/internal/source"
+	"sluice/internal/source/memory"
+	"sluice/internal/source/redis"
+)
+
+// Every source keeps the same contract.
+
+func TestMemory_KeepsTheContract(t *testing.T) {
+	t.Parallel()
+	testContract(t, func(t *testing.T) source.Source {
+		t.Helper()
+		return closing(t, memory.New(fill))
+	})
+}
+
+func TestRedis_KeepsTheContract(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	testContract(t, func(t *testing.T) source.Source {
+		t.Helper()
+		return openRedis(t, server.URL())
+	})
+}
+
+var fill = source.Fill{Events: 1000, Bytes: 1 << 20}
+
+var discard = slog.New(slog.DiscardHandler)
+
+func openRedis(t *testing.T, url string) *redis.Source {
+	t.Helper()
+	options, err := redis.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return closing(t, redis.Open(options, fmt.Sprintf("node%d", rand.Uint32()), fill, discard))
+}
+
+func closing[S source.Source](t *testing.T, src S) S {
+	t.Helper()
+	t.Cleanup(func() { _ = src.Close() }) // some tests close it themselves
+	return src
+}
+
+// testContract runs the contract over one kind of source. The sources of one run may
+// share a server, so each test has names of its own.
+func testContract(t *testing.T, open func(*testing.T) source.Source) {
+	for _, tt := range []struct {
+		name string
+		test func(t *testing.T, src source.Source)
+	}{
+		{"a literal channel brings its own messages only", literalOnly},
+		{"a glob brings all names that match, each with its own", globBringsAll},
+		{"escaped characters are literal", escapedNames},
+		{"overlapping topics each get a copy", overlapping},
+		{"messages come in order", inOrder},
+		{"nothing from before it was live", nothingBeforeLive},
+		{"everything after it was live", everythingAfterLive},
+		{"nothing after Close", nothingAfterClose},
+		{"payloads arrive byte for byte", exactPayloads},
+		{"publishing to nobody succeeds", publishToNobody},
+		{"what is published together comes together, in order", publishedTogether},
+		{"a topic can be followed again at once", followAgain},
+		{"following, closing, and messages at the same time", followUnderLoad},
+		{"many topics", manyTopics},
+		{"it becomes ready", becomesReady},
+		{"no sink is called after the source is closed", silentAfterClose},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.test(t, open(t))
+		})
+	}
+}
+
+// prefix returns a beginning of names that no other test uses.
+func prefix(t *testing.T) string {
+	t.Helper()
+	return fmt.Sprintf("t%d.", rand.Uint64())
+}
+
+func checkData(t *testing.T, who string, r *recorder, want ...string) {
+	t.Helper()
+	if got := r.data(); !slices.Equal(got, want) {
+		t.Errorf("%s got %.300q, want %.300q", who, got, want)
+	}
+	if n := r.gaps(); n > 0 {
+		t.Errorf("%s got %d gaps", who, n)
+	}
+}
+
+func publishedTogether(t *testing.T, src source.Source) {
+	p := prefix(t)
+	a, f := follow(t, src, channelNamed(p+"a"))
+	live(t, f)
+	var want []string
+	var messages []source.Message
+	for i := range 300 {
+		want = append(want, fmt.Sprint(i))
+		messages = append(messages, source.Message{Data: []byte(want[i])})
+	}
+	for _, topic := range []event.Topic{channelNamed(p + "a"), event.Literal(event.Stream, p+"s"), event.Literal(event.Key, p+"k")} {
+		if err := src.PublishAll(t.Context(), topic, messages); err != nil {
+			t.Errorf("%s: %v", topic, err)
+		}
+	}
+	a.await(t, len(want))
+	checkData(t, "the channel", a, want...)
+	checkEntries(t, src, p+"s", want)
+
+	// The key of the first message covers all of them.
+	for i := range messages {
+		messages[i].IdempotencyKey, messages[i].Fingerprint = "k", "f"
+	}
+	for range 2 {
+		if err := src.PublishAll(t.Context(), event.Literal(event.Stream, p+"once"), messages); err != nil {
+			t.Error(err)
+		}
+	}
+	checkEntries(t, src, p+"once", want)
+}
+
+// checkEntries checks all that a stream holds.
+func checkEntries(t *testing.T, src source.Source, name string, want []string) {
+	t.Helper()
+	page, err := src.Range(t.Context(), event.Literal(event.Stream, name), source.Range{UpTo: event.StreamID{Millis: math.MaxUint64}, Count: len(want) + 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range page.Entries {
+		got = append(got, string(e.Data))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the stream %s has %.300q, want %.300q", name, got, want)
+	}
+}
+
+func literalOnly(t *testing.T, src source.Source) {
+	p := prefix(t)
+	a, _ := follow(t, src, channelNamed(p+"a"))
+	b, _ := follow(t, src, channelNamed(p+"b"))
+	publish(t, src, p+"a", "1")
+	publish(t, src, p+"ab", "to nobody")
+	publish(t, src, p+"A", "to nobody")
+	publish(t, src, p+"b", "2")
+	publish(t, src, p+"a", "3")
+	a.await(t, 2)
+	b.await(t, 1)
+	checkData(t, "a", a, "1", "3")
+	checkData(t, "b", b, "2")
+	if topic := a.calls()[0].topic; topic != channelNamed(p+"a") {
+		t.Errorf("the event's topic is %q", topic)
+	}
+}
+
+func globBringsAll(t *testing.T, src source.Source) {
+	p := prefix(t)
+	all, _ := follow(t, src, topicOf(t, "channel:"+p+"*"))
+	set, _ := follow(t, src, topicOf(t, "channel:"+p+"[a-b]?"))
+	var calls []seen
+	for i, name := range []string{"a1", "b2", "c3", "a", "a11", "*"} {
+		publish(t, src, p+name, fmt.Sprint(i))
+		calls = all.await(t, i+1) // different channels of a cluster have no order
+	}
+	set.await(t, 2)
+	checkData(t, "the star", all, "0", "1", "2", "3", "4", "5")
+	checkData(t, "the set", set, "0", "1")
+	if calls[0].topic != channelNamed(p+"a1") {
+		t.Errorf("the event's topic is %q, want the literal one", calls[0].topic)
+	}
+	if want := channelNamed(p + "*"); calls[5].topic != want || want.IsGlob() {
+		t.Errorf("the topic of a channel named * is %q, want %q", calls[5].topic, want)
+	}
+}
+
+func escapedNames(t *testing.T, src source.Source) {
+	p := prefix(t)
+	names := []string{"a*b", "a?b", "a[b", `a\b`, `a\*b`, "[ab]", "*", `\`, "a b", "ü🚀", "%40@"}
+	recorders := make([]*recorder, len(names))
+	for i, name := range names {
+		recorders[i], _ = follow(t, src, channelNamed(p+name))
+	}
+	glob, _ := follow(t, src, topicOf(t, "channel:"+p+`a\*[^a]`))
+	for _, name := range append(slices.Clone(names), "aXb", "a", "X") {
+		publish(t, src, p+name, name)
+	}
+	for i, name := range names {
+		calls := recorders[i].await(t, 1)
+		checkData(t, name, recorders[i], name)
+		if calls[0].topic.Name() != p+name {
+			t.Errorf("%s: the event's topic is %q", name, calls[0].topic)
+		}
+	}
+	glob.await(t, 1)
+	checkData(t, "the glob with a literal star", glob, "a*b")
+}
+
+func overlapping(t *testing.T, src source.Source) {
+	p := prefix(t)
+	recorders := make(map[string]*recorder)
+	for _, pattern := range []string{"a.b", "a.*", "*", "*.b", "a.?"} {
+		recorders[pattern], _ = follow(t, src, topicOf(t, "channel:"+p+pattern))
+	}
+	publish(t, src, p+"a.b", "1")
+	publish(t, src, p+"a.b", "2")
+	for pattern, r := range recorders {
+		r.await(t, 2)
+		checkData(t, pattern, r, "1", "2")
+	}
+}
+
+func numbers(n int) []string {
+	out := make([]string, n)
+	for i := range out {
+		out[i] = fmt.Sprint(i)
+	}
+	return out
+}
+
+func inOrder(t *testing.T, src source.Source) {
+	p := prefix(t)
+	const n = 2000
+	literal, _ := follow(t, src, channelNamed(p+"a"))
+	glob, _ := follow(t, src, topicOf(t, "channel:"+p+"*"))
+	for _, s := range numbers(n) {
+		publish(t, src, p+"a", s)
+	}
+	literal.await(t, n)
+	glob.await(t, n)
+	checkData(t, "the literal", literal, numbers(n)...)
+	checkData(t, "the glob", glob, numbers(n)...)
+}
+
+func nothingBeforeLive(t *testing.T, src source.Source) {
+	p := prefix(t)
+	publish(t, src, p+"a", "before")
+	r, _ := follow(t, src, channelNamed(p+"a"))
+	publish(t, src, p+"a", "after")
+	r.await(t, 1)
+	checkData(t, "the sink", r, "after")
+}
+
+func everythingAfterLive(t *testing.T, src source.Source) {
+	p := prefix(t)
+	for i := range 100 {
+		name := fmt.Sprint(p, i)
+		r, _ := follow(t, src, channelNamed(name))
+		publish(t, src, name, "first")
+		r.await(t, 1)
+		checkData(t, name, r, "first")
+	}
+}
+
+func nothingAfterClose(t *testing.T, src source.Source) {
+	p := prefix(t)
+	closed, f := follow(t, src, channelNamed(p+"a"))
+	closedGlob, fGlob := follow(t, src, topicOf(t, "channel:"+p+"*"))
+	open, _ := follow(t, src, topicOf(t, "channel:"+p+"?"))
+	publish(t, src, p+"a", "1")
+	closed.await(t, 1)
+	closedGlob.await(t, 1)
+	open.await(t, 1)
+	f.Close()
+	fGlob.Close()
+	publish(t, src, p+"a", "2")
+	publish(t, src, p+"a", "3")
+	open.await(t, 3)
+	checkData(t, "the closed literal", closed, "1")
+	checkData(t, "the closed glob", closedGlob, "1")
+	checkData(t, "the open one", open, "1", "2", "3")
+}
+
+func exactPayloads(t *testing.T, src source.Source) {
+	p := prefix(t)
+	r, _ := follow(t, src, channelNamed(p+"a"))
+	binary := make([]byte, 1<<20)
+	rnd := rand.NewChaCha8([32]byte{1})
+	_, _ = rnd.Read(binary) // never fails
+	payloads := []string{
+		"", "x", "\x00", "a\r\nb\n\rc", "$5\r\nhello\r\n", "\xff\xfe", "\ufeffü🚀\u2028",
+		strings.Repeat("0123456789abcdef", 1<<16), string(binary), "the last",
+	}
+	for _, payload := range payloads {
+		publish(t, src, p+"a", payload)
+	}
+	r.await(t, len(payloads))
+	for i, got := range r.data() {
+		if got != payloads[i] {
+			t.Errorf("%d bytes, %.40q, arrive as %d bytes, %.40q", len(payloads[i]), payloads[i], len(got), got)
+		}
+	}
+}
+
+func publishToNobody(t *testing.T, src source.Source) {
+	publish(t, src, prefix(t)+"nobody", "x")
+}
+
+func followAgain(t *testing.T, src source.Source) {
+	p := prefix(t)
+	for _, topic := range []event.Topic{channelNamed(p + "a"), topicOf(t, "channel:"+p+"b*")} {
+		var given []*recorder
+		for i := range 100 {
+			r := newRecorder()
+			f := src.Follow(topic, r)
+			if i%3 == 0 {
+				live(t, f)
+			}
+			f.Close()
+			given = append(given, r)
+		}
+		r, _ := follow(t, src, topic)
+		publish(t, src, strings.TrimSuffix(topic.Pattern, "*"), "only")
+		r.await(t, 1)
+		checkData(t, "the one that is open", r, "only")
+		for _, old := range given {
+			checkData(t, "one that was closed", old)
+		}
+	}
+}
+
+func followUnderLoad(t *testing.T, src source.Source) {
+	p := prefix(t)
+	stop := make(chan struct{})
+	var running sync.WaitGroup
+	running.Go(func() {
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+				publish(t, src, p+"a", fmt.Sprint(n))
+			}
+		}
+	})
+	defer running.Wait()
+	defer close(stop)
+	for range 50 {
+		r, f := follow(t, src, channelNamed(p+"a"))
+		r.await(t, 5)
+		f.Close()
+		got := r.data()
+		var first int
+		if _, err := fmt.Sscan(got[0], &first); err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range got {
+			if s != fmt.Sprint(first+i) {
+				t.Fatalf("a hole in %q", got)
+			}
+		}
+		if r.gaps() > 0 {
+			t.Fatalf("a gap in %v", r.calls())
+		}
+	}
+}
+
+func manyTopics(t *testing.T, src source.Source) {
+	p := prefix(t)
+	const n = 1500
+	recorders := make([]*recorder, n)
+	following := make([]source.Following, n)
+	for i := range n {
+		recorders[i] = newRecorder()
+		following[i] = src.Follow(channelNamed(fmt.Sprint(p, i)), recorders[i])
+	}
+	for i := range n {
+		live(t, following[i])
+	}
+	for i := range n {
+		publish(t, src, fmt.Sprint(p, i), fmt.Sprint(i))
+	}
+	for i, r := range recorders {
+		r.await(t, 1)
+		checkData(t, fmt.Sprint("topic ", i), r, fmt.Sprint(i))
+	}
+	for _, f := range following {
+		f.Close()
+	}
+}
+
+// readiness returns why a source is not ready, or not for all slots of a cluster.
+func readiness(ctx context.Context, src source.Source) error {
+	unserved, err := src.Ready(ctx)
+	if err == nil && len(unserved) > 0 {
+		err = fmt.Errorf("slots %s are not served", unserved)
+	}
+	return err
+}
+
+func becomesReady(t *testing.T, src source.Source) {
+	eventually(t, "ready", func() bool { return readiness(t.Context(), src) == nil })
+}
+
+func silentAfterClose(t *testing.T, src source.Source) {
+	p := prefix(t)
+	r, f := follow(t, src, channelNamed(p+"a"))
+	publish(t, src, p+"a", "1")
+	r.await(t, 1)
+	if err := src.Close(); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = src.Publish(t.Context(), channelNamed(p+"a"), text("2")) // may fail
+	f.Close()                                                       // must not panic
+	checkData(t, "the sink", r, "1")
+}

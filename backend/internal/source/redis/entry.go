@@ -1,0 +1,114 @@
+package redis
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/event"
+	"sluice/internal/source"
+)
+
+// The fields of an entry that make up an event.
+const (
+	dataField = "data"
+	typeField = "event"
+)
+
+// entriesOf converts the reply to XRANGE.
+func entriesOf(reply []any) ([]source.Entry, error) {
+	entries := make([]source.Entry, len(reply))
+	for i, r := range reply {
+		pair, _ := r.([]any)
+		if len(pair) != 2 {
+			return nil, fmt.Errorf("redis gave an entry of %d parts", len(pair))
+		}
+		id, _ := pair[0].(string)
+		fields, _ := pair[1].([]any)
+		entries[i] = entryOf(id, fields)
+	}
+	return entries, nil
+}
+
+// entryOf converts an entry to an event. If its only fields are data, or data and event,
+// each once, they are the event's data and type. Any other entry becomes a JSON object of
+// all its fields.
+func entryOf(id string, fields []any) source.Entry {
+	var e source.Entry
+	e.ID, _ = event.ParseStreamID(id) // Source gives no others
+	values := make(map[string]any, len(fields)/2)
+	for i := 0; i+1 < len(fields); i += 2 {
+		name, _ := fields[i].(string)
+		switch before := values[name].(type) {
+		case nil:
+			values[name] = fields[i+1]
+		case []any:
+			values[name] = append(before, fields[i+1])
+		default:
+			values[name] = []any{before, fields[i+1]}
+		}
+	}
+	data, hasData := values[dataField].(string)
+	eventType, hasType := values[typeField].(string)
+	if !hasData || len(values) > 2 || len(values) == 2 && !hasType {
+		e.Data = marshal(values)
+		return e
+	}
+	e.Data = []byte(data)
+	if event.CheckType(eventType) == nil || eventType == event.StreamEnd {
+		e.Type = eventType
+	}
+	return e
+}
+
+// marshal returns v as JSON, the text in it as it is.
+func marshal(v any) []byte {
+	var text bytes.Buffer
+	enc := json.NewEncoder(&text)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		panic(err) // strings, and lists and maps of them, always encode
+	}
+	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
+}
+
+// stateOf converts the reply to XINFO STREAM. It returns an error for a missing reply, which
+// must not pass for a stream that does not exist.
+func stateOf(info *redis.XInfoStream) (source.StreamState, error) {
+	if info == nil {
+		return source.StreamState{}, errors.New("redis gave no state of the stream")
+	}
+	s := source.StreamState{Exists: true, Length: uint64(info.Length), Added: uint64(info.EntriesAdded)}
+	s.Last, _ = event.ParseStreamID(info.LastGeneratedID)
+	s.Deleted, _ = event.ParseStreamID(info.MaxDeletedEntryID)
+	if info.Length > 0 {
+		s.First, _ = event.ParseStreamID(info.FirstEntry.ID)
+	}
+	return s, nil
+}
+
+func isNoSuchKey(err error) bool {
+	return err != nil && strings.Contains(err.Error(), "no such key")
+}
+
+func isWrongType(err error) bool {
+	return errors.Is(err, source.ErrWrongType) || err != nil && strings.HasPrefix(err.Error(), "WRONGTYPE")
+}
+
+// refusal returns an error of Source, wrapped in [source.ErrWrongType] or [source.ErrForbidden] if it is
+// one of these.
+func refusal(err error) error {
+	switch {
+	case isRefusal(err):
+		return err
+	case isWrongType(err):
+		return fmt.Errorf("%w: %w", source.ErrWrongType, err)
+	case err != nil && strings.HasPrefix(err.Error(), "NOPERM"):
+		return fmt.Errorf("%w: %w", source.ErrForbidden, err)
+	}
+	return err
+}

@@ -1,0 +1,179 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/event"
+	"sluice/internal/source"
+)
+
+const (
+	// keysBatch bounds the keys that are asked for in one round trip.
+	keysBatch = 128
+	scanCount = 1000
+)
+
+// show reads keys and delivers those whose value is not the one delivered last.
+func (f *keyFollowing) show(ctx context.Context, w *keyWork) error {
+	f.mu.Lock()
+	round := f.round
+	f.mu.Unlock()
+	if w.all {
+		f.forbidden = 0
+		err := f.addAll(ctx, w)
+		if errors.Is(err, source.ErrTooManyKeys) || errors.Is(err, source.ErrForbidden) {
+			f.fail(round, err)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for batch := range slices.Chunk(slices.Collect(maps.Keys(w.names)), keysBatch) {
+		err := f.showBatch(ctx, batch)
+		if errors.Is(err, source.ErrForbidden) {
+			f.fail(round, err)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if w.all {
+		f.finish(round, nil)
+	}
+	return nil
+}
+
+// fail ends the topic: its subscribers get a gap that says why nothing follows. Before the
+// first state was delivered, only Live reports it.
+func (f *keyFollowing) fail(round int, err error) {
+	f.mu.Lock()
+	first := f.shown == 0
+	f.mu.Unlock()
+	f.finish(round, err)
+	if !first {
+		f.sink.Gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, Failed: err})
+	}
+}
+
+// finish notes that the state of a round was delivered, or that it cannot be.
+func (f *keyFollowing) finish(round int, failed error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failed = failed
+	if failed != nil {
+		round = f.round // nothing more is read
+	}
+	if f.shown < round {
+		f.shown = round
+		if f.shown == f.round {
+			close(f.ready)
+		}
+	}
+}
+
+// addAll adds the names of all keys that match the topic, and of all that did.
+func (f *keyFollowing) addAll(ctx context.Context, w *keyWork) error {
+	for name := range f.values {
+		w.names[name] = struct{}{}
+	}
+	if !f.topic.IsGlob() {
+		w.names[f.topic.Name()] = struct{}{}
+		return nil
+	}
+	found := make(map[string]struct{}) // SCAN returns some names twice
+	err := scan(ctx, f.owner.client, f.topic.Pattern, func(name string) error {
+		if strings.HasPrefix(name, source.InternalPrefix) {
+			return nil
+		}
+		w.names[name], found[name] = struct{}{}, struct{}{}
+		if len(found) > source.MaxKeys {
+			return tooManyKeys(f.topic)
+		}
+		return nil
+	})
+	return asForbidden(err)
+}
+
+// scan calls found for all keys that match a pattern, one at a time, and some of them
+// twice. On a cluster it asks all masters.
+func scan(ctx context.Context, client redis.UniversalClient, pattern string, found func(string) error) error {
+	var mu sync.Mutex
+	scanOne := func(ctx context.Context, client redis.Cmdable) error {
+		names := client.Scan(ctx, 0, pattern, scanCount).Iterator()
+		for names.Next(ctx) {
+			mu.Lock()
+			err := found(names.Val())
+			mu.Unlock()
+			if err != nil {
+				return err
+			}
+		}
+		return names.Err()
+	}
+	if cluster, ok := client.(*redis.ClusterClient); ok {
+		return cluster.ForEachMaster(ctx, func(ctx context.Context, master *redis.Client) error { return scanOne(ctx, master) })
+	}
+	return scanOne(ctx, client)
+}
+
+func tooManyKeys(t event.Topic) error {
+	return fmt.Errorf("%w: %s matches more than %d; use a narrower glob", source.ErrTooManyKeys, t, source.MaxKeys)
+}
+
+// showBatch delivers the values of keys. Keys of a glob that Source forbids are left out.
+func (f *keyFollowing) showBatch(ctx context.Context, names []string) error {
+	err := asForbidden(readValues(ctx, f.owner.client, names, f.deliver))
+	if !errors.Is(err, source.ErrForbidden) || !f.topic.IsGlob() {
+		return err
+	}
+	if len(names) > 1 {
+		half := len(names) / 2
+		if err := f.showBatch(ctx, names[:half]); err != nil {
+			return err
+		}
+		return f.showBatch(ctx, names[half:])
+	}
+	if _, delivered := f.values[names[0]]; delivered {
+		f.stale.names[names[0]] = struct{}{}
+	}
+	if f.forbidden++; f.forbidden == 1 {
+		f.owner.log.Warn("redis forbids keys of a glob; they are left out", "topic", f.topic.String(), "error", err)
+	}
+	return nil
+}
+
+// asForbidden wraps the error of a command that the ACL of the Source user forbids.
+func asForbidden(err error) error {
+	if err != nil && redis.IsPermissionError(err) {
+		return fmt.Errorf("%w: %w", source.ErrForbidden, err)
+	}
+	return err
+}
+
+// deliver passes a value on unless it is the one that was delivered last.
+func (f *keyFollowing) deliver(name string, v value) {
+	delete(f.stale.names, name)
+	before, known := f.values[name]
+	if known && before.sum == v.sum {
+		return
+	}
+	if !known && v.eventType == event.KeyDeleted && f.topic.IsGlob() {
+		return // it came and went unseen
+	}
+	if v.eventType == event.KeyDeleted && f.topic.IsGlob() {
+		delete(f.values, name)
+	} else {
+		f.values[name] = value{sum: v.sum}
+	}
+	f.sink.Event(event.Event{Topic: event.Literal(event.Key, name), Type: v.eventType, Data: v.data}, source.Position{})
+}

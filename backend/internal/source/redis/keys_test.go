@@ -1,0 +1,619 @@
+package redis_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"sluice/internal/event"
+	"sluice/internal/redistest"
+	"sluice/internal/source"
+	"sluice/internal/source/memory"
+	"sluice/internal/source/redis"
+)
+
+func TestMemory_KeepsTheContractOfKeys(t *testing.T) {
+	t.Parallel()
+	testKeys(t, func(t *testing.T) source.Source {
+		t.Helper()
+		src := memory.New(someHistory)
+		t.Cleanup(func() { _ = src.Close() })
+		return src
+	})
+}
+
+func TestRedis_KeepsTheContractOfKeys(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	testKeys(t, func(t *testing.T) source.Source {
+		t.Helper()
+		return connect(t, server, quiet)
+	})
+}
+
+// testKeys runs what every source promises of keys.
+func testKeys(t *testing.T, open func(*testing.T) source.Source) {
+	for _, tt := range []struct {
+		name string
+		test func(t *testing.T, src source.Source)
+	}{
+		{"the value comes at once, then each change", keyValueThenChanges},
+		{"a literal key that is not there is told as deleted", keyAbsent},
+		{"a write that leaves the value as it was gives nothing", keySameValue},
+		{"a glob shows all keys that match, then their changes", keyGlob},
+		{"a glob that matches nothing is silent", keyGlobOfNothing},
+		{"names with special characters are literal", keyNames},
+		{"values arrive byte for byte", keyBytes},
+		{"a closed key can be followed again", keyFollowAgain},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			tt.test(t, open(t))
+		})
+	}
+}
+
+func keyValueThenChanges(t *testing.T, src source.Source) {
+	topic := keyNamed(ownNames() + "k")
+	writeText(t, src, topic, "1")
+	w, _ := takeUp(t, src, topic)
+	checkValues(t, "at the start", w.all(), "1")
+	for _, v := range []string{"2", "3", "1"} {
+		writeText(t, src, topic, v)
+		w.last(t, v)
+	}
+	notes := w.all()
+	checkValues(t, "the sink", notes, "1", "2", "3", "1")
+	for _, n := range notes {
+		if n.topic != topic || n.id != "" || n.kind != "" {
+			t.Errorf("the event is %v", n)
+		}
+	}
+}
+
+func keyAbsent(t *testing.T, src source.Source) {
+	topic := keyNamed(ownNames() + "k")
+	w, _ := takeUp(t, src, topic)
+	notes := w.all()
+	if len(notes) != 1 || notes[0].kind != event.KeyDeleted || notes[0].value != "null" || notes[0].topic != topic {
+		t.Errorf("the sink sees %v", notes)
+	}
+	writeText(t, src, topic, "")
+	if got := w.count(t, 2)[1]; got.value != "" || got.kind != "" {
+		t.Errorf("an empty value comes as %v", got)
+	}
+}
+
+func keySameValue(t *testing.T, src source.Source) {
+	topic := keyNamed(ownNames() + "k")
+	writeText(t, src, topic, "1")
+	w, _ := takeUp(t, src, topic)
+	writeText(t, src, topic, "1", "1", "1")
+	writeText(t, src, topic, "2")
+	w.last(t, "2")
+	checkValues(t, "the sink", w.all(), "1", "2")
+}
+
+func keyGlob(t *testing.T, src source.Source) {
+	p := ownNames()
+	const n = 300
+	want := make(map[string]string)
+	for i := range n {
+		name := fmt.Sprint(p, "in:", i)
+		writeText(t, src, keyNamed(name), fmt.Sprint(i))
+		writeText(t, src, keyNamed(fmt.Sprint(p, "out:", i)), "never")
+		want[name] = fmt.Sprint(i)
+	}
+	w, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: p + "in:*"})
+	got := make(map[string]string)
+	for _, e := range w.all() {
+		if _, twice := got[e.topic.Name()]; twice {
+			t.Errorf("%s comes twice", e.topic)
+		}
+		got[e.topic.Name()] = e.value
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("the snapshot has %d keys, want %d", len(got), len(want))
+	}
+	writeText(t, src, keyNamed(p+"in:7"), "changed")
+	w.count(t, n+1)
+	writeText(t, src, keyNamed(p+"out:7"), "never")
+	writeText(t, src, keyNamed(p+"in:new*"), "created")
+	notes := w.count(t, n+2)[n:]
+	if len(notes) != 2 || notes[0].topic != keyNamed(p+"in:7") || notes[0].value != "changed" ||
+		notes[1].topic != keyNamed(p+"in:new*") || notes[1].value != "created" {
+		t.Errorf("then come %v", notes)
+	}
+}
+
+func keyGlobOfNothing(t *testing.T, src source.Source) {
+	p := ownNames()
+	w, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: p + "*"})
+	if notes := w.all(); len(notes) > 0 {
+		t.Errorf("the sink sees %v", notes)
+	}
+	writeText(t, src, keyNamed(p+"a"), "1")
+	checkValues(t, "the sink", w.last(t, "1"), "1")
+}
+
+func TestRedisKeys_TooManyForAGlobIsAnError(t *testing.T) {
+	t.Parallel()
+	src := connect(t, redistest.Start(t), quiet)
+	p := ownNames()
+	fillKeys(t, src, p)
+	f := src.Follow(event.Topic{Kind: event.Key, Pattern: p + "*"}, newWitness(t))
+	err := f.Live(t.Context())
+	if !errors.Is(err, source.ErrTooManyKeys) || !strings.Contains(fmt.Sprint(err), fmt.Sprint(source.MaxKeys)) {
+		t.Errorf("Live gives %v", err)
+	}
+	f.Close()
+	w, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: p + "1*"})
+	if n := len(w.all()); n != 1112 && n != 1113 {
+		t.Errorf("a narrower glob has %d keys", n)
+	}
+}
+
+// fillKeys writes one key more than a glob may match. It is slow through a source under
+// the race detector, so it is done in batches, by publishing what makes no difference.
+func fillKeys(t *testing.T, src *redis.Source, p string) {
+	t.Helper()
+	const writers = 16
+	errs := make(chan error, writers)
+	for k := range writers {
+		go func() {
+			var err error
+			for i := k; i <= source.MaxKeys && err == nil; i += writers {
+				_, err = src.Publish(t.Context(), keyNamed(fmt.Sprint(p, i)), source.Message{Data: []byte("x")})
+			}
+			errs <- err
+		}()
+	}
+	for range writers {
+		if err := <-errs; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func keyNames(t *testing.T, src source.Source) {
+	p := ownNames()
+	names := []string{"a*b", "a?b", "a[b]", `a\b`, "__:x", "ü🚀", " a b "}
+	witnesses := make([]*witness, len(names))
+	for i, name := range names {
+		witnesses[i], _ = takeUp(t, src, keyNamed(p+name))
+	}
+	for _, name := range append(slices.Clone(names), "aXb", "ab", "x") {
+		writeText(t, src, keyNamed(p+name), name)
+	}
+	for i, name := range names {
+		notes := witnesses[i].last(t, name)
+		if len(notes) != 2 || notes[1].topic.Name() != p+name {
+			t.Errorf("%s: the sink sees %v", name, notes)
+		}
+	}
+}
+
+func keyBytes(t *testing.T, src source.Source) {
+	topic := keyNamed(ownNames() + "k")
+	w, _ := takeUp(t, src, topic)
+	for _, v := range []string{"\x00", "a\r\nb", "\xff\xfe", "ü🚀", strings.Repeat("x", 1<<20)} {
+		writeText(t, src, topic, v)
+		w.last(t, v)
+	}
+}
+
+func keyFollowAgain(t *testing.T, src source.Source) {
+	topic := keyNamed(ownNames() + "k")
+	writeText(t, src, topic, "1")
+	for i := range 20 {
+		w := newWitness(t)
+		f := src.Follow(topic, w)
+		if i%2 == 0 {
+			awaitLive(t, f)
+			checkValues(t, "a following", w.all(), "1")
+		}
+		f.Close()
+	}
+	w, _ := takeUp(t, src, topic)
+	writeText(t, src, topic, "2")
+	checkValues(t, "the last", w.last(t, "2"), "1", "2")
+}
+
+// What only Redis can hold.
+
+func TestRedisKey_ValuesOfAllTypes(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	for _, tt := range []struct {
+		name  string
+		write [][]any // "k" stands for the key
+		kind  string
+		want  string // JSON
+		text  bool   // want is the text itself
+	}{
+		{name: "string", write: [][]any{{"SET", "k", "10<1.5"}}, want: "10<1.5", text: true},
+		{name: "number", write: [][]any{{"INCRBYFLOAT", "k", "1.5"}}, want: "1.5", text: true},
+		{name: "hash", write: [][]any{{"HSET", "k", "b", "<2>", "a", "1"}}, want: `{"a":"1","b":"<2>"}`},
+		{name: "list", write: [][]any{{"RPUSH", "k", "z", "a", "z"}}, want: `["z","a","z"]`},
+		{name: "set is sorted", write: [][]any{{"SADD", "k", "c", "a", "b", "10", "9"}}, want: `["10","9","a","b","c"]`},
+		{
+			name:  "sorted set",
+			write: [][]any{{"ZADD", "k", "1.5", "a", "-2", "b", "inf", "top", "-inf", "bottom", "1e300", "huge"}},
+			want:  `[["bottom","-inf"],["b",-2],["a",1.5],["huge",1e300],["top","inf"]]`,
+		},
+		{name: "stream is unsupported", write: [][]any{{"XADD", "k", "*", "a", "1"}}, kind: event.KeyUnsupported, want: `{"type":"stream"}`},
+		{name: "bitmap is a string", write: [][]any{{"SETBIT", "k", 1, 1}}, want: "@", text: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			check := func(who string, n note) {
+				t.Helper()
+				if n.kind != tt.kind {
+					t.Errorf("%s: the type is %q", who, n.kind)
+				}
+				if tt.text {
+					if n.value != tt.want {
+						t.Errorf("%s: the data is %q, want %q", who, n.value, tt.want)
+					}
+					return
+				}
+				var got, want any
+				if err := errors.Join(json.Unmarshal([]byte(n.value), &got), json.Unmarshal([]byte(tt.want), &want)); err != nil || !reflect.DeepEqual(got, want) {
+					t.Errorf("%s: the data is %s, want %s; %v", who, n.value, tt.want, err)
+				}
+				if strings.Contains(n.value, `\u00`) || strings.HasSuffix(n.value, "\n") {
+					t.Errorf("%s: the data %q is not written plainly", who, n.value)
+				}
+			}
+			name := ownNames() + "k"
+			before, _ := takeUp(t, src, keyNamed(name))
+			for _, command := range tt.write {
+				command = slices.Clone(command)
+				command[1] = name
+				server.Do(command...)
+			}
+			check("as a change", before.count(t, 2)[1])
+			after := connect(t, server, quiet)
+			w, _ := takeUp(t, after, keyNamed(name))
+			check("at the start", w.count(t, 1)[0])
+			server.Do("DEL", name)
+			for _, w := range []*witness{before, w} {
+				n := len(w.last(t, "null"))
+				if got := w.all()[n-1]; got.kind != event.KeyDeleted {
+					t.Errorf("its deletion comes as %v", got)
+				}
+			}
+		})
+	}
+}
+
+func TestRedisKey_EveryWayToChangeAValueIsSeen(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	for _, tt := range []struct {
+		name   string
+		before []any
+		change []any
+		want   string // "null" for key.deleted
+	}{
+		{"APPEND", []any{"SET", "k", "a"}, []any{"APPEND", "k", "b"}, "ab"},
+		{"HDEL of the last field", []any{"HSET", "k", "a", "1"}, []any{"HDEL", "k", "a"}, "null"},
+		{"LPOP", []any{"RPUSH", "k", "a", "b"}, []any{"LPOP", "k"}, `["b"]`},
+		{"SREM", []any{"SADD", "k", "a", "b"}, []any{"SREM", "k", "a"}, `["b"]`},
+		{"ZINCRBY", []any{"ZADD", "k", 1, "a"}, []any{"ZINCRBY", "k", 2, "a"}, `[["a",3]]`},
+		{"expiry", []any{"SET", "k", "a"}, []any{"PEXPIRE", "k", 20}, "null"},
+		{"expiry in the past", []any{"SET", "k", "a"}, []any{"PEXPIRE", "k", -1}, "null"},
+		{"RENAME onto it", []any{"SET", "k", "a"}, []any{"EVAL", "redis.call('SET', KEYS[1]..'x', 'b') redis.call('RENAME', KEYS[1]..'x', KEYS[1])", 1, "k"}, "b"},
+		{"RENAME away", []any{"SET", "k", "a"}, []any{"EVAL", "redis.call('RENAME', KEYS[1], KEYS[1]..'x')", 1, "k"}, "null"},
+		{"COPY onto it", []any{"SET", "k", "a"}, []any{"EVAL", "redis.call('SET', KEYS[1]..'x', 'b') redis.call('COPY', KEYS[1]..'x', KEYS[1], 'REPLACE')", 1, "k"}, "b"},
+		{"another type", []any{"SET", "k", "a"}, []any{"EVAL", "redis.call('DEL', KEYS[1]) redis.call('RPUSH', KEYS[1], 'a')", 1, "k"}, `["a"]`},
+		{"the same text in another type", []any{"SET", "k", "[\"a\"]"}, []any{"EVAL", "redis.call('DEL', KEYS[1]) redis.call('RPUSH', KEYS[1], 'b')", 1, "k"}, `["b"]`},
+		{"a type that cannot be shown", []any{"SET", "k", "a"}, []any{"EVAL", "redis.call('DEL', KEYS[1]) redis.call('XADD', KEYS[1], '*', 'a', '1')", 1, "k"}, `{"type":"stream"}`},
+		{"the text null", []any{"SET", "k", "a"}, []any{"SET", "k", "null"}, "null"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			name := ownNames() + "k"
+			named := func(command []any) []any {
+				command = slices.Clone(command)
+				command[slices.Index(command, any("k"))] = name
+				return command
+			}
+			server.Do(named(tt.before)...)
+			literal, _ := takeUp(t, src, keyNamed(name))
+			glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: name[:len(name)-1] + "?"})
+			server.Do(named(tt.change)...)
+			for who, w := range map[string]*witness{"the literal": literal, "the glob": glob} {
+				notes := w.last(t, tt.want)
+				if len(notes) != 2 {
+					t.Errorf("%s sees %v", who, notes)
+				}
+				if kind := notes[len(notes)-1].kind; (kind == event.KeyDeleted) != (tt.want == "null" && tt.name != "the text null") {
+					t.Errorf("%s: the type is %q", who, kind)
+				}
+			}
+		})
+	}
+}
+
+func TestRedisKey_WhatLeavesTheValueAsItWasGivesNothing(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	server.Do("SET", "k", "a")
+	server.Do("ZADD", "z", 1, "m")
+	w, _ := takeUp(t, src, keyNamed("k"))
+	z, _ := takeUp(t, src, keyNamed("z"))
+	for _, command := range [][]any{
+		{"SET", "k", "a"}, {"EXPIRE", "k", 1000}, {"PERSIST", "k"}, {"SET", "k", "a", "EX", 1000}, {"SETRANGE", "k", 0, "a"},
+		{"EVAL", "redis.call('SET', 'k', 'b') redis.call('SET', 'k', 'a')", 0},
+		{"ZADD", "z", 1, "m"}, {"EXPIRE", "z", 1000}, {"GET", "k"}, {"GET", "missing"},
+	} {
+		server.Do(command...)
+	}
+	server.Do("SET", "k", "b")
+	server.Do("ZADD", "z", 2, "m")
+	checkValues(t, "the string", w.last(t, "b"), "a", "b")
+	checkValues(t, "the sorted set", z.last(t, `[["m",2]]`), `[["m",1]]`, `[["m",2]]`)
+}
+
+func TestRedisKey_BurstCostsFewReadsAndEndsOnTheLastValue(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	w, _ := takeUp(t, src, keyNamed("k"))
+	glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
+	before := commandCalls(t, server, "get")
+	const n = 1000
+	server.Do("EVAL", fmt.Sprintf("for i = 1, %d do redis.call('SET', 'k', i) end", n), 0)
+	w.last(t, fmt.Sprint(n))
+	glob.last(t, fmt.Sprint(n))
+	if reads := commandCalls(t, server, "get") - before; reads > n/2 {
+		t.Errorf("%d writes cost %d reads for two topics", n, reads)
+	}
+	// Writes that come one by one may be shown one by one, and end on the last one too.
+	pipe := server.Client().Pipeline()
+	for i := range n {
+		pipe.Set(t.Context(), "k", n+i, 0)
+	}
+	if _, err := pipe.Exec(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.last(t, fmt.Sprint(2*n-1))
+	glob.last(t, fmt.Sprint(2*n-1))
+}
+
+func TestRedisKey_GlobSeesCreationsAndDeletions(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	server.Do("SET", "g:a", "1")
+	server.Do("HSET", "g:b", "f", "1")
+	server.Do("XADD", "g:s", "*", "f", "1")
+	w, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "g:*"})
+	w.count(t, 3)
+	for i, step := range []struct {
+		command []any
+		want    string
+	}{
+		{[]any{"SET", "g:new", "x"}, `key:g:new   "x"`},
+		{[]any{"DEL", "g:a"}, `key:g:a  key.deleted "null"`},
+		{[]any{"EVAL", "redis.call('SET', 'g:unseen', 'x') redis.call('DEL', 'g:unseen') redis.call('SET', 'g:a', '2')", 0}, `key:g:a   "2"`},
+		{[]any{"PEXPIRE", "g:new", 10}, `key:g:new  key.deleted "null"`},
+		{[]any{"RENAME", "g:a", "out"}, `key:g:a  key.deleted "null"`},
+		{[]any{"RENAME", "out", "g:in"}, `key:g:in   "2"`},
+	} {
+		server.Do(step.command...)
+		notes := w.count(t, 4+i)
+		if len(notes) != 4+i || notes[3+i].String() != step.want {
+			t.Fatalf("after %v come %v, want %s", step.command, notes[3+i:], step.want)
+		}
+	}
+}
+
+func TestRedisKey_GlobOfEverythingDoesNotShowTheGatewaysOwnKeys(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	write(t, src, streamNamed("s"), source.Message{Data: []byte("x"), IdempotencyKey: "before", MaxLen: 10})
+	w, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "*"})
+	write(t, src, streamNamed("s"), source.Message{Data: []byte("x"), IdempotencyKey: "after", MaxLen: 10})
+	server.Do("SET", "k", "the last")
+	for _, n := range w.last(t, "the last") {
+		if name := n.topic.Name(); name != "s" && name != "k" {
+			t.Errorf("it shows %v", n)
+		}
+	}
+}
+
+func TestRedisKey_OtherDatabasesAreOthers(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	options, err := redis.ParseURL(server.URL() + "/3")
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := redis.Open(options, "n", someHistory, quiet)
+	t.Cleanup(func() { _ = src.Close() })
+	server.Do("SET", "k", "in 0")
+	w, _ := takeUp(t, src, keyNamed("k"))
+	server.Do("SET", "k", "still in 0")
+	writeText(t, src, keyNamed("k"), "in 3")
+	checkValues(t, "the sink", w.last(t, "in 3"), "null", "in 3")
+}
+
+func TestRedisKey_AfterAnInterruptionShowsWhatChanged(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	for i := range 10 {
+		server.Do("SET", fmt.Sprint("g:", i), "before")
+	}
+	server.Do("SET", "same", "before")
+	glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "g:*"})
+	literal, _ := takeUp(t, src, keyNamed("g:1"))
+	same, _ := takeUp(t, src, keyNamed("same"))
+	glob.count(t, 10)
+	client := server.Client()
+	// In one script, so that no notification of the changes comes before the connection is gone.
+	transaction(t, client, func(tx goredis.Pipeliner) {
+		tx.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub")
+		tx.Set(t.Context(), "g:1", "changed", 0)
+		tx.Set(t.Context(), "g:new", "created", 0)
+		tx.Del(t.Context(), "g:2")
+	})
+	notes := glob.count(t, 13)[10:]
+	var got []string
+	for _, n := range notes {
+		got = append(got, n.String())
+	}
+	slices.Sort(got)
+	want := []string{`key:g:1   "changed"`, `key:g:2  key.deleted "null"`, `key:g:new   "created"`}
+	if !slices.Equal(got, want) {
+		t.Errorf("the glob sees %q, want %q", got, want)
+	}
+	checkValues(t, "the literal", literal.last(t, "changed"), "before", "changed")
+	server.Do("SET", "same", "after")
+	checkValues(t, "the one that was not changed", same.last(t, "after"), "before", "after")
+}
+
+func TestRedisKey_AfterARestartOfRedisShowsWhatIsThere(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	server.Do("SET", "k", "before")
+	w, f := takeUp(t, src, keyNamed("k"))
+	glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
+	server.Kill()
+	server.Restart() // empty, and without the setting for notifications
+	w.last(t, "null")
+	glob.last(t, "null")
+	soon(t, "live", func() bool { return f.Live(t.Context()) == nil })
+	server.Do("SET", "k", "after")
+	checkValues(t, "the sink", w.last(t, "after"), "before", "null", "after")
+	checkValues(t, "the glob", glob.last(t, "after"), "before", "null", "after")
+}
+
+// Another program's notify-keyspace-events, or a server without CONFIG, does not matter, and
+// the gateway sends no CONFIG.
+func TestRedisKey_NeedsNoSettingOfRedis(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--notify-keyspace-events", "Elg")
+	before := commandCalls(t, server, "config|get") + commandCalls(t, server, "config|set")
+	src := connect(t, server, quiet)
+	w, _ := takeUp(t, src, keyNamed("k"))
+	glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
+	for i, flags := range []string{"", "KA", "Ex"} {
+		server.Do("CONFIG", "SET", "notify-keyspace-events", flags)
+		server.Do("SET", "k", i)
+		w.last(t, fmt.Sprint(i))
+		glob.last(t, fmt.Sprint(i))
+	}
+	if n := commandCalls(t, server, "config|get") + commandCalls(t, server, "config|set") - before; n != 3 {
+		t.Errorf("%d CONFIG commands, want the 3 of this test", n)
+	}
+}
+
+// Redis reports the deletion of all keys without names.
+func TestRedisKey_FlushIsSeen(t *testing.T) {
+	t.Parallel()
+	for _, flush := range []string{"FLUSHALL", "FLUSHDB"} {
+		t.Run(flush, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			src := connect(t, server, quiet)
+			server.Do("SET", "k", "before")
+			w, _ := takeUp(t, src, keyNamed("k"))
+			glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
+			server.Do(flush)
+			checkValues(t, "the literal", w.last(t, "null"), "before", "null")
+			checkValues(t, "the glob", glob.last(t, "null"), "before", "null")
+			server.Do("SET", "k", "after")
+			checkValues(t, "the literal", w.last(t, "after"), "before", "null", "after")
+			checkValues(t, "the glob", glob.last(t, "after"), "before", "null", "after")
+			if n := src.Reconnects(); n != 0 {
+				t.Errorf("%d reconnects", n)
+			}
+		})
+	}
+}
+
+// A glob that grows past the bound during an interruption ends with a gap, and its next
+// subscriber gets the error.
+func TestRedisKey_GlobThatGrowsTooLargeWhileItIsFollowed(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	server.Do("SET", "g:0", "before")
+	w, f := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "g:*"})
+	transaction(t, server.Client(), func(tx goredis.Pipeliner) {
+		tx.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub")
+		tx.Do(t.Context(), "EVAL", fmt.Sprintf("for i = 1, %d do redis.call('SET', 'g:' .. i, i) end return redis.call('SET', 'g:0', 'changed')", source.MaxKeys), 0)
+	})
+	notes := w.until(t, "a gap that ends the topic", func(notes []note) bool { return len(gapsOf(notes)) > 0 })
+	if gap := gapsOf(notes)[0]; !errors.Is(gap.Failed, source.ErrTooManyKeys) {
+		t.Errorf("the gap is %+v", gap)
+	}
+	if err := f.Live(t.Context()); !errors.Is(err, source.ErrTooManyKeys) {
+		t.Errorf("Live gives %v", err)
+	}
+}
+
+// Redis refuses prefixes of one connection that overlap, and compares all with each write.
+func TestRedisKey_OverlappingAndManyGlobsAreFollowedTogether(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	followed := make(map[string]*witness)
+	follow := func(pattern string) source.Following {
+		w, f := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: pattern})
+		followed[pattern] = w
+		return f
+	}
+	for i := range 200 {
+		follow(fmt.Sprintf("g:%d:*", i))
+	}
+	covering := follow("g:*")
+	follow("g:7:x*")
+	for pattern, w := range followed {
+		name := strings.ReplaceAll(pattern, "*", "") + "x:" + pattern
+		server.Do("SET", name, pattern)
+		w.until(t, "its key", func(notes []note) bool { return slices.Contains(valuesOf(notes), pattern) })
+	}
+	covering.Close()
+	server.Do("SET", "g:7:x", "the last")
+	followed["g:7:x*"].last(t, "the last")
+	if n := src.Reconnects(); n != 0 {
+		t.Errorf("%d reconnects", n)
+	}
+	text, _ := server.Do("INFO", "clients").(string)
+	if !strings.Contains(text, "tracking_clients:2\r") {
+		t.Errorf("clients: %s", text)
+	}
+}
+
+// Redis forgets the keys of a connection that breaks.
+func TestRedisKey_LostTrackerIsReplaced(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	w, _ := takeUp(t, src, keyNamed("k"))
+	glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
+	transaction(t, server.Client(), func(tx goredis.Pipeliner) {
+		tx.Do(t.Context(), "CLIENT", "KILL", "TYPE", "normal")
+		tx.Set(t.Context(), "k", "1", 0)
+	})
+	w.last(t, "1")
+	glob.last(t, "1")
+	server.Do("SET", "k", "2")
+	checkValues(t, "the literal", w.last(t, "2"), "null", "1", "2")
+	checkValues(t, "the glob", glob.last(t, "2"), "1", "2")
+}

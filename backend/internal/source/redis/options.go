@@ -1,0 +1,249 @@
+package redis
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+	"github.com/redis/go-redis/v9/maintnotifications"
+)
+
+// clusterReload bounds how long a cluster's client goes by what it last heard of the
+// cluster, if nothing else tells it to ask.
+const clusterReload = 10 * time.Second
+
+// Options say which Source to use and how to reach it.
+type Options struct {
+	// One of these is set.
+	server   *redis.Options
+	sentinel *redis.FailoverOptions
+	cluster  *redis.ClusterOptions
+
+	// Lag is told how long each probe took from when it was published until it came back. It
+	// must not block.
+	Lag func(time.Duration)
+}
+
+// errAddress replaces the errors of the parsers, which can quote any part of the address,
+// the password included.
+var errAddress = errors.New("not a Redis address such as redis://:password@127.0.0.1:6379/0; check the scheme, the port, the database and the parameters, and percent-encode special characters of the user and the password (# is %23, / is %2F, ? is %3F, @ is %40)")
+
+// ParseURL reads the address of a server (redis://, unix://), of a master that
+// Sentinel watches (redis-sentinel://host:port?addr=host:port&master_name=NAME) or of a
+// cluster (redis-cluster://host:port?addr=host:port); addr may be repeated. With
+// rediss://, rediss-sentinel:// and rediss-cluster://, all connections use TLS. What
+// further parameters there are is go-redis's choice; Sentinel has its user in front of the
+// host, and that of Source in username and password.
+func ParseURL(address string) (*Options, error) {
+	scheme, rest, _ := strings.Cut(address, "://")
+	plain, form, _ := strings.Cut(scheme, "-")
+	if isMisread(scheme, rest) {
+		return nil, errAddress
+	}
+	o := Options{Lag: func(time.Duration) {}}
+	var err error
+	switch form {
+	case "":
+		o.server, err = redis.ParseURL(address)
+	case "sentinel":
+		o.sentinel, err = redis.ParseFailoverURL(plain + "://" + rest)
+	case "cluster":
+		o.cluster, err = redis.ParseClusterURL(plain + "://" + rest)
+	default:
+		err = errAddress
+	}
+	switch {
+	case err != nil, slices.ContainsFunc(o.addresses(), hasBadPort):
+		return nil, errAddress
+	case o.sentinel != nil && o.sentinel.MasterName == "":
+		return nil, errors.New("redis-sentinel:// needs the name under which Sentinel watches the master: redis-sentinel://127.0.0.1:26379?master_name=NAME")
+	case o.cluster != nil && hasPath(rest):
+		return nil, errors.New("redis-cluster:// takes no database: a cluster has only one")
+	case o.readsReplicas():
+		return nil, errors.New("what is followed comes from masters, since replicas may lag behind: leave out read_only, replica_only, route_by_latency and route_randomly")
+	}
+	o.settle()
+	return &o, nil
+}
+
+// isMisread reports whether a part of the password would be read as another part of the
+// address: url.Parse ends the password at #, / and ?. Of these, ? leads to an unknown
+// parameter, which the parsers refuse.
+func isMisread(scheme, rest string) bool {
+	beforeQuery, _, _ := strings.Cut(rest, "?")
+	_, path, _ := strings.Cut(beforeQuery, "/")
+	return strings.Contains(rest, "#") || scheme != "unix" && strings.Contains(path, "@")
+}
+
+func hasPath(rest string) bool {
+	u, err := url.Parse("//" + rest)
+	return err == nil && strings.Trim(u.Path, "/") != ""
+}
+
+// addresses returns where to connect at first, but for a socket's path.
+func (o *Options) addresses() []string {
+	switch {
+	case o.sentinel != nil:
+		return o.sentinel.SentinelAddrs
+	case o.cluster != nil:
+		return o.cluster.Addrs
+	case o.server.Network == "unix":
+		return nil
+	}
+	return []string{o.server.Addr}
+}
+
+func hasBadPort(addr string) bool {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return true
+	}
+	n, err := strconv.ParseUint(port, 10, 16)
+	return err != nil || n == 0
+}
+
+func (o *Options) readsReplicas() bool {
+	if s := o.sentinel; s != nil {
+		return s.ReplicaOnly || s.RouteByLatency || s.RouteRandomly
+	}
+	c := o.cluster
+	return c != nil && (c.ReadOnly || c.RouteByLatency || c.RouteRandomly)
+}
+
+// settle sets what does not depend on the address. A command that may have been carried
+// out must not be sent again: what was published once would arrive twice. Whoever waits is
+// told of an error at once; the loops here try again. No command is sent that an ACL would
+// have to allow for nothing.
+func (o *Options) settle() {
+	noNotices := &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
+	switch {
+	case o.server != nil:
+		o.server.MaxRetries, o.server.DialerRetries = -1, 1
+		o.server.ContextTimeoutEnabled, o.server.DisableIdentity = true, true
+		o.server.MaintNotificationsConfig = noNotices
+		o.server.ConnMaxIdleTime = cmp.Or(o.server.ConnMaxIdleTime, maxIdle)
+		o.server.Dialer = newDialer(o.server.DialTimeout, o.server.TLSConfig).dial
+	case o.sentinel != nil:
+		o.sentinel.MaxRetries, o.sentinel.DialerRetries = -1, 1
+		o.sentinel.ContextTimeoutEnabled, o.sentinel.DisableIdentity = true, true
+		o.sentinel.OnConnect = refuseReplica
+		o.sentinel.MinIdleConns = 0 // nothing is dialled before open replaces the dialer
+		o.sentinel.ConnMaxIdleTime = cmp.Or(o.sentinel.ConnMaxIdleTime, maxIdle)
+		o.sentinel.Dialer = newDialer(o.sentinel.DialTimeout, o.sentinel.TLSConfig).dial
+	case o.cluster != nil:
+		o.cluster.MaxRetries, o.cluster.DialerRetries = -1, 1
+		o.cluster.ContextTimeoutEnabled, o.cluster.DisableIdentity = true, true
+		o.cluster.ClusterStateReloadInterval = clusterReload
+		o.cluster.MaintNotificationsConfig = noNotices
+		o.cluster.ConnMaxIdleTime = cmp.Or(o.cluster.ConnMaxIdleTime, maxIdle)
+		o.cluster.Dialer = newDialer(o.cluster.DialTimeout, o.cluster.TLSConfig).dial
+		o.cluster.NewClient = new(endpoints).newClient
+	}
+	if config := o.tls(); config != nil {
+		config.ServerName = "" // the host that is dialled, and there may be several
+	}
+}
+
+// refuseReplica keeps connections away from a server that is no longer the master, as a
+// Sentinel that lags behind may say. A replica passes on what its master publishes, but
+// does not tell when it has lost it.
+func refuseReplica(ctx context.Context, conn *redis.Conn) error {
+	hello := redis.NewMapStringInterfaceCmd(ctx, "hello")
+	if err := conn.Process(ctx, hello); err != nil {
+		return err
+	}
+	if hello.Val()["role"] == "replica" {
+		return errors.New("the server that Sentinel names is no master")
+	}
+	return nil
+}
+
+// UseCA has TLS connections trust the authorities in a PEM file, and no others.
+func (o *Options) UseCA(file string) error {
+	config := o.tls()
+	if config == nil {
+		return errors.New("an authority is for connections with TLS: the address of Redis must begin with rediss")
+	}
+	pem, err := os.ReadFile(file) //nolint:gosec // the operator's choice
+	if err != nil {
+		return err
+	}
+	config.RootCAs = x509.NewCertPool()
+	if !config.RootCAs.AppendCertsFromPEM(pem) {
+		return fmt.Errorf("%s holds no certificate in PEM", file)
+	}
+	return nil
+}
+
+// tls returns the settings of TLS, nil if there is none.
+func (o *Options) tls() *tls.Config {
+	switch {
+	case o.server != nil:
+		return o.server.TLSConfig
+	case o.sentinel != nil:
+		return o.sentinel.TLSConfig
+	}
+	return o.cluster.TLSConfig
+}
+
+// open returns a client for commands.
+func (o *Options) open() redis.UniversalClient {
+	client := o.openAny()
+	client.AddHook(retryReads{})
+	return client
+}
+
+func (o *Options) openAny() redis.UniversalClient {
+	switch {
+	case o.server != nil:
+		own := *o.server
+		return redis.NewClient(&own)
+	case o.sentinel != nil:
+		own := *o.sentinel
+		client := redis.NewFailoverClient(&own)
+		settings := client.Options()
+		settings.Dialer = dialBySentinel(settings.Dialer, own.MasterName)
+		return client
+	}
+	own := *o.cluster
+	own.Addrs = slices.Clip(slices.Clone(own.Addrs)) // each client appends to it
+	return redis.NewClusterClient(&own)
+}
+
+// openNode returns a client for one node of a cluster.
+func (o *Options) openNode(addr string) *redis.Client {
+	return o.cluster.NewClient(&redis.Options{
+		Addr:                     addr,
+		Dialer:                   o.cluster.Dialer,
+		Username:                 o.cluster.Username,
+		Password:                 o.cluster.Password,
+		TLSConfig:                o.cluster.TLSConfig,
+		MaxRetries:               -1,
+		DialerRetries:            1,
+		DialTimeout:              o.cluster.DialTimeout,
+		ReadTimeout:              o.cluster.ReadTimeout,
+		WriteTimeout:             o.cluster.WriteTimeout,
+		ConnMaxIdleTime:          o.cluster.ConnMaxIdleTime,
+		ContextTimeoutEnabled:    true,
+		DisableIdentity:          true,
+		MaintNotificationsConfig: o.cluster.MaintNotificationsConfig,
+	})
+}
+
+// connection returns the settings of connections to one node of a cluster.
+func (o *Options) connection(addr string) *redis.Options {
+	client := o.openNode(addr)
+	defer client.Close() // it has not connected
+	return client.Options()
+}

@@ -1,0 +1,235 @@
+package redis
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/event"
+	"sluice/internal/source"
+	"sluice/internal/source/redis/pubsub"
+)
+
+// Publisher writes to Source, and follows nothing.
+type Publisher struct {
+	client redis.UniversalClient
+}
+
+// OpenPublisher returns a publisher to the Source that options describe. It connects when
+// there is something to publish.
+func OpenPublisher(options *Options) *Publisher {
+	return &Publisher{options.open()}
+}
+
+// Close gives up the connections.
+func (p *Publisher) Close() error {
+	return p.client.Close()
+}
+
+// Publish implements [source.Source].
+func (p *Publisher) Publish(ctx context.Context, topic event.Topic, m source.Message) (id event.StreamID, err error) {
+	switch topic.Kind {
+	case event.Stream:
+		id, err = p.add(ctx, topic.Name(), m)
+	case event.Key:
+		err = p.client.Process(ctx, once{redis.NewStatusCmd(ctx, "set", topic.Name(), m.Data)})
+	default:
+		err = p.send(ctx, topic.Name(), m.Data)
+	}
+	return id, p.explain(ctx, topic, err)
+}
+
+// PublishAll implements [source.Source].
+func (p *Publisher) PublishAll(ctx context.Context, topic event.Topic, messages []source.Message) error {
+	return p.explain(ctx, topic, p.transact(ctx, topic, messages))
+}
+
+func (p *Publisher) transact(ctx context.Context, topic event.Topic, messages []source.Message) error {
+	if topic.Kind == event.Stream && messages[0].IdempotencyKey != "" {
+		_, err := p.addOnce(ctx, topic.Name(), messages)
+		return err
+	}
+	server, err := p.serverOf(ctx, topic.Name())
+	if err != nil {
+		return err
+	}
+	cmds, err := server.TxPipelined(ctx, func(tx redis.Pipeliner) error {
+		for _, m := range messages {
+			queue(ctx, tx, topic, m)
+		}
+		return nil
+	})
+	if err == nil {
+		return nil
+	}
+	// Of a transaction that is not even begun, the error is that, and not why.
+	if why := cmds[0].Err(); why != nil {
+		return why
+	}
+	return err
+}
+
+// queue adds the command that writes a message to a transaction.
+func queue(ctx context.Context, tx redis.Pipeliner, topic event.Topic, m source.Message) {
+	name := topic.Name()
+	switch topic.Kind {
+	case event.Key:
+		tx.Set(ctx, name, m.Data, 0)
+	case event.Channel:
+		tx.Publish(ctx, name, m.Data)
+	default:
+		_ = tx.Process(ctx, xadd(ctx, name, m))
+	}
+}
+
+// explain returns the error of a publish for who asked for it.
+func (p *Publisher) explain(ctx context.Context, topic event.Topic, err error) error {
+	switch {
+	case err == nil, errors.Is(err, source.ErrKeyReused):
+		return err
+	case isWrongType(err):
+		return fmt.Errorf("%w: %s is not a stream", source.ErrWrongType, topic)
+	case redis.IsPermissionError(err):
+		return fmt.Errorf("%w: publishing to %s: %w", source.ErrForbidden, topic, err)
+	}
+	if ctx.Err() == nil {
+		p.doubt(ctx)
+	}
+	return fmt.Errorf("%w: publishing to %s: %w", source.ErrUnavailable, topic, err)
+}
+
+// once is a command that a cluster's client must not send again after an error: it may
+// have been carried out.
+type once struct{ redis.Cmder }
+
+// NoRetry overrides that of [redis.Cmder].
+func (once) NoRetry() bool { return true }
+
+// send publishes to a channel. Any server of a cluster would take that and pass it on;
+// taken by the one where all gateways follow the channel, messages stay in order.
+func (p *Publisher) send(ctx context.Context, channel string, data []byte) error {
+	owner, err := p.serverOf(ctx, channel)
+	if err != nil {
+		return err
+	}
+	return owner.Publish(ctx, channel, data).Err()
+}
+
+// serverOf returns the server that is in charge of a name.
+func (p *Publisher) serverOf(ctx context.Context, name string) (redis.Cmdable, error) {
+	if cluster, ok := p.client.(*redis.ClusterClient); ok {
+		return cluster.MasterForKey(ctx, name)
+	}
+	return p.client, nil
+}
+
+// doubt has a cluster's client look where the slots are now, which it does by itself only
+// where a server tells it that they moved.
+func (p *Publisher) doubt(ctx context.Context) {
+	if cluster, ok := p.client.(*redis.ClusterClient); ok {
+		cluster.ReloadState(ctx)
+	}
+}
+
+func (p *Publisher) add(ctx context.Context, name string, m source.Message) (event.StreamID, error) {
+	if m.IdempotencyKey != "" {
+		return p.addOnce(ctx, name, []source.Message{m})
+	}
+	cmd := xadd(ctx, name, m)
+	if err := p.client.Process(ctx, once{cmd}); err != nil {
+		return event.StreamID{}, err
+	}
+	return parseAddedID(cmd.Val())
+}
+
+// addOnce adds entries unless the idempotency key of the first one was used before. It
+// returns the id of the newest one, the same each time.
+func (p *Publisher) addOnce(ctx context.Context, name string, messages []source.Message) (event.StreamID, error) {
+	keys, args := onceArgs(name, messages)
+	var answer string
+	err := retryOnce(ctx, func(ctx context.Context) (err error) {
+		answer, err = addOnceScript.Run(ctx, p.client, keys, args...).Text()
+		return err
+	})
+	if err != nil {
+		return event.StreamID{}, err
+	}
+	id, fingerprint, _ := strings.Cut(answer, " ")
+	if fingerprint != messages[0].Fingerprint {
+		return event.StreamID{}, source.ErrKeyReused
+	}
+	return parseAddedID(id)
+}
+
+func parseAddedID(text string) (event.StreamID, error) {
+	id, ok := event.ParseStreamID(text)
+	if !ok {
+		return event.StreamID{}, errors.New("redis answered XADD with something else than an id")
+	}
+	return id, nil
+}
+
+// fieldsOf returns an entry as XADD takes it.
+func fieldsOf(m source.Message) []any {
+	fields := []any{dataField, m.Data}
+	if m.Type != "" {
+		fields = append(fields, typeField, m.Type)
+	}
+	return fields
+}
+
+func xadd(ctx context.Context, name string, m source.Message) *redis.StringCmd {
+	args := []any{"xadd", name}
+	if m.MaxLen > 0 {
+		args = append(args, "maxlen", "~", m.MaxLen)
+	}
+	return redis.NewStringCmd(ctx, append(append(args, "*"), fieldsOf(m)...)...)
+}
+
+// onceArgs returns the arguments of addOnceScript. Entries with and without a type have
+// different numbers of fields, so all messages have a type, or none has.
+func onceArgs(name string, messages []source.Message) (keys []string, args []any) {
+	first := messages[0]
+	keys = []string{name, idempotencyName(name, first.IdempotencyKey)}
+	args = []any{source.IdempotencyTime.Milliseconds(), first.MaxLen, first.Fingerprint, len(fieldsOf(first))}
+	for _, m := range messages {
+		args = append(args, fieldsOf(m)...)
+	}
+	return keys, args
+}
+
+// idempotencyName returns the key that remembers the answer to a publish, on the server of
+// the stream, with a length and characters that do not depend on the client's key.
+func idempotencyName(stream, key string) string {
+	sum := source.IdempotencySum(stream, key)
+	return source.InternalPrefix + "idempotency:" + pubsub.InSlotOf(stream) + hex.EncodeToString(sum[:])
+}
+
+// addOnceScript adds entries unless the second key remembers an answer. Source runs a script
+// as a whole, so this holds on all nodes and for concurrent requests. It returns the
+// remembered answer: the id of the newest entry, a space, and the fingerprint.
+//
+// KEYS: the stream, the key that remembers the answer. ARGV: how long to remember it in
+// milliseconds, the length to trim to or 0, the fingerprint, the number of arguments of an
+// entry, and those of each entry.
+var addOnceScript = redis.NewScript(`
+local answer = redis.call('GET', KEYS[2])
+if not answer then
+  local id
+  local size = tonumber(ARGV[4])
+  for first = 5, #ARGV, size do
+    if ARGV[2] == '0' then
+      id = redis.call('XADD', KEYS[1], '*', unpack(ARGV, first, first + size - 1))
+    else
+      id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', unpack(ARGV, first, first + size - 1))
+    end
+  end
+  answer = id .. ' ' .. ARGV[3]
+  redis.call('SET', KEYS[2], answer, 'PX', ARGV[1])
+end
+return answer
+`)

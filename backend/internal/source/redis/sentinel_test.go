@@ -1,0 +1,105 @@
+package redis_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"sluice/internal/event"
+	"sluice/internal/redistest"
+	"sluice/internal/source"
+)
+
+// A replica brings what its master publishes, but does not tell when it has lost that.
+func TestSentinel_ReplicaIsNotTakenForTheMaster(t *testing.T) {
+	t.Parallel()
+	master := redistest.Start(t)
+	_, port, _ := strings.Cut(master.Addr(), ":")
+	replica := redistest.Start(t, "--replicaof", "127.0.0.1", port)
+	src := openRedis(t, redistest.SentinelURL(redistest.StartSentinel(t, replica)))
+	f := src.Follow(channelNamed("a"), newRecorder())
+	for what, err := range map[string]error{"Live": f.Live(t.Context()), "Ready": readiness(t.Context(), src)} {
+		if !errors.Is(err, source.ErrUnavailable) || !strings.Contains(fmt.Sprint(err), "no master") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	replica.Do("REPLICAOF", "NO", "ONE")
+	becomesReady(t, src)
+}
+
+func TestSentinel_BringsTopicsOfAllKinds(t *testing.T) {
+	t.Parallel()
+	sentinel := redistest.StartSentinel(t, redistest.Start(t))
+	src := openRedis(t, redistest.SentinelURL(sentinel))
+	becomesReady(t, src)
+	checkAllKinds(t, src)
+}
+
+func TestSentinel_UnknownNameIsNamedAsTheReason(t *testing.T) {
+	t.Parallel()
+	sentinel := redistest.StartSentinel(t, redistest.Start(t))
+	src := openRedis(t, "redis-sentinel://"+sentinel.Addr()+"?master_name=other")
+	err := readiness(t.Context(), src)
+	if !errors.Is(err, source.ErrUnavailable) || !strings.Contains(err.Error(), `sentinel does not know the master "other"`) {
+		t.Errorf("Ready: %v", err)
+	}
+}
+
+// go-redis reports this with an error that wraps redis.Nil, the reply for a missing value.
+func TestSentinel_MasterThatIsNoLongerKnownIsUnavailable(t *testing.T) {
+	t.Parallel()
+	master := redistest.Start(t)
+	sentinel := redistest.StartSentinel(t, master)
+	log := new(lines)
+	src := connect(t, urlOf(redistest.SentinelURL(sentinel)), newLog(log))
+	topics := []event.Topic{channelNamed("c"), streamNamed("s"), keyNamed("k"), topicOf(t, "key:k*")}
+	for _, topic := range topics[1:3] {
+		writeText(t, src, topic, "before")
+	}
+	witnesses := make(map[event.Topic]*witness)
+	for _, topic := range topics {
+		witnesses[topic], _ = takeUp(t, src, topic)
+	}
+	sentinel.Do("SENTINEL", "REMOVE", "main")
+	master.Kill()
+	for _, topic := range topics {
+		f := src.Follow(event.Topic{Kind: topic.Kind, Pattern: "other" + topic.Pattern}, newWitness(t))
+		soon(t, "a new "+topic.Kind.String()+" is unavailable", func() bool {
+			return errors.Is(f.Live(t.Context()), source.ErrUnavailable)
+		})
+		f.Close()
+	}
+	for _, topic := range topics[:3] {
+		_, err := src.Publish(t.Context(), topic, text("x"))
+		if !errors.Is(err, source.ErrUnavailable) || !strings.Contains(err.Error(), `sentinel does not know the master "main"`) {
+			t.Errorf("Publish to %s: %v", topic, err)
+		}
+	}
+	master.Restart()
+	_, port, _ := strings.Cut(master.Addr(), ":")
+	sentinel.Do("SENTINEL", "MONITOR", "main", "127.0.0.1", port, "1")
+	becomesReady(t, src)
+	for _, topic := range topics[:3] {
+		soon(t, topic.String()+" is published to", func() bool {
+			_, err := src.Publish(t.Context(), topic, text("after"))
+			return err == nil
+		})
+		witnesses[topic].last(t, "after")
+	}
+	for _, topic := range topics[2:] {
+		for _, n := range witnesses[topic].all() {
+			if n.kind == event.KeyUnsupported {
+				t.Errorf("%s: %v", topic, n)
+			}
+		}
+	}
+	if strange := log.with("redis: nil"); len(strange) > 0 {
+		t.Errorf("the log says %q", strange)
+	}
+}
+
+// urlOf is an address in the place of a server.
+type urlOf string
+
+func (u urlOf) URL() string { return string(u) }

@@ -1,0 +1,430 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"sluice/internal/event"
+	"sluice/internal/source"
+)
+
+const (
+	// streamBlock bounds the wait for news, and is the interval of the checks of streams
+	// without news.
+	streamBlock = time.Second
+	// streamChecks bounds the streams of one check.
+	streamChecks = 256
+	// streamGrace is the time that the wait for news is delayed for reads in progress. Most
+	// reads end within it, and then the wait need not be interrupted for their streams.
+	streamGrace = 2 * time.Millisecond
+)
+
+// The reads in progress are bounded by class, so reads of history and failing reads never
+// delay live streams.
+const (
+	liveReads = iota
+	historyReads
+	failingReads
+	readClasses
+)
+
+var readLimits = [readClasses]int{liveReads: 8, historyReads: 4, failingReads: 2}
+
+// streams follows streams. It waits for news of all streams without a read in progress.
+// Each stream with news is read by a goroutine of its own, so no stream waits for another.
+type streams struct {
+	streamReader
+	news     streamNews
+	log      *slog.Logger
+	cancel   context.CancelFunc
+	done     chan struct{}
+	running  sync.WaitGroup // reads and checks
+	checking chan struct{}  // holds one while a check is in progress
+	slots    [readClasses]chan struct{}
+
+	mu        sync.Mutex
+	following map[string]*streamFollowing
+	changed   chan struct{} // holds one if the streams to wait for changed
+	away      error         // why the wait for news fails; nil if it does not
+	awaySet   chan struct{} // closed while away is set
+
+	// Used by run only.
+	checked time.Time
+	check   int // where the next check starts
+
+	checkSize pageSize // used by the check in progress
+}
+
+// streamNews reports where there may be new entries.
+type streamNews interface {
+	// wait blocks until some of the streams may have entries after those that were read,
+	// and returns them. It returns none after streamBlock or when the set of streams changed.
+	wait(ctx context.Context, followed []*streamFollowing, changed <-chan struct{}) ([]*streamFollowing, error)
+	// close releases the resources of wait.
+	close()
+}
+
+type streamFollowing struct {
+	owner *streams
+	topic event.Topic
+	name  string
+	sink  source.Sink
+
+	// Guarded by the owner's mutex.
+	reading bool            // a goroutine reads the stream
+	pending bool            // it must be read
+	closed  bool            // no longer followed
+	live    bool            // the position is fixed
+	failed  error           // of the last read
+	settled chan struct{}   // closed when live or failed changes
+	waiting []chan struct{} // closed after a read that starts from now on
+	syncing []chan struct{} // closed after the read in progress
+
+	streamTracker // used by the reading goroutine; while there is none, guarded by the owner's mutex
+	retry         *backoff.ExponentialBackOff
+}
+
+const (
+	reconnectFirst  = 100 * time.Millisecond
+	reconnectAtMost = 2 * time.Second
+)
+
+func newBackoff() *backoff.ExponentialBackOff {
+	b := backoff.NewExponentialBackOff()
+	b.InitialInterval, b.MaxInterval = reconnectFirst, reconnectAtMost
+	return b
+}
+
+func newStreams(reader streamReader, news streamNews, log *slog.Logger) *streams {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &streams{
+		streamReader: reader,
+		news:         news,
+		log:          log,
+		cancel:       cancel,
+		done:         make(chan struct{}),
+		following:    make(map[string]*streamFollowing),
+		changed:      make(chan struct{}, 1),
+		awaySet:      make(chan struct{}),
+		checked:      time.Now(),
+		checking:     make(chan struct{}, 1),
+	}
+	for i, n := range readLimits {
+		s.slots[i] = make(chan struct{}, n)
+	}
+	go s.run(ctx)
+	return s
+}
+
+func (s *streams) close() {
+	s.cancel()
+	s.interrupt()
+	<-s.done
+	s.running.Wait()
+}
+
+func (s *streams) follow(topic event.Topic, sink source.Sink) source.Following {
+	f := &streamFollowing{
+		owner: s, topic: topic, name: topic.Name(), sink: sink,
+		pending: true, settled: make(chan struct{}), retry: newBackoff(),
+	}
+	f.streamTracker = streamTracker{following: f, size: firstPage}
+	s.mu.Lock()
+	s.following[f.name] = f
+	s.mu.Unlock()
+	s.interrupt()
+	return f
+}
+
+// Close implements [source.Following].
+func (f *streamFollowing) Close() {
+	f.owner.mu.Lock()
+	defer f.owner.mu.Unlock()
+	f.closed = true
+	if f.owner.following[f.name] == f {
+		delete(f.owner.following, f.name) // run sees it when the wait returns
+	}
+}
+
+// Live implements [source.Following].
+func (f *streamFollowing) Live(ctx context.Context) error {
+	for {
+		f.owner.mu.Lock()
+		away, awaySet := f.owner.away, f.owner.awaySet
+		live, failed, settled := f.live, f.failed, f.settled
+		f.owner.mu.Unlock()
+		switch {
+		case isRefusal(failed):
+			return fmt.Errorf("%s: %w", f.topic, failed)
+		case away != nil:
+			return fmt.Errorf("%w: %w", source.ErrUnavailable, away)
+		case failed != nil:
+			return fmt.Errorf("%w: %w", source.ErrUnavailable, failed)
+		case live:
+			return nil
+		}
+		select {
+		case <-settled:
+		case <-awaySet:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// Sync implements [source.Following].
+func (f *streamFollowing) Sync(ctx context.Context) error {
+	done := make(chan struct{})
+	f.owner.mu.Lock()
+	f.waiting = append(f.waiting, done)
+	f.pending = true
+	f.owner.mu.Unlock()
+	f.owner.interrupt()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// isRefusal reports whether an error is about one stream only and does not pass by itself.
+func isRefusal(err error) bool {
+	return errors.Is(err, source.ErrForbidden) || errors.Is(err, source.ErrWrongType)
+}
+
+// interrupt ends the wait for news.
+func (s *streams) interrupt() {
+	select {
+	case s.changed <- struct{}{}:
+	default:
+	}
+}
+
+// run waits for news and starts reads until the context ends.
+func (s *streams) run(ctx context.Context) {
+	defer close(s.done)
+	defer s.news.close()
+	retry := newBackoff()
+	for ctx.Err() == nil {
+		idle := s.dispatch(ctx)
+		if len(idle) == 0 {
+			s.setAway(ctx, nil) // no wait would find that Source is back
+			select {
+			case <-s.changed:
+			case <-ctx.Done():
+			}
+			continue
+		}
+		news, err := s.news.wait(ctx, idle, s.changed)
+		if isRefusal(err) {
+			news, err = idle, nil // the reads find out which
+		}
+		s.setAway(ctx, err)
+		if err != nil {
+			select {
+			case <-time.After(retry.NextBackOff()):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		retry.Reset()
+		s.mark(news...)
+		if time.Since(s.checked) >= streamBlock {
+			s.checked = time.Now()
+			s.startCheck(ctx, idle)
+		}
+	}
+}
+
+// mark marks streams to be read.
+func (s *streams) mark(followed ...*streamFollowing) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range followed {
+		f.pending = true
+	}
+}
+
+// dispatch starts the reads of the marked streams, waits for them for a short time, and
+// returns the streams without a read in progress.
+func (s *streams) dispatch(ctx context.Context) []*streamFollowing {
+	s.mu.Lock()
+	started := false
+	for _, f := range s.following {
+		if f.pending && !f.reading {
+			f.pending, f.reading, started = false, true, true
+			f.waiting, f.syncing = nil, append(f.syncing, f.waiting...)
+			s.running.Go(func() { s.read(ctx, f) })
+		}
+	}
+	s.mu.Unlock()
+	for grace := time.After(streamGrace); started; {
+		idle, busy := s.idle()
+		if busy == 0 {
+			return idle
+		}
+		select {
+		case <-s.changed:
+			started = !s.hasPending()
+		case <-grace:
+			started = false
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	if s.hasPending() {
+		s.interrupt()
+	}
+	idle, _ := s.idle()
+	return idle
+}
+
+// hasPending reports whether a stream waits for a read to start.
+func (s *streams) hasPending() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, f := range s.following {
+		if f.pending && !f.reading {
+			return true
+		}
+	}
+	return false
+}
+
+// idle returns the streams that can be waited for, in the order of their names, and the
+// number of those with a read in progress.
+func (s *streams) idle() (idle []*streamFollowing, busy int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, name := range slices.Sorted(maps.Keys(s.following)) {
+		switch f := s.following[name]; {
+		case f.reading:
+			busy++
+		case f.live && f.failed == nil && !f.pending:
+			idle = append(idle, f)
+		}
+	}
+	return idle, busy
+}
+
+// read reads one page of a stream, or its history if it is new. A failed read is repeated
+// after a pause.
+func (s *streams) read(ctx context.Context, f *streamFollowing) {
+	s.mu.Lock()
+	class := liveReads
+	switch {
+	case f.failed != nil:
+		class = failingReads
+	case !f.live || f.behind:
+		class = historyReads
+	}
+	s.mu.Unlock()
+	select {
+	case s.slots[class] <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	var err error
+	if !f.begun {
+		err = f.begin(ctx, s.streamReader)
+	} else {
+		err = f.read(ctx, s.streamReader)
+	}
+	<-s.slots[class]
+	s.finish(ctx, f, err)
+	s.interrupt()
+}
+
+// finish records the result of a read.
+func (s *streams) finish(ctx context.Context, f *streamFollowing, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f.reading = false
+	if ctx.Err() != nil || f.closed {
+		return
+	}
+	if err == nil {
+		f.pending = f.pending || f.behind
+		f.retry.Reset()
+		if !f.behind {
+			for _, done := range f.syncing {
+				close(done)
+			}
+			f.syncing = nil
+		}
+	} else {
+		if f.failed == nil {
+			s.log.Warn("redis stream cannot be read", "stream", f.name, "error", err)
+		}
+		time.AfterFunc(f.retry.NextBackOff(), func() {
+			s.mark(f)
+			s.interrupt()
+		})
+	}
+	if err == nil && f.live && f.failed == nil {
+		return
+	}
+	f.live, f.failed = f.begun, err
+	close(f.settled)
+	f.settled = make(chan struct{})
+}
+
+func (s *streams) setAway(ctx context.Context, err error) {
+	if ctx.Err() != nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err != nil && s.away == nil:
+		s.log.Warn("redis streams cannot be read", "error", err)
+		s.away = err
+		close(s.awaySet)
+	case err == nil && s.away != nil:
+		s.log.Info("redis streams are read again")
+		s.away = nil
+		s.awaySet = make(chan struct{})
+	}
+}
+
+// startCheck checks some streams for changes of which there are no news, such as a
+// deletion. The checks are pipelined and delay no read. They are skipped while the check
+// before is still in progress.
+func (s *streams) startCheck(ctx context.Context, idle []*streamFollowing) {
+	select {
+	case s.checking <- struct{}{}:
+	default:
+		return
+	}
+	n := min(streamChecks, len(idle))
+	some := make([]*streamFollowing, n)
+	names := make([]string, n)
+	for i := range some {
+		some[i] = idle[s.check%len(idle)]
+		names[i] = some[i].name
+		s.check++
+	}
+	s.running.Go(func() {
+		defer func() { <-s.checking }()
+		states, errs := s.states(ctx, names, &s.checkSize)
+		s.mu.Lock()
+		for i, f := range some {
+			if !f.reading && (errs[i] != nil || f.differs(states[i])) {
+				f.pending = true
+			}
+		}
+		s.mu.Unlock()
+		if s.hasPending() {
+			s.interrupt()
+		}
+	})
+}

@@ -1,0 +1,213 @@
+package redis_test
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"sluice/internal/event"
+	"sluice/internal/redistest"
+	"sluice/internal/source"
+	"sluice/internal/source/redis"
+)
+
+const mib = 1 << 20
+
+// addLarge adds n entries of 1 MiB to a stream, without sending them.
+func addLarge(server *redistest.Server, name string, n int) {
+	server.Do("EVAL", "for i = 1, ARGV[1] do redis.call('XADD', KEYS[1], '*', 'data', i .. string.rep('x', 1048576)) end", 1, name, n)
+}
+
+// outputBytes returns the number of bytes that the server has sent.
+func outputBytes(t testing.TB, server *redistest.Server) int {
+	t.Helper()
+	text, _ := server.Do("INFO", "stats").(string)
+	_, rest, _ := strings.Cut(text, "total_net_output_bytes:")
+	var n int
+	if _, err := fmt.Sscan(rest, &n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestRedisStream_ReadsFewLargeEntriesAtOnce(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	addLarge(server, "old", 64)
+	before := outputBytes(t, server)
+	takeUp(t, src, streamNamed("old"))
+	if sent := outputBytes(t, server) - before; sent > 16*mib {
+		t.Errorf("filling a journal of 1 MiB reads %d MiB", sent/mib)
+	}
+	page, err := src.Range(t.Context(), streamNamed("old"), source.Range{UpTo: event.MaxStreamID, Count: 512})
+	if err != nil || len(page.Entries) == 0 || len(page.Entries) > 8 || !page.More {
+		t.Errorf("a page of up to 512 entries has %d, more: %v, error: %v", len(page.Entries), page.More, err)
+	}
+	w, _ := takeUp(t, src, streamNamed("new"))
+	calls := commandCalls(t, server, "xrange")
+	addLarge(server, "new", 64)
+	w.count(t, 64)
+	if n := commandCalls(t, server, "xrange") - calls; n < 64/8 {
+		t.Errorf("%d reads bring 64 entries of 1 MiB", n)
+	}
+}
+
+// An entry that is larger than the limit of a reply is read alone.
+func TestRedisStream_ReadsAnEntryOfAnySize(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	w, _ := takeUp(t, src, streamNamed("s"))
+	for n := 1; n <= 2; n++ {
+		server.Do("EVAL", "redis.call('XADD', KEYS[1], '*', 'data', string.rep('x', 9437184)) redis.call('XADD', KEYS[1], '*', 'data', ARGV[1])", 1, "s", n)
+	}
+	notes := w.last(t, "2")
+	if len(notes) != 4 || len(gapsOf(notes)) > 0 {
+		t.Errorf("the sink sees %v", notes)
+	}
+	again, _ := takeUp(t, src, streamNamed("s2"))
+	server.Do("COPY", "s", "s2")
+	again.last(t, "2")
+}
+
+// Reads of a backlog that time out are repeated with fewer entries, and delay no other stream.
+func TestRedisStream_ReadsABacklogDespiteAShortTimeout(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	options, err := redis.ParseURL(server.URL() + "?read_timeout=150ms")
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := redis.Open(options, "node", someHistory, quiet)
+	t.Cleanup(func() { _ = src.Close() })
+	large, _ := takeUp(t, src, streamNamed("large"))
+	other, _ := takeUp(t, src, streamNamed("other"))
+	addLarge(server, "large", 64)
+	for n := 1; n <= 20; n++ {
+		server.Do("XADD", "other", "*", "data", n)
+		other.last(t, fmt.Sprint(n))
+	}
+	checkValues(t, "the other stream", other.all(), counting(1, 20)...)
+	var notes []note
+	for n := 8; n <= 64; n += 8 { // each of these may take long on a busy machine
+		notes = large.count(t, n)
+	}
+	if gaps := gapsOf(notes); len(gaps) > 0 {
+		t.Errorf("the backlog has gaps %v", gaps)
+	}
+}
+
+// Journals of 20 other streams are being filled while entries of a live stream are delivered.
+func TestRedisStream_FillingJournalsDoesNotDelayLiveStreams(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	live, _ := takeUp(t, src, streamNamed("live"))
+	const old = 20
+	for n := range old {
+		addLarge(server, fmt.Sprint("old", n), 8)
+	}
+	filled := make(chan struct{}, old)
+	for n := range old {
+		f := src.Follow(streamNamed(fmt.Sprint("old", n)), newWitness(t))
+		go func() {
+			if err := f.Live(t.Context()); err == nil {
+				filled <- struct{}{}
+			}
+		}()
+	}
+	before := commandCalls(t, server, "xrevrange")
+	server.Do("XADD", "live", "*", "data", "1")
+	live.last(t, "1")
+	// Before, all reads of the old streams came first.
+	if n := commandCalls(t, server, "xrevrange") - before; n >= old {
+		t.Errorf("%d reads of other streams precede the delivery", n)
+	}
+	for range old {
+		<-filled
+	}
+}
+
+func TestRedisStream_ForbiddenStreamStopsNoOther(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connectLimited(t, server)
+	allowed, _ := takeUp(t, src, streamNamed("ok.a"))
+	revoked, r := takeUp(t, src, streamNamed("ok.b"))
+	if err := src.Follow(streamNamed("secret"), newWitness(t)).Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
+		t.Errorf("a forbidden stream: Live returns %v", err)
+	}
+	server.Do("XADD", "ok.a", "*", "data", "1")
+	allowed.last(t, "1")
+	server.Do("ACL", "SETUSER", "gateway", "resetkeys", "~ok.a", "~ok.new", "~__sluice__:*")
+	server.Do("XADD", "ok.b", "*", "data", "1")
+	soon(t, "the stream is refused", func() bool { return errors.Is(r.Live(t.Context()), source.ErrForbidden) })
+	for n := 2; n <= 5; n++ {
+		server.Do("XADD", "ok.a", "*", "data", n)
+		allowed.last(t, fmt.Sprint(n))
+	}
+	takeUp(t, src, streamNamed("ok.new"))
+	if _, err := src.Range(t.Context(), streamNamed("ok.b"), source.Range{UpTo: event.MaxStreamID, Count: 1}); !errors.Is(err, source.ErrForbidden) {
+		t.Errorf("Range of a forbidden stream returns %v", err)
+	}
+	// Nothing is lost once Redis allows it again.
+	server.Do("ACL", "SETUSER", "gateway", "~ok.b")
+	server.Do("XADD", "ok.b", "*", "data", "2")
+	revoked.last(t, "2")
+	checkValues(t, "the stream that was forbidden", revoked.all(), "1", "2")
+	checkValues(t, "the other stream", allowed.all(), counting(1, 5)...)
+}
+
+// The states of quiet streams are checked without reading their entries at once.
+func TestRedisStream_ChecksOfLargeQuietStreamsFindDeletions(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	var sinks []*witness
+	for n := range 20 {
+		addLarge(server, fmt.Sprint("s", n), 1)
+		w, _ := takeUp(t, src, streamNamed(fmt.Sprint("s", n)))
+		sinks = append(sinks, w)
+	}
+	for n := range sinks {
+		server.Do("DEL", fmt.Sprint("s", n))
+	}
+	for _, w := range sinks {
+		w.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
+	}
+}
+
+// BenchmarkRedisStream_Live measures the time from XADD to the sink, alone and while the
+// journals of other streams are being filled.
+func BenchmarkRedisStream_Live(b *testing.B) {
+	for _, filling := range []bool{false, true} {
+		b.Run(fmt.Sprint("filling=", filling), func(b *testing.B) {
+			server := redistest.Start(b)
+			src := connect(b, server, quiet)
+			live := make(counter, 1)
+			awaitLive(b, src.Follow(streamNamed("live"), live))
+			server.Do("EVAL", "for i = 1, 20000 do redis.call('XADD', KEYS[1], i, 'data', i) end", 1, "old")
+			done := make(chan struct{})
+			go func() {
+				defer close(done)
+				for filling && b.Context().Err() == nil {
+					f := src.Follow(streamNamed("old"), make(counter, 1<<15))
+					_ = f.Live(b.Context()) // ends with the benchmark
+					f.Close()
+				}
+			}()
+			client := server.Client()
+			for b.Loop() {
+				if err := client.Do(b.Context(), "XADD", "live", "*", "data", "x").Err(); err != nil {
+					b.Fatal(err)
+				}
+				<-live
+			}
+			if !filling {
+				<-done
+			}
+		})
+	}
+}

@@ -1,0 +1,113 @@
+package redis
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"sluice/internal/event"
+	"sluice/internal/source"
+	"sluice/internal/source/redis/tracking"
+)
+
+// clusterStreams follows each stream of a cluster with a reader of its own: one XREAD
+// cannot name streams of different slots, and a server that does not answer must not hold
+// up the streams of the others. Key tracking reports new entries; a reader looks
+// by itself only without it.
+type clusterStreams struct {
+	reader  streamReader
+	tracker *tracking.Tracker
+	log     *slog.Logger
+
+	mu      sync.Mutex
+	readers map[*streams]struct{}
+	closing sync.WaitGroup
+}
+
+func newClusterStreams(reader streamReader, tracker *tracking.Tracker, log *slog.Logger) *clusterStreams {
+	return &clusterStreams{reader: reader, tracker: tracker, log: log, readers: make(map[*streams]struct{})}
+}
+
+func (c *clusterStreams) follow(topic event.Topic, sink source.Sink) source.Following {
+	news := &trackedNews{owner: c, written: make(chan struct{}, 1)}
+	news.watch = c.tracker.WatchKey(topic.Name(), news)
+	reader := newStreams(c.reader, news, c.log.With("stream", topic.Name()))
+	c.mu.Lock()
+	c.readers[reader] = struct{}{}
+	c.mu.Unlock()
+	return &clusterStreamFollowing{Following: reader.follow(topic, sink), owner: c, reader: reader}
+}
+
+func (c *clusterStreams) close() {
+	c.mu.Lock()
+	readers := c.readers
+	c.readers = nil
+	c.mu.Unlock()
+	for reader := range readers {
+		reader.close()
+	}
+	c.closing.Wait()
+}
+
+// interval returns the time after which a reader looks by itself: the more there are, the
+// longer.
+func (c *clusterStreams) interval() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return max(streamBlock, streamBlock*time.Duration(len(c.readers))/streamChecks)
+}
+
+type clusterStreamFollowing struct {
+	source.Following
+	owner  *clusterStreams
+	reader *streams
+}
+
+// Close implements [source.Following].
+func (f *clusterStreamFollowing) Close() {
+	f.Following.Close()
+	f.owner.mu.Lock()
+	_, there := f.owner.readers[f.reader]
+	delete(f.owner.readers, f.reader)
+	f.owner.mu.Unlock()
+	if there {
+		f.owner.closing.Go(f.reader.close) // a read may be under way
+	}
+}
+
+// trackedNews learns of new entries of one stream by key tracking. Without it, the reader
+// looks at each interval.
+type trackedNews struct {
+	owner   *clusterStreams
+	watch   *tracking.Watch
+	written chan struct{}
+}
+
+func (n *trackedNews) wait(ctx context.Context, followed []*streamFollowing, changed <-chan struct{}) ([]*streamFollowing, error) {
+	select {
+	case <-n.written:
+		return followed, nil
+	case <-time.After(n.owner.interval()):
+	case <-changed:
+	case <-ctx.Done():
+	}
+	return nil, nil
+}
+
+func (n *trackedNews) close() {
+	n.watch.Close()
+}
+
+// All implements [tracking.Watcher].
+func (n *trackedNews) All() {
+	n.Invalidated("")
+}
+
+// Invalidated implements [tracking.Watcher].
+func (n *trackedNews) Invalidated(string) {
+	select {
+	case n.written <- struct{}{}:
+	default: // the reader is about to look
+	}
+}

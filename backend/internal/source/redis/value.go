@@ -1,0 +1,259 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"math"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/event"
+	"sluice/internal/source"
+)
+
+// value is what a key holds, as an event.
+type value struct {
+	eventType string
+	data      []byte
+	sum       uint64 // tells values apart
+}
+
+func newValue(eventType string, data []byte) value {
+	d := xxhash.New()
+	_, _ = d.WriteString(eventType + "\n") // a hash takes everything
+	_, _ = d.Write(data)
+	return value{eventType, data, d.Sum64()}
+}
+
+// readValues finds what the keys hold. Sizes, types and values are asked for one after the
+// other; a key whose type changed in between is read again.
+func readValues(ctx context.Context, client redis.Cmdable, names []string, found func(name string, v value)) error {
+	keys, err := describe(ctx, client, names)
+	if err != nil {
+		return err
+	}
+	for counted := range parts(keys) {
+		if err := count(ctx, client, counted); err != nil {
+			return err
+		}
+		for read := range parts(counted) {
+			if err := readPart(ctx, client, read, found); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// parts divides keys into as few as together have at most source.MaxValueBytes that can be read,
+// so that neither Source nor the gateway has more of them at hand.
+func parts(keys []description) iter.Seq[[]description] {
+	return func(yield func([]description) bool) {
+		first, size := 0, int64(0)
+		for i, k := range keys {
+			if k.isTooLarge() {
+				continue
+			}
+			if size+k.size > source.MaxValueBytes {
+				if !yield(keys[first:i]) {
+					return
+				}
+				first, size = i, 0
+			}
+			size += k.size
+		}
+		yield(keys[first:])
+	}
+}
+
+func readPart(ctx context.Context, client redis.Cmdable, keys []description, found func(name string, v value)) error {
+	results := make([]func() (value, error), len(keys))
+	_, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, k := range keys {
+			results[i] = readValue(ctx, p, k)
+		}
+		return nil
+	})
+	if err != nil && !isAnswer(err) {
+		return err
+	}
+	for i, k := range keys {
+		v, err := results[i]()
+		switch {
+		case errors.Is(err, redis.Nil):
+			v = newValue(event.KeyDeleted, []byte("null"))
+		case isWrongType(err):
+			if err := readValues(ctx, client, []string{k.name}, found); err != nil {
+				return err
+			}
+			continue
+		case err != nil:
+			return err
+		case len(v.data) > source.MaxValueBytes:
+			v = tooLarge(k)
+		}
+		found(k.name, v)
+	}
+	return nil
+}
+
+// description is what is known of a key before its value is read.
+type description struct {
+	name, keyType string
+	size          int64 // in bytes of Source's memory; 0 where Source does not tell
+}
+
+func (k description) isTooLarge() bool {
+	return k.size > source.MaxValueBytes
+}
+
+// isCollection reports whether Source guesses the size from that of a few elements.
+func (k description) isCollection() bool {
+	return slices.Contains([]string{"hash", "list", "set", "zset"}, k.keyType)
+}
+
+// describe asks for types and sizes, which cost Source little however large the keys are.
+// Those of collections are guesses, but tell of too many elements.
+func describe(ctx context.Context, client redis.Cmdable, names []string) ([]description, error) {
+	types := make([]*redis.StatusCmd, len(names))
+	sizes := make([]*redis.IntCmd, len(names))
+	_, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, name := range names {
+			types[i] = p.Type(ctx, name)
+			sizes[i] = p.MemoryUsage(ctx, name)
+		}
+		return nil
+	})
+	if err != nil && !isAnswer(err) {
+		return nil, err
+	}
+	keys := make([]description, len(names))
+	for i, name := range names {
+		if err := types[i].Err(); err != nil {
+			return nil, err
+		}
+		keys[i] = description{name, types[i].Val(), sizes[i].Val()}
+	}
+	return keys, nil
+}
+
+// count has the elements of collections counted, in which one may be larger than all that
+// a guess was made from. It costs Source as much as reading them, so it is for those that
+// have not too many.
+func count(ctx context.Context, client redis.Cmdable, keys []description) error {
+	const allElements = 0
+	sizes := make([]*redis.IntCmd, len(keys))
+	_, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
+		for i, k := range keys {
+			if k.isCollection() && !k.isTooLarge() {
+				sizes[i] = p.MemoryUsage(ctx, k.name, allElements)
+			}
+		}
+		return nil
+	})
+	if err != nil && !isAnswer(err) {
+		return err
+	}
+	for i, size := range sizes {
+		if size != nil && size.Err() == nil {
+			keys[i].size = size.Val()
+		}
+	}
+	return nil
+}
+
+// isAnswer reports whether an error is the answer of Source to one command of a pipeline,
+// so that the others have theirs.
+func isAnswer(err error) bool {
+	_, ok := errors.AsType[redis.Error](err)
+	return ok
+}
+
+// tooLarge returns the value that stands for one that is too large.
+func tooLarge(k description) value {
+	return newValue(event.KeyUnsupported, marshal(map[string]string{"type": k.keyType, "reason": "too large"}))
+}
+
+// readValue queues the command that reads a key of its type, unless it is too large, and
+// returns how to make a value of the answer.
+func readValue(ctx context.Context, p redis.Pipeliner, k description) func() (value, error) {
+	if k.isTooLarge() {
+		return func() (value, error) { return tooLarge(k), nil }
+	}
+	switch k.keyType {
+	case "none":
+		return func() (value, error) { return value{}, redis.Nil }
+	case "string":
+		cmd := p.Get(ctx, k.name)
+		return func() (value, error) {
+			b, err := cmd.Bytes()
+			return newValue("", b), err
+		}
+	case "hash":
+		cmd := p.HGetAll(ctx, k.name)
+		return func() (value, error) {
+			return ofCollection(len(cmd.Val()), cmd.Val(), cmd.Err())
+		}
+	case "list":
+		cmd := p.LRange(ctx, k.name, 0, -1)
+		return func() (value, error) {
+			return ofCollection(len(cmd.Val()), cmd.Val(), cmd.Err())
+		}
+	case "set":
+		cmd := p.SMembers(ctx, k.name)
+		return func() (value, error) {
+			members := slices.Sorted(slices.Values(cmd.Val()))
+			return ofCollection(len(members), members, cmd.Err())
+		}
+	case "zset":
+		cmd := p.ZRangeWithScores(ctx, k.name, 0, -1)
+		return func() (value, error) {
+			return ofCollection(len(cmd.Val()), scored(cmd.Val()), cmd.Err())
+		}
+	case "ReJSON-RL":
+		cmd := p.Do(ctx, "JSON.GET", k.name)
+		return func() (value, error) {
+			text, err := cmd.Text()
+			return newValue("", []byte(text)), err
+		}
+	default:
+		return func() (value, error) {
+			return newValue(event.KeyUnsupported, marshal(map[string]string{"type": k.keyType})), nil
+		}
+	}
+}
+
+// ofCollection returns the value of a collection; Source keeps no empty ones, so one
+// without members is a key that was deleted since its type was read.
+func ofCollection(members int, v any, err error) (value, error) {
+	if err != nil {
+		return value{}, err
+	}
+	if members == 0 {
+		return value{}, redis.Nil
+	}
+	return newValue("", marshal(v)), nil
+}
+
+// scored returns the members of a sorted set as pairs of member and score.
+func scored(members []redis.Z) [][2]any {
+	pairs := make([][2]any, len(members))
+	for i, z := range members {
+		pairs[i] = [2]any{z.Member, score(z.Score)}
+	}
+	return pairs
+}
+
+// score returns what stands for a score in JSON, which has no infinite numbers.
+func score(s float64) any {
+	switch {
+	case math.IsInf(s, 1):
+		return "inf"
+	case math.IsInf(s, -1):
+		return "-inf"
+	}
+	return s
+}

@@ -1,0 +1,140 @@
+package redis_test
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"sluice/internal/event"
+	"sluice/internal/redistest"
+	"sluice/internal/source"
+	"sluice/internal/source/redis"
+)
+
+// sent returns how many bytes a server has sent so far.
+func sent(t *testing.T, server *redistest.Server) int {
+	t.Helper()
+	info, _ := server.Do("INFO", "stats").(string)
+	found := regexp.MustCompile(`total_net_output_bytes:(\d+)`).FindStringSubmatch(info)
+	if found == nil {
+		t.Fatalf("INFO is %q", info)
+	}
+	n, err := strconv.Atoi(found[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func TestRedis_ValueThatIsTooLargeIsNotReadButTold(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	const size = 100 << 20
+	server.Do("SETRANGE", "string", size, "x")
+	for i := range 200 {
+		server.Do("HSET", "hash", i, strings.Repeat("x", 64<<10))
+	}
+	before := sent(t, server)
+	w, _ := takeUp(t, src, topicOf(t, "key:*"))
+	unsupported := map[string]string{
+		"string": `{"reason":"too large","type":"string"}`,
+		"hash":   `{"reason":"too large","type":"hash"}`,
+	}
+	for _, n := range w.count(t, 2) {
+		if n.kind != event.KeyUnsupported || n.value != unsupported[n.topic.Name()] {
+			t.Errorf("the sink sees %v", n)
+		}
+	}
+	for range 20 {
+		server.Do("APPEND", "string", "x")
+	}
+	server.Do("SET", "string", "small again")
+	w.last(t, "small again")
+	if got := sent(t, server) - before; got > size/2 {
+		t.Errorf("Redis has sent %d bytes of a value of %d that nobody can be shown", got, size)
+	}
+	if notes := w.all(); len(notes) != 3 {
+		t.Errorf("changes of a value that cannot be shown are events: %v", notes)
+	}
+}
+
+// Redis guesses what a collection takes from a few of its elements.
+func TestRedis_CollectionWithOneElementThatIsTooLargeIsNotRead(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	large := strings.Repeat("x", 2*source.MaxValueBytes)
+	collections := map[string][]any{"hash": {"HSET"}, "list": {"RPUSH"}, "set": {"SADD"}, "zset": {"ZADD"}}
+	for kind, command := range collections {
+		command = append(command, kind)
+		for i := range 1000 {
+			if kind == "hash" || kind == "zset" {
+				command = append(command, i)
+			}
+			command = append(command, fmt.Sprint("small ", i))
+		}
+		server.Do(command...)
+	}
+	server.Do("HSET", "hash", "large", large)
+	server.Do("RPUSH", "list", large)
+	server.Do("SADD", "set", large)
+	server.Do("ZADD", "zset", 1001, large)
+	before := sent(t, server)
+	w, _ := takeUp(t, src, topicOf(t, "key:*"))
+	for _, n := range w.count(t, len(collections)) {
+		if want := fmt.Sprintf(`{"reason":"too large","type":%q}`, n.topic.Name()); n.kind != event.KeyUnsupported || n.value != want {
+			t.Errorf("of %s the sink sees a %q of %d bytes", n.topic, n.kind, len(n.value))
+		}
+	}
+	for i := range 20 {
+		server.Do("HSET", "hash", "small", i)
+		server.Do("LSET", "list", 0, i)
+	}
+	server.Do("DEL", "hash")
+	server.Do("HSET", "hash", "small", "again")
+	w.last(t, `{"small":"again"}`)
+	if got := sent(t, server) - before; got > len(large)/2 {
+		t.Errorf("Redis has sent %d bytes, of elements of %d that nobody can be shown", got, len(large))
+	}
+}
+
+// Redis ends a connection for which it has to keep more than its limit.
+func TestRedis_ManyLargeValuesAreNotReadAtOnce(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--client-output-buffer-limit", fmt.Sprintf("normal %d 0 0", 2*source.MaxValueBytes))
+	const n = 20
+	value := strings.Repeat("x", source.MaxValueBytes/4)
+	for i := range n {
+		server.Do("SET", fmt.Sprint("string:", i), value)
+		server.Do("HSET", fmt.Sprint("hash:", i), "field", value)
+	}
+	src := connect(t, server, quiet)
+	w, _ := takeUp(t, src, topicOf(t, "key:*"))
+	for _, n := range w.count(t, 2*n) {
+		if n.kind != "" || len(n.value) < len(value) {
+			t.Errorf("of %s the sink sees a %q of %d bytes", n.topic, n.kind, len(n.value))
+		}
+	}
+}
+
+func TestRedis_ValueThatIsTooLargeIsNotShownWhereRedisKeepsItsSizeToItself(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "-memory", "~*", "&*")
+	options, err := redis.ParseURL(strings.Replace(server.URL(), "redis://", "redis://gateway:secret@", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := redis.Open(options, "node", someHistory, quiet)
+	t.Cleanup(func() { _ = src.Close() })
+	server.Do("SETRANGE", "k", source.MaxValueBytes, "x")
+	w, _ := takeUp(t, src, topicOf(t, "key:k"))
+	if n := w.count(t, 1)[0]; n.kind != event.KeyUnsupported {
+		t.Errorf("the sink sees a %q of %d bytes", n.kind, len(n.value))
+	}
+	server.Do("SET", "k", "small")
+	w.last(t, "small")
+}
