@@ -40,14 +40,14 @@ func TestRedis_ForbiddenChannelIsRefusedAndTakesNoOtherDown(t *testing.T) {
 	server := redistest.Start(t)
 	src := connectLimited(t, server)
 	allowed, a := follow(t, src, channelNamed("ok.a"))
-	live(t, a)
-	secret := src.Follow(channelNamed("secret"), newRecorder())
+	awaitLive(t, a)
+	secret := src.Follow(channelNamed("secret"), newRecordingSink(t))
 	if err := secret.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
 		t.Errorf("a channel that Redis forbids: Live returns %v", err)
 	}
 	server.Do("PUBLISH", "ok.a", "1")
-	allowed.await(t, 1)
-	if allowed.gaps() != 0 {
+	allowed.count(t, 1)
+	if len(gapsOf(allowed.all())) != 0 {
 		t.Error("the refusal interrupted another channel")
 	}
 }
@@ -69,8 +69,8 @@ func TestRedis_ForbiddenChannelIsFollowedOnceAllowed(t *testing.T) {
 	server := redistest.Start(t)
 	var log lines
 	src := connectLimitedWithLog(t, server, newLog(&log))
-	allowed, _ := takeUp(t, src, channelNamed("ok.a"))
-	sink := newWitness(t)
+	allowed, _ := follow(t, src, channelNamed("ok.a"))
+	sink := newRecordingSink(t)
 	secret := src.Follow(channelNamed("secret"), sink)
 	soon(t, "five refusals", func() bool { return denials(t, server) >= 5 })
 	if err := secret.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
@@ -96,12 +96,12 @@ func TestRedis_ChannelForbiddenAtRunTimeContinuesAfterAGap(t *testing.T) {
 	server := redistest.Start(t)
 	var log lines
 	src := connectLimitedWithLog(t, server, newLog(&log))
-	other, _ := takeUp(t, src, channelNamed("ok.other"))
-	sink, f := takeUp(t, src, channelNamed("ok.c"))
+	other, _ := follow(t, src, channelNamed("ok.other"))
+	sink, f := follow(t, src, channelNamed("ok.c"))
 	for period := 1; period <= 2; period++ {
 		before := denials(t, server)
 		server.Do("ACL", "SETUSER", "gateway", "resetchannels", "&ok.other", "&__sluice__:*", "&__redis__:invalidate")
-		other.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == period })
+		other.until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) == period })
 		soon(t, "five refusals", func() bool { return denials(t, server) >= before+5 })
 		if err := f.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
 			t.Errorf("while it is forbidden: Live returns %v", err)
@@ -132,21 +132,21 @@ func TestRedis_ForbiddenChannelDoesNotKeepOthersFromComingBack(t *testing.T) {
 	server := redistest.Start(t)
 	src := connectLimited(t, server)
 	allowed, a := follow(t, src, channelNamed("ok.a"))
-	live(t, a)
-	secret := src.Follow(channelNamed("secret"), newRecorder())
+	awaitLive(t, a)
+	secret := src.Follow(channelNamed("secret"), newRecordingSink(t))
 	if err := secret.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
 		t.Errorf("Live returns %v", err)
 	}
 	server.Do("CLIENT", "KILL", "TYPE", "pubsub")
-	eventually(t, "a gap", func() bool { return allowed.gaps() == 1 })
-	live(t, a)
+	soon(t, "a gap", func() bool { return len(gapsOf(allowed.all())) == 1 })
+	awaitLive(t, a)
 	server.Do("PUBLISH", "ok.a", "2")
-	eventually(t, "the message after it", func() bool {
-		data := allowed.data()
+	soon(t, "the message after it", func() bool {
+		data := valuesOf(allowed.all())
 		return len(data) > 0 && data[len(data)-1] == "2"
 	})
 	if err := readiness(t.Context(), src); err != nil {
-		eventually(t, "readiness", func() bool { return readiness(t.Context(), src) == nil })
+		soon(t, "readiness", func() bool { return readiness(t.Context(), src) == nil })
 	}
 }
 
@@ -173,8 +173,8 @@ func TestRedis_ForbiddenLiteralKeyIsRefused(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connectLimited(t, server)
-	allowed, _ := takeUp(t, src, keyNamed("ok.k"))
-	secret := src.Follow(keyNamed("secret"), newWitness(t))
+	allowed, _ := follow(t, src, keyNamed("ok.k"))
+	secret := src.Follow(keyNamed("secret"), newRecordingSink(t))
 	if err := secret.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
 		t.Errorf("Live returns %v", err)
 	}
@@ -189,7 +189,7 @@ func TestRedis_ForbiddenKeyOfAGlobIsLeftOut(t *testing.T) {
 	server.Do("SET", "secret", "x")
 	server.Do("SET", "ok.2", "b")
 	src := connectLimited(t, server)
-	w, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "*"})
+	w, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: "*"})
 	if got := len(w.all()); got != 2 {
 		t.Errorf("the sink sees %v", w.all())
 	}
@@ -210,7 +210,7 @@ func TestRedis_KeyOfAGlobThatIsAllowedAgainIsRead(t *testing.T) {
 			src := connectLimited(t, server)
 			server.Do("SET", "ok.1", "a")
 			server.Do("SET", "ok.2", "b")
-			w, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "*"})
+			w, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: "*"})
 			server.Do("ACL", "SETUSER", "gateway", "resetkeys", "~ok.2", "~__sluice__:*")
 			want := "null"
 			if change == "SET" {
@@ -244,16 +244,16 @@ func TestRedis_ForbiddenTrackingAffectsKeysOnly(t *testing.T) {
 			src := connectLimited(t, server)
 			server.Do(append([]any{"ACL", "SETUSER", "gateway"}, tt.rule...)...)
 			for _, topic := range []event.Topic{keyNamed("ok.k"), {Kind: event.Key, Pattern: "ok.*"}} {
-				f := src.Follow(topic, newWitness(t))
+				f := src.Follow(topic, newRecordingSink(t))
 				if err := f.Live(t.Context()); !errors.Is(err, tt.want) {
 					t.Errorf("%s: Live returns %v", topic, err)
 				}
 				f.Close()
 			}
-			w, _ := takeUp(t, src, channelNamed("ok.c"))
+			w, _ := follow(t, src, channelNamed("ok.c"))
 			server.Do("PUBLISH", "ok.c", "1")
 			w.last(t, "1")
-			takeUp(t, src, streamNamed("ok.s"))
+			follow(t, src, streamNamed("ok.s"))
 		})
 	}
 }
@@ -263,7 +263,7 @@ func TestRedis_MissingTrackingIsUnsupported(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--rename-command", "CLIENT", "")
 	src := connect(t, server, quiet)
-	if err := src.Follow(keyNamed("k"), newWitness(t)).Live(t.Context()); !errors.Is(err, source.ErrUnsupported) {
+	if err := src.Follow(keyNamed("k"), newRecordingSink(t)).Live(t.Context()); !errors.Is(err, source.ErrUnsupported) {
 		t.Errorf("Live returns %v", err)
 	}
 }

@@ -57,8 +57,8 @@ func TestCluster_KeepsTheContract(t *testing.T) {
 func publishAnywhere(t *testing.T, cluster *redistest.Cluster) {
 	src := connect(t, cluster, quiet)
 	name := ownNames()
-	channel, _ := takeUp(t, src, channelNamed(name))
-	glob, _ := takeUp(t, src, topicOf(t, "channel:"+name+"*"))
+	channel, _ := follow(t, src, channelNamed(name))
+	glob, _ := follow(t, src, topicOf(t, "channel:"+name+"*"))
 	var want []string
 	for i, master := range cluster.Masters {
 		want = append(want, fmt.Sprint("published at ", i))
@@ -79,7 +79,7 @@ func keysEverywhere(t *testing.T, cluster *redistest.Cluster) {
 	owners := make(map[*redistest.Server]bool)
 	for n := 0; len(owners) < len(cluster.Masters); n++ {
 		name := fmt.Sprint(p, n)
-		w, _ := takeUp(t, src, keyNamed(name))
+		w, _ := follow(t, src, keyNamed(name))
 		owner := cluster.Owner(name)
 		owner.Do("RPUSH", name, "x")
 		w.last(t, `["x"]`)
@@ -94,9 +94,9 @@ func slotMoves(t *testing.T, cluster *redistest.Cluster) {
 	tag := "{" + ownNames() + "}"
 	slot, from := cluster.Slot(tag), cluster.Owner(tag)
 	to := cluster.Masters[(slices.Index(cluster.Masters, from)+1)%len(cluster.Masters)]
-	channel, following := takeUp(t, src, channelNamed(tag+"channel"))
-	stream, _ := takeUp(t, src, streamNamed(tag+"stream"))
-	key, _ := takeUp(t, src, keyNamed(tag+"key"))
+	channel, following := follow(t, src, channelNamed(tag+"channel"))
+	stream, _ := follow(t, src, streamNamed(tag+"stream"))
+	key, _ := follow(t, src, keyNamed(tag+"key"))
 	for n := range 2 {
 		writeText(t, src, channelNamed(tag+"channel"), fmt.Sprint("before ", n))
 		writeText(t, src, streamNamed(tag+"stream"), fmt.Sprint("before ", n))
@@ -106,7 +106,7 @@ func slotMoves(t *testing.T, cluster *redistest.Cluster) {
 		key.last(t, fmt.Sprint("before ", n))
 	}
 	cluster.MoveSlot(slot, from, to)
-	gap := channel.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) > 0 })
+	gap := channel.until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) > 0 })
 	awaitLive(t, following)
 	if gap[len(gap)-1].gap.Reason != event.SourceInterrupted {
 		t.Errorf("the gap is %v", gap[len(gap)-1])
@@ -136,7 +136,7 @@ func TestCluster_MovedChannelBringsNothingTwice(t *testing.T) {
 		})
 	})
 	name := channelOf(cluster, from)
-	channel, following := takeUp(t, connect(t, cluster, quiet), channelNamed(name))
+	channel, following := follow(t, connect(t, cluster, quiet), channelNamed(name))
 
 	release := bus.Hold(t)
 	other.Do("PUBLISH", name, "before")
@@ -146,7 +146,7 @@ func TestCluster_MovedChannelBringsNothingTwice(t *testing.T) {
 		return fmt.Sprint(to.Do("PUBSUB", "NUMSUB", name)) == fmt.Sprintf("[%s 1]", name)
 	})
 	release()
-	channel.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
+	channel.until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) == 1 })
 	awaitLive(t, following)
 	other.Do("PUBLISH", name, "after") // comes behind what was held
 	if got := valuesOf(channel.last(t, "after")); !slices.Equal(got, []string{"before", "after"}) {
@@ -160,7 +160,7 @@ func TestCluster_ServerThatLostItsLastSlotIsWaitedForToo(t *testing.T) {
 	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
 	from, to := cluster.Masters[0], cluster.Masters[1]
 	from.Do("CONFIG", "SET", "cluster-allow-replica-migration", "no") // it would become a replica
-	takeUp(t, connect(t, cluster, quiet), channelNamed(channelOf(cluster, from)))
+	follow(t, connect(t, cluster, quiet), channelNamed(channelOf(cluster, from)))
 	commands := from.Monitor()
 	cluster.TakeOver(from, to)
 	const probe = `"publish" "__sluice__:probe:`
@@ -196,10 +196,10 @@ func movedChannelGoesOn(t *testing.T, cluster *redistest.Cluster, src source.Sou
 	t.Helper()
 	from, to := cluster.Masters[0], cluster.Masters[1]
 	name := channelOf(cluster, from)
-	channel, following := takeUp(t, src, channelNamed(name))
+	channel, following := follow(t, src, channelNamed(name))
 	before()
 	cluster.MoveSlot(cluster.Slot(name), from, to)
-	channel.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
+	channel.until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) == 1 })
 	awaitLive(t, following)
 	to.Do("SPUBLISH", name, "after to the shard")
 	channel.last(t, "after to the shard")
@@ -258,7 +258,7 @@ func TestCluster_ServerThatIsNoneIsNamedAsTheReason(t *testing.T) {
 			err := readiness(t.Context(), src)
 			return errors.Is(err, source.ErrUnavailable) && strings.Contains(err.Error(), tt.want)
 		})
-		if err := src.Follow(channelNamed("a"), newRecorder()).Live(t.Context()); !errors.Is(err, source.ErrUnavailable) {
+		if err := src.Follow(channelNamed("a"), newRecordingSink(t)).Live(t.Context()); !errors.Is(err, source.ErrUnavailable) {
 			t.Errorf("%s: Live: %v", what, err)
 		}
 	}
@@ -274,9 +274,9 @@ func TestCluster_ReplicaWithoutTheNewestWritesTakesOver(t *testing.T) {
 		tag = fmt.Sprintf("{%d}", n)
 	}
 	src := connect(t, cluster, quiet)
-	key, _ := takeUp(t, src, keyNamed(tag+"key"))
-	glob, _ := takeUp(t, src, topicOf(t, "key:"+tag+"*y"))
-	stream, _ := takeUp(t, src, streamNamed(tag+"stream"))
+	key, _ := follow(t, src, keyNamed(tag+"key"))
+	glob, _ := follow(t, src, topicOf(t, "key:"+tag+"*y"))
+	stream, _ := follow(t, src, streamNamed(tag+"stream"))
 	writeText(t, src, keyNamed(tag+"key"), "old")
 	writeText(t, src, streamNamed(tag+"stream"), "old")
 	key.last(t, "old")
@@ -295,7 +295,7 @@ func TestCluster_ReplicaWithoutTheNewestWritesTakesOver(t *testing.T) {
 	replica.Restart()
 	key.last(t, "old")
 	glob.last(t, "old")
-	stream.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
+	stream.until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) == 1 })
 }
 
 // A connection to one server of a cluster whose bytes are swallowed on the way.
@@ -321,10 +321,10 @@ func TestCluster_HalfDeadConnectionToOneServerIsReplaced(t *testing.T) {
 	src := connect(t, cluster, quiet)
 	becomesReady(t, src)
 	names := make([]string, len(cluster.Masters))
-	sinks := make([]*witness, len(cluster.Masters))
+	sinks := make([]*recordingSink, len(cluster.Masters))
 	for i, master := range cluster.Masters {
 		names[i] = channelOf(cluster, master)
-		sinks[i], _ = takeUp(t, src, channelNamed(names[i]))
+		sinks[i], _ = follow(t, src, channelNamed(names[i]))
 	}
 	proxies[1].SwallowSubscribed()
 	writeText(t, src, channelNamed(names[1]), "swallowed")
@@ -332,7 +332,7 @@ func TestCluster_HalfDeadConnectionToOneServerIsReplaced(t *testing.T) {
 		unserved, err := src.Ready(t.Context())
 		return err == nil && unserved == "8192-16383"
 	})
-	sinks[1].until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
+	sinks[1].until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) == 1 })
 	becomesReady(t, src)
 	for i, name := range names {
 		writeText(t, src, channelNamed(name), "after")
@@ -350,8 +350,8 @@ func TestCluster_KeyIsFollowedToTheNewOwnerOfItsSlot(t *testing.T) {
 	from, to := cluster.Masters[0], cluster.Masters[1]
 	name := channelOf(cluster, from)
 	src := connect(t, cluster, quiet)
-	w, f := takeUp(t, src, keyNamed(name))
-	glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "channel*"})
+	w, f := follow(t, src, keyNamed(name))
+	glob, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: "channel*"})
 	from.Do("SET", name, "1")
 	w.last(t, "1")
 	from.Do("DEL", name)

@@ -84,7 +84,7 @@ func notServed(t *testing.T, src source.Source, topics ...event.Topic) {
 	t.Helper()
 	for _, topic := range topics {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		f := src.Follow(topic, newWitness(t))
+		f := src.Follow(topic, newRecordingSink(t))
 		// A master that is silent may yet answer, until the client has waited long enough.
 		if err := f.Live(ctx); !errors.Is(err, source.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: Live: %v", topic, err)
@@ -100,7 +100,7 @@ func notServed(t *testing.T, src source.Source, topics ...event.Topic) {
 // followed is topics of one master, and their witnesses.
 type followed struct {
 	topics    []event.Topic
-	witnesses []*witness
+	witnesses []*recordingSink
 }
 
 // topicsOf returns a new topic of each kind whose slot is a master's.
@@ -120,7 +120,7 @@ func takeUpAll(t *testing.T, src source.Source, topics ...event.Topic) followed 
 	t.Helper()
 	f := followed{topics: topics}
 	for _, topic := range topics {
-		w := newWitness(t)
+		w := newRecordingSink(t)
 		following := src.Follow(topic, w)
 		// The client may try the lost node first, so a read may time out once.
 		soon(t, topic.String()+" is live", func() bool {

@@ -93,20 +93,10 @@ func prefix(t *testing.T) string {
 	return fmt.Sprintf("t%d.", rand.Uint64())
 }
 
-func checkData(t *testing.T, who string, r *recorder, want ...string) {
-	t.Helper()
-	if got := r.data(); !slices.Equal(got, want) {
-		t.Errorf("%s got %.300q, want %.300q", who, got, want)
-	}
-	if n := r.gaps(); n > 0 {
-		t.Errorf("%s got %d gaps", who, n)
-	}
-}
-
 func publishedTogether(t *testing.T, src source.Source) {
 	p := prefix(t)
 	a, f := follow(t, src, channelNamed(p+"a"))
-	live(t, f)
+	awaitLive(t, f)
 	var want []string
 	var messages []source.Message
 	for i := range 300 {
@@ -118,8 +108,8 @@ func publishedTogether(t *testing.T, src source.Source) {
 			t.Errorf("%s: %v", topic, err)
 		}
 	}
-	a.await(t, len(want))
-	checkData(t, "the channel", a, want...)
+	a.count(t, len(want))
+	checkValues(t, "the channel", a.all(), want...)
 	checkEntries(t, src, p+"s", want)
 
 	// The key of the first message covers all of them.
@@ -159,11 +149,11 @@ func literalOnly(t *testing.T, src source.Source) {
 	publish(t, src, p+"A", "to nobody")
 	publish(t, src, p+"b", "2")
 	publish(t, src, p+"a", "3")
-	a.await(t, 2)
-	b.await(t, 1)
-	checkData(t, "a", a, "1", "3")
-	checkData(t, "b", b, "2")
-	if topic := a.calls()[0].topic; topic != channelNamed(p+"a") {
+	a.count(t, 2)
+	b.count(t, 1)
+	checkValues(t, "a", a.all(), "1", "3")
+	checkValues(t, "b", b.all(), "2")
+	if topic := a.all()[0].topic; topic != channelNamed(p+"a") {
 		t.Errorf("the event's topic is %q", topic)
 	}
 }
@@ -172,14 +162,14 @@ func globBringsAll(t *testing.T, src source.Source) {
 	p := prefix(t)
 	all, _ := follow(t, src, topicOf(t, "channel:"+p+"*"))
 	set, _ := follow(t, src, topicOf(t, "channel:"+p+"[a-b]?"))
-	var calls []seen
+	var calls []call
 	for i, name := range []string{"a1", "b2", "c3", "a", "a11", "*"} {
 		publish(t, src, p+name, fmt.Sprint(i))
-		calls = all.await(t, i+1) // different channels of a cluster have no order
+		calls = all.count(t, i+1) // different channels of a cluster have no order
 	}
-	set.await(t, 2)
-	checkData(t, "the star", all, "0", "1", "2", "3", "4", "5")
-	checkData(t, "the set", set, "0", "1")
+	set.count(t, 2)
+	checkValues(t, "the star", all.all(), "0", "1", "2", "3", "4", "5")
+	checkValues(t, "the set", set.all(), "0", "1")
 	if calls[0].topic != channelNamed(p+"a1") {
 		t.Errorf("the event's topic is %q, want the literal one", calls[0].topic)
 	}
@@ -191,7 +181,7 @@ func globBringsAll(t *testing.T, src source.Source) {
 func escapedNames(t *testing.T, src source.Source) {
 	p := prefix(t)
 	names := []string{"a*b", "a?b", "a[b", `a\b`, `a\*b`, "[ab]", "*", `\`, "a b", "ü🚀", "%40@"}
-	recorders := make([]*recorder, len(names))
+	recorders := make([]*recordingSink, len(names))
 	for i, name := range names {
 		recorders[i], _ = follow(t, src, channelNamed(p+name))
 	}
@@ -200,27 +190,27 @@ func escapedNames(t *testing.T, src source.Source) {
 		publish(t, src, p+name, name)
 	}
 	for i, name := range names {
-		calls := recorders[i].await(t, 1)
-		checkData(t, name, recorders[i], name)
+		calls := recorders[i].count(t, 1)
+		checkValues(t, name, recorders[i].all(), name)
 		if calls[0].topic.Name() != p+name {
 			t.Errorf("%s: the event's topic is %q", name, calls[0].topic)
 		}
 	}
-	glob.await(t, 1)
-	checkData(t, "the glob with a literal star", glob, "a*b")
+	glob.count(t, 1)
+	checkValues(t, "the glob with a literal star", glob.all(), "a*b")
 }
 
 func overlapping(t *testing.T, src source.Source) {
 	p := prefix(t)
-	recorders := make(map[string]*recorder)
+	recorders := make(map[string]*recordingSink)
 	for _, pattern := range []string{"a.b", "a.*", "*", "*.b", "a.?"} {
 		recorders[pattern], _ = follow(t, src, topicOf(t, "channel:"+p+pattern))
 	}
 	publish(t, src, p+"a.b", "1")
 	publish(t, src, p+"a.b", "2")
 	for pattern, r := range recorders {
-		r.await(t, 2)
-		checkData(t, pattern, r, "1", "2")
+		r.count(t, 2)
+		checkValues(t, pattern, r.all(), "1", "2")
 	}
 }
 
@@ -240,10 +230,10 @@ func inOrder(t *testing.T, src source.Source) {
 	for _, s := range numbers(n) {
 		publish(t, src, p+"a", s)
 	}
-	literal.await(t, n)
-	glob.await(t, n)
-	checkData(t, "the literal", literal, numbers(n)...)
-	checkData(t, "the glob", glob, numbers(n)...)
+	literal.count(t, n)
+	glob.count(t, n)
+	checkValues(t, "the literal", literal.all(), numbers(n)...)
+	checkValues(t, "the glob", glob.all(), numbers(n)...)
 }
 
 func nothingBeforeLive(t *testing.T, src source.Source) {
@@ -251,8 +241,8 @@ func nothingBeforeLive(t *testing.T, src source.Source) {
 	publish(t, src, p+"a", "before")
 	r, _ := follow(t, src, channelNamed(p+"a"))
 	publish(t, src, p+"a", "after")
-	r.await(t, 1)
-	checkData(t, "the sink", r, "after")
+	r.count(t, 1)
+	checkValues(t, "the sink", r.all(), "after")
 }
 
 func everythingAfterLive(t *testing.T, src source.Source) {
@@ -261,8 +251,8 @@ func everythingAfterLive(t *testing.T, src source.Source) {
 		name := fmt.Sprint(p, i)
 		r, _ := follow(t, src, channelNamed(name))
 		publish(t, src, name, "first")
-		r.await(t, 1)
-		checkData(t, name, r, "first")
+		r.count(t, 1)
+		checkValues(t, name, r.all(), "first")
 	}
 }
 
@@ -272,17 +262,17 @@ func nothingAfterClose(t *testing.T, src source.Source) {
 	closedGlob, fGlob := follow(t, src, topicOf(t, "channel:"+p+"*"))
 	open, _ := follow(t, src, topicOf(t, "channel:"+p+"?"))
 	publish(t, src, p+"a", "1")
-	closed.await(t, 1)
-	closedGlob.await(t, 1)
-	open.await(t, 1)
+	closed.count(t, 1)
+	closedGlob.count(t, 1)
+	open.count(t, 1)
 	f.Close()
 	fGlob.Close()
 	publish(t, src, p+"a", "2")
 	publish(t, src, p+"a", "3")
-	open.await(t, 3)
-	checkData(t, "the closed literal", closed, "1")
-	checkData(t, "the closed glob", closedGlob, "1")
-	checkData(t, "the open one", open, "1", "2", "3")
+	open.count(t, 3)
+	checkValues(t, "the closed literal", closed.all(), "1")
+	checkValues(t, "the closed glob", closedGlob.all(), "1")
+	checkValues(t, "the open one", open.all(), "1", "2", "3")
 }
 
 func exactPayloads(t *testing.T, src source.Source) {
@@ -298,8 +288,8 @@ func exactPayloads(t *testing.T, src source.Source) {
 	for _, payload := range payloads {
 		publish(t, src, p+"a", payload)
 	}
-	r.await(t, len(payloads))
-	for i, got := range r.data() {
+	r.count(t, len(payloads))
+	for i, got := range valuesOf(r.all()) {
 		if got != payloads[i] {
 			t.Errorf("%d bytes, %.40q, arrive as %d bytes, %.40q", len(payloads[i]), payloads[i], len(got), got)
 		}
@@ -313,22 +303,22 @@ func publishToNobody(t *testing.T, src source.Source) {
 func followAgain(t *testing.T, src source.Source) {
 	p := prefix(t)
 	for _, topic := range []event.Topic{channelNamed(p + "a"), topicOf(t, "channel:"+p+"b*")} {
-		var given []*recorder
+		var given []*recordingSink
 		for i := range 100 {
-			r := newRecorder()
+			r := newRecordingSink(t)
 			f := src.Follow(topic, r)
 			if i%3 == 0 {
-				live(t, f)
+				awaitLive(t, f)
 			}
 			f.Close()
 			given = append(given, r)
 		}
 		r, _ := follow(t, src, topic)
 		publish(t, src, strings.TrimSuffix(topic.Pattern, "*"), "only")
-		r.await(t, 1)
-		checkData(t, "the one that is open", r, "only")
+		r.count(t, 1)
+		checkValues(t, "the one that is open", r.all(), "only")
 		for _, old := range given {
-			checkData(t, "one that was closed", old)
+			checkValues(t, "one that was closed", old.all())
 		}
 	}
 }
@@ -351,9 +341,9 @@ func followUnderLoad(t *testing.T, src source.Source) {
 	defer close(stop)
 	for range 50 {
 		r, f := follow(t, src, channelNamed(p+"a"))
-		r.await(t, 5)
+		r.count(t, 5)
 		f.Close()
-		got := r.data()
+		got := valuesOf(r.all())
 		var first int
 		if _, err := fmt.Sscan(got[0], &first); err != nil {
 			t.Fatal(err)
@@ -363,8 +353,8 @@ func followUnderLoad(t *testing.T, src source.Source) {
 				t.Fatalf("a hole in %q", got)
 			}
 		}
-		if r.gaps() > 0 {
-			t.Fatalf("a gap in %v", r.calls())
+		if len(gapsOf(r.all())) > 0 {
+			t.Fatalf("a gap in %v", r.all())
 		}
 	}
 }
@@ -372,21 +362,21 @@ func followUnderLoad(t *testing.T, src source.Source) {
 func manyTopics(t *testing.T, src source.Source) {
 	p := prefix(t)
 	const n = 1500
-	recorders := make([]*recorder, n)
+	recorders := make([]*recordingSink, n)
 	following := make([]source.Following, n)
 	for i := range n {
-		recorders[i] = newRecorder()
+		recorders[i] = newRecordingSink(t)
 		following[i] = src.Follow(channelNamed(fmt.Sprint(p, i)), recorders[i])
 	}
 	for i := range n {
-		live(t, following[i])
+		awaitLive(t, following[i])
 	}
 	for i := range n {
 		publish(t, src, fmt.Sprint(p, i), fmt.Sprint(i))
 	}
 	for i, r := range recorders {
-		r.await(t, 1)
-		checkData(t, fmt.Sprint("topic ", i), r, fmt.Sprint(i))
+		r.count(t, 1)
+		checkValues(t, fmt.Sprint("topic ", i), r.all(), fmt.Sprint(i))
 	}
 	for _, f := range following {
 		f.Close()
@@ -403,18 +393,18 @@ func readiness(ctx context.Context, src source.Source) error {
 }
 
 func becomesReady(t *testing.T, src source.Source) {
-	eventually(t, "ready", func() bool { return readiness(t.Context(), src) == nil })
+	soon(t, "ready", func() bool { return readiness(t.Context(), src) == nil })
 }
 
 func silentAfterClose(t *testing.T, src source.Source) {
 	p := prefix(t)
 	r, f := follow(t, src, channelNamed(p+"a"))
 	publish(t, src, p+"a", "1")
-	r.await(t, 1)
+	r.count(t, 1)
 	if err := src.Close(); err != nil {
 		t.Fatal(err)
 	}
 	_, _ = src.Publish(t.Context(), channelNamed(p+"a"), text("2")) // may fail
 	f.Close()                                                       // must not panic
-	checkData(t, "the sink", r, "1")
+	checkValues(t, "the sink", r.all(), "1")
 }

@@ -66,10 +66,10 @@ func TestRedis_KeepsAllConnectionsAlive(t *testing.T) {
 func followAll(t *testing.T, src *redis.Source) *redis.Source {
 	t.Helper()
 	for _, kind := range event.Kinds {
-		takeUp(t, src, event.Literal(kind, "a"))
-		takeUp(t, src, event.Literal(kind, "b")) // cluster: a slot of the other master
+		follow(t, src, event.Literal(kind, "a"))
+		follow(t, src, event.Literal(kind, "b")) // cluster: a slot of the other master
 	}
-	takeUp(t, src, topicOf(t, "key:*"))
+	follow(t, src, topicOf(t, "key:*"))
 	return src
 }
 

@@ -18,7 +18,7 @@ func BenchmarkKey_UnrelatedSet(b *testing.B) {
 			src := connect(b, server, quiet)
 			follow := make([]source.Following, followed)
 			for i := range follow {
-				follow[i] = src.Follow(keyNamed(fmt.Sprint("followed:", i)), newWitness(b))
+				follow[i] = src.Follow(keyNamed(fmt.Sprint("followed:", i)), newRecordingSink(b))
 			}
 			for _, f := range follow {
 				awaitLive(b, f)

@@ -62,7 +62,7 @@ func testKeys(t *testing.T, open func(*testing.T) source.Source) {
 func keyValueThenChanges(t *testing.T, src source.Source) {
 	topic := keyNamed(ownNames() + "k")
 	writeText(t, src, topic, "1")
-	w, _ := takeUp(t, src, topic)
+	w, _ := follow(t, src, topic)
 	checkValues(t, "at the start", w.all(), "1")
 	for _, v := range []string{"2", "3", "1"} {
 		writeText(t, src, topic, v)
@@ -71,7 +71,7 @@ func keyValueThenChanges(t *testing.T, src source.Source) {
 	notes := w.all()
 	checkValues(t, "the sink", notes, "1", "2", "3", "1")
 	for _, n := range notes {
-		if n.topic != topic || n.id != "" || n.kind != "" {
+		if n.topic != topic || n.id != "" || n.eventType != "" {
 			t.Errorf("the event is %v", n)
 		}
 	}
@@ -79,13 +79,13 @@ func keyValueThenChanges(t *testing.T, src source.Source) {
 
 func keyAbsent(t *testing.T, src source.Source) {
 	topic := keyNamed(ownNames() + "k")
-	w, _ := takeUp(t, src, topic)
+	w, _ := follow(t, src, topic)
 	notes := w.all()
-	if len(notes) != 1 || notes[0].kind != event.KeyDeleted || notes[0].value != "null" || notes[0].topic != topic {
+	if len(notes) != 1 || notes[0].eventType != event.KeyDeleted || notes[0].data != "null" || notes[0].topic != topic {
 		t.Errorf("the sink sees %v", notes)
 	}
 	writeText(t, src, topic, "")
-	if got := w.count(t, 2)[1]; got.value != "" || got.kind != "" {
+	if got := w.count(t, 2)[1]; got.data != "" || got.eventType != "" {
 		t.Errorf("an empty value comes as %v", got)
 	}
 }
@@ -93,7 +93,7 @@ func keyAbsent(t *testing.T, src source.Source) {
 func keySameValue(t *testing.T, src source.Source) {
 	topic := keyNamed(ownNames() + "k")
 	writeText(t, src, topic, "1")
-	w, _ := takeUp(t, src, topic)
+	w, _ := follow(t, src, topic)
 	writeText(t, src, topic, "1", "1", "1")
 	writeText(t, src, topic, "2")
 	w.last(t, "2")
@@ -110,13 +110,13 @@ func keyGlob(t *testing.T, src source.Source) {
 		writeText(t, src, keyNamed(fmt.Sprint(p, "out:", i)), "never")
 		want[name] = fmt.Sprint(i)
 	}
-	w, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: p + "in:*"})
+	w, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: p + "in:*"})
 	got := make(map[string]string)
 	for _, e := range w.all() {
 		if _, twice := got[e.topic.Name()]; twice {
 			t.Errorf("%s comes twice", e.topic)
 		}
-		got[e.topic.Name()] = e.value
+		got[e.topic.Name()] = e.data
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("the snapshot has %d keys, want %d", len(got), len(want))
@@ -126,15 +126,15 @@ func keyGlob(t *testing.T, src source.Source) {
 	writeText(t, src, keyNamed(p+"out:7"), "never")
 	writeText(t, src, keyNamed(p+"in:new*"), "created")
 	notes := w.count(t, n+2)[n:]
-	if len(notes) != 2 || notes[0].topic != keyNamed(p+"in:7") || notes[0].value != "changed" ||
-		notes[1].topic != keyNamed(p+"in:new*") || notes[1].value != "created" {
+	if len(notes) != 2 || notes[0].topic != keyNamed(p+"in:7") || notes[0].data != "changed" ||
+		notes[1].topic != keyNamed(p+"in:new*") || notes[1].data != "created" {
 		t.Errorf("then come %v", notes)
 	}
 }
 
 func keyGlobOfNothing(t *testing.T, src source.Source) {
 	p := ownNames()
-	w, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: p + "*"})
+	w, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: p + "*"})
 	if notes := w.all(); len(notes) > 0 {
 		t.Errorf("the sink sees %v", notes)
 	}
@@ -147,13 +147,13 @@ func TestRedisKeys_TooManyForAGlobIsAnError(t *testing.T) {
 	src := connect(t, redistest.Start(t), quiet)
 	p := ownNames()
 	fillKeys(t, src, p)
-	f := src.Follow(event.Topic{Kind: event.Key, Pattern: p + "*"}, newWitness(t))
+	f := src.Follow(event.Topic{Kind: event.Key, Pattern: p + "*"}, newRecordingSink(t))
 	err := f.Live(t.Context())
 	if !errors.Is(err, source.ErrTooManyKeys) || !strings.Contains(fmt.Sprint(err), fmt.Sprint(source.MaxKeys)) {
 		t.Errorf("Live gives %v", err)
 	}
 	f.Close()
-	w, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: p + "1*"})
+	w, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: p + "1*"})
 	if n := len(w.all()); n != 1112 && n != 1113 {
 		t.Errorf("a narrower glob has %d keys", n)
 	}
@@ -184,9 +184,9 @@ func fillKeys(t *testing.T, src *redis.Source, p string) {
 func keyNames(t *testing.T, src source.Source) {
 	p := ownNames()
 	names := []string{"a*b", "a?b", "a[b]", `a\b`, "__:x", "ü🚀", " a b "}
-	witnesses := make([]*witness, len(names))
+	witnesses := make([]*recordingSink, len(names))
 	for i, name := range names {
-		witnesses[i], _ = takeUp(t, src, keyNamed(p+name))
+		witnesses[i], _ = follow(t, src, keyNamed(p+name))
 	}
 	for _, name := range append(slices.Clone(names), "aXb", "ab", "x") {
 		writeText(t, src, keyNamed(p+name), name)
@@ -201,7 +201,7 @@ func keyNames(t *testing.T, src source.Source) {
 
 func keyBytes(t *testing.T, src source.Source) {
 	topic := keyNamed(ownNames() + "k")
-	w, _ := takeUp(t, src, topic)
+	w, _ := follow(t, src, topic)
 	for _, v := range []string{"\x00", "a\r\nb", "\xff\xfe", "ü🚀", strings.Repeat("x", 1<<20)} {
 		writeText(t, src, topic, v)
 		w.last(t, v)
@@ -212,7 +212,7 @@ func keyFollowAgain(t *testing.T, src source.Source) {
 	topic := keyNamed(ownNames() + "k")
 	writeText(t, src, topic, "1")
 	for i := range 20 {
-		w := newWitness(t)
+		w := newRecordingSink(t)
 		f := src.Follow(topic, w)
 		if i%2 == 0 {
 			awaitLive(t, f)
@@ -220,7 +220,7 @@ func keyFollowAgain(t *testing.T, src source.Source) {
 		}
 		f.Close()
 	}
-	w, _ := takeUp(t, src, topic)
+	w, _ := follow(t, src, topic)
 	writeText(t, src, topic, "2")
 	checkValues(t, "the last", w.last(t, "2"), "1", "2")
 }
@@ -253,27 +253,27 @@ func TestRedisKey_ValuesOfAllTypes(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			check := func(who string, n note) {
+			check := func(who string, n call) {
 				t.Helper()
-				if n.kind != tt.kind {
-					t.Errorf("%s: the type is %q", who, n.kind)
+				if n.eventType != tt.kind {
+					t.Errorf("%s: the type is %q", who, n.eventType)
 				}
 				if tt.text {
-					if n.value != tt.want {
-						t.Errorf("%s: the data is %q, want %q", who, n.value, tt.want)
+					if n.data != tt.want {
+						t.Errorf("%s: the data is %q, want %q", who, n.data, tt.want)
 					}
 					return
 				}
 				var got, want any
-				if err := errors.Join(json.Unmarshal([]byte(n.value), &got), json.Unmarshal([]byte(tt.want), &want)); err != nil || !reflect.DeepEqual(got, want) {
-					t.Errorf("%s: the data is %s, want %s; %v", who, n.value, tt.want, err)
+				if err := errors.Join(json.Unmarshal([]byte(n.data), &got), json.Unmarshal([]byte(tt.want), &want)); err != nil || !reflect.DeepEqual(got, want) {
+					t.Errorf("%s: the data is %s, want %s; %v", who, n.data, tt.want, err)
 				}
-				if strings.Contains(n.value, `\u00`) || strings.HasSuffix(n.value, "\n") {
-					t.Errorf("%s: the data %q is not written plainly", who, n.value)
+				if strings.Contains(n.data, `\u00`) || strings.HasSuffix(n.data, "\n") {
+					t.Errorf("%s: the data %q is not written plainly", who, n.data)
 				}
 			}
 			name := ownNames() + "k"
-			before, _ := takeUp(t, src, keyNamed(name))
+			before, _ := follow(t, src, keyNamed(name))
 			for _, command := range tt.write {
 				command = slices.Clone(command)
 				command[1] = name
@@ -281,12 +281,12 @@ func TestRedisKey_ValuesOfAllTypes(t *testing.T) {
 			}
 			check("as a change", before.count(t, 2)[1])
 			after := connect(t, server, quiet)
-			w, _ := takeUp(t, after, keyNamed(name))
+			w, _ := follow(t, after, keyNamed(name))
 			check("at the start", w.count(t, 1)[0])
 			server.Do("DEL", name)
-			for _, w := range []*witness{before, w} {
+			for _, w := range []*recordingSink{before, w} {
 				n := len(w.last(t, "null"))
-				if got := w.all()[n-1]; got.kind != event.KeyDeleted {
+				if got := w.all()[n-1]; got.eventType != event.KeyDeleted {
 					t.Errorf("its deletion comes as %v", got)
 				}
 			}
@@ -328,15 +328,15 @@ func TestRedisKey_EveryWayToChangeAValueIsSeen(t *testing.T) {
 				return command
 			}
 			server.Do(named(tt.before)...)
-			literal, _ := takeUp(t, src, keyNamed(name))
-			glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: name[:len(name)-1] + "?"})
+			literal, _ := follow(t, src, keyNamed(name))
+			glob, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: name[:len(name)-1] + "?"})
 			server.Do(named(tt.change)...)
-			for who, w := range map[string]*witness{"the literal": literal, "the glob": glob} {
+			for who, w := range map[string]*recordingSink{"the literal": literal, "the glob": glob} {
 				notes := w.last(t, tt.want)
 				if len(notes) != 2 {
 					t.Errorf("%s sees %v", who, notes)
 				}
-				if kind := notes[len(notes)-1].kind; (kind == event.KeyDeleted) != (tt.want == "null" && tt.name != "the text null") {
+				if kind := notes[len(notes)-1].eventType; (kind == event.KeyDeleted) != (tt.want == "null" && tt.name != "the text null") {
 					t.Errorf("%s: the type is %q", who, kind)
 				}
 			}
@@ -350,8 +350,8 @@ func TestRedisKey_WhatLeavesTheValueAsItWasGivesNothing(t *testing.T) {
 	src := connect(t, server, quiet)
 	server.Do("SET", "k", "a")
 	server.Do("ZADD", "z", 1, "m")
-	w, _ := takeUp(t, src, keyNamed("k"))
-	z, _ := takeUp(t, src, keyNamed("z"))
+	w, _ := follow(t, src, keyNamed("k"))
+	z, _ := follow(t, src, keyNamed("z"))
 	for _, command := range [][]any{
 		{"SET", "k", "a"}, {"EXPIRE", "k", 1000}, {"PERSIST", "k"}, {"SET", "k", "a", "EX", 1000}, {"SETRANGE", "k", 0, "a"},
 		{"EVAL", "redis.call('SET', 'k', 'b') redis.call('SET', 'k', 'a')", 0},
@@ -369,8 +369,8 @@ func TestRedisKey_BurstCostsFewReadsAndEndsOnTheLastValue(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
-	w, _ := takeUp(t, src, keyNamed("k"))
-	glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
+	w, _ := follow(t, src, keyNamed("k"))
+	glob, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
 	before := commandCalls(t, server, "get")
 	const n = 1000
 	server.Do("EVAL", fmt.Sprintf("for i = 1, %d do redis.call('SET', 'k', i) end", n), 0)
@@ -398,7 +398,7 @@ func TestRedisKey_GlobSeesCreationsAndDeletions(t *testing.T) {
 	server.Do("SET", "g:a", "1")
 	server.Do("HSET", "g:b", "f", "1")
 	server.Do("XADD", "g:s", "*", "f", "1")
-	w, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "g:*"})
+	w, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: "g:*"})
 	w.count(t, 3)
 	for i, step := range []struct {
 		command []any
@@ -424,7 +424,7 @@ func TestRedisKey_GlobOfEverythingDoesNotShowTheGatewaysOwnKeys(t *testing.T) {
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
 	write(t, src, streamNamed("s"), source.Message{Data: []byte("x"), IdempotencyKey: "before", MaxLen: 10})
-	w, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "*"})
+	w, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: "*"})
 	write(t, src, streamNamed("s"), source.Message{Data: []byte("x"), IdempotencyKey: "after", MaxLen: 10})
 	server.Do("SET", "k", "the last")
 	for _, n := range w.last(t, "the last") {
@@ -444,7 +444,7 @@ func TestRedisKey_OtherDatabasesAreOthers(t *testing.T) {
 	src := redis.Open(options, "n", someHistory, quiet)
 	t.Cleanup(func() { _ = src.Close() })
 	server.Do("SET", "k", "in 0")
-	w, _ := takeUp(t, src, keyNamed("k"))
+	w, _ := follow(t, src, keyNamed("k"))
 	server.Do("SET", "k", "still in 0")
 	writeText(t, src, keyNamed("k"), "in 3")
 	checkValues(t, "the sink", w.last(t, "in 3"), "null", "in 3")
@@ -458,9 +458,9 @@ func TestRedisKey_AfterAnInterruptionShowsWhatChanged(t *testing.T) {
 		server.Do("SET", fmt.Sprint("g:", i), "before")
 	}
 	server.Do("SET", "same", "before")
-	glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "g:*"})
-	literal, _ := takeUp(t, src, keyNamed("g:1"))
-	same, _ := takeUp(t, src, keyNamed("same"))
+	glob, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: "g:*"})
+	literal, _ := follow(t, src, keyNamed("g:1"))
+	same, _ := follow(t, src, keyNamed("same"))
 	glob.count(t, 10)
 	client := server.Client()
 	// In one script, so that no notification of the changes comes before the connection is gone.
@@ -490,8 +490,8 @@ func TestRedisKey_AfterARestartOfRedisShowsWhatIsThere(t *testing.T) {
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
 	server.Do("SET", "k", "before")
-	w, f := takeUp(t, src, keyNamed("k"))
-	glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
+	w, f := follow(t, src, keyNamed("k"))
+	glob, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
 	server.Kill()
 	server.Restart() // empty, and without the setting for notifications
 	w.last(t, "null")
@@ -509,8 +509,8 @@ func TestRedisKey_NeedsNoSettingOfRedis(t *testing.T) {
 	server := redistest.Start(t, "--notify-keyspace-events", "Elg")
 	before := commandCalls(t, server, "config|get") + commandCalls(t, server, "config|set")
 	src := connect(t, server, quiet)
-	w, _ := takeUp(t, src, keyNamed("k"))
-	glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
+	w, _ := follow(t, src, keyNamed("k"))
+	glob, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
 	for i, flags := range []string{"", "KA", "Ex"} {
 		server.Do("CONFIG", "SET", "notify-keyspace-events", flags)
 		server.Do("SET", "k", i)
@@ -531,8 +531,8 @@ func TestRedisKey_FlushIsSeen(t *testing.T) {
 			server := redistest.Start(t)
 			src := connect(t, server, quiet)
 			server.Do("SET", "k", "before")
-			w, _ := takeUp(t, src, keyNamed("k"))
-			glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
+			w, _ := follow(t, src, keyNamed("k"))
+			glob, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
 			server.Do(flush)
 			checkValues(t, "the literal", w.last(t, "null"), "before", "null")
 			checkValues(t, "the glob", glob.last(t, "null"), "before", "null")
@@ -553,12 +553,12 @@ func TestRedisKey_GlobThatGrowsTooLargeWhileItIsFollowed(t *testing.T) {
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
 	server.Do("SET", "g:0", "before")
-	w, f := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "g:*"})
+	w, f := follow(t, src, event.Topic{Kind: event.Key, Pattern: "g:*"})
 	transaction(t, server.Client(), func(tx goredis.Pipeliner) {
 		tx.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub")
 		tx.Do(t.Context(), "EVAL", fmt.Sprintf("for i = 1, %d do redis.call('SET', 'g:' .. i, i) end return redis.call('SET', 'g:0', 'changed')", source.MaxKeys), 0)
 	})
-	notes := w.until(t, "a gap that ends the topic", func(notes []note) bool { return len(gapsOf(notes)) > 0 })
+	notes := w.until(t, "a gap that ends the topic", func(notes []call) bool { return len(gapsOf(notes)) > 0 })
 	if gap := gapsOf(notes)[0]; !errors.Is(gap.Failed, source.ErrTooManyKeys) {
 		t.Errorf("the gap is %+v", gap)
 	}
@@ -572,9 +572,9 @@ func TestRedisKey_OverlappingAndManyGlobsAreFollowedTogether(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
-	followed := make(map[string]*witness)
+	followed := make(map[string]*recordingSink)
 	follow := func(pattern string) source.Following {
-		w, f := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: pattern})
+		w, f := follow(t, src, event.Topic{Kind: event.Key, Pattern: pattern})
 		followed[pattern] = w
 		return f
 	}
@@ -586,7 +586,7 @@ func TestRedisKey_OverlappingAndManyGlobsAreFollowedTogether(t *testing.T) {
 	for pattern, w := range followed {
 		name := strings.ReplaceAll(pattern, "*", "") + "x:" + pattern
 		server.Do("SET", name, pattern)
-		w.until(t, "its key", func(notes []note) bool { return slices.Contains(valuesOf(notes), pattern) })
+		w.until(t, "its key", func(notes []call) bool { return slices.Contains(valuesOf(notes), pattern) })
 	}
 	covering.Close()
 	server.Do("SET", "g:7:x", "the last")
@@ -605,8 +605,8 @@ func TestRedisKey_LostTrackerIsReplaced(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
-	w, _ := takeUp(t, src, keyNamed("k"))
-	glob, _ := takeUp(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
+	w, _ := follow(t, src, keyNamed("k"))
+	glob, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
 	transaction(t, server.Client(), func(tx goredis.Pipeliner) {
 		tx.Do(t.Context(), "CLIENT", "KILL", "TYPE", "normal")
 		tx.Set(t.Context(), "k", "1", 0)

@@ -16,28 +16,26 @@ import (
 	"sluice/internal/source/redis"
 )
 
-var interrupted = seen{reason: event.SourceInterrupted, lost: event.LostUnknown}
-
 // checkInterrupted checks that a sink saw the message before, one gap, and the message
 // after.
-func checkInterrupted(t *testing.T, who string, r *recorder) {
+func checkInterrupted(t *testing.T, who string, r *recordingSink) {
 	t.Helper()
-	calls := r.calls()
-	if len(calls) != 3 || calls[0].data != "before" || calls[1] != interrupted || calls[2].data != "after" {
+	calls := r.all()
+	if len(calls) != 3 || calls[0].data != "before" || !calls[1].isInterruption() || calls[2].data != "after" {
 		t.Errorf("%s saw %+v, want before, one source-interrupted gap, after", who, calls)
 	}
 }
 
 // followedForFaults follows some topics, each of which gets every message to p+"a".
-func followedForFaults(t *testing.T, src source.Source, p string) map[string]*recorder {
+func followedForFaults(t *testing.T, src source.Source, p string) map[string]*recordingSink {
 	t.Helper()
-	recorders := make(map[string]*recorder)
+	recorders := make(map[string]*recordingSink)
 	for _, pattern := range []string{"a", "*", "[ab]"} {
 		recorders[pattern], _ = follow(t, src, topicOf(t, "channel:"+p+pattern))
 	}
 	publish(t, src, p+"a", "before")
 	for _, r := range recorders {
-		r.await(t, 1)
+		r.count(t, 1)
 	}
 	return recorders
 }
@@ -50,11 +48,11 @@ func TestRedis_KilledAndRestartedGivesEachTopicOneGap(t *testing.T) {
 	server.Kill()
 	server.Restart()
 	for _, r := range recorders {
-		r.await(t, 2)
+		r.count(t, 2)
 	}
-	eventually(t, "publish", func() bool { return published(t, src, "p.a", "after") })
+	soon(t, "publish", func() bool { return published(t, src, "p.a", "after") })
 	for who, r := range recorders {
-		r.await(t, 3)
+		r.count(t, 3)
 		checkInterrupted(t, who, r)
 	}
 }
@@ -66,11 +64,11 @@ func TestRedis_EveryInterruptionIsAGapOfItsOwn(t *testing.T) {
 	r, _ := follow(t, src, channelNamed("a"))
 	for i := 1; i <= 3; i++ {
 		server.Do("CLIENT", "KILL", "TYPE", "pubsub")
-		r.await(t, i)
+		r.count(t, i)
 	}
-	for _, call := range r.calls() {
-		if call != interrupted {
-			t.Errorf("the sink saw %+v", r.calls())
+	for _, call := range r.all() {
+		if !call.isInterruption() {
+			t.Errorf("the sink saw %+v", r.all())
 		}
 	}
 }
@@ -82,11 +80,11 @@ func TestRedis_KilledPubSubConnectionGivesEachTopicOneGap(t *testing.T) {
 	recorders := followedForFaults(t, src, "p.")
 	server.Do("CLIENT", "KILL", "TYPE", "pubsub")
 	for _, r := range recorders {
-		r.await(t, 2)
+		r.count(t, 2)
 	}
 	publish(t, src, "p.a", "after")
 	for who, r := range recorders {
-		r.await(t, 3)
+		r.count(t, 3)
 		checkInterrupted(t, who, r)
 	}
 }
@@ -99,11 +97,11 @@ func TestRedis_ClosedTopicIsNotFollowedAgainAfterAnInterruption(t *testing.T) {
 	open, _ := follow(t, src, channelNamed("open"))
 	f.Close()
 	server.Do("CLIENT", "KILL", "TYPE", "pubsub")
-	open.await(t, 1)
+	open.count(t, 1)
 	publish(t, src, "closed", "x")
 	publish(t, src, "open", "y")
-	open.await(t, 2)
-	if calls := closed.calls(); len(calls) > 0 {
+	open.count(t, 2)
+	if calls := closed.all(); len(calls) > 0 {
 		t.Errorf("the closed one saw %+v", calls)
 	}
 }
@@ -114,10 +112,10 @@ func TestRedis_LiveFailsAtOnceWhileRedisIsKnownToBeAway(t *testing.T) {
 	src := openRedis(t, server.URL())
 	r, f := follow(t, src, channelNamed("a"))
 	server.Kill()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	defer cancel()
-	eventually(t, "Live to fail", func() bool { return f.Live(ctx) != nil })
-	later := newRecorder()
+	soon(t, "Live to fail", func() bool { return f.Live(ctx) != nil })
+	later := newRecordingSink(t)
 	fLater := src.Follow(channelNamed("b"), later)
 	for who, following := range map[string]source.Following{"followed before": f, "followed since": fLater} {
 		if err := following.Live(ctx); !errors.Is(err, source.ErrUnavailable) {
@@ -131,23 +129,23 @@ func TestRedis_LiveFailsAtOnceWhileRedisIsKnownToBeAway(t *testing.T) {
 		t.Errorf("Ready gives %v", err)
 	}
 	server.Restart()
-	r.await(t, 1)
+	r.count(t, 1)
 	for who, following := range map[string]source.Following{"followed before": f, "followed since": fLater} {
-		eventually(t, who+" to be live", func() bool { return following.Live(ctx) == nil })
+		soon(t, who+" to be live", func() bool { return following.Live(ctx) == nil })
 	}
-	eventually(t, "publish", func() bool { return published(t, src, "b", "x") })
+	soon(t, "publish", func() bool { return published(t, src, "b", "x") })
 	// What was never live before has missed nothing.
-	later.await(t, 1)
-	checkData(t, "what was followed while Redis was away", later, "x")
+	later.count(t, 1)
+	checkValues(t, "what was followed while Redis was away", later.all(), "x")
 }
 
 func TestRedis_AwayAtTheStartThenThere(t *testing.T) {
 	t.Parallel()
 	server := redistest.Reserve(t)
 	src := openRedis(t, server.URL())
-	r := newRecorder()
+	r := newRecordingSink(t)
 	f := src.Follow(channelNamed("a"), r)
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	defer cancel()
 	if err := f.Live(ctx); !errors.Is(err, source.ErrUnavailable) {
 		t.Fatalf("Live gives %v", err)
@@ -156,11 +154,11 @@ func TestRedis_AwayAtTheStartThenThere(t *testing.T) {
 		t.Errorf("Ready gives %v", err)
 	}
 	server.Restart()
-	eventually(t, "live", func() bool { return f.Live(ctx) == nil })
-	eventually(t, "publish", func() bool { return published(t, src, "a", "x") })
-	r.await(t, 1)
-	checkData(t, "the sink", r, "x")
-	eventually(t, "ready", func() bool { return readiness(ctx, src) == nil })
+	soon(t, "live", func() bool { return f.Live(ctx) == nil })
+	soon(t, "publish", func() bool { return published(t, src, "a", "x") })
+	r.count(t, 1)
+	checkValues(t, "the sink", r.all(), "x")
+	soon(t, "ready", func() bool { return readiness(ctx, src) == nil })
 }
 
 func TestRedis_LiveHeedsItsContext(t *testing.T) {
@@ -170,7 +168,7 @@ func TestRedis_LiveHeedsItsContext(t *testing.T) {
 	follow(t, src, channelNamed("a")) // it is connected
 	server.Pause()
 	defer server.Continue()
-	f := src.Follow(channelNamed("b"), newRecorder())
+	f := src.Follow(channelNamed("b"), newRecordingSink(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := f.Live(ctx); !errors.Is(err, context.Canceled) {
@@ -194,28 +192,28 @@ func TestRedis_PausedShortlyLosesNothing(t *testing.T) {
 	if err := <-sent; err != nil {
 		t.Skipf("the publish did not last: %v", err) // a machine that stood still for seconds
 	}
-	r.await(t, 1)
-	checkData(t, "the sink", r, "x")
+	r.count(t, 1)
+	checkValues(t, "the sink", r.all(), "x")
 }
 
 func TestRedis_ReadyFollowsTheServer(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := openRedis(t, server.URL())
-	soon := func() error {
+	ready := func() error {
 		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 		defer cancel()
 		return readiness(ctx, src)
 	}
-	eventually(t, "ready", func() bool { return soon() == nil })
+	soon(t, "ready", func() bool { return ready() == nil })
 	server.Pause()
-	eventually(t, "not ready while it is frozen", func() bool { return soon() != nil })
+	soon(t, "not ready while it is frozen", func() bool { return ready() != nil })
 	server.Continue()
-	eventually(t, "ready again", func() bool { return soon() == nil })
+	soon(t, "ready again", func() bool { return ready() == nil })
 	server.Stop()
-	eventually(t, "not ready while it is away", func() bool { return soon() != nil })
+	soon(t, "not ready while it is away", func() bool { return ready() != nil })
 	server.Restart()
-	eventually(t, "ready after the restart", func() bool { return soon() == nil })
+	soon(t, "ready after the restart", func() bool { return ready() == nil })
 }
 
 func TestRedis_GlobDoesNotShowReservedChannels(t *testing.T) {
@@ -231,7 +229,7 @@ func TestRedis_GlobDoesNotShowReservedChannels(t *testing.T) {
 	star, _ := follow(t, src, topicOf(t, "channel:*"))
 	set, _ := follow(t, src, topicOf(t, "channel:[a_]*"))
 	underscores, _ := follow(t, src, topicOf(t, "channel:__*"))
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	defer cancel()
 	for range 2 {
 		if _, err := observer.ReceiveMessage(ctx); err != nil {
@@ -241,13 +239,13 @@ func TestRedis_GlobDoesNotShowReservedChannels(t *testing.T) {
 	publish(t, src, "a", "x")
 	publish(t, src, "__b", "y") // reserved: only a glob that begins with __ shows it
 	publish(t, src, "a", "z")
-	star.await(t, 2)
-	set.await(t, 2)
-	checkData(t, "*", star, "x", "z")
-	checkData(t, "[a_]*", set, "x", "z")
-	underscores.await(t, 1)
-	checkData(t, "__*", underscores, "y")
-	checkData(t, "the gateways' own", own) // which came before those
+	star.count(t, 2)
+	set.count(t, 2)
+	checkValues(t, "*", star.all(), "x", "z")
+	checkValues(t, "[a_]*", set.all(), "x", "z")
+	underscores.count(t, 1)
+	checkValues(t, "__*", underscores.all(), "y")
+	checkValues(t, "the gateways' own", own.all()) // which came before those
 }
 
 func TestRedis_TwoNodesSeeEachOthersMessages(t *testing.T) {
@@ -258,9 +256,9 @@ func TestRedis_TwoNodesSeeEachOthersMessages(t *testing.T) {
 	r2, _ := follow(t, two, channelNamed("a"))
 	publish(t, one, "a", "1")
 	publish(t, two, "a", "2")
-	for _, r := range []*recorder{r1, r2} {
-		r.await(t, 2)
-		checkData(t, "a node", r, "1", "2")
+	for _, r := range []*recordingSink{r1, r2} {
+		r.count(t, 2)
+		checkValues(t, "a node", r.all(), "1", "2")
 	}
 }
 
@@ -273,8 +271,8 @@ func TestRedis_PasswordOpensOrIsNamedAsTheFault(t *testing.T) {
 		src := openRedis(t, "redis://:"+secret+"@"+server.Addr())
 		r, _ := follow(t, src, channelNamed("right"))
 		publish(t, src, "right", "x")
-		r.await(t, 1)
-		checkData(t, "the sink", r, "x")
+		r.count(t, 1)
+		checkValues(t, "the sink", r.all(), "x")
 	})
 	for name, userinfo := range map[string]string{
 		"wrong": ":wrong-" + secret + "@",
@@ -283,9 +281,9 @@ func TestRedis_PasswordOpensOrIsNamedAsTheFault(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			src := openRedis(t, "redis://"+userinfo+server.Addr())
-			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			ctx, cancel := context.WithTimeout(t.Context(), longest)
 			defer cancel()
-			live := src.Follow(channelNamed("a"), newRecorder()).Live(ctx)
+			live := src.Follow(channelNamed("a"), newRecordingSink(t)).Live(ctx)
 			_, publish := src.Publish(ctx, channelNamed("a"), text(""))
 			for what, err := range map[string]error{
 				"Live":    live,
@@ -396,14 +394,14 @@ func TestRedis_HalfDeadConnectionIsReplaced(t *testing.T) {
 	proxy.SwallowSubscribed()
 	publish(t, src, "p.a", "missed")
 	for _, r := range recorders {
-		r.await(t, 2)
+		r.count(t, 2)
 	}
 	publish(t, src, "p.a", "after")
 	for who, r := range recorders {
-		r.await(t, 3)
+		r.count(t, 3)
 		checkInterrupted(t, who, r)
 	}
-	eventually(t, "ready", func() bool { return readiness(t.Context(), src) == nil })
+	soon(t, "ready", func() bool { return readiness(t.Context(), src) == nil })
 	if proxy.Vanished() == 0 {
 		t.Error("the proxy swallowed nothing: the test tests nothing")
 	}

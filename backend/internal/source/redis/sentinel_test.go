@@ -18,7 +18,7 @@ func TestSentinel_ReplicaIsNotTakenForTheMaster(t *testing.T) {
 	_, port, _ := strings.Cut(master.Addr(), ":")
 	replica := redistest.Start(t, "--replicaof", "127.0.0.1", port)
 	src := openRedis(t, redistest.SentinelURL(redistest.StartSentinel(t, replica)))
-	f := src.Follow(channelNamed("a"), newRecorder())
+	f := src.Follow(channelNamed("a"), newRecordingSink(t))
 	for what, err := range map[string]error{"Live": f.Live(t.Context()), "Ready": readiness(t.Context(), src)} {
 		if !errors.Is(err, source.ErrUnavailable) || !strings.Contains(fmt.Sprint(err), "no master") {
 			t.Errorf("%s: %v", what, err)
@@ -57,14 +57,14 @@ func TestSentinel_MasterThatIsNoLongerKnownIsUnavailable(t *testing.T) {
 	for _, topic := range topics[1:3] {
 		writeText(t, src, topic, "before")
 	}
-	witnesses := make(map[event.Topic]*witness)
+	witnesses := make(map[event.Topic]*recordingSink)
 	for _, topic := range topics {
-		witnesses[topic], _ = takeUp(t, src, topic)
+		witnesses[topic], _ = follow(t, src, topic)
 	}
 	sentinel.Do("SENTINEL", "REMOVE", "main")
 	master.Kill()
 	for _, topic := range topics {
-		f := src.Follow(event.Topic{Kind: topic.Kind, Pattern: "other" + topic.Pattern}, newWitness(t))
+		f := src.Follow(event.Topic{Kind: topic.Kind, Pattern: "other" + topic.Pattern}, newRecordingSink(t))
 		soon(t, "a new "+topic.Kind.String()+" is unavailable", func() bool {
 			return errors.Is(f.Live(t.Context()), source.ErrUnavailable)
 		})
@@ -89,7 +89,7 @@ func TestSentinel_MasterThatIsNoLongerKnownIsUnavailable(t *testing.T) {
 	}
 	for _, topic := range topics[2:] {
 		for _, n := range witnesses[topic].all() {
-			if n.kind == event.KeyUnsupported {
+			if n.eventType == event.KeyUnsupported {
 				t.Errorf("%s: %v", topic, n)
 			}
 		}

@@ -71,7 +71,7 @@ func testStreams(t *testing.T, open func(*testing.T) (one, other source.Source))
 
 func streamOrder(t *testing.T, one, other source.Source) {
 	topic := streamNamed(ownNames() + "s")
-	w, _ := takeUp(t, one, topic)
+	w, _ := follow(t, one, topic)
 	const n = 1200
 	var ids []string
 	for i := range n {
@@ -93,7 +93,7 @@ func streamOrder(t *testing.T, one, other source.Source) {
 func streamHistory(t *testing.T, one, other source.Source) {
 	topic := streamNamed(ownNames() + "s")
 	writeText(t, other, topic, counting(1, 1000)...)
-	w, _ := takeUp(t, one, topic)
+	w, _ := follow(t, one, topic)
 	writeText(t, other, topic, counting(1001, 1010)...)
 	notes := w.last(t, "1010")
 	values := valuesOf(notes)
@@ -107,7 +107,7 @@ func streamHistory(t *testing.T, one, other source.Source) {
 		t.Errorf("Begin says that all after %s come, and the first is %s", w.after, first)
 	}
 
-	short, _ := takeUp(t, one, streamNamed(ownNames()+"short"))
+	short, _ := follow(t, one, streamNamed(ownNames()+"short"))
 	if len(short.all()) > 0 || !short.after.IsZero() {
 		t.Errorf("a stream without entries begins after %s with %v", short.after, short.all())
 	}
@@ -115,7 +115,7 @@ func streamHistory(t *testing.T, one, other source.Source) {
 
 func streamNotYetThere(t *testing.T, one, other source.Source) {
 	topic := streamNamed(ownNames() + "s")
-	w, _ := takeUp(t, one, topic)
+	w, _ := follow(t, one, topic)
 	if !w.after.IsZero() {
 		t.Errorf("it begins after %s", w.after)
 	}
@@ -127,10 +127,10 @@ func streamNotYetThere(t *testing.T, one, other source.Source) {
 func streamMany(t *testing.T, one, other source.Source) {
 	p := ownNames()
 	const n = 300
-	witnesses := make([]*witness, n)
+	witnesses := make([]*recordingSink, n)
 	following := make([]source.Following, n)
 	for i := range n {
-		witnesses[i] = newWitness(t)
+		witnesses[i] = newRecordingSink(t)
 		following[i] = one.Follow(streamNamed(fmt.Sprint(p, i)), witnesses[i])
 	}
 	for i := range n {
@@ -148,13 +148,13 @@ func streamMany(t *testing.T, one, other source.Source) {
 
 func streamTypes(t *testing.T, one, other source.Source) {
 	topic := streamNamed(ownNames() + "s")
-	w, _ := takeUp(t, one, topic)
+	w, _ := follow(t, one, topic)
 	types := []string{"order.created", "", "ü", "a b", "streams", "keys.x", "opened", "Error"}
 	for _, kind := range types {
 		write(t, other, topic, source.Message{Data: []byte("{}"), Type: kind})
 	}
 	for i, n := range w.count(t, len(types)) {
-		if n.kind != types[i] || n.value != "{}" {
+		if n.eventType != types[i] || n.data != "{}" {
 			t.Errorf("type %q comes as %v", types[i], n)
 		}
 	}
@@ -162,7 +162,7 @@ func streamTypes(t *testing.T, one, other source.Source) {
 
 func streamBytes(t *testing.T, one, other source.Source) {
 	topic := streamNamed(ownNames() + "s")
-	w, _ := takeUp(t, one, topic)
+	w, _ := follow(t, one, topic)
 	texts := []string{"", "\x00", "a\r\nb", "\xff\xfe", "ü🚀", strings.Repeat("x", 1<<20)}
 	writeText(t, other, topic, texts...)
 	checkValues(t, "the sink", w.count(t, len(texts)), texts...)
@@ -200,7 +200,7 @@ func streamNoMaxLen(t *testing.T, one, other source.Source) {
 
 func streamIdempotency(t *testing.T, one, other source.Source) {
 	topic := streamNamed(ownNames() + "s")
-	w, _ := takeUp(t, one, topic)
+	w, _ := follow(t, one, topic)
 	first := write(t, one, topic, source.Message{Data: []byte("1"), IdempotencyKey: "k", Type: "x", MaxLen: 10})
 	again := write(t, other, topic, source.Message{Data: []byte("other data"), IdempotencyKey: "k", MaxLen: 10})
 	next := write(t, other, topic, source.Message{Data: []byte("2"), IdempotencyKey: "k2", MaxLen: 10})
@@ -209,7 +209,7 @@ func streamIdempotency(t *testing.T, one, other source.Source) {
 	}
 	w.last(t, "2")
 	checkValues(t, "the sink", w.all(), "1", "2")
-	if kind := w.all()[0].kind; kind != "x" {
+	if kind := w.all()[0].eventType; kind != "x" {
 		t.Errorf("the type is %q", kind)
 	}
 }
@@ -347,14 +347,14 @@ func streamRange(t *testing.T, one, other source.Source) {
 func streamFollowAgain(t *testing.T, one, other source.Source) {
 	topic := streamNamed(ownNames() + "s")
 	for i := range 20 {
-		w := newWitness(t)
+		w := newRecordingSink(t)
 		f := one.Follow(topic, w)
 		if i%2 == 0 {
 			awaitLive(t, f)
 		}
 		f.Close()
 	}
-	w, _ := takeUp(t, one, topic)
+	w, _ := follow(t, one, topic)
 	writeText(t, other, topic, "1")
 	w.last(t, "1")
 	checkValues(t, "the one that is open", w.all(), "1")
@@ -395,24 +395,24 @@ func TestRedisStream_EntriesBecomeEvents(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			name := ownNames() + "s"
-			w, _ := takeUp(t, src, streamNamed(name))
+			w, _ := follow(t, src, streamNamed(name))
 			id := server.Do(append([]any{"XADD", name, "*"}, tt.fields...)...)
 			got := w.count(t, 1)[0]
-			if got.id != id || got.kind != tt.kind {
+			if got.id != id || got.eventType != tt.kind {
 				t.Errorf("the event is %v, want the id %s and the type %q", got, id, tt.kind)
 			}
 			if tt.object == nil {
-				if got.value != tt.data {
-					t.Errorf("the data is %q", got.value)
+				if got.data != tt.data {
+					t.Errorf("the data is %q", got.data)
 				}
 				return
 			}
 			var object map[string]any
-			if err := json.Unmarshal([]byte(got.value), &object); err != nil || fmt.Sprint(object) != fmt.Sprint(tt.object) {
-				t.Errorf("the data is %q, want %v", got.value, tt.object)
+			if err := json.Unmarshal([]byte(got.data), &object); err != nil || fmt.Sprint(object) != fmt.Sprint(tt.object) {
+				t.Errorf("the data is %q, want %v", got.data, tt.object)
 			}
-			if strings.Contains(got.value, `\u00`) || strings.HasSuffix(got.value, "\n") {
-				t.Errorf("the data %q is not written plainly", got.value)
+			if strings.Contains(got.data, `\u00`) || strings.HasSuffix(got.data, "\n") {
+				t.Errorf("the data %q is not written plainly", got.data)
 			}
 		})
 	}
@@ -422,10 +422,10 @@ func TestRedisStream_FollowedWhileTheReaderWaitsIsTakenUpAtOnce(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
-	takeUp(t, src, streamNamed("quiet"))
+	follow(t, src, streamNamed("quiet"))
 	// The reader waits for one stream in a blocking read, which is ended for each new one.
 	for i := range 20 {
-		takeUp(t, src, streamNamed(fmt.Sprint("new", i)))
+		follow(t, src, streamNamed(fmt.Sprint("new", i)))
 	}
 	if n := commandCalls(t, server, "client|unblock"); n == 0 {
 		t.Error("the blocking read was never interrupted")
@@ -461,7 +461,7 @@ func TestRedisStream_TrimmedFasterThanItIsReadIsAnExactGap(t *testing.T) {
 			t.Parallel()
 			src := connect(t, server, quiet)
 			name := ownNames() + "s"
-			w, _ := takeUp(t, src, streamNamed(name))
+			w, _ := follow(t, src, streamNamed(name))
 			n := 0
 			for burst := range 20 {
 				transaction(t, client, func(tx goredis.Pipeliner) {
@@ -475,7 +475,7 @@ func TestRedisStream_TrimmedFasterThanItIsReadIsAnExactGap(t *testing.T) {
 			next := 1
 			for _, got := range notes {
 				if got.gap == nil {
-					if got.value != fmt.Sprint(next) {
+					if got.data != fmt.Sprint(next) {
 						t.Fatalf("%v comes, want %d", got, next)
 					}
 					next++
@@ -497,7 +497,7 @@ func TestRedisStream_EverythingTrimmedBeforeItIsReadIsAnExactGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
-	w, _ := takeUp(t, src, streamNamed("s"))
+	w, _ := follow(t, src, streamNamed("s"))
 	server.Do("XADD", "s", "*", "data", "1")
 	w.last(t, "1")
 	client := server.Client()
@@ -522,7 +522,7 @@ func TestRedisStream_EntriesDeletedBeforeTheyAreReadAreAGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
-	w, _ := takeUp(t, src, streamNamed("s"))
+	w, _ := follow(t, src, streamNamed("s"))
 	server.Do("XADD", "s", "1-0", "data", "1")
 	w.last(t, "1")
 	transaction(t, server.Client(), func(tx goredis.Pipeliner) {
@@ -536,7 +536,7 @@ func TestRedisStream_EntriesDeletedBeforeTheyAreReadAreAGap(t *testing.T) {
 		t.Errorf("the events are %q", got)
 	}
 	// Redis tells the newest deleted id alone, so the other may be missing before 2 as well.
-	i := slices.IndexFunc(notes, func(n note) bool { return n.value == "5" })
+	i := slices.IndexFunc(notes, func(n call) bool { return n.data == "5" })
 	if gap := notes[i-1].gap; gap == nil || gap.Reason != event.HistoryExpired {
 		t.Errorf("before 5 comes %v, want a gap", notes[i-1])
 	}
@@ -546,7 +546,7 @@ func TestRedisStream_DeletingWhatWasReadIsNoGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
-	w, _ := takeUp(t, src, streamNamed("s"))
+	w, _ := follow(t, src, streamNamed("s"))
 	for n := 1; n <= 5; n++ {
 		server.Do("XADD", "s", fmt.Sprint(n, "-0"), "data", n)
 	}
@@ -606,7 +606,7 @@ func TestRedisStream_ThatIsNotTheSameAnyMoreIsInterrupted(t *testing.T) {
 			t.Parallel()
 			src := connect(t, server, quiet)
 			name := ownNames() + "s"
-			w, _ := takeUp(t, src, streamNamed(name))
+			w, _ := follow(t, src, streamNamed(name))
 			for n := 1; n <= 5; n++ {
 				server.Do("XADD", name, fmt.Sprint(10+n, "-0"), "data", n)
 			}
@@ -636,8 +636,8 @@ func TestRedisStream_DeletedOrFlushedIsInterrupted(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t)
 			src := connect(t, server, quiet)
-			w, _ := takeUp(t, src, streamNamed("s"))
-			untouched, _ := takeUp(t, src, streamNamed("never there"))
+			w, _ := follow(t, src, streamNamed("s"))
+			untouched, _ := follow(t, src, streamNamed("never there"))
 			server.Do("XADD", "s", "*", "data", "1")
 			w.last(t, "1")
 			server.Do(command...)
@@ -663,7 +663,7 @@ func TestRedisStream_LastIDSetForwardLosesNothing(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
-	w, _ := takeUp(t, src, streamNamed("s"))
+	w, _ := follow(t, src, streamNamed("s"))
 	server.Do("XADD", "s", "1-0", "data", "1")
 	w.last(t, "1")
 	server.Do("XSETID", "s", "100-0")
@@ -715,8 +715,8 @@ func TestRedisStream_BusyOnesDoNotHideWhatHappensToOthers(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t)
 			src := connect(t, server, quiet)
-			w, _ := takeUp(t, src, streamNamed("s"))
-			other, _ := takeUp(t, src, streamNamed("busy"))
+			w, _ := follow(t, src, streamNamed("s"))
+			other, _ := follow(t, src, streamNamed("busy"))
 			server.Do("XADD", "s", "50-0", "data", "1")
 			w.last(t, "1")
 			busy(t, server, "busy")
@@ -753,8 +753,8 @@ func TestRedisStream_KeyOfAnotherTypeDoesNotStopTheOthers(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
-	w, _ := takeUp(t, src, streamNamed("s"))
-	other, _ := takeUp(t, src, streamNamed("other"))
+	w, _ := follow(t, src, streamNamed("s"))
+	other, _ := follow(t, src, streamNamed("other"))
 	server.Do("XADD", "s", "*", "data", "1")
 	w.last(t, "1")
 	server.Do("SET", "s", "a string")
@@ -783,8 +783,8 @@ func TestRedisStream_WrongTypeAtTheStartIsAnError(t *testing.T) {
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
 	server.Do("SET", "s", "a string")
-	other, _ := takeUp(t, src, streamNamed("other"))
-	w := newWitness(t)
+	other, _ := follow(t, src, streamNamed("other"))
+	w := newRecordingSink(t)
 	f := src.Follow(streamNamed("s"), w)
 	if err := f.Live(t.Context()); !errors.Is(err, source.ErrWrongType) {
 		t.Errorf("Live gives %v", err)
@@ -799,7 +799,7 @@ func TestRedisStream_WrongTypeAtTheStartIsAnError(t *testing.T) {
 		t.Errorf("Publish with an idempotency key gives %v", err)
 	}
 	server.Do("DEL", "s")
-	again, _ := takeUp(t, src, streamNamed("s"))
+	again, _ := follow(t, src, streamNamed("s"))
 	server.Do("XADD", "s", "*", "data", "1")
 	again.last(t, "1")
 }
@@ -808,7 +808,7 @@ func TestRedisStream_LosesNothingWhenItsConnectionsAreKilled(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
-	w, _ := takeUp(t, src, streamNamed("s"))
+	w, _ := follow(t, src, streamNamed("s"))
 	for n := 1; n <= 200; n++ {
 		server.Do("XADD", "s", "*", "data", n)
 		if n%50 == 0 {
@@ -825,7 +825,7 @@ func TestRedisStream_ThatLostItsNewestEntriesIsInterruptedAndGoesOn(t *testing.T
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
-	w, _ := takeUp(t, src, streamNamed("s"))
+	w, _ := follow(t, src, streamNamed("s"))
 	for n := 1; n <= 5; n++ {
 		server.Do("XADD", "s", fmt.Sprint(n, "-0"), "data", n)
 	}
@@ -854,10 +854,10 @@ func TestRedisStream_ThatComesBackRepeatsNothing(t *testing.T) {
 	for n := 1; n <= 20; n++ {
 		server.Do("XADD", "s", fmt.Sprint(n), "data", n)
 	}
-	w, _ := takeUp(t, src, streamNamed("s"))
+	w, _ := follow(t, src, streamNamed("s"))
 	w.last(t, "20")
 	server.Do("RENAME", "s", "away")
-	w.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) > 0 })
+	w.until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) > 0 })
 	server.Do("XADD", "away", "21", "data", "21")
 	server.Do("RENAME", "away", "s")
 	w.last(t, "21")
@@ -875,7 +875,7 @@ func TestRedisStream_ReadsInPiecesThatRedisLetsThrough(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--client-output-buffer-limit", "normal", "32kb", "0", "0")
 	src := connect(t, server, quiet)
-	w, _ := takeUp(t, src, streamNamed("s"))
+	w, _ := follow(t, src, streamNamed("s"))
 	transaction(t, server.Client(), func(tx goredis.Pipeliner) {
 		for n := 1; n <= 1000; n++ {
 			xadd(tx, "s", fmt.Sprint(n), 0, fmt.Sprintf("%0200d", n))
@@ -896,13 +896,13 @@ func TestRedis_StreamThatComesBackOlderWithOthersAtItsEndRepeatsNothing(t *testi
 	for n := 1; n <= 20; n++ {
 		server.Do("XADD", "s", fmt.Sprint(n), "data", n)
 	}
-	w, _ := takeUp(t, src, streamNamed("s"))
+	w, _ := follow(t, src, streamNamed("s"))
 	w.last(t, "20")
 	server.Do("EVAL", `
 redis.call('DEL', 's')
 for n = 1, 8 do redis.call('XADD', 's', n, 'data', n) end
 for n = 9, 15 do redis.call('XADD', 's', n .. '-5', 'data', 'other') end`, 0)
-	w.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) > 0 })
+	w.until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) > 0 })
 	server.Do("XADD", "s", "100", "data", "after")
 	notes := w.last(t, "after")
 	if got, want := valuesOf(notes), append(counting(1, 20), "after"); !slices.Equal(got, want) || len(gapsOf(notes)) != 1 {

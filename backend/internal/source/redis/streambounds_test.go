@@ -37,7 +37,7 @@ func TestRedisStream_ReadsFewLargeEntriesAtOnce(t *testing.T) {
 	src := connect(t, server, quiet)
 	addLarge(server, "old", 64)
 	before := outputBytes(t, server)
-	takeUp(t, src, streamNamed("old"))
+	follow(t, src, streamNamed("old"))
 	if sent := outputBytes(t, server) - before; sent > 16*mib {
 		t.Errorf("filling a journal of 1 MiB reads %d MiB", sent/mib)
 	}
@@ -45,7 +45,7 @@ func TestRedisStream_ReadsFewLargeEntriesAtOnce(t *testing.T) {
 	if err != nil || len(page.Entries) == 0 || len(page.Entries) > 8 || !page.More {
 		t.Errorf("a page of up to 512 entries has %d, more: %v, error: %v", len(page.Entries), page.More, err)
 	}
-	w, _ := takeUp(t, src, streamNamed("new"))
+	w, _ := follow(t, src, streamNamed("new"))
 	calls := commandCalls(t, server, "xrange")
 	addLarge(server, "new", 64)
 	w.count(t, 64)
@@ -59,7 +59,7 @@ func TestRedisStream_ReadsAnEntryOfAnySize(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
-	w, _ := takeUp(t, src, streamNamed("s"))
+	w, _ := follow(t, src, streamNamed("s"))
 	for n := 1; n <= 2; n++ {
 		server.Do("EVAL", "redis.call('XADD', KEYS[1], '*', 'data', string.rep('x', 9437184)) redis.call('XADD', KEYS[1], '*', 'data', ARGV[1])", 1, "s", n)
 	}
@@ -67,7 +67,7 @@ func TestRedisStream_ReadsAnEntryOfAnySize(t *testing.T) {
 	if len(notes) != 4 || len(gapsOf(notes)) > 0 {
 		t.Errorf("the sink sees %v", notes)
 	}
-	again, _ := takeUp(t, src, streamNamed("s2"))
+	again, _ := follow(t, src, streamNamed("s2"))
 	server.Do("COPY", "s", "s2")
 	again.last(t, "2")
 }
@@ -82,15 +82,15 @@ func TestRedisStream_ReadsABacklogDespiteAShortTimeout(t *testing.T) {
 	}
 	src := redis.Open(options, "node", someHistory, quiet)
 	t.Cleanup(func() { _ = src.Close() })
-	large, _ := takeUp(t, src, streamNamed("large"))
-	other, _ := takeUp(t, src, streamNamed("other"))
+	large, _ := follow(t, src, streamNamed("large"))
+	other, _ := follow(t, src, streamNamed("other"))
 	addLarge(server, "large", 64)
 	for n := 1; n <= 20; n++ {
 		server.Do("XADD", "other", "*", "data", n)
 		other.last(t, fmt.Sprint(n))
 	}
 	checkValues(t, "the other stream", other.all(), counting(1, 20)...)
-	var notes []note
+	var notes []call
 	for n := 8; n <= 64; n += 8 { // each of these may take long on a busy machine
 		notes = large.count(t, n)
 	}
@@ -104,14 +104,14 @@ func TestRedisStream_FillingJournalsDoesNotDelayLiveStreams(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
-	live, _ := takeUp(t, src, streamNamed("live"))
+	live, _ := follow(t, src, streamNamed("live"))
 	const old = 20
 	for n := range old {
 		addLarge(server, fmt.Sprint("old", n), 8)
 	}
 	filled := make(chan struct{}, old)
 	for n := range old {
-		f := src.Follow(streamNamed(fmt.Sprint("old", n)), newWitness(t))
+		f := src.Follow(streamNamed(fmt.Sprint("old", n)), newRecordingSink(t))
 		go func() {
 			if err := f.Live(t.Context()); err == nil {
 				filled <- struct{}{}
@@ -134,9 +134,9 @@ func TestRedisStream_ForbiddenStreamStopsNoOther(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connectLimited(t, server)
-	allowed, _ := takeUp(t, src, streamNamed("ok.a"))
-	revoked, r := takeUp(t, src, streamNamed("ok.b"))
-	if err := src.Follow(streamNamed("secret"), newWitness(t)).Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
+	allowed, _ := follow(t, src, streamNamed("ok.a"))
+	revoked, r := follow(t, src, streamNamed("ok.b"))
+	if err := src.Follow(streamNamed("secret"), newRecordingSink(t)).Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
 		t.Errorf("a forbidden stream: Live returns %v", err)
 	}
 	server.Do("XADD", "ok.a", "*", "data", "1")
@@ -148,7 +148,7 @@ func TestRedisStream_ForbiddenStreamStopsNoOther(t *testing.T) {
 		server.Do("XADD", "ok.a", "*", "data", n)
 		allowed.last(t, fmt.Sprint(n))
 	}
-	takeUp(t, src, streamNamed("ok.new"))
+	follow(t, src, streamNamed("ok.new"))
 	if _, err := src.Range(t.Context(), streamNamed("ok.b"), source.Range{UpTo: event.MaxStreamID, Count: 1}); !errors.Is(err, source.ErrForbidden) {
 		t.Errorf("Range of a forbidden stream returns %v", err)
 	}
@@ -165,17 +165,17 @@ func TestRedisStream_ChecksOfLargeQuietStreamsFindDeletions(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
-	var sinks []*witness
+	var sinks []*recordingSink
 	for n := range 20 {
 		addLarge(server, fmt.Sprint("s", n), 1)
-		w, _ := takeUp(t, src, streamNamed(fmt.Sprint("s", n)))
+		w, _ := follow(t, src, streamNamed(fmt.Sprint("s", n)))
 		sinks = append(sinks, w)
 	}
 	for n := range sinks {
 		server.Do("DEL", fmt.Sprint("s", n))
 	}
 	for _, w := range sinks {
-		w.until(t, "a gap", func(notes []note) bool { return len(gapsOf(notes)) == 1 })
+		w.until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) == 1 })
 	}
 }
 

@@ -72,7 +72,7 @@ func checkAllKinds(t *testing.T, src source.Source) {
 		channelNamed(p + "channel"), streamNamed(p + "stream"), keyNamed(p + "key"),
 		topicOf(t, "channel:"+p+"*"), topicOf(t, "key:"+p+"*"),
 	} {
-		w, _ := takeUp(t, src, topic)
+		w, _ := follow(t, src, topic)
 		for _, kind := range event.Kinds {
 			if kind == topic.Kind {
 				write(t, src, event.Literal(kind, p+kind.String()), source.Message{Data: []byte("of " + topic.String())})
@@ -125,7 +125,7 @@ func TestRedis_CertificateOfAnotherAuthorityIsNamedAsTheReason(t *testing.T) {
 	server := redistest.StartTLS(t, redistest.NewAuthority(t))
 	log := new(lines)
 	src := openTLS(t, "rediss://"+server.TLSAddr(), redistest.NewAuthority(t), newLog(log))
-	f := src.Follow(channelNamed("a"), newRecorder())
+	f := src.Follow(channelNamed("a"), newRecordingSink(t))
 	const reason = "certificate signed by unknown authority"
 	for what, err := range map[string]error{"Live": f.Live(t.Context()), "Ready": readiness(t.Context(), src)} {
 		if !errors.Is(err, source.ErrUnavailable) || !strings.Contains(err.Error(), reason) {

@@ -38,13 +38,13 @@ func TestRedis_ValueThatIsTooLargeIsNotReadButTold(t *testing.T) {
 		server.Do("HSET", "hash", i, strings.Repeat("x", 64<<10))
 	}
 	before := sent(t, server)
-	w, _ := takeUp(t, src, topicOf(t, "key:*"))
+	w, _ := follow(t, src, topicOf(t, "key:*"))
 	unsupported := map[string]string{
 		"string": `{"reason":"too large","type":"string"}`,
 		"hash":   `{"reason":"too large","type":"hash"}`,
 	}
 	for _, n := range w.count(t, 2) {
-		if n.kind != event.KeyUnsupported || n.value != unsupported[n.topic.Name()] {
+		if n.eventType != event.KeyUnsupported || n.data != unsupported[n.topic.Name()] {
 			t.Errorf("the sink sees %v", n)
 		}
 	}
@@ -83,10 +83,10 @@ func TestRedis_CollectionWithOneElementThatIsTooLargeIsNotRead(t *testing.T) {
 	server.Do("SADD", "set", large)
 	server.Do("ZADD", "zset", 1001, large)
 	before := sent(t, server)
-	w, _ := takeUp(t, src, topicOf(t, "key:*"))
+	w, _ := follow(t, src, topicOf(t, "key:*"))
 	for _, n := range w.count(t, len(collections)) {
-		if want := fmt.Sprintf(`{"reason":"too large","type":%q}`, n.topic.Name()); n.kind != event.KeyUnsupported || n.value != want {
-			t.Errorf("of %s the sink sees a %q of %d bytes", n.topic, n.kind, len(n.value))
+		if want := fmt.Sprintf(`{"reason":"too large","type":%q}`, n.topic.Name()); n.eventType != event.KeyUnsupported || n.data != want {
+			t.Errorf("of %s the sink sees a %q of %d bytes", n.topic, n.eventType, len(n.data))
 		}
 	}
 	for i := range 20 {
@@ -112,10 +112,10 @@ func TestRedis_ManyLargeValuesAreNotReadAtOnce(t *testing.T) {
 		server.Do("HSET", fmt.Sprint("hash:", i), "field", value)
 	}
 	src := connect(t, server, quiet)
-	w, _ := takeUp(t, src, topicOf(t, "key:*"))
+	w, _ := follow(t, src, topicOf(t, "key:*"))
 	for _, n := range w.count(t, 2*n) {
-		if n.kind != "" || len(n.value) < len(value) {
-			t.Errorf("of %s the sink sees a %q of %d bytes", n.topic, n.kind, len(n.value))
+		if n.eventType != "" || len(n.data) < len(value) {
+			t.Errorf("of %s the sink sees a %q of %d bytes", n.topic, n.eventType, len(n.data))
 		}
 	}
 }
@@ -131,9 +131,9 @@ func TestRedis_ValueThatIsTooLargeIsNotShownWhereRedisKeepsItsSizeToItself(t *te
 	src := redis.Open(options, "node", someHistory, quiet)
 	t.Cleanup(func() { _ = src.Close() })
 	server.Do("SETRANGE", "k", source.MaxValueBytes, "x")
-	w, _ := takeUp(t, src, topicOf(t, "key:k"))
-	if n := w.count(t, 1)[0]; n.kind != event.KeyUnsupported {
-		t.Errorf("the sink sees a %q of %d bytes", n.kind, len(n.value))
+	w, _ := follow(t, src, topicOf(t, "key:k"))
+	if n := w.count(t, 1)[0]; n.eventType != event.KeyUnsupported {
+		t.Errorf("the sink sees a %q of %d bytes", n.eventType, len(n.data))
 	}
 	server.Do("SET", "k", "small")
 	w.last(t, "small")

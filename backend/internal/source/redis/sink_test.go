@@ -24,144 +24,154 @@ const longest = 30 * time.Second
 // someHistory is what the sources of these tests read of a stream's history.
 var someHistory = source.Fill{Events: 100, Bytes: 1 << 20}
 
-// note is one call of a sink.
-type note struct {
-	topic           event.Topic
-	id, kind, value string // of an event
-	gap             *source.Gap
+// call is one call of a sink.
+type call struct {
+	topic               event.Topic
+	id, eventType, data string // of an event
+	gap                 *source.Gap
 }
 
-func (n note) String() string {
-	if n.gap != nil {
-		return fmt.Sprintf("gap %s %d after %s", n.gap.Reason, n.gap.Lost, n.gap.At.ID)
+func (c call) String() string {
+	if c.gap != nil {
+		return fmt.Sprintf("gap %s %d after %s", c.gap.Reason, c.gap.Lost, c.gap.At.ID)
 	}
-	return fmt.Sprintf("%s %s %s %.60q", n.topic, n.id, n.kind, n.value)
+	return fmt.Sprintf("%s %s %s %.60q", c.topic, c.id, c.eventType, c.data)
 }
 
-// witness is a sink that writes everything down and checks the order of its calls.
-type witness struct {
+// isInterruption reports whether the call is a gap of an interrupted connection.
+func (c call) isInterruption() bool {
+	return c.gap != nil && c.gap.Reason == event.SourceInterrupted && c.gap.Lost == event.LostUnknown
+}
+
+// recordingSink is a sink that writes everything down and checks the order of its calls.
+type recordingSink struct {
 	t testing.TB
 
 	mu    sync.Mutex
 	begun bool
 	after event.StreamID
-	notes []note
+	calls []call
 	moved chan struct{} // closed at the next call
 }
 
-func newWitness(t testing.TB) *witness {
-	return &witness{t: t, moved: make(chan struct{})}
+func newRecordingSink(t testing.TB) *recordingSink {
+	return &recordingSink{t: t, moved: make(chan struct{})}
 }
 
-func (w *witness) Begin(at source.Position) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.begun {
-		w.t.Error("Begin is called twice")
+func (s *recordingSink) Begin(at source.Position) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.begun {
+		s.t.Error("Begin is called twice")
 	}
-	w.begun, w.after = true, at.ID
+	s.begun, s.after = true, at.ID
 }
 
-func (w *witness) Event(e event.Event, at source.Position) {
+func (s *recordingSink) Event(e event.Event, at source.Position) {
 	id := ""
 	if !at.ID.IsZero() {
 		id = at.ID.String()
 	}
-	w.add(note{topic: e.Topic, id: id, kind: e.Type, value: string(e.Data)})
+	s.add(call{topic: e.Topic, id: id, eventType: e.Type, data: string(e.Data)})
 }
 
-func (w *witness) Gap(g source.Gap) {
-	w.add(note{gap: &g})
+func (s *recordingSink) Gap(g source.Gap) {
+	s.add(call{gap: &g})
 }
 
-func (w *witness) add(n note) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if !w.begun {
-		w.t.Errorf("%v comes before Begin", n)
+func (s *recordingSink) add(c call) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.begun {
+		s.t.Errorf("%v comes before Begin", c)
 	}
-	w.notes = append(w.notes, n)
-	close(w.moved)
-	w.moved = make(chan struct{})
+	s.calls = append(s.calls, c)
+	close(s.moved)
+	s.moved = make(chan struct{})
 }
 
-func (w *witness) all() []note {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return slices.Clone(w.notes)
+func (s *recordingSink) all() []call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.calls)
 }
 
 // until waits until what was written down is as wanted, and returns it.
-func (w *witness) until(t testing.TB, what string, wanted func([]note) bool) []note {
+func (s *recordingSink) until(t testing.TB, what string, wanted func([]call) bool) []call {
 	t.Helper()
 	deadline := time.After(longest)
 	for {
-		w.mu.Lock()
-		notes, moved := slices.Clone(w.notes), w.moved
-		w.mu.Unlock()
-		if wanted(notes) {
-			return notes
+		s.mu.Lock()
+		calls, moved := slices.Clone(s.calls), s.moved
+		s.mu.Unlock()
+		if wanted(calls) {
+			return calls
 		}
 		select {
 		case <-moved:
 		case <-deadline:
-			t.Fatalf("not in %s: %s; the sink saw %d calls, the last ones %v", longest, what, len(notes), notes[max(0, len(notes)-5):])
+			t.Fatalf("not in %s: %s; the sink saw %d calls, the last ones %v", longest, what, len(calls), calls[max(0, len(calls)-5):])
 		}
 	}
 }
 
 // count waits for n calls.
-func (w *witness) count(t testing.TB, n int) []note {
+func (s *recordingSink) count(t testing.TB, n int) []call {
 	t.Helper()
-	return w.until(t, fmt.Sprint(n, " calls"), func(notes []note) bool { return len(notes) >= n })
+	return s.until(t, fmt.Sprint(n, " calls"), func(calls []call) bool { return len(calls) >= n })
 }
 
 // last waits until the newest call is an event with that value.
-func (w *witness) last(t testing.TB, value string) []note {
+func (s *recordingSink) last(t testing.TB, value string) []call {
 	t.Helper()
-	return w.until(t, fmt.Sprintf("%.60q as the newest", value), func(notes []note) bool {
-		return len(notes) > 0 && notes[len(notes)-1].gap == nil && notes[len(notes)-1].value == value
+	return s.until(t, fmt.Sprintf("%.60q as the newest", value), func(calls []call) bool {
+		return len(calls) > 0 && calls[len(calls)-1].gap == nil && calls[len(calls)-1].data == value
 	})
 }
 
-// valuesOf returns what the events among notes carry.
-func valuesOf(notes []note) []string {
+// valuesOf returns what the events among calls carry.
+func valuesOf(calls []call) []string {
 	var out []string
-	for _, n := range notes {
-		if n.gap == nil {
-			out = append(out, n.value)
+	for _, c := range calls {
+		if c.gap == nil {
+			out = append(out, c.data)
 		}
 	}
 	return out
 }
 
-// gapsOf returns the gaps among notes.
-func gapsOf(notes []note) []source.Gap {
+// gapsOf returns the gaps among calls.
+func gapsOf(calls []call) []source.Gap {
 	var out []source.Gap
-	for _, n := range notes {
-		if n.gap != nil {
-			out = append(out, *n.gap)
+	for _, c := range calls {
+		if c.gap != nil {
+			out = append(out, *c.gap)
 		}
 	}
 	return out
 }
 
-func checkValues(t testing.TB, who string, notes []note, want ...string) {
+func checkValues(t testing.TB, who string, calls []call, want ...string) {
 	t.Helper()
-	if got := valuesOf(notes); !slices.Equal(got, want) {
+	if got := valuesOf(calls); !slices.Equal(got, want) {
 		t.Errorf("%s: events are %.400q, want %.400q", who, got, want)
 	}
-	if gaps := gapsOf(notes); len(gaps) > 0 {
+	if gaps := gapsOf(calls); len(gaps) > 0 {
 		t.Errorf("%s: gaps %v", who, gaps)
 	}
 }
 
-// takeUp follows a topic with a new witness and waits until it is live.
-func takeUp(t testing.TB, src source.Source, topic event.Topic) (*witness, source.Following) {
+// takeUp follows a topic with a new sink and waits until it is live.
+func follow(t testing.TB, src source.Source, topic event.Topic) (*recordingSink, source.Following) {
 	t.Helper()
-	w := newWitness(t)
+	w := newRecordingSink(t)
 	f := src.Follow(topic, w)
 	awaitLive(t, f)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.begun {
+		t.Errorf("%s is live before Begin", topic)
+	}
 	return w, f
 }
 
