@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -74,15 +75,30 @@ func Reserve(t testing.TB, args ...string) *Server {
 	return s
 }
 
+// Ports are given from a range that no outgoing connection uses, so a server that restarts finds
+// its port free. Each process has a part of the range, and gives no port twice before the end of
+// its part.
+const (
+	firstPort   = 10_000
+	partOfPorts = 500 // of one process
+	portParts   = 44
+)
+
+var portsGiven atomic.Int64
+
 // FreePort returns a port that nobody listens on now.
 func FreePort(t testing.TB) int {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for range partOfPorts {
+		port := firstPort + os.Getpid()%portParts*partOfPorts + int(portsGiven.Add(1)%partOfPorts)
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			_ = l.Close()
+			return port
+		}
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	t.Fatalf("redistest: none of %d ports is free", partOfPorts)
+	return 0
 }
 
 // Addr returns host:port.
