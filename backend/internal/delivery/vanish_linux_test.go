@@ -55,7 +55,10 @@ func (s *lagging) Live() bool {
 
 func (s *lagging) Next(ctx context.Context) (journal.Batch, error) {
 	if s.wasLive && s.reader.Behind() {
-		s.reader.Seek(s.reader.Journal().Next(), "0")
+		v := s.reader.Journal().View()
+		head := v.Head()
+		v.Close()
+		s.reader.Seek(head, "0")
 		s.greeted = false
 		s.behind <- struct{}{}
 		<-s.goingOn

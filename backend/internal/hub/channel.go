@@ -75,7 +75,7 @@ func (c *channelCursors) indexMarkers(number uint64) bool {
 		added = true
 	})
 	if added && c.index.wantsEviction() {
-		tail, _ := c.topicLog.log.Tail()
+		tail, _ := c.topicLog.view.Tail()
 		c.index.evict(tail, c.view.Knows)
 	}
 	return added
@@ -84,13 +84,13 @@ func (c *channelCursors) indexMarkers(number uint64) bool {
 // head names the head by the newest marker of all, so a client that waits long for an event
 // has a cursor that other nodes know.
 func (c *channelCursors) head() string {
-	pos, cursor := c.topicLog.log.Head()
+	pos := c.topicLog.view.Head()
 	if c.view != nil {
 		if m, ordinal, ok := c.view.Newest(); ok && ordinal > c.seen {
 			return journalCursor{epoch: c.epoch, pos: pos, marker: m}.String()
 		}
 	}
-	return cursor
+	return c.topicLog.view.CursorAt(pos)
 }
 
 // prepare implements [cursors]. If the client has received more than this node, prepare
@@ -105,7 +105,7 @@ func (c *channelCursors) prepare(ctx context.Context, cc clientCursor) (func() s
 		if cc.known {
 			return c.resume(cc.text)
 		}
-		pos, _ := c.topicLog.log.Back(cc.last)
+		pos, _ := c.topicLog.view.Back(cc.last)
 		return c.topicLog.atNumber(pos, "")
 	}, nil
 }
@@ -120,7 +120,7 @@ func (c *channelCursors) resume(text string) startPosition {
 		return c.topicLog.unknown()
 	}
 	p := c.topicLog.atNumber(pos, text)
-	if p.gap == nil && pos < c.topicLog.log.Next() && cursor.marker != (marker.Marker{}) {
+	if p.gap == nil && pos < c.topicLog.view.Head() && cursor.marker != (marker.Marker{}) {
 		// The client's marker may be newer than that of this journal's own cursor.
 		cursor.epoch, cursor.pos = c.epoch, pos
 		p.cursor, p.before = cursor.String(), cursor.String()
@@ -130,13 +130,13 @@ func (c *channelCursors) resume(text string) startPosition {
 
 // find returns the number of the event after a cursor.
 func (c *channelCursors) find(cursor journalCursor) (pos uint64, ok bool) {
-	head := c.topicLog.log.Next()
+	head := c.topicLog.view.Head()
 	if cursor.epoch == c.epoch {
 		return cursor.pos, cursor.pos <= head
 	}
 	start, ok := c.findMarker(cursor.marker)
 	pos = start + cursor.count
-	if !ok || pos < start || pos > head || !c.topicLog.log.Unbroken(start, pos) {
+	if !ok || pos < start || pos > head || !c.topicLog.view.Unbroken(start, pos) {
 		return 0, false
 	}
 	return pos, cursor.count == 0 || c.checks(pos, cursor.check)
@@ -151,29 +151,29 @@ func (c *channelCursors) findMarker(m marker.Marker) (pos uint64, ok bool) {
 		return pos, ok
 	}
 	ordinal, _, ok := c.view.Find(m)
-	return c.topicLog.log.Next(), ok && ordinal > c.seen
+	return c.topicLog.view.Head(), ok && ordinal > c.seen
 }
 
 // checks reports whether the event before a position is the one that a cursor names there.
 // An event that is no longer in the journal passes.
 func (c *channelCursors) checks(pos uint64, check string) bool {
-	if tail, _ := c.topicLog.log.Tail(); pos <= tail {
+	if tail, _ := c.topicLog.view.Tail(); pos <= tail {
 		return true
 	}
-	own, ok := parseJournalCursor(c.topicLog.log.CursorAt(pos))
+	own, ok := parseJournalCursor(c.topicLog.view.CursorAt(pos))
 	return ok && (own.check == "" || own.check == check)
 }
 
 // isBehind reports whether a cursor may name a position that this node has not reached yet.
 func (c *channelCursors) isBehind(text string) bool {
-	c.topicLog.mu.Lock()
-	defer c.topicLog.mu.Unlock()
+	c.topicLog.lock()
+	defer c.topicLog.unlock()
 	cursor, ok := parseJournalCursor(text)
 	if !ok || cursor.epoch == c.epoch || c.view == nil || cursor.marker == (marker.Marker{}) {
 		return false
 	}
 	if start, ok := c.findMarker(cursor.marker); ok {
-		return start+cursor.count > c.topicLog.log.Next()
+		return start+cursor.count > c.topicLog.view.Head()
 	}
 	_, ahead, _ := c.view.Find(cursor.marker)
 	return ahead

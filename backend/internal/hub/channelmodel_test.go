@@ -55,9 +55,16 @@ func (n *modelNode) receive(item modelItem) {
 	case item.marker != marker.Marker{}:
 		n.log.Add(item.marker)
 	case n.view != nil:
-		n.frames = append(n.frames, modelFrame{n.topicLog.log.Next(), item.message})
+		n.frames = append(n.frames, modelFrame{n.head(), item.message})
 		n.topicLog.Event(event.Event{Topic: n.topicLog.topic, Data: []byte("x")}, source.Position{})
 	}
+}
+
+// head returns the number of the next frame.
+func (n *modelNode) head() uint64 {
+	n.topicLog.lock()
+	defer n.topicLog.unlock()
+	return n.topicLog.view.Head()
 }
 
 // disconnect loses some items and the log.
@@ -71,7 +78,7 @@ func (n *modelNode) disconnect(items []modelItem) {
 
 func (n *modelNode) resume() {
 	n.view = n.log.View()
-	n.frames = append(n.frames, modelFrame{number: n.topicLog.log.Next()})
+	n.frames = append(n.frames, modelFrame{number: n.head()})
 	n.topicLog.Gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, At: source.Position{Markers: n.view}})
 }
 
@@ -83,7 +90,9 @@ type modelCursor struct {
 
 // cursor returns the cursor of the head, as a client or as stream.open has it.
 func (n *modelNode) cursor(open bool) modelCursor {
-	text := n.topicLog.log.CursorAt(n.topicLog.log.Next())
+	n.topicLog.lock()
+	defer n.topicLog.unlock()
+	text := n.topicLog.view.CursorAt(n.topicLog.view.Head())
 	if open {
 		text = n.topicLog.cursors.head()
 	}
@@ -156,8 +165,11 @@ func TestChannelCursors_NameTheSamePositionOnAllNodes(t *testing.T) {
 				if !ok {
 					t.Fatalf("the cursor %q is unreadable", c.text)
 				}
+				n.topicLog.lock()
 				pos, ok := n.topicLog.cursors.(*channelCursors).find(parsed)
-				if ok && n.topicLog.log.Lost(pos) == 0 { // otherwise the client gets a gap
+				held := ok && n.topicLog.view.Lost(pos) == 0
+				n.topicLog.unlock()
+				if held { // otherwise the client gets a gap
 					resumed = append(resumed, resumption{n, pos, c})
 				} else {
 					missed++

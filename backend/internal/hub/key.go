@@ -147,7 +147,7 @@ func (k *keyCursors) head() string {
 	if !k.topicLog.topic.IsGlob() {
 		return k.values[k.topicLog.topic.Pattern].cursor
 	}
-	return k.numbered(k.topicLog.log.Next())
+	return k.numbered(k.topicLog.view.Head())
 }
 
 // prepare implements [cursors]. A client of another node may have a newer value than this
@@ -176,7 +176,7 @@ func (k *keyCursors) prepare(ctx context.Context, c clientCursor) (func() startP
 // everything returns the place of a client that receives all values of a glob. A client
 // that resumes before it has all needs the deletions from now on.
 func (k *keyCursors) everything() startPosition {
-	head := k.topicLog.log.Next()
+	head := k.topicLog.view.Head()
 	return k.changedSince(keyStart{deletions: head}, k.numbered(head)+partial)
 }
 
@@ -205,7 +205,7 @@ func (k *keyCursors) start(cursor string) (s keyStart, ok bool) {
 	if isPartial {
 		s.values = 0
 	}
-	return s, ok && c.epoch == k.epoch && c.pos >= max(k.forgotten, journal.First) && c.pos <= k.topicLog.log.Next()
+	return s, ok && c.epoch == k.epoch && c.pos >= max(k.forgotten, journal.First) && c.pos <= k.topicLog.view.Head()
 }
 
 // afterGap returns the place of a client that receives all values again.
@@ -219,7 +219,7 @@ func (k *keyCursors) afterGap(p startPosition) startPosition {
 func (k *keyCursors) resumeValue(cursor string) startPosition {
 	switch {
 	case cursor == k.head():
-		pos := k.topicLog.log.Next()
+		pos := k.topicLog.view.Head()
 		return startPosition{pos: pos, cursor: cursor, before: cursor}
 	case cursor == nothing, isSumCursor(cursor):
 		return k.changedSince(keyStart{}, cursor)
@@ -230,8 +230,8 @@ func (k *keyCursors) resumeValue(cursor string) startPosition {
 // changed reports whether a client may have another value than this node: the cursor of a
 // literal key says so, and any client of another node may have other values of a glob.
 func (k *keyCursors) changed(cursor string) bool {
-	k.topicLog.mu.Lock()
-	defer k.topicLog.mu.Unlock()
+	k.topicLog.lock()
+	defer k.topicLog.unlock()
 	if k.topicLog.topic.IsGlob() {
 		_, ours := k.start(cursor)
 		return !ours
@@ -242,7 +242,7 @@ func (k *keyCursors) changed(cursor string) bool {
 // changedSince returns the place at the head, with the values and deletions from a start on
 // as a replay.
 func (k *keyCursors) changedSince(start keyStart, cursor string) startPosition {
-	head := k.topicLog.log.Next()
+	head := k.topicLog.view.Head()
 	p := startPosition{pos: head, cursor: cursor, before: cursor}
 	var keys []replayedKey
 	for name, v := range k.values {

@@ -45,14 +45,14 @@ func (s *streamCursors) gap(g source.Gap, number, _ uint64) string {
 }
 
 func (s *streamCursors) head() string {
-	_, cursor := s.topicLog.log.Head()
-	return cursor
+	view := s.topicLog.view
+	return view.CursorAt(view.Head())
 }
 
 // tail returns the oldest number from which the journal holds the whole era, and the position
 // before it.
 func (s *streamCursors) tail() (number uint64, after source.Position) {
-	number, cursor := s.topicLog.log.Tail()
+	number, cursor := s.topicLog.view.Tail()
 	if number <= s.era {
 		return s.era, s.start
 	}
@@ -70,9 +70,9 @@ func (s *streamCursors) prepare(ctx context.Context, c clientCursor) (func() sta
 	if !ok {
 		return s.topicLog.unknown, nil
 	}
-	s.topicLog.mu.Lock()
+	s.topicLog.lock()
 	_, held := s.find(cursor)
-	s.topicLog.mu.Unlock()
+	s.topicLog.unlock()
 	if held {
 		return func() startPosition {
 			if p, ok := s.find(cursor); ok {
@@ -92,7 +92,7 @@ func (s *streamCursors) prepareFresh(ctx context.Context, last int) (func() star
 	}
 	return func() startPosition {
 		if older.IsZero() {
-			number, cursor := s.topicLog.log.Back(last)
+			number, cursor := s.topicLog.view.Back(last)
 			return startPosition{pos: number, cursor: cursor, before: cursor}
 		}
 		p := s.startAfter(positionCursor(source.Position{ID: older}))
@@ -169,9 +169,9 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 
 // births returns the number of lives whose beginning the journal holds.
 func (s *streamCursors) births() (n int) {
-	log := s.topicLog.log
-	tail, _ := log.Tail()
-	for _, f := range log.Between(tail, min(s.era+1, log.Next())) {
+	view := s.topicLog.view
+	tail, _ := view.Tail()
+	for _, f := range view.Between(tail, min(s.era+1, view.Head())) {
 		if c, _ := parseStreamCursor(string(f.Cursor)); isBirthCheck(c.check) {
 			n++
 		}
@@ -183,7 +183,7 @@ func (s *streamCursors) births() (n int) {
 func (s *streamCursors) ordinal(id event.StreamID, state source.StreamState) uint64 {
 	tail, _ := s.tail()
 	if number := s.search(id); number > tail {
-		if c, _ := parseStreamCursor(s.topicLog.log.CursorAt(number)); c.id == id && c.isEntry() {
+		if c, _ := parseStreamCursor(s.topicLog.view.CursorAt(number)); c.id == id && c.isEntry() {
 			return c.ordinal
 		}
 	}
@@ -208,10 +208,10 @@ func (s *streamCursors) continues(c streamCursor, oldest source.Position, exact 
 		return c.ordinal == tail.Ordinal
 	}
 	number := s.search(c.id)
-	if number == s.topicLog.log.Next() {
+	if number == s.topicLog.view.Head() {
 		return c.ordinal == s.last.Ordinal
 	}
-	next, _ := parseStreamCursor(s.topicLog.log.CursorAfter(number))
+	next, _ := parseStreamCursor(s.topicLog.view.CursorAfter(number))
 	return next.ordinal == c.ordinal+1 || !next.isEntry()
 }
 
@@ -232,8 +232,8 @@ func (s *streamCursors) startAfter(c streamCursor) startPosition {
 // shortenGap passes over a gap at the start position that announces entries up to the cursor
 // too, since another node announced these at the cursor. The rest is a gap of its own.
 func (s *streamCursors) shortenGap(p *startPosition, c streamCursor) {
-	log := s.topicLog.log
-	frames := log.Between(p.pos, min(p.pos+1, log.Next()))
+	view := s.topicLog.view
+	frames := view.Between(p.pos, min(p.pos+1, view.Head()))
 	if c.ordinal == 0 || len(frames) == 0 || frames[0].Lost <= 0 {
 		return
 	}
@@ -261,16 +261,16 @@ func (s *streamCursors) find(c streamCursor) (p startPosition, ok bool) {
 		other, _ := parseStreamCursor(text)
 		return other.id == c.id && other.isEntry()
 	}
-	log := s.topicLog.log
+	view := s.topicLog.view
 	at := func(number uint64) (startPosition, bool) {
-		cursor := log.CursorAt(number)
+		cursor := view.CursorAt(number)
 		return startPosition{pos: number, cursor: cursor, before: cursor}, true
 	}
-	tail, base := log.Tail()
-	if number := s.search(c.id); number > max(tail, s.era) && matches(log.CursorAt(number)) {
+	tail, base := view.Tail()
+	if number := s.search(c.id); number > max(tail, s.era) && matches(view.CursorAt(number)) {
 		return at(number)
 	}
-	for _, f := range log.Between(tail, min(s.era+1, log.Next())) { // of earlier eras, and the gap
+	for _, f := range view.Between(tail, min(s.era+1, view.Head())) { // of earlier eras, and the gap
 		if matches(string(f.Cursor)) {
 			return at(f.Next)
 		}
@@ -284,7 +284,7 @@ func (s *streamCursors) find(c streamCursor) (p startPosition, ok bool) {
 // search returns the number of the first frame of the era after an id.
 func (s *streamCursors) search(id event.StreamID) uint64 {
 	tail, _ := s.tail()
-	return s.topicLog.log.Search(tail, func(f journal.Frame) bool {
+	return s.topicLog.view.Search(tail, func(f journal.Frame) bool {
 		at, _ := parseStreamCursor(string(f.Cursor))
 		return id.Before(at.id)
 	})
@@ -294,11 +294,11 @@ func (s *streamCursors) search(id event.StreamID) uint64 {
 // than the journal holds, or zero if the journal holds enough.
 func (s *streamCursors) older(ctx context.Context, last int) (event.StreamID, error) {
 	t := s.topicLog
-	t.mu.Lock()
+	t.lock()
 	_, after := s.tail()
-	missing := last - t.log.Len()
+	missing := last - t.view.Frames()
 	nothing := after.ID == s.bottom || after.ID.IsZero()
-	t.mu.Unlock()
+	t.unlock()
 	if missing <= 0 || nothing {
 		return event.StreamID{}, nil
 	}

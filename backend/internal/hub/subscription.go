@@ -214,10 +214,10 @@ func (s *Subscription) seek(starts []func() startPosition, reason event.GapReaso
 	s.catchUp = new(catchUp)
 	positions := make([]startPosition, len(s.logs))
 	for i, t := range s.logs {
-		t.mu.Lock()
+		t.lock()
 		p := starts[i]()
-		s.catchUp.gap = s.catchUp.gap || t.log.GapFrom(p.pos)
-		t.mu.Unlock()
+		s.catchUp.gap = s.catchUp.gap || t.view.GapFrom(p.pos)
+		t.unlock()
 		if p.gap != nil && reason != "" {
 			p.gap.Reason = reason
 		}

@@ -23,7 +23,8 @@ type topicLog struct {
 	lingering *list.Element // in the hub's list, while there are no users
 	expiry    *time.Timer   // runs meanwhile
 
-	mu      sync.Mutex // held while an event is appended to the journal
+	mu      sync.Mutex   // held while an event is appended to the journal
+	view    journal.View // of log; open between lock and unlock
 	cursors cursors
 	failed  error  // reason why the topic has ended, or nil
 	onFail  func() // called once, on a goroutine of its own
@@ -32,7 +33,8 @@ type topicLog struct {
 }
 
 // cursors names the positions in one topic on all nodes, and finds them again. Each kind of
-// topic has an implementation. The topicLog's mu must be held, except by callers of prepare.
+// topic has an implementation. The topicLog must be locked, except by callers of begin, which hold
+// its mu alone, and of prepare.
 type cursors interface {
 	// begin sets the first position.
 	begin(at source.Position)
@@ -43,8 +45,8 @@ type cursors interface {
 	// head returns the cursor of the head.
 	head() string
 	// prepare reads from Redis, or waits, as the start of a client requires. It returns a
-	// function that returns the start position, to be called with mu held, where nothing
-	// blocks.
+	// function that returns the start position, to be called with the topicLog locked, where
+	// nothing blocks.
 	prepare(ctx context.Context, c clientCursor) (func() startPosition, error)
 }
 
@@ -88,6 +90,18 @@ func newTopicLog(h *Hub, topic event.Topic) *topicLog {
 	return t
 }
 
+// lock locks mu and opens the view, so everything that is decided until unlock is decided for
+// one state of the topic.
+func (t *topicLog) lock() {
+	t.mu.Lock()
+	t.view = t.log.View()
+}
+
+func (t *topicLog) unlock() {
+	t.view.Close()
+	t.mu.Unlock()
+}
+
 // Begin implements [source.Sink].
 func (t *topicLog) Begin(at source.Position) {
 	t.mu.Lock()
@@ -98,8 +112,8 @@ func (t *topicLog) Begin(at source.Position) {
 // Event implements [source.Sink].
 func (t *topicLog) Event(e event.Event, at source.Position) {
 	t.metrics.EventReceived(t.topic.Kind)
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.lock()
+	defer t.unlock()
 	if t.failed != nil {
 		return
 	}
@@ -108,7 +122,7 @@ func (t *topicLog) Event(e event.Event, at source.Position) {
 		return
 	}
 	t.body = event.AppendBody(t.body[:0], e.Type, e.Data)
-	t.cursor = t.cursors.event(t.cursor[:0], e, at, t.log.Next())
+	t.cursor = t.cursors.event(t.cursor[:0], e, at, t.view.Head())
 	t.append(e.Topic, journal.Frame{Cursor: t.cursor, Body: t.body})
 	if cap(t.body) > keepScratch {
 		t.body = nil
@@ -122,26 +136,28 @@ func (t *topicLog) Event(e event.Event, at source.Position) {
 
 // Gap implements [source.Sink].
 func (t *topicLog) Gap(g source.Gap) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	t.lock()
+	defer t.unlock()
 	if t.failed == nil {
 		t.gap(g)
 	}
 }
 
-// gap appends a gap, and ends the topic if it has failed. mu must be held.
+// gap appends a gap, and ends the topic if it has failed. t must be locked.
 func (t *topicLog) gap(g source.Gap) {
 	t.metrics.GapAnnounced(g.Reason)
 	frame := journal.Frame{Lost: g.Lost}
 	frame.Body = event.AppendGapBody(nil, event.Gap{Topic: t.topic, Reason: g.Reason, Lost: g.Lost})
-	number := t.log.Next()
+	number := t.view.Head()
 	frame.Cursor = []byte(t.cursors.gap(g, number, number+frame.Span()))
 	t.append(t.topic, frame)
 	if g.Failed == nil {
 		return
 	}
 	t.failed = g.Failed
+	t.view.Close()
 	t.log.End()
+	t.view = t.log.View()
 	go t.onFail()
 }
 
@@ -163,16 +179,18 @@ func (t *topicLog) failure() error {
 	return t.failed
 }
 
-// append appends a frame to the journal. mu must be held.
+// append appends a frame to the journal. t must be locked.
 func (t *topicLog) append(origin event.Topic, frame journal.Frame) {
 	frame.Qualifier = t.qualifier(origin)
+	t.view.Close()
 	t.log.Append(frame)
+	t.view = t.log.View()
 }
 
 // unknown returns the start position of a client whose cursor is unreadable: a gap at the
 // head.
 func (t *topicLog) unknown() startPosition {
-	pos := t.log.Next()
+	pos := t.view.Head()
 	gap := event.Gap{Topic: t.topic, Reason: event.UnknownCursor, Lost: event.LostUnknown}
 	return startPosition{pos: pos, cursor: t.cursors.head(), before: lostCursor, gap: &gap}
 }
@@ -180,15 +198,15 @@ func (t *topicLog) unknown() startPosition {
 // atNumber returns the start position before the event with a number, or at the tail after a
 // gap if the journal no longer holds that event. cursor is the client's.
 func (t *topicLog) atNumber(pos uint64, cursor string) startPosition {
-	if lost := t.log.Lost(pos); lost != 0 {
-		tail, tailCursor := t.log.Tail()
+	if lost := t.view.Lost(pos); lost != 0 {
+		tail, tailCursor := t.view.Tail()
 		gap := event.Gap{Topic: t.topic, Reason: event.HistoryExpired, Lost: lost}
 		return startPosition{pos: tail, cursor: tailCursor, before: cursor, gap: &gap}
 	}
-	if pos == t.log.Next() {
+	if pos == t.view.Head() {
 		cursor = t.cursors.head()
 	} else {
-		cursor = t.log.CursorAt(pos)
+		cursor = t.view.CursorAt(pos)
 	}
 	return startPosition{pos: pos, cursor: cursor, before: cursor}
 }

@@ -294,7 +294,7 @@ func TestBudget_HoldingAnEventAllocatesNothing(t *testing.T) {
 	}
 	now, n := time.Now(), 0
 	if allocs := testing.AllocsPerRun(100, func() {
-		r.conflation.hold(heldEvent{qualifier: frames[n].Qualifier, pos: log.Next() - 1}, now)
+		r.conflation.hold(heldEvent{qualifier: frames[n].Qualifier, pos: log.head - 1}, now)
 		r.conflation.due(now, turn)
 		n++
 	}); allocs > 0 {

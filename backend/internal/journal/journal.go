@@ -131,117 +131,11 @@ func (j *Journal) Rebase(base string) {
 	j.base = []byte(base)
 }
 
-// Head returns the position after the newest event, and its cursor.
-func (j *Journal) Head() (uint64, string) {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	return j.head, j.cursorAt(j.head)
-}
-
-// Next returns the number of the next event, which is the position of the head.
-func (j *Journal) Next() uint64 {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	return j.head
-}
-
-// Tail returns the position of the oldest event held, and its cursor.
-func (j *Journal) Tail() (uint64, string) {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	return j.tail, string(j.base)
-}
-
-// Back returns the position n frames before the head, or the tail if fewer are held, and its
-// cursor.
-func (j *Journal) Back(n int) (uint64, string) {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	skip := max(j.frames-n, 0)
-	for _, s := range j.segments {
-		if skip < s.held() {
-			pos := s.recs[s.first+skip].seq
-			return pos, j.cursorAt(pos)
-		}
-		skip -= s.held()
-	}
-	return j.head, j.cursorAt(j.head)
-}
-
-// Len returns the number of frames held.
-func (j *Journal) Len() int {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	return j.frames
-}
-
 // Bytes returns the size of the frames held, and of the events kept for conflated readers.
 func (j *Journal) Bytes() int {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
 	return j.bytes + j.latest.bytes
-}
-
-// GapFrom reports whether there is a gap at a position or after it.
-func (j *Journal) GapFrom(from uint64) bool {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	return from <= j.gap
-}
-
-// Lost returns the number of events between a position and the tail, which are no longer
-// held, or -1 if a gap of unknown size was among them.
-func (j *Journal) Lost(from uint64) int64 {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	switch {
-	case from >= j.tail:
-		return 0
-	case from < j.unknown:
-		return -1
-	}
-	return int64(j.tail - from)
-}
-
-// CursorAt returns the cursor of a position between tail and head.
-func (j *Journal) CursorAt(pos uint64) string {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	return j.cursorAt(pos)
-}
-
-// CursorAfter returns the cursor after the frame with a number that the journal holds.
-func (j *Journal) CursorAfter(number uint64) string {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	i, k := j.find(number)
-	return string(j.segments[i].frame(k).Cursor)
-}
-
-// Unbroken reports whether the difference between two positions is the number of events
-// between them, because no gap of unknown size is there.
-func (j *Journal) Unbroken(from, to uint64) bool {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	if from < j.unknown && j.unknown <= to {
-		return false
-	}
-	for i, k := j.find(max(from, j.tail)); i < len(j.segments); i, k = i+1, 0 {
-		for _, r := range j.segments[i].recs[k:] {
-			if r.seq >= to {
-				return true
-			}
-			if r.lost < 0 {
-				return false
-			}
-		}
-	}
-	return true
-}
-
-// cursorAt returns the cursor of a position that is held.
-func (j *Journal) cursorAt(pos uint64) string {
-	return string(j.cursorBefore(pos))
 }
 
 // cursorBefore returns the cursor of a position that is held, in the memory of the journal.

@@ -39,7 +39,7 @@ func newFilled(limits journal.Limits, n int) *journal.Journal {
 
 func appendEvents(j *journal.Journal, n int) {
 	for range n {
-		head, _ := j.Head()
+		head, _ := headOf(j)
 		j.Append(frame(head, fmt.Sprint(head)))
 	}
 }
@@ -89,16 +89,16 @@ func checkPosition(t *testing.T, what string, pos uint64, cursor string, want ui
 func TestJournal_EmptyOneBeginsAtItsBase(t *testing.T) {
 	t.Parallel()
 	j := journal.New(roomy, "1")
-	head, cursor := j.Head()
+	head, cursor := headOf(j)
 	checkPosition(t, "head", head, cursor, journal.First)
-	tail, cursor := j.Tail()
+	tail, cursor := tailOf(j)
 	checkPosition(t, "tail", tail, cursor, journal.First)
-	back, cursor := j.Back(10)
+	back, cursor := backOf(j, 10)
 	checkPosition(t, "Back(10)", back, cursor, journal.First)
 	if b, ok := j.Read(journal.First); !ok || b.Frames != 0 || b.Next != journal.First {
 		t.Errorf("Read gives %+v, %v", b, ok)
 	}
-	if lost := j.Lost(journal.First); lost != 0 {
+	if lost := lostFrom(j, journal.First); lost != 0 {
 		t.Errorf("Lost is %d", lost)
 	}
 	if j.Bytes() != 0 {
@@ -114,9 +114,9 @@ func TestJournal_IsBoundedByEvents(t *testing.T) {
 				t.Parallel()
 				j := newFilled(journal.Limits{Events: limit, Bytes: 1 << 30}, n)
 				wantTail := uint64(max(n-limit, 0)) + journal.First
-				tail, cursor := j.Tail()
+				tail, cursor := tailOf(j)
 				checkPosition(t, "tail", tail, cursor, wantTail)
-				head, cursor := j.Head()
+				head, cursor := headOf(j)
 				checkPosition(t, "head", head, cursor, uint64(n)+journal.First)
 				if text, _, _ := readAll(t, j, tail); text != wireText(tail, head) {
 					t.Errorf("it holds %q", text)
@@ -135,13 +135,13 @@ func TestJournal_IsBoundedByBytes(t *testing.T) {
 	j := journal.New(journal.Limits{Events: 1 << 20, Bytes: limit}, "1")
 	for n := range uint64(500) {
 		j.Append(frame(n+1, strings.Repeat("x", int(n*37%900))))
-		tail, _ := j.Tail()
+		tail, _ := tailOf(j)
 		text, _, _ := readAll(t, j, tail)
 		if j.Bytes() > limit || j.Bytes() != len(text) {
 			t.Fatalf("after %d events: Bytes is %d, held are %d, the limit is %d", n+1, j.Bytes(), len(text), limit)
 		}
 	}
-	if tail, _ := j.Tail(); tail == journal.First {
+	if tail, _ := tailOf(j); tail == journal.First {
 		t.Fatal("nothing was evicted: the test tests nothing")
 	}
 }
@@ -178,7 +178,7 @@ func TestJournal_NewestFrameIsHeldWhateverItsSize(t *testing.T) {
 	for n := range uint64(3) {
 		j.Append(frame(n+1, strings.Repeat("x", 1000)))
 	}
-	if tail, _ := j.Tail(); tail != 3 {
+	if tail, _ := tailOf(j); tail != 3 {
 		t.Errorf("the tail is %d, want 3", tail)
 	}
 }
@@ -216,8 +216,8 @@ func TestJournal_ReadersOfTheLastFramesReadOnToTheEnd(t *testing.T) {
 					t.Fatal("the end is not reported")
 				}
 			}
-			if reads == 0 || r.Pos() != j.Next() {
-				t.Errorf("the reader ends at %d after %d reads, want %d", r.Pos(), reads, j.Next())
+			if reads == 0 || r.Pos() != number(headOf(j)) {
+				t.Errorf("the reader ends at %d after %d reads, want %d", r.Pos(), reads, number(headOf(j)))
 			}
 		})
 	}
@@ -276,7 +276,7 @@ func TestJournal_QualifierStandsBeforeTheCursor(t *testing.T) {
 	if string(b.Cursor) != "2" {
 		t.Errorf("the cursor is %q", b.Cursor)
 	}
-	frames := j.Between(1, 2)
+	frames := between(j, 1, 2)
 	if len(frames) != 1 || frames[0].Qualifier != "channel:a@" || string(frames[0].Cursor) != "2" || string(frames[0].Body) != "data: x\n\n" || frames[0].Next != 2 {
 		t.Errorf("Between gives %+v", frames)
 	}
@@ -286,11 +286,11 @@ func TestJournal_BackCountsFrames(t *testing.T) {
 	t.Parallel()
 	j := newFilled(journal.Limits{Events: 1000, Bytes: 1 << 30}, 1500)
 	for _, n := range []int{0, 1, 2, 50, 999, 1000} {
-		pos, cursor := j.Back(n)
+		pos, cursor := backOf(j, n)
 		checkPosition(t, fmt.Sprintf("Back(%d)", n), pos, cursor, uint64(1501-n))
 	}
 	for _, n := range []int{1001, 1 << 40} {
-		pos, cursor := j.Back(n)
+		pos, cursor := backOf(j, n)
 		checkPosition(t, fmt.Sprintf("Back(%d)", n), pos, cursor, 501)
 	}
 }
@@ -300,7 +300,7 @@ func TestJournal_BackHasTheCursorThatItsReaderWouldHave(t *testing.T) {
 	for held := range 200 {
 		j := newFilled(journal.Limits{Events: 64, Bytes: 1 << 20}, held)
 		for n := range 70 {
-			pos, cursor := j.Back(n)
+			pos, cursor := backOf(j, n)
 			if cursor != fmt.Sprint(pos) {
 				t.Fatalf("with %d events Back(%d) is %d with cursor %q", held, n, pos, cursor)
 			}
@@ -315,7 +315,7 @@ func TestJournal_ReaderBehindTailGetsExactGap(t *testing.T) {
 		from uint64
 		lost int64
 	}{{1, 90}, {2, 89}, {90, 1}, {91, 0}, {95, 0}, {101, 0}} {
-		if lost := j.Lost(tt.from); lost != tt.lost {
+		if lost := lostFrom(j, tt.from); lost != tt.lost {
 			t.Errorf("from %d: %d lost, want %d", tt.from, lost, tt.lost)
 		}
 		if _, ok := j.Read(tt.from); ok != (tt.lost == 0) {
@@ -351,10 +351,10 @@ func TestJournal_LostCountsWhatEvictedGapsHadLost(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			j := build(tt.behind)
-			tail, cursor := j.Tail()
+			tail, cursor := tailOf(j)
 			checkPosition(t, "tail", tail, cursor, tt.tail)
 			for from, want := range tt.lost {
-				if lost := j.Lost(from); lost != want {
+				if lost := lostFrom(j, from); lost != want {
 					t.Errorf("from %d: %d lost, want %d", from, lost, want)
 				}
 			}
@@ -379,7 +379,7 @@ func TestJournal_BetweenStopsAtItsBounds(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			frames := j.Between(tt.from, tt.to)
+			frames := between(j, tt.from, tt.to)
 			if tt.first == 0 {
 				if len(frames) > 0 {
 					t.Errorf("%d frames", len(frames))
@@ -405,9 +405,9 @@ func TestJournal_GapTakesAsManyNumbersAsItLost(t *testing.T) {
 	if n := j.Append(gap(2, 12)); n != 2 {
 		t.Errorf("the gap has the number %d", n)
 	}
-	head, cursor := j.Head()
+	head, cursor := headOf(j)
 	checkPosition(t, "head", head, cursor, 14)
-	frames := j.Between(1, 100)
+	frames := between(j, 1, 100)
 	if len(frames) != 2 || frames[1].Lost != 12 || frames[1].Next != 14 {
 		t.Errorf("frames are %+v", frames)
 	}
@@ -483,7 +483,7 @@ func followToTheEnd(t *testing.T, j *journal.Journal, events uint64) {
 	for pos <= events {
 		b, ok := j.Read(pos)
 		if !ok {
-			lost := j.Lost(pos)
+			lost := lostFrom(j, pos)
 			if lost <= 0 {
 				t.Errorf("behind the tail at %d, but %d are lost", pos, lost)
 				return
@@ -509,9 +509,10 @@ func TestJournal_PositionsAgreeWhileItGrows(t *testing.T) {
 	j := journal.New(journal.Limits{Events: 50, Bytes: 1 << 20}, "1")
 	var running sync.WaitGroup
 	for _, position := range []func() (uint64, string){
-		j.Head, j.Tail,
-		func() (uint64, string) { return j.Back(10) },
-		func() (uint64, string) { return j.Back(1000) },
+		func() (uint64, string) { return headOf(j) },
+		func() (uint64, string) { return tailOf(j) },
+		func() (uint64, string) { return backOf(j, 10) },
+		func() (uint64, string) { return backOf(j, 1000) },
 	} {
 		running.Go(func() {
 			for pos := uint64(0); pos < events-1000; {
@@ -552,7 +553,7 @@ func BenchmarkJournal_Read(b *testing.B) {
 		for _, events := range []int{1, 10, 1000} {
 			b.Run(fmt.Sprintf("subs=%d/events=%d", subs, events), func(b *testing.B) {
 				j := newFilled(journal.Limits{Events: 4096, Bytes: 4 << 20}, 4096)
-				from, _ := j.Back(events)
+				from, _ := backOf(j, events)
 				b.ReportAllocs()
 				for b.Loop() {
 					for range subs {

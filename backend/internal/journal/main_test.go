@@ -4,8 +4,43 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"sluice/internal/journal"
 )
 
 func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
+
+func headOf(j *journal.Journal) (uint64, string) {
+	v := j.View()
+	defer v.Close()
+	return v.Head(), v.CursorAt(v.Head())
+}
+
+func tailOf(j *journal.Journal) (uint64, string) {
+	v := j.View()
+	defer v.Close()
+	return v.Tail()
+}
+
+func backOf(j *journal.Journal, n int) (uint64, string) {
+	v := j.View()
+	defer v.Close()
+	return v.Back(n)
+}
+
+func lostFrom(j *journal.Journal, pos uint64) int64 {
+	v := j.View()
+	defer v.Close()
+	return v.Lost(pos)
+}
+
+func between(j *journal.Journal, from, to uint64) []journal.Frame {
+	v := j.View()
+	defer v.Close()
+	return v.Between(from, to)
+}
+
+// number drops a cursor.
+func number(pos uint64, _ string) uint64 { return pos }

@@ -42,11 +42,10 @@ func (m *Memory) Full() bool {
 	return m != nil && m.values.Load() >= m.limit/2
 }
 
-// Add adds to the bytes of values, or subtracts.
+// Add adds to the bytes of values, or subtracts. The next append to any journal enforces the limit.
 func (m *Memory) Add(bytes int64) {
 	if m != nil {
 		m.values.Add(bytes)
-		m.reclaim()
 	}
 }
 
@@ -112,7 +111,8 @@ func (m *Memory) account(bytes int) {
 	}
 }
 
-// reclaim shortens the largest journals if the limit is exceeded. No lock may be held.
+// reclaim shortens the largest journals if the limit is exceeded. The caller must
+// hold no lock and no view.
 func (m *Memory) reclaim() {
 	if m == nil || int64(m.Held()) <= m.limit || !m.reclaiming.TryLock() {
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -119,4 +120,36 @@ func TestMemory_NilHasNoBound(t *testing.T) {
 		t.Error("a nil Memory has a bound")
 	}
 	memory.Release(1 << 40)
+}
+
+// The oldest events of a journal are evicted by appends to others. A view that is open at that
+// moment must keep them.
+func TestMemory_EvictsNothingFromAJournalWithAView(t *testing.T) {
+	t.Parallel()
+	memory := journal.NewMemory(1 << 20)
+	limits := journal.Limits{Events: 1 << 20, Bytes: 1 << 30, Memory: memory}
+	viewed, other := journal.New(limits, "1"), journal.New(limits, "1")
+	for n := range uint64(900) {
+		viewed.Append(frame(n+1, strings.Repeat("x", 1000)))
+	}
+	view := viewed.View()
+	filled := make(chan struct{})
+	go func() {
+		defer close(filled)
+		for n := range uint64(900) {
+			other.Append(frame(n+1, strings.Repeat("x", 1000)))
+		}
+	}()
+	for memory.Held() <= 1<<20 {
+		runtime.Gosched()
+	}
+	tail, cursor := view.Tail()
+	if tail != journal.First || cursor != "1" || view.CursorAt(tail) != cursor || view.Lost(tail) != 0 {
+		t.Errorf("in the view the tail is %d, its cursor is %q", tail, cursor)
+	}
+	view.Close()
+	<-filled
+	if tail, _ := tailOf(viewed); tail == journal.First || memory.Held() > 1<<20 {
+		t.Errorf("afterwards the tail is %d, and %d bytes are held", tail, memory.Held())
+	}
 }

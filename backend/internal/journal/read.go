@@ -58,38 +58,3 @@ func (j *Journal) Read(from uint64) (Batch, bool) {
 		recs:   s.recs[k:len(s.recs):len(s.recs)],
 	}, true
 }
-
-// Between returns the frames in [from, to) that are held.
-func (j *Journal) Between(from, to uint64) []Frame {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	var frames []Frame
-	for i, k := j.find(max(from, j.tail)); i < len(j.segments); i, k = i+1, 0 {
-		for s := j.segments[i]; k < len(s.recs); k++ {
-			if s.recs[k].seq >= to {
-				return frames
-			}
-			frames = append(frames, s.frame(k))
-		}
-	}
-	return frames
-}
-
-// Search returns the first position from a given one on whose frame is beyond, or the head.
-// All frames after one that is beyond must be beyond too.
-func (j *Journal) Search(from uint64, beyond func(Frame) bool) uint64 {
-	j.mu.RLock()
-	defer j.mu.RUnlock()
-	from = max(from, j.tail)
-	first, skip := j.find(from)
-	for i := first; i < len(j.segments); i, skip = i+1, 0 {
-		s := j.segments[i]
-		last := len(s.recs) - 1
-		if !beyond(s.frame(last)) {
-			continue
-		}
-		k := skip + sort.Search(last-skip, func(k int) bool { return beyond(s.frame(skip + k)) })
-		return s.recs[k].seq
-	}
-	return j.head
-}

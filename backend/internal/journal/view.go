@@ -1,0 +1,116 @@
+package journal
+
+import "sort"
+
+// View is a journal that does not change: nothing is appended or evicted before Close, so the
+// answers of one view agree with each other. The goroutine that opens a view closes it soon, and
+// calls no method of the journal meanwhile.
+type View struct{ j *Journal }
+
+// View opens a view. It waits while the journal changes.
+func (j *Journal) View() View {
+	j.mu.RLock()
+	return View{j}
+}
+
+// Close ends a view.
+func (v View) Close() { v.j.mu.RUnlock() }
+
+// Head returns the position after the newest event, which is the number of the next one.
+func (v View) Head() uint64 { return v.j.head }
+
+// Tail returns the position of the oldest event held, and its cursor.
+func (v View) Tail() (uint64, string) { return v.j.tail, string(v.j.base) }
+
+// Frames returns the number of frames held.
+func (v View) Frames() int { return v.j.frames }
+
+// Back returns the position n frames before the head, or the tail if fewer are held, and its
+// cursor.
+func (v View) Back(n int) (uint64, string) {
+	skip := max(v.j.frames-n, 0)
+	for _, s := range v.j.segments {
+		if skip < s.held() {
+			pos := s.recs[s.first+skip].seq
+			return pos, v.CursorAt(pos)
+		}
+		skip -= s.held()
+	}
+	return v.j.head, v.CursorAt(v.j.head)
+}
+
+// GapFrom reports whether there is a gap at a position or after it.
+func (v View) GapFrom(from uint64) bool {
+	return from <= v.j.gap
+}
+
+// Lost returns the number of events between a position and the tail, which are no longer
+// held, or -1 if a gap of unknown size was among them.
+func (v View) Lost(from uint64) int64 {
+	switch {
+	case from >= v.j.tail:
+		return 0
+	case from < v.j.unknown:
+		return -1
+	}
+	return int64(v.j.tail - from)
+}
+
+// CursorAt returns the cursor of a position between tail and head.
+func (v View) CursorAt(pos uint64) string { return string(v.j.cursorBefore(pos)) }
+
+// CursorAfter returns the cursor after the frame with a number that the journal holds.
+func (v View) CursorAfter(number uint64) string {
+	i, k := v.j.find(number)
+	return string(v.j.segments[i].frame(k).Cursor)
+}
+
+// Unbroken reports whether the difference between two positions is the number of events
+// between them, because no gap of unknown size is there.
+func (v View) Unbroken(from, to uint64) bool {
+	if from < v.j.unknown && v.j.unknown <= to {
+		return false
+	}
+	for i, k := v.j.find(max(from, v.j.tail)); i < len(v.j.segments); i, k = i+1, 0 {
+		for _, r := range v.j.segments[i].recs[k:] {
+			if r.seq >= to {
+				return true
+			}
+			if r.lost < 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Between returns the frames in [from, to) that are held.
+func (v View) Between(from, to uint64) []Frame {
+	var frames []Frame
+	for i, k := v.j.find(max(from, v.j.tail)); i < len(v.j.segments); i, k = i+1, 0 {
+		for s := v.j.segments[i]; k < len(s.recs); k++ {
+			if s.recs[k].seq >= to {
+				return frames
+			}
+			frames = append(frames, s.frame(k))
+		}
+	}
+	return frames
+}
+
+// Search returns the first position from a given one on whose frame is beyond, or the head.
+// All frames after one that is beyond must be beyond too.
+func (v View) Search(from uint64, beyond func(Frame) bool) uint64 {
+	from = max(from, v.j.tail)
+	first, skip := v.j.find(from)
+	for i := first; i < len(v.j.segments); i, skip = i+1, 0 {
+		s := v.j.segments[i]
+		last := len(s.recs) - 1
+		if !beyond(s.frame(last)) {
+			continue
+		}
+		k := skip + sort.Search(last-skip, func(k int) bool { return beyond(s.frame(skip + k)) })
+		return s.recs[k].seq
+	}
+	return v.j.head
+}
