@@ -123,7 +123,7 @@ func (s *Server) openTopics(node string, counters *metrics.Metrics) (err error) 
 	s.onClose(s.source.Close)
 	s.hub = hub.New(s.source, hub.Options{
 		Node:      node,
-		History:   journal.Limits{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes), Memory: journal.NewMemory(int(cfg.TopicMemory))},
+		History:   journal.Limits{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes), Memory: journal.NewMemory(int(cfg.TopicMemory), cfg.WriteTimeout)},
 		Linger:    cfg.Linger,
 		MaxTopics: cfg.MaxTopics,
 		KeyBytes:  int(cfg.KeyBytes),

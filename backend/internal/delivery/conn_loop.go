@@ -51,6 +51,7 @@ func (s *Server) connLoop(ctx context.Context, out writer, first []byte, stream 
 		j.Watch(c)
 		defer j.Unwatch(c)
 	}
+	stream.OnRevoke(out.abort)
 	out = &stallWriter{writer: out, metrics: s.metrics}
 
 	var woken time.Time   // when the newest waking was, if that is a sample

@@ -32,6 +32,9 @@ type Stream interface {
 	Live() bool
 	// Reader returns the reader of a live stream. It always returns the same one.
 	Reader() journal.BatchReader
+	// OnRevoke sets a function that is called, on any goroutine, if others need the memory of
+	// the last batch of Next. It makes the connection end.
+	OnRevoke(abort func())
 }
 
 // Metrics counts what the server does. Its methods may be called from any goroutine and must
@@ -118,6 +121,9 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, stream Stream, ex
 		}
 	}
 	w.WriteHeader(http.StatusOK)
+	if err := http.NewResponseController(w).Flush(); err != nil { // through w, which has to know that the header is written
+		return writeFailed(err)
+	}
 	out := newResponseWriter(w, r.ProtoMajor, s.options.WriteTimeout)
 	end := s.connLoop(r.Context(), out, event.AppendRetry(nil, s.Retry()), stream, expires, false)
 	s.countCut(end)

@@ -137,6 +137,8 @@ func (f *fakeStream) Next(context.Context) (journal.Batch, error) {
 func (f *fakeStream) Live() bool                  { return false }
 func (f *fakeStream) Reader() journal.BatchReader { return &f.reader }
 
+func (*fakeStream) OnRevoke(func()) {}
+
 // client takes an answer, and notes when each part of it came.
 type client struct {
 	mu     sync.Mutex

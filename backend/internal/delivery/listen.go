@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,6 +29,15 @@ type progressConn struct {
 	net.Conn
 	timeout  time.Duration
 	progress progress
+	aborted  atomic.Bool
+}
+
+// SetWriteDeadline makes all writes fail if the deadline has passed.
+func (c *progressConn) SetWriteDeadline(t time.Time) error {
+	if !t.IsZero() && t.Before(time.Now()) {
+		c.aborted.Store(true)
+	}
+	return c.Conn.SetWriteDeadline(t)
 }
 
 // Write fails with an error that is [os.ErrDeadlineExceeded] if the client took nothing
@@ -37,8 +47,11 @@ func (c *progressConn) Write(p []byte) (written int, err error) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	for {
-		if err := c.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
+		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
 			return written, err
+		}
+		if c.aborted.Load() { // since or before
+			return written, os.ErrDeadlineExceeded
 		}
 		n, err := c.Conn.Write(p[written:])
 		written += n

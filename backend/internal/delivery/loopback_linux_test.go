@@ -141,6 +141,8 @@ func (s *liveStream) Next(context.Context) (journal.Batch, error) {
 func (s *liveStream) Live() bool                  { return s.greeted }
 func (s *liveStream) Reader() journal.BatchReader { return &s.reader }
 
+func (*liveStream) OnRevoke(func()) {}
+
 func BenchmarkDelivery_Broadcast(b *testing.B) {
 	for _, subs := range []int{1, 100, 1000} {
 		for _, events := range []int{1, 10} {

@@ -10,7 +10,13 @@ import (
 // nothing for the write timeout.
 type writer interface {
 	send(b []byte) error
+	// abort makes the present and later calls of send fail, as if the client took nothing. It
+	// may be called from any goroutine.
+	abort()
 }
+
+// past is a deadline that has passed.
+var past = time.Unix(1, 0)
 
 // connWriter writes to a connection that [Listener] accepted.
 type connWriter struct{ net.Conn }
@@ -19,6 +25,8 @@ func (w connWriter) send(b []byte) error {
 	_, err := w.Write(b)
 	return err
 }
+
+func (w connWriter) abort() { _ = w.SetWriteDeadline(past) }
 
 // responseWriter writes to an HTTP response over a connection that [Listener] accepted.
 type responseWriter struct {
@@ -61,6 +69,8 @@ func (w *responseWriter) send(b []byte) error {
 	// A deadline that passes while nothing is written would end the stream all the same.
 	return w.control.SetWriteDeadline(time.Time{})
 }
+
+func (w *responseWriter) abort() { _ = w.control.SetWriteDeadline(past) }
 
 // innermost returns the server's own writer: those around it may hide that a flush
 // failed.

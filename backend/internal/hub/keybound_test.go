@@ -193,7 +193,7 @@ func checkDeletions(t *testing.T, got []block, kept int) {
 func TestKey_MoreThanItsPartOfAllMemoryEndsTheTopicOnly(t *testing.T) {
 	t.Parallel()
 	limits := history(100)
-	limits.Memory = journal.NewMemory(1 << 20)
+	limits.Memory = journal.NewMemory(1<<20, time.Minute)
 	g := gatewayOver(t, memory.New(source.Fill{Events: 10, Bytes: 1 << 20}), limits)
 	key := g.take(t, hub.Request{Topics: listOf(t, "key:k:*")})
 	defer key.leave()

@@ -20,15 +20,16 @@ type Subscription struct {
 	reader  journal.Reader // of the only topic
 	list    *listReader    // of several topics, else nil
 	catchUp *catchUp       // precedes what the reader returns; nil if the subscription is live
+	revoke  func()         // see OnRevoke
 }
 
 // catchUp is what Next returns before the reader: control frames, and then replays.
 type catchUp struct {
 	pending []byte
 	replays []topicReplay
-	gap     bool  // a journal has one after the position where the reader starts
-	failed  error // reason why the subscription ends after pending, or nil
-	page    int64 // bytes of the page that Next has returned
+	gap     bool           // a journal has one after the position where the reader starts
+	failed  error          // reason why the subscription ends after pending, or nil
+	page    *journal.Lease // memory of the page that Next has returned, or nil
 }
 
 // topicReplay is a replay of one of the topics.
@@ -42,7 +43,7 @@ func newSubscription(h *Hub, logs []*topicLog, every time.Duration) *Subscriptio
 	logs = slices.SortedFunc(slices.Values(logs), func(a, b *topicLog) int {
 		return strings.Compare(a.topic.String(), b.topic.String())
 	})
-	s := &Subscription{hub: h, logs: logs}
+	s := &Subscription{hub: h, logs: logs, revoke: func() {}}
 	if len(logs) > 1 {
 		s.list = newListReader(logs, every)
 	} else {
@@ -291,23 +292,25 @@ func (s *Subscription) nextCatchUp(ctx context.Context) (journal.Batch, error) {
 // nextPage returns the next page of a replay. It waits while other replays need the memory.
 func (s *Subscription) nextPage(ctx context.Context, r topicReplay) ([]journal.Frame, bool, error) {
 	s.releasePage()
-	memory := s.hub.options.History.Memory
-	if err := memory.Acquire(ctx, pageBytes); err != nil {
+	page, err := s.hub.options.History.Memory.Acquire(ctx, pageBytes, s.revoke)
+	if err != nil {
 		return nil, false, err
 	}
+	s.catchUp.page = page
 	frames, done, err := r.next(ctx, s.hub)
+	bytes := 0
 	for _, f := range frames {
-		s.catchUp.page += int64(len(f.Cursor) + len(f.Body))
+		bytes += len(f.Cursor) + len(f.Body)
 	}
-	memory.Release(pageBytes - s.catchUp.page)
+	page.Resize(int64(bytes))
 	return frames, done, err
 }
 
 // releasePage releases the memory of the last page.
 func (s *Subscription) releasePage() {
 	if s.catchUp != nil {
-		s.hub.options.History.Memory.Release(s.catchUp.page)
-		s.catchUp.page = 0
+		s.catchUp.page.Release()
+		s.catchUp.page = nil
 	}
 }
 
@@ -332,6 +335,11 @@ func (s *Subscription) encode(i int, frames []journal.Frame) journal.Batch {
 	}
 	return b
 }
+
+// OnRevoke sets a function that is called, on any goroutine, if the client has not received the
+// last batch of Next for so long that others wait for its memory. It must be set before Next is
+// called, must not block, and must make the client's connection end.
+func (s *Subscription) OnRevoke(revoke func()) { s.revoke = revoke }
 
 // Reader returns the reader from which all events are delivered once the subscription is
 // live.

@@ -1,10 +1,11 @@
 package journal
 
 import (
-	"context"
+	"container/list"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Memory bounds what is held for all topics of a process: journals, values and replays. Values
@@ -19,14 +20,21 @@ type Memory struct {
 
 	reclaiming sync.Mutex // held while journals are shortened; lock order: before Journal.mu
 
+	patience time.Duration // see [Memory.Acquire]
+
 	mu      sync.Mutex
 	all     map[*Journal]struct{}
 	changed chan struct{} // closed when memory is released that replays wait for
+	leases  list.List     // of *Lease; the oldest first, without those that were revoked
 }
 
-// NewMemory returns a Memory with a limit in bytes.
-func NewMemory(limit int) *Memory {
-	return &Memory{limit: int64(limit), all: make(map[*Journal]struct{}), changed: make(chan struct{})}
+// NewMemory returns a Memory with a limit in bytes. A replay that holds memory for longer than
+// patience loses it if others wait.
+func NewMemory(limit int, patience time.Duration) *Memory {
+	return &Memory{
+		limit: int64(limit), patience: patience,
+		all: make(map[*Journal]struct{}), changed: make(chan struct{}),
+	}
 }
 
 // Held returns the number of bytes that are held.
@@ -47,46 +55,6 @@ func (m *Memory) Add(bytes int64) {
 	if m != nil {
 		m.values.Add(bytes)
 	}
-}
-
-// Acquire reserves bytes for a page of a replay. It waits while other replays hold the memory
-// that replays may. A page that is larger is read alone.
-func (m *Memory) Acquire(ctx context.Context, bytes int64) error {
-	if m == nil {
-		return nil
-	}
-	for {
-		m.mu.Lock()
-		if held := m.replays.Load(); held == 0 || held+bytes <= m.limit/4 {
-			m.replays.Add(bytes)
-			m.mu.Unlock()
-			m.reclaim()
-			return nil
-		}
-		changed := m.changed
-		m.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// Release releases bytes of a replay. If they are negative, the page was larger than
-// reserved.
-func (m *Memory) Release(bytes int64) {
-	if m == nil || bytes == 0 {
-		return
-	}
-	m.mu.Lock()
-	m.replays.Add(-bytes)
-	if bytes > 0 {
-		close(m.changed)
-		m.changed = make(chan struct{})
-	}
-	m.mu.Unlock()
-	m.reclaim()
 }
 
 func (m *Memory) register(j *Journal) {

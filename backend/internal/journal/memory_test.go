@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"sluice/internal/journal"
 )
@@ -16,7 +17,7 @@ import (
 func TestMemory_ShortensTheLargestJournals(t *testing.T) {
 	t.Parallel()
 	const limit = 4 << 20
-	memory := journal.NewMemory(limit)
+	memory := journal.NewMemory(limit, patience)
 	limits := journal.Limits{Events: 1 << 20, Bytes: 1 << 30, Memory: memory}
 	small, large := journal.New(limits, "1"), journal.New(limits, "1")
 	small.Append(frame(1, "quiet"))
@@ -42,7 +43,7 @@ func TestMemory_ShortensTheLargestJournals(t *testing.T) {
 func TestMemory_ValuesTakeTheMemoryOfJournals(t *testing.T) {
 	t.Parallel()
 	const limit = 1 << 20
-	memory := journal.NewMemory(limit)
+	memory := journal.NewMemory(limit, patience)
 	j := journal.New(journal.Limits{Events: 1 << 20, Bytes: 1 << 30, Memory: memory}, "1")
 	for n := range uint64(500) {
 		j.Append(frame(n+1, strings.Repeat("x", 1000)))
@@ -60,43 +61,97 @@ func TestMemory_ValuesTakeTheMemoryOfJournals(t *testing.T) {
 	}
 }
 
+// patience is far longer than any of the tests that do not wait for it.
+const patience = time.Minute
+
 func TestMemory_ReplaysWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		memory := journal.NewMemory(1000)
-		if err := memory.Acquire(t.Context(), 5000); err != nil {
+		memory := journal.NewMemory(1000, patience)
+		large, err := memory.Acquire(t.Context(), 5000, nil)
+		if err != nil {
 			t.Fatal(err) // the only one is read whatever its size
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		got := make(chan error, 2)
-		go func() { got <- memory.Acquire(ctx, 1) }()
+		go func() { got <- second(memory.Acquire(ctx, 1, nil)) }()
 		synctest.Wait()
 		cancel()
 		if err := <-got; !errors.Is(err, context.Canceled) {
 			t.Errorf("a replay that waits ends with %v", err)
 		}
-		go func() { got <- memory.Acquire(t.Context(), 200) }()
+		var small *journal.Lease
+		go func() {
+			small, err = memory.Acquire(t.Context(), 200, nil)
+			got <- err
+		}()
 		synctest.Wait()
 		select {
 		case err := <-got:
 			t.Errorf("a replay does not wait, and ends with %v", err)
 		default:
 		}
-		memory.Release(5000)
+		large.Release()
 		if err := <-got; err != nil {
 			t.Error(err)
 		}
-		memory.Release(200)
+		small.Release()
+		small.Release()
 		if memory.Held() != 0 {
 			t.Errorf("%d bytes are held in the end", memory.Held())
 		}
 	})
 }
 
+func TestMemory_RevokesTheOldestLeaseThatOthersWaitFor(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		memory := journal.NewMemory(4000, patience)
+		var leases [4]*journal.Lease
+		revoked := make(chan int, len(leases))
+		acquire := func(n int, bytes int64) {
+			var err error
+			if leases[n], err = memory.Acquire(t.Context(), bytes, func() { revoked <- n }); err != nil {
+				t.Error(err)
+			}
+		}
+		releaseRevoked := func(want int) {
+			n := <-revoked
+			if n != want {
+				t.Errorf("lease %d is revoked, want the oldest, %d", n, want)
+			}
+			leases[n].Release()
+		}
+		acquire(0, 500)
+		acquire(1, 400)
+		time.Sleep(patience / 2)
+		leases[0].Resize(600) // its page has just been read
+		time.Sleep(patience)
+		if len(revoked) > 0 {
+			t.Error("a lease is revoked although nobody waits")
+		}
+		start := time.Now()
+		go releaseRevoked(1)
+		acquire(2, 300)
+		if waited := time.Since(start); waited != 0 {
+			t.Errorf("a lease that is old enough is revoked after %s", waited)
+		}
+		leases[0].Resize(600)
+		leases[2].Resize(400)
+		go releaseRevoked(0)
+		acquire(3, 100)
+		if waited := time.Since(start); waited != patience || len(revoked) > 0 {
+			t.Errorf("a new lease is revoked after %s, want %s; %d more are", waited, patience, len(revoked))
+		}
+	})
+}
+
+func second(_ *journal.Lease, err error) error { return err }
+
 func TestMemory_HoldsItsLimitWhenManyAppend(t *testing.T) {
 	t.Parallel()
 	const limit = 4 << 20
-	memory := journal.NewMemory(limit)
+	memory := journal.NewMemory(limit, patience)
 	var running sync.WaitGroup
 	for i := range 8 {
 		running.Go(func() {
@@ -116,17 +171,19 @@ func TestMemory_NilHasNoBound(t *testing.T) {
 	t.Parallel()
 	var memory *journal.Memory
 	memory.Add(1 << 40)
-	if err := memory.Acquire(t.Context(), 1<<40); err != nil || memory.Full() || memory.Held() != 0 {
+	lease, err := memory.Acquire(t.Context(), 1<<40, nil)
+	if err != nil || memory.Full() || memory.Held() != 0 {
 		t.Error("a nil Memory has a bound")
 	}
-	memory.Release(1 << 40)
+	lease.Resize(1)
+	lease.Release()
 }
 
 // The oldest events of a journal are evicted by appends to others. A view that is open at that
 // moment must keep them.
 func TestMemory_EvictsNothingFromAJournalWithAView(t *testing.T) {
 	t.Parallel()
-	memory := journal.NewMemory(1 << 20)
+	memory := journal.NewMemory(1<<20, patience)
 	limits := journal.Limits{Events: 1 << 20, Bytes: 1 << 30, Memory: memory}
 	viewed, other := journal.New(limits, "1"), journal.New(limits, "1")
 	for n := range uint64(900) {

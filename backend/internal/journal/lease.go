@@ -1,0 +1,106 @@
+package journal
+
+import (
+	"container/list"
+	"context"
+	"time"
+)
+
+// Lease is the memory of one page of a replay. Its methods are for one goroutine at a time. A nil
+// Lease holds nothing.
+type Lease struct {
+	memory *Memory
+	bytes  int64
+	revoke func()
+
+	// Guarded by memory.mu.
+	since   time.Time
+	element *list.Element // in memory.leases; nil after the lease was revoked
+}
+
+// Acquire reserves bytes for a page of a replay. It waits while other replays hold the memory
+// that replays may; a page that is larger is read alone. If the oldest lease is older than the
+// patience while Acquire waits, Acquire calls its revoke: its holder must release it soon, so a
+// client that reads slowly does not stop the others. revoke must not block.
+func (m *Memory) Acquire(ctx context.Context, bytes int64, revoke func()) (*Lease, error) {
+	if m == nil {
+		return nil, nil
+	}
+	for {
+		m.mu.Lock()
+		if held := m.replays.Load(); held == 0 || held+bytes <= m.limit/4 {
+			l := &Lease{memory: m, bytes: bytes, revoke: revoke, since: time.Now()}
+			l.element = m.leases.PushBack(l)
+			m.replays.Add(bytes)
+			m.mu.Unlock()
+			m.reclaim()
+			return l, nil
+		}
+		changed, expiry := m.changed, m.revokeOldest()
+		m.mu.Unlock()
+		select {
+		case <-changed:
+		case <-expiry:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// revokeOldest revokes the oldest lease if it is older than the patience, else it returns a
+// channel that receives when it will be. mu must be held.
+func (m *Memory) revokeOldest() <-chan time.Time {
+	e := m.leases.Front()
+	if e == nil { // all were revoked and will be released
+		return nil
+	}
+	l := e.Value.(*Lease)
+	if rest := m.patience - time.Since(l.since); rest > 0 {
+		return time.After(rest)
+	}
+	m.leases.Remove(e)
+	l.element = nil
+	l.revoke()
+	return nil
+}
+
+// Resize sets the number of bytes, after the page has been read.
+func (l *Lease) Resize(bytes int64) {
+	if l == nil {
+		return
+	}
+	m := l.memory
+	m.mu.Lock()
+	if l.since = time.Now(); l.element != nil {
+		m.leases.MoveToBack(l.element)
+	}
+	l.resize(bytes)
+	m.mu.Unlock()
+	m.reclaim()
+}
+
+// Release ends the lease. It may be called again.
+func (l *Lease) Release() {
+	if l == nil {
+		return
+	}
+	m := l.memory
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if l.element != nil {
+		m.leases.Remove(l.element)
+		l.element = nil
+	}
+	l.resize(0)
+}
+
+// resize is Resize. memory.mu must be held.
+func (l *Lease) resize(bytes int64) {
+	m := l.memory
+	m.replays.Add(bytes - l.bytes)
+	if bytes < l.bytes {
+		close(m.changed)
+		m.changed = make(chan struct{})
+	}
+	l.bytes = bytes
+}
