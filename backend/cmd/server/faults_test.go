@@ -82,8 +82,8 @@ func TestFaults_NewSubscribersWhileRedisIsAway(t *testing.T) {
 	eventually(t, "not ready", func() bool { return g.get("/readyz").status == http.StatusServiceUnavailable })
 	// The connection that brings messages may notice later than the one that is asked.
 	eventually(t, "known to be away", func() bool { return strings.Contains(g.log.String(), "redis pub/sub connection lost") })
-	checkTurnedAway(t, g, "?channel=a", "unavailable")
-	checkTurnedAway(t, g, "?channel=new", "unavailable")
+	checkRejected(t, g, "?channel=a", "unavailable")
+	checkRejected(t, g, "?channel=new", "unavailable")
 	g.redis.Restart()
 	s.gap()
 	eventually(t, "ready", func() bool { return g.get("/readyz").status == http.StatusOK })

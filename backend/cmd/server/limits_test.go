@@ -13,7 +13,7 @@ func TestLimits_FullServerTurnsAwayAndServesThoseInside(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--max-connections=3")
 	inside := []*stream{g.subscribe("?channel=a"), g.subscribeWith(newH2C(t), "?channel=a"), g.subscribe("?channel=a&every=10ms")}
-	checkTurnedAway(t, g, "?channel=a", "overloaded")
+	checkRejected(t, g, "?channel=a", "overloaded")
 	checkProblem(t, "what will never be allowed", g.get("/events?channel=", "Accept", "text/event-stream"), http.StatusBadRequest)
 	if a := g.get("/healthz"); a.status != http.StatusOK {
 		t.Errorf("/healthz gives %d", a.status)
@@ -28,7 +28,7 @@ func TestLimits_FullServerTurnsAwayAndServesThoseInside(t *testing.T) {
 		s.disconnect()
 		eventually(t, "there is room again", func() bool { return g.stat("connections") == 2 })
 		g.subscribe("?channel=a")
-		checkTurnedAway(t, g, "?channel=a", "overloaded")
+		checkRejected(t, g, "?channel=a", "overloaded")
 	}
 }
 
@@ -41,7 +41,7 @@ func TestLimits_SubscriptionThatFailsTakesNoRoom(t *testing.T) {
 		checkProblem(t, "wrong type", g.get("/events?stream=text"), http.StatusConflict)
 	}
 	g.subscribe("?channel=a")
-	checkTurnedAway(t, g, "?channel=a", "overloaded")
+	checkRejected(t, g, "?channel=a", "overloaded")
 }
 
 func TestLimits_OfOneAddress(t *testing.T) {

@@ -96,11 +96,11 @@ func TestMetrics_TellOfRedis(t *testing.T) {
 	}
 	g.redis.Kill()
 	g.becomes("sluice_ready", 0)
-	eventually(t, "a subscriber is turned away", func() bool {
+	eventually(t, "a subscriber is rejected", func() bool {
 		return g.get("/events").status == http.StatusServiceUnavailable
 	})
-	if g.metric(`sluice_turned_away_total{reason="unavailable"}`) < 1 {
-		t.Error("who is turned away is not counted")
+	if g.metric(`sluice_rejected_requests_total{reason="unavailable"}`) < 1 {
+		t.Error("the rejection is not counted")
 	}
 	g.redis.Restart()
 	g.becomes("sluice_ready", 1)

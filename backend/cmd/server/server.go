@@ -260,7 +260,7 @@ func openSource(cfg config.Config, node string, counters *metrics.Metrics, log *
 			return nil, fmt.Errorf("--redis-ca: %w", err)
 		}
 	}
-	options.Lag = counters.RedisLag
+	options.Lag, options.KeyUnreadable = counters.RedisLag, counters.KeyUnreadable
 	return redis.Open(options, node, fill, log), nil
 }
 

@@ -208,8 +208,8 @@ func TestEvents_CORS(t *testing.T) {
 	})
 }
 
-// checkTurnedAway checks that nobody is served, and in the way that each can bear.
-func checkTurnedAway(t *testing.T, g *gateway, query, reason string) {
+// checkRejected checks that nobody is served, and in the way that each can bear.
+func checkRejected(t *testing.T, g *gateway, query, reason string) {
 	t.Helper()
 	for _, accept := range []string{"text/event-stream", "text/event-stream, */*;q=0.1", "application/json, Text/Event-Stream;q=0.5"} {
 		s := g.open(g.client, query, "Accept", accept)
@@ -237,7 +237,7 @@ func TestEvents_RedisAwayAtTheStartThenThere(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Reserve(t)
 	g := startOn(t, redis)
-	checkTurnedAway(t, g, "?channel=a", "unavailable")
+	checkRejected(t, g, "?channel=a", "unavailable")
 	a := g.do(http.MethodPost, "/events?channel=a", strings.NewReader("x"))
 	checkProblem(t, "POST", a, http.StatusServiceUnavailable)
 	if a.header.Get("Retry-After") == "" {

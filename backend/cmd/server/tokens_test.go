@@ -264,7 +264,7 @@ func TestTokens_KeySetAtAURLThatComesUpLater(t *testing.T) {
 	// What needs no key goes on.
 	g.subscribe("?channel=updates")
 	g.subscribe("?channel=b&access_token=" + token(t, newClaims(time.Hour, "channel:b")))
-	checkTurnedAway(t, g, "?channel=a&access_token="+text, "unavailable")
+	checkRejected(t, g, "?channel=a&access_token="+text, "unavailable")
 	up.Store(true)
 	eventually(t, "the token is taken", func() bool {
 		return g.do(http.MethodPost, "/events?channel=a", strings.NewReader("x"), "Authorization", "Bearer "+text).status == http.StatusOK

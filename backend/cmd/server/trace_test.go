@@ -157,7 +157,7 @@ func TestTraces_SayWhatFailed(t *testing.T) {
 		t.Errorf("the status is %s", span.GetStatus())
 	}
 	checkAttribute(t, attributes, "http.response.status_code", "503")
-	eventually(t, "a subscriber is turned away", func() bool {
+	eventually(t, "a subscriber is rejected", func() bool {
 		s := g.open(g.client, "", "Accept", "text/event-stream")
 		return s.end()[0].name == "stream.close"
 	})

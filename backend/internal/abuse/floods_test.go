@@ -98,7 +98,7 @@ func TestAbuse_FloodOfSubscriptions(t *testing.T) {
 	inside := g.subscribe("")
 	most := g.peak(func() {
 		g.hang(flood, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-		await(t, "newcomers are turned away", g.turnedAway) // the flood has taken all room that there is
+		await(t, "new clients are rejected", g.isFull) // the flood has taken all room that there is
 	})
 	if most > descriptors-spare {
 		t.Errorf("the gateway had %d files open, of %d", most, descriptors)
@@ -117,8 +117,8 @@ func TestAbuse_FloodOfSubscriptions(t *testing.T) {
 	}
 }
 
-// turnedAway reports whether there is no room for one more subscription.
-func (g *gateway) turnedAway() bool {
+// isFull reports whether there is no room for one more subscription.
+func (g *gateway) isFull() bool {
 	g.t.Helper()
 	got := g.send("\n\n", "GET /events HTTP/1.1", "Host: localhost", "Accept: text/event-stream")
 	return strings.Contains(got, `{"reason":"overloaded"}`)

@@ -32,7 +32,7 @@ func (g *gateway) vanish(n int, begin func(net.Conn) error) {
 
 func TestAbuse_FloodsOfHalfOpenConnectionsThat(t *testing.T) {
 	t.Parallel()
-	// What was turned away may stay for another request until it is idle for too long.
+	// A rejected connection may stay for another request until it is idle for too long.
 	const waiting = descriptors / 16
 	for name, tt := range map[string]struct {
 		begin func(net.Conn) error

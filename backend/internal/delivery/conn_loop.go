@@ -52,6 +52,7 @@ func (s *Server) connLoop(ctx context.Context, out writer, first []byte, stream 
 		defer j.Unwatch(c)
 	}
 	stream.OnRevoke(out.abort)
+	defer stream.OnRevoke(func() {}) // a live stream must not keep what abort needs
 	out = &stallWriter{writer: out, metrics: s.metrics}
 
 	var woken time.Time   // when the newest waking was, if that is a sample

@@ -103,9 +103,9 @@ func (a *api) fail(c *gin.Context, err error) {
 // turnAway answers a request that cannot be served now. An EventSource gives up for
 // good on any status but 200, so for one the refusal is a stream that ends at once.
 func (a *api) turnAway(c *gin.Context, reason event.CloseReason, detail string) {
-	a.Metrics.TurnedAway(reason)
-	traceTurnedAway(c, reason)
-	a.Log.Debug("request turned away", "client", clientAddr(c), "reason", reason)
+	a.Metrics.Rejected(reason)
+	traceRejected(c, reason)
+	a.Log.Debug("request rejected", "client", clientAddr(c), "reason", reason)
 	if c.Request.Method == http.MethodGet && acceptsEventStream(c.Request) {
 		streamHeader(c)
 		c.Status(http.StatusOK)

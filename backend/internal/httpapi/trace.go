@@ -47,8 +47,8 @@ func traceTopics(c *gin.Context, topics ...event.Topic) {
 	span.SetAttributes(attribute.StringSlice("sluice.topic.kinds", kinds), attribute.Int("sluice.topics", len(topics)))
 }
 
-// traceTurnedAway notes why a request was not served, which its status may not tell.
-func traceTurnedAway(c *gin.Context, reason event.CloseReason) {
+// traceRejected adds the reason for a rejection to the span of the request.
+func traceRejected(c *gin.Context, reason event.CloseReason) {
 	trace.SpanFromContext(c.Request.Context()).SetStatus(codes.Error, string(reason))
 }
 

@@ -20,11 +20,12 @@ type Metrics struct {
 	opened         atomic.Int64
 	stalled        atomic.Int64
 	slowClients    atomic.Int64
-	turnedAway     [len(closeReasons)]atomic.Int64
+	rejected       [len(closeReasons)]atomic.Int64
 
-	events      [event.Key + 1]atomic.Int64 // by kind
-	gaps        [len(gapReasons)]atomic.Int64
-	replayReads atomic.Int64
+	events         [event.Key + 1]atomic.Int64 // by kind
+	gaps           [len(gapReasons)]atomic.Int64
+	replayReads    atomic.Int64
+	unreadableKeys atomic.Int64
 
 	deliveries atomic.Int64
 	bytes      atomic.Int64
@@ -33,7 +34,7 @@ type Metrics struct {
 }
 
 var gapReasons = [...]event.GapReason{
-	event.HistoryExpired, event.UnknownCursor, event.SourceInterrupted, event.SlowConsumer,
+	event.HistoryExpired, event.UnknownCursor, event.SourceInterrupted, event.SlowConsumer, event.TooLarge,
 }
 
 var closeReasons = [...]event.CloseReason{
@@ -93,10 +94,10 @@ func (m *Metrics) ConnectionClosed() int64 {
 	return m.connections.Add(-1)
 }
 
-// TurnedAway counts a request that could not be served now.
-func (m *Metrics) TurnedAway(reason event.CloseReason) {
+// Rejected counts a subscription that was rejected because the gateway could not serve it.
+func (m *Metrics) Rejected(reason event.CloseReason) {
 	if i := slices.Index(closeReasons[:], reason); i >= 0 {
-		m.turnedAway[i].Add(1)
+		m.rejected[i].Add(1)
 	}
 }
 
@@ -106,12 +107,17 @@ func (m *Metrics) Delivered(frames, bytes int) {
 	m.bytes.Add(int64(bytes))
 }
 
-// Written takes a sample of how old events are when they have been written.
+// Written records the age of an event after the write to all clients.
 func (m *Metrics) Written(age time.Duration) {
 	m.latency.Observe(age.Seconds())
 }
 
-// RedisLag takes a sample of how long a message takes through Redis.
+// KeyUnreadable counts a key that was left out of a glob because Redis forbids reading it.
+func (m *Metrics) KeyUnreadable() {
+	m.unreadableKeys.Add(1)
+}
+
+// RedisLag records the time from the publish of a message to its arrival.
 func (m *Metrics) RedisLag(lag time.Duration) {
 	m.redisLag.Observe(lag.Seconds())
 }

@@ -43,7 +43,7 @@ func TestRegistry_NamesAreAsPrometheusWantsThem(t *testing.T) {
 // increase.
 func TestRegistry_EveryLabelIsThereFromTheStart(t *testing.T) {
 	t.Parallel()
-	want := map[string]int{"sluice_events_total": 3, "sluice_gaps_total": 4, "sluice_turned_away_total": 4}
+	want := map[string]int{"sluice_events_total": 3, "sluice_gaps_total": 5, "sluice_rejected_requests_total": 4}
 	families, err := newRegistry().Gather()
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +70,7 @@ func TestSnapshot_SumsOverKindsAndReasons(t *testing.T) {
 	m.GapAnnounced(event.SlowConsumer)
 	m.GapAnnounced(event.UnknownCursor)
 	m.GapAnnounced("none of them")
-	m.TurnedAway("none of them")
+	m.Rejected("none of them")
 	if s := m.Snapshot(); s.Events != 3 || s.Gaps != 2 {
 		t.Errorf("%d events and %d gaps, want 3 and 2", s.Events, s.Gaps)
 	}

@@ -38,34 +38,35 @@ func (m *Metrics) Registry(f Figures) *prometheus.Registry {
 	})
 
 	r.gauge("connections", "Open subscriptions.", nil, of(&m.connections))
-	r.gauge("max_connections", "The most subscriptions that may be open: as asked for, and as the limit of open files allows.", nil, of(&m.maxConnections))
+	r.gauge("max_connections", "Limit of connections: the configured one, or what the descriptor limit allows.", nil, of(&m.maxConnections))
 	r.counter("connections_opened_total", "Subscriptions that were opened.", nil, of(&m.opened))
-	r.gauge("stalled_connections", "Clients that take nothing for now; over HTTP/2 and TLS, for a second at least.", nil, of(&m.stalled))
-	r.counter("slow_clients_total", "Clients cut off because they took nothing.", nil, of(&m.slowClients))
+	r.gauge("stalled_connections", "Connections whose send buffer is full; over HTTP/2 and TLS, for at least a second.", nil, of(&m.stalled))
+	r.counter("slow_clients_total", "Clients disconnected because they accepted no data.", nil, of(&m.slowClients))
 	for i, reason := range closeReasons {
-		r.counter("turned_away_total", "Requests that could not be served now.", prometheus.Labels{"reason": string(reason)}, of(&m.turnedAway[i]))
+		r.counter("rejected_requests_total", "Subscriptions rejected because the gateway could not serve them, by reason.", prometheus.Labels{"reason": string(reason)}, of(&m.rejected[i]))
 	}
 
 	r.gauge("topics", "Topics that are followed.", nil, func() float64 { return float64(f.Topics()) })
-	r.gauge("topics_in_use", "Topics that are followed for a subscriber or as default topics; the others make room where it is needed.", nil,
+	r.gauge("topics_in_use", "Topics that have a subscriber or are default topics. Others are no longer followed when the limit is reached.", nil,
 		func() float64 { return float64(f.TopicsInUse()) })
 	if f.MaxTopics > 0 {
-		r.gauge("max_topics", "The most topics that may be in use; missing where there is no limit.", nil, func() float64 { return float64(f.MaxTopics) })
+		r.gauge("max_topics", "Limit of topics in use; missing if there is none.", nil, func() float64 { return float64(f.MaxTopics) })
 	}
-	r.gauge("journal_bytes", "Memory held by recent events.", nil, func() float64 { return float64(f.JournalBytes()) })
-	r.gauge("topic_bytes", "Memory held for all topics: journals, values, replays in progress.", nil, func() float64 { return float64(f.TopicBytes()) })
+	r.gauge("journal_bytes", "Bytes of recent events held in memory.", nil, func() float64 { return float64(f.JournalBytes()) })
+	r.gauge("topic_bytes", "Bytes held in memory for all topics: journals, values, replays in progress.", nil, func() float64 { return float64(f.TopicBytes()) })
 	r.gauge("max_topic_bytes", "Limit of topic_bytes.", nil, func() float64 { return float64(f.MaxTopicBytes) })
-	r.gauge("key_bytes", "Memory held by the values of keys.", nil, func() float64 { return float64(f.KeyBytes()) })
+	r.gauge("key_bytes", "Bytes of the values of keys held in memory.", nil, func() float64 { return float64(f.KeyBytes()) })
 	for _, kind := range event.Kinds {
-		r.counter("events_total", "Events that came from the followed topics.", prometheus.Labels{"kind": kind.String()}, of(&m.events[kind]))
+		r.counter("events_total", "Events received from the followed topics, by kind.", prometheus.Labels{"kind": kind.String()}, of(&m.events[kind]))
 	}
 	for i, reason := range gapReasons {
-		r.counter("gaps_total", "Gaps announced: one for the interruption of a topic, one for each subscriber whose own place was lost.",
+		r.counter("gaps_total", "Gaps announced, by reason: one for each interruption of a topic, and one for each subscriber whose position was lost.",
 			prometheus.Labels{"reason": string(reason)}, of(&m.gaps[i]))
 	}
-	r.counter("redis_reconnects_total", "Times that a Pub/Sub connection to Redis was cut off, and came back.", nil,
+	r.counter("redis_reconnects_total", "Connections to Redis that were established again after they broke.", nil,
 		func() float64 { return float64(f.Reconnects()) })
-	r.counter("replay_reads_total", "Pages of streams read from Redis for a single subscriber.", nil, of(&m.replayReads))
+	r.counter("unreadable_keys_total", "Keys left out of a glob because Redis forbids reading them, counted at each read.", nil, of(&m.unreadableKeys))
+	r.counter("replay_reads_total", "Pages of streams read from Redis for subscribers that resume.", nil, of(&m.replayReads))
 
 	r.counter("deliveries_total", "Events written to clients.", nil, of(&m.deliveries))
 	r.counter("delivered_bytes_total", "Bytes of events written to clients.", nil, of(&m.bytes))

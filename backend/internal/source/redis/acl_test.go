@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"sluice/internal/event"
@@ -18,17 +19,20 @@ import (
 
 // connectLimited connects as a Redis user that may use channels and keys that begin with
 // "ok." and no others.
-func connectLimited(t *testing.T, server *redistest.Server) *redis.Source {
+func connectLimited(t *testing.T, server *redistest.Server, change ...func(*redis.Options)) *redis.Source {
 	t.Helper()
-	return connectLimitedWithLog(t, server, quiet)
+	return connectLimitedWithLog(t, server, quiet, change...)
 }
 
-func connectLimitedWithLog(t *testing.T, server *redistest.Server, log *slog.Logger) *redis.Source {
+func connectLimitedWithLog(t *testing.T, server *redistest.Server, log *slog.Logger, change ...func(*redis.Options)) *redis.Source {
 	t.Helper()
 	server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "~ok.*", "~__sluice__:*", "resetchannels", "&ok.*", "&__sluice__:*", "&__redis__:invalidate")
 	options, err := redis.ParseURL(strings.Replace(server.URL(), "redis://", "redis://gateway:secret@", 1))
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, f := range change {
+		f(options)
 	}
 	src := redis.Open(options, fmt.Sprintf("node%d", rand.Uint32()), someHistory, log)
 	t.Cleanup(func() { _ = src.Close() })
@@ -207,7 +211,8 @@ func TestRedis_KeyOfAGlobThatIsAllowedAgainIsRead(t *testing.T) {
 		t.Run(change, func(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t)
-			src := connectLimited(t, server)
+			var unreadable atomic.Int64
+			src := connectLimited(t, server, func(o *redis.Options) { o.KeyUnreadable = func() { unreadable.Add(1) } })
 			server.Do("SET", "ok.1", "a")
 			server.Do("SET", "ok.2", "b")
 			w, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: "*"})
@@ -221,6 +226,9 @@ func TestRedis_KeyOfAGlobThatIsAllowedAgainIsRead(t *testing.T) {
 			}
 			server.Do("SET", "ok.2", "b2")
 			w.last(t, "b2")
+			if unreadable.Load() == 0 {
+				t.Error("the key that is left out is not counted")
+			}
 			server.Do("ACL", "SETUSER", "gateway", "~ok.1")
 			w.last(t, want)
 		})

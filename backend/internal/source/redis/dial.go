@@ -33,7 +33,7 @@ var errSuspect = errors.New("another connection to the server broke since this o
 
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// dialer opens all connections to Source and to Sentinels.
+// dialer opens all connections to Redis and to Sentinels.
 type dialer struct {
 	dialer net.Dialer
 	tls    *tls.Config // nil for none

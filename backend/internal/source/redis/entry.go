@@ -39,7 +39,7 @@ func entriesOf(reply []any) ([]source.Entry, error) {
 // all its fields.
 func entryOf(id string, fields []any) source.Entry {
 	var e source.Entry
-	e.ID, _ = event.ParseStreamID(id) // Source gives no others
+	e.ID, _ = event.ParseStreamID(id) // Redis gives no others
 	values := make(map[string]any, len(fields)/2)
 	for i := 0; i+1 < len(fields); i += 2 {
 		name, _ := fields[i].(string)
@@ -99,7 +99,7 @@ func isWrongType(err error) bool {
 	return errors.Is(err, source.ErrWrongType) || err != nil && strings.HasPrefix(err.Error(), "WRONGTYPE")
 }
 
-// refusal returns an error of Source, wrapped in [source.ErrWrongType] or [source.ErrForbidden] if it is
+// refusal returns an error of Redis, wrapped in [source.ErrWrongType] or [source.ErrForbidden] if it is
 // one of these.
 func refusal(err error) error {
 	switch {

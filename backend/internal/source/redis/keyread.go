@@ -130,7 +130,7 @@ func tooManyKeys(t event.Topic) error {
 	return fmt.Errorf("%w: %s matches more than %d; use a narrower glob", source.ErrTooManyKeys, t, source.MaxKeys)
 }
 
-// showBatch delivers the values of keys. Keys of a glob that Source forbids are left out.
+// showBatch delivers the values of keys. Keys of a glob that Redis forbids are left out.
 func (f *keyFollowing) showBatch(ctx context.Context, names []string) error {
 	err := asForbidden(readValues(ctx, f.owner.client, names, f.deliver))
 	if !errors.Is(err, source.ErrForbidden) || !f.topic.IsGlob() {
@@ -146,13 +146,14 @@ func (f *keyFollowing) showBatch(ctx context.Context, names []string) error {
 	if _, delivered := f.values[names[0]]; delivered {
 		f.stale.names[names[0]] = struct{}{}
 	}
+	f.owner.unreadable()
 	if f.forbidden++; f.forbidden == 1 {
 		f.owner.log.Warn("redis forbids keys of a glob; they are left out", "topic", f.topic.String(), "error", err)
 	}
 	return nil
 }
 
-// asForbidden wraps the error of a command that the ACL of the Source user forbids.
+// asForbidden wraps the error of a command that the ACL of the Redis user forbids.
 func asForbidden(err error) error {
 	if err != nil && redis.IsPermissionError(err) {
 		return fmt.Errorf("%w: %w", source.ErrForbidden, err)

@@ -18,16 +18,17 @@ import (
 	"sluice/internal/source/redis/tracking"
 )
 
-// keys follows the values of keys. Source reports a change without the new value, so a key is
+// keys follows the values of keys. Redis reports a change without the new value, so a key is
 // read again after each; all changes during a read cost one more read. Each topic has its own
 // reader, so a large value delays no other topic.
 type keys struct {
-	client  redis.UniversalClient
-	tracker *tracking.Tracker
-	log     *slog.Logger
-	ctx     context.Context // of the readers
-	cancel  context.CancelFunc
-	running sync.WaitGroup
+	client     redis.UniversalClient
+	tracker    *tracking.Tracker
+	unreadable func() // see [Options.KeyUnreadable]
+	log        *slog.Logger
+	ctx        context.Context // of the readers
+	cancel     context.CancelFunc
+	running    sync.WaitGroup
 
 	mu     sync.Mutex // held while a reader starts
 	closed bool
@@ -59,11 +60,11 @@ type keyFollowing struct {
 	// Used by the reader alone.
 	begun     bool
 	values    map[string]value // that were delivered, by name
-	forbidden int              // keys of the glob that Source did not let this user read
+	forbidden int              // keys of the glob that Redis did not let this user read
 	stale     staleKeys
 }
 
-// staleKeys are keys of a glob that Source forbids since their value was delivered. They are read
+// staleKeys are keys of a glob that Redis forbids since their value was delivered. They are read
 // again until that is allowed, since there may be no other change.
 type staleKeys struct {
 	names map[string]struct{}
@@ -93,8 +94,8 @@ func (s *staleKeys) schedule() {
 	}
 }
 
-func newKeys(client redis.UniversalClient, tracker *tracking.Tracker, log *slog.Logger) *keys {
-	k := &keys{client: client, tracker: tracker, log: log}
+func newKeys(client redis.UniversalClient, tracker *tracking.Tracker, unreadable func(), log *slog.Logger) *keys {
+	k := &keys{client: client, tracker: tracker, unreadable: unreadable, log: log}
 	k.ctx, k.cancel = context.WithCancel(context.Background())
 	return k
 }
@@ -229,7 +230,7 @@ func trackingError(err error) error {
 	return err
 }
 
-// Sync implements [source.Following]. A literal key is read again. A glob waits for Source's report of
+// Sync implements [source.Following]. A literal key is read again. A glob waits for Redis's report of
 // the keys that changed before the call, and reads these.
 func (f *keyFollowing) Sync(ctx context.Context) error {
 	if f.topic.IsGlob() {

@@ -23,16 +23,19 @@ import (
 // cluster, if nothing else tells it to ask.
 const clusterReload = 10 * time.Second
 
-// Options say which Source to use and how to reach it.
+// Options say which Redis to use and how to reach it.
 type Options struct {
 	// One of these is set.
 	server   *redis.Options
 	sentinel *redis.FailoverOptions
 	cluster  *redis.ClusterOptions
 
-	// Lag is told how long each probe took from when it was published until it came back. It
-	// must not block.
+	// Lag is called with the time from the publish of each probe to its arrival. It must not
+	// block.
 	Lag func(time.Duration)
+	// KeyUnreadable is called for each key that is left out of a glob because Redis forbids
+	// reading it, at each read. It must not block.
+	KeyUnreadable func()
 }
 
 // errAddress replaces the errors of the parsers, which can quote any part of the address,
@@ -44,14 +47,14 @@ var errAddress = errors.New("not a Redis address such as redis://:password@127.0
 // cluster (redis-cluster://host:port?addr=host:port); addr may be repeated. With
 // rediss://, rediss-sentinel:// and rediss-cluster://, all connections use TLS. What
 // further parameters there are is go-redis's choice; Sentinel has its user in front of the
-// host, and that of Source in username and password.
+// host, and that of Redis in username and password.
 func ParseURL(address string) (*Options, error) {
 	scheme, rest, _ := strings.Cut(address, "://")
 	plain, form, _ := strings.Cut(scheme, "-")
 	if isMisread(scheme, rest) {
 		return nil, errAddress
 	}
-	o := Options{Lag: func(time.Duration) {}}
+	o := Options{Lag: func(time.Duration) {}, KeyUnreadable: func() {}}
 	var err error
 	switch form {
 	case "":

@@ -14,12 +14,12 @@ import (
 	"sluice/internal/source/redis/pubsub"
 )
 
-// Publisher writes to Source, and follows nothing.
+// Publisher writes to Redis, and follows nothing.
 type Publisher struct {
 	client redis.UniversalClient
 }
 
-// OpenPublisher returns a publisher to the Source that options describe. It connects when
+// OpenPublisher returns a publisher to the Redis that options describe. It connects when
 // there is something to publish.
 func OpenPublisher(options *Options) *Publisher {
 	return &Publisher{options.open()}
@@ -209,7 +209,7 @@ func idempotencyName(stream, key string) string {
 	return source.InternalPrefix + "idempotency:" + pubsub.InSlotOf(stream) + hex.EncodeToString(sum[:])
 }
 
-// addOnceScript adds entries unless the second key remembers an answer. Source runs a script
+// addOnceScript adds entries unless the second key remembers an answer. Redis runs a script
 // as a whole, so this holds on all nodes and for concurrent requests. It returns the
 // remembered answer: the id of the newest entry, a space, and the fingerprint.
 //

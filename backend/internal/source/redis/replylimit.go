@@ -9,7 +9,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// maxReply bounds the replies to reads of streams in bytes. Source bounds them in entries only.
+// maxReply bounds the replies to reads of streams in bytes. Redis bounds them in entries only.
 const maxReply = 8 << 20
 
 // errReplyTooLarge is returned by a read whose reply is larger than the limit.
@@ -37,7 +37,7 @@ func (l replyLimit) DialHook(next redis.DialHook) redis.DialHook {
 			return nil, err
 		}
 		limited := &limitedConn{Conn: conn, limit: int(l)}
-		if raw, ok := conn.(syscall.Conn); ok { // lets the pool find out that Source closed it
+		if raw, ok := conn.(syscall.Conn); ok { // lets the pool find out that Redis closed it
 			return struct {
 				*limitedConn
 				syscall.Conn

@@ -30,15 +30,15 @@ type Source struct {
 	reconnects atomic.Int64
 }
 
-// streamFollower follows streams; how depends on the kind of Source.
+// streamFollower follows streams; how depends on the kind of Redis.
 type streamFollower interface {
 	follow(topic event.Topic, sink source.Sink) source.Following
 	close()
 }
 
-// Open returns a source for the Source that options describe, and begins to connect.
-// It succeeds while Source is unavailable; topics become live when Source can be reached. node
-// names this process among all that use the same Source.
+// Open returns a source for the Redis that options describe, and begins to connect.
+// It succeeds while Redis is unavailable; topics become live when Redis can be reached. node
+// names this process among all that use the same Redis.
 func Open(options *Options, node string, fill source.Fill, log *slog.Logger) *Source {
 	r := &Source{Publisher: OpenPublisher(options)}
 	limited := options.open()
@@ -58,14 +58,14 @@ func (r *Source) openServer(client *redis.Client, options *Options, node string,
 	r.streams = newStreams(r.reader, &blockingNews{client: client, limited: r.reader.limited.(*redis.Client)}, log)
 	r.tracker = r.newTracker(node, func(string) *redis.Options { return client.Options() }, func() {}, log)
 	r.tracker.SetMasters([]tracking.Master{{}}, func(string) (string, bool) { return "", true })
-	r.keys = newKeys(client, r.tracker, log)
+	r.keys = newKeys(client, r.tracker, options.KeyUnreadable, log)
 	r.channels.router = pubsub.New(pubsub.Options{Client: client, Prefix: source.InternalPrefix, Lag: options.Lag, Log: log})
 }
 
 func (r *Source) openCluster(client *redis.ClusterClient, options *Options, node string, log *slog.Logger) {
 	r.tracker = r.newTracker(node, options.connection, func() { r.channels.router.RefreshTopology() }, log)
 	r.streams = newClusterStreams(r.reader, r.tracker, log)
-	r.keys = newKeys(client, r.tracker, log)
+	r.keys = newKeys(client, r.tracker, options.KeyUnreadable, log)
 	r.channels.sharded = true
 	r.channels.router = pubsub.New(pubsub.Options{
 		Client: client, OpenNode: options.openNode, Seeds: options.addresses(), Prefix: source.InternalPrefix, Lag: options.Lag, Log: log,

@@ -217,7 +217,7 @@ func (s *streams) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		idle := s.dispatch(ctx)
 		if len(idle) == 0 {
-			s.setAway(ctx, nil) // no wait would find that Source is back
+			s.setAway(ctx, nil) // no wait would find that Redis is back
 			select {
 			case <-s.changed:
 			case <-ctx.Done():

@@ -18,7 +18,7 @@ type blockingNews struct {
 	client  *redis.Client
 	limited *redis.Client
 	conn    *redis.Conn // nil while there is none
-	connID  int64       // Source's number for it
+	connID  int64       // Redis's number for it
 }
 
 func (b *blockingNews) close() {
@@ -83,7 +83,7 @@ func (b *blockingNews) unblock(ctx context.Context, id int64, changed, finished 
 	}
 	for {
 		if err := b.client.ClientUnblock(ctx, id).Err(); err != nil {
-			return // not allowed, or Source is away: the read ends by its own time
+			return // not allowed, or Redis is away: the read ends by its own time
 		}
 		select {
 		case <-finished:

@@ -81,7 +81,7 @@ func (s streamReader) newest(ctx context.Context, name string, size *pageSize) (
 	return found, nil
 }
 
-// pageSize adapts the number of entries of a page to their size, since Source cannot bound
+// pageSize adapts the number of entries of a page to their size, since Redis cannot bound
 // a reply in bytes.
 type pageSize int
 
@@ -130,7 +130,7 @@ func (s streamReader) sizedPage(ctx context.Context, name string, r source.Range
 }
 
 // mayBeTooLarge reports whether an error may be due to the size of the reply: it timed out, or
-// Source closed the connection, as it does if the reply exceeds client-output-buffer-limit.
+// Redis closed the connection, as it does if the reply exceeds client-output-buffer-limit.
 func mayBeTooLarge(err error) bool {
 	var timeout net.Error
 	return errors.As(err, &timeout) && timeout.Timeout() || errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET)

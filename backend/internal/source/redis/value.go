@@ -49,7 +49,7 @@ func readValues(ctx context.Context, client redis.Cmdable, names []string, found
 }
 
 // parts divides keys into as few as together have at most source.MaxValueBytes that can be read,
-// so that neither Source nor the gateway has more of them at hand.
+// so that neither Redis nor the gateway has more of them at hand.
 func parts(keys []description) iter.Seq[[]description] {
 	return func(yield func([]description) bool) {
 		first, size := 0, int64(0)
@@ -103,19 +103,19 @@ func readPart(ctx context.Context, client redis.Cmdable, keys []description, fou
 // description is what is known of a key before its value is read.
 type description struct {
 	name, keyType string
-	size          int64 // in bytes of Source's memory; 0 where Source does not tell
+	size          int64 // in bytes of Redis's memory; 0 where Redis does not tell
 }
 
 func (k description) isTooLarge() bool {
 	return k.size > source.MaxValueBytes
 }
 
-// isCollection reports whether Source guesses the size from that of a few elements.
+// isCollection reports whether Redis guesses the size from that of a few elements.
 func (k description) isCollection() bool {
 	return slices.Contains([]string{"hash", "list", "set", "zset"}, k.keyType)
 }
 
-// describe asks for types and sizes, which cost Source little however large the keys are.
+// describe asks for types and sizes, which cost Redis little however large the keys are.
 // Those of collections are guesses, but tell of too many elements.
 func describe(ctx context.Context, client redis.Cmdable, names []string) ([]description, error) {
 	types := make([]*redis.StatusCmd, len(names))
@@ -141,7 +141,7 @@ func describe(ctx context.Context, client redis.Cmdable, names []string) ([]desc
 }
 
 // count has the elements of collections counted, in which one may be larger than all that
-// a guess was made from. It costs Source as much as reading them, so it is for those that
+// a guess was made from. It costs Redis as much as reading them, so it is for those that
 // have not too many.
 func count(ctx context.Context, client redis.Cmdable, keys []description) error {
 	const allElements = 0
@@ -165,7 +165,7 @@ func count(ctx context.Context, client redis.Cmdable, keys []description) error 
 	return nil
 }
 
-// isAnswer reports whether an error is the answer of Source to one command of a pipeline,
+// isAnswer reports whether an error is the answer of Redis to one command of a pipeline,
 // so that the others have theirs.
 func isAnswer(err error) bool {
 	_, ok := errors.AsType[redis.Error](err)
@@ -226,7 +226,7 @@ func readValue(ctx context.Context, p redis.Pipeliner, k description) func() (va
 	}
 }
 
-// ofCollection returns the value of a collection; Source keeps no empty ones, so one
+// ofCollection returns the value of a collection; Redis keeps no empty ones, so one
 // without members is a key that was deleted since its type was read.
 func ofCollection(members int, v any, err error) (value, error) {
 	if err != nil {
