@@ -10,7 +10,7 @@ GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.
 NODE_MODULES := frontend/node_modules/.package-lock.json
 WEB := frontend/dist/index.html
 
-TUTORIAL := backend/cmd/bench/testdata/tutorial
+TUTORIAL := backend/benchmarks/servers/tutorial
 BENCH_COUNT ?= 1
 BENCH_TIME ?= 200ms
 BENCH_FLAGS ?= --rounds 1
@@ -59,13 +59,14 @@ test: test-backend test-valkey test-frontend test-browser test-deploy ## Run all
 .PHONY: test-backend
 test-backend: test-programs ## Run the Go tests
 	cd backend && go test -race -shuffle=on ./...
+	cd backend/benchmarks && go test ./...
 	cd backend && go test -run '^TestBudget_' ./internal/delivery ./internal/event ./internal/httpapi ./internal/hub ./internal/journal
 
 # Not in the list of what is installed: its package starts a server on the port of Redis.
 .PHONY: test-valkey
 test-valkey: test-programs ## Run the Go tests of Redis with Valkey, where that is installed
 	@if command -v valkey-server >/dev/null; then \
-		cd backend && SLUICE_REDIS_SERVER=valkey-server go test -race -shuffle=on ./internal/source/... ./internal/faults; \
+		cd backend && SLUICE_REDIS_SERVER=valkey-server go test -race -shuffle=on ./internal/source/... ./internal/test/faults; \
 	else \
 		echo "valkey-server is not installed: nothing is tested with it"; \
 	fi
@@ -108,7 +109,7 @@ test-programs:
 
 .PHONY: soak
 soak: test-programs ## Load and audit two gateways while something breaks every minute, for SOAK=1h
-	cd backend && go test -tags soak -run TestSoak -v -count=1 -timeout 0 ./internal/faults
+	cd backend && go test -tags soak -run TestSoak -v -count=1 -timeout 0 ./internal/test/faults
 
 # The output of the first is what benchstat reads. More and longer measurements:
 #   make bench BENCH_COUNT=10 BENCH_FLAGS=--full
@@ -117,8 +118,8 @@ bench: bench-go bench-compare ## Run the Go benchmarks, and compare the server w
 bench-go:
 	cd backend && go test -run '^$$' -bench . -benchmem -benchtime $(BENCH_TIME) -count $(BENCH_COUNT) ./internal/...
 bench-compare: server $(TUTORIAL)/node_modules/.package-lock.json
-	@cd backend && go build -o bin/baselines/gin ./cmd/bench/testdata/gin
-	@backend/bin/bench compare $(BENCH_FLAGS) sluice=backend/bin/server gin=backend/bin/baselines/gin 'tutorial=node $(TUTORIAL)/server.js'
+	@cd backend/benchmarks && go build -o ../bin/benchmarks . && go build -o ../bin/baselines/gin ./servers/gin
+	@backend/bin/benchmarks compare $(BENCH_FLAGS) sluice=backend/bin/server gin=backend/bin/baselines/gin 'tutorial=node $(TUTORIAL)/server.js'
 
 $(TUTORIAL)/node_modules/.package-lock.json: $(TUTORIAL)/package-lock.json
 	cd $(TUTORIAL) && npm ci --no-audit --no-fund
@@ -130,6 +131,7 @@ lint: $(NODE_MODULES) ## Check style, types, the arrows between packages, and kn
 	cd backend && for platform in linux/arm64 darwin/arm64 windows/amd64; do \
 		echo "go vet for $$platform" && GOOS=$${platform%/*} GOARCH=$${platform#*/} go vet ./... || exit 1; \
 	done
+	cd backend/benchmarks && go mod tidy -diff && $(GOLANGCI) run --config ../.golangci.yml
 	cd .ci/tools && go mod tidy -diff && go vet ./...
 	cd frontend && npm run lint
 	@.ci/vulnerabilities
@@ -137,6 +139,7 @@ lint: $(NODE_MODULES) ## Check style, types, the arrows between packages, and kn
 .PHONY: fmt
 fmt: $(NODE_MODULES) ## Format all sources
 	cd backend && $(GOLANGCI) fmt
+	cd backend/benchmarks && $(GOLANGCI) fmt --config ../.golangci.yml
 	cd frontend && npm run fmt
 
 .PHONY: up

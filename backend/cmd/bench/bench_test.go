@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/redistest"
+	"sluice/internal/test/redistest"
 )
 
 func TestBench_AnHonestServerKeepsThePromise(t *testing.T) {

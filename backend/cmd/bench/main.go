@@ -1,7 +1,6 @@
 // Command bench measures a deployment of Sluice and audits it: it opens subscribers,
 // publishes numbered messages, and checks that each subscriber got each of them once
-// and in order, except where a gap was announced. Further commands start servers
-// themselves, and measure what they need.
+// and in order, except where a gap was announced.
 package main
 
 import (
@@ -17,8 +16,6 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"sluice/cmd/bench/internal/compare"
-	"sluice/cmd/bench/internal/crowd"
 	"sluice/internal/config"
 	"sluice/internal/event"
 )
@@ -38,11 +35,7 @@ const (
 
 // cli is the command line.
 type cli struct {
-	Audit   flags           `cmd:"" default:"withargs" help:"Load a deployment and audit what its subscribers get (the default)."`
-	Compare compare.Command `cmd:"" help:"Compare what servers need for the same load."`
-	Topics  compare.Topics  `cmd:"" help:"Compare one topic for all subscribers with a topic for each."`
-	Crowd   crowd.Command   `cmd:"" help:"Measure what very many idle subscribers need."`
-	Members crowd.Members   `cmd:"" hidden:"" help:"The subscribers of one process of a crowd."`
+	Audit flags `cmd:"" default:"withargs" help:"Load a deployment and audit what its subscribers get (the default)."`
 }
 
 // flags are those of the audit.
@@ -125,27 +118,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		kong.Description("Measures a deployment of Sluice and audits what its subscribers get. The exit status of an audit is 1 if the promise was broken."),
 		kong.Writers(stdout, stderr),
 	)
-	command, err := parser.Parse(args)
-	if err != nil {
+	if _, err := parser.Parse(args); err != nil {
 		fmt.Fprintf(stderr, "%s: error: %v\n", progName, err)
 		return couldNot
 	}
 	early, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(early, stop)()
-	status := kept
-	switch command.Selected().Name {
-	case "compare":
-		err = c.Compare.Run(early, stdout, stderr)
-	case "topics":
-		err = c.Topics.Run(early, stdout, stderr)
-	case "crowd":
-		err = c.Crowd.Run(early, stdout, stderr)
-	case "members":
-		err = c.Members.Run(early, os.Stdin, stdout)
-	default:
-		status, err = runAudit(ctx, early, c.Audit, stdout, stderr)
-	}
+	status, err := runAudit(ctx, early, c.Audit, stdout, stderr)
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: error: %v\n", progName, err)
 		return couldNot

@@ -7,7 +7,7 @@ import (
 	"os"
 	"testing"
 
-	"sluice/internal/gatewaytest"
+	"sluice/internal/test/gatewaytest"
 )
 
 func TestMain(m *testing.M) {

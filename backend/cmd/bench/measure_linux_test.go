@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/internal/gatewaytest"
+	"sluice/internal/test/gatewaytest"
 )
 
 // These tests are not parallel: they take the machine, and others here expect to have

@@ -12,7 +12,7 @@ import (
 
 	"sluice/internal/audit"
 	"sluice/internal/event"
-	"sluice/internal/sseclient"
+	"sluice/internal/test/sseclient"
 )
 
 const (

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/redistest"
+	"sluice/internal/test/redistest"
 )
 
 func TestFaults_RedisRestartedUnderLiveSubscribers(t *testing.T) {

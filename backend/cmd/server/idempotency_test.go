@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/redistest"
+	"sluice/internal/test/redistest"
 )
 
 // idempotent publishes with an idempotency key, and a token unless that is empty.

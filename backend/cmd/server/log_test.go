@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/redistest"
+	"sluice/internal/test/redistest"
 )
 
 // awaitLog waits until a line of the log matches.

@@ -22,10 +22,10 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"sluice/internal/config"
-	"sluice/internal/gatewaytest"
-	"sluice/internal/proctest"
-	"sluice/internal/redistest"
 	"sluice/internal/source/redis"
+	"sluice/internal/test/gatewaytest"
+	"sluice/internal/test/proctest"
+	"sluice/internal/test/redistest"
 )
 
 func TestMain(m *testing.M) {

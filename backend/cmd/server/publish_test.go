@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/redistest"
+	"sluice/internal/test/redistest"
 )
 
 func TestPublish_AnswersWithTheTopic(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"sluice/internal/event"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
+	"sluice/internal/test/redistest"
 )
 
 // Where the rows of the contract's sections 1 to 3 about streams, keys, several topics,

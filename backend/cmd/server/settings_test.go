@@ -12,9 +12,9 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/gatewaytest"
 	"sluice/internal/httpapi"
-	"sluice/internal/proctest"
+	"sluice/internal/test/gatewaytest"
+	"sluice/internal/test/proctest"
 )
 
 // command prepares a run of the program that does not see this process's settings.

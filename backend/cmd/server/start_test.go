@@ -16,9 +16,9 @@ import (
 	"syscall"
 	"testing"
 
-	"sluice/internal/gatewaytest"
-	"sluice/internal/proctest"
-	"sluice/internal/redistest"
+	"sluice/internal/test/gatewaytest"
+	"sluice/internal/test/proctest"
+	"sluice/internal/test/redistest"
 )
 
 // goroutinesIn returns how many goroutines run code of a package.

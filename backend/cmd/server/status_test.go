@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/internal/redistest"
+	"sluice/internal/test/redistest"
 )
 
 // checkProblem checks an answer against RFC 9457.

@@ -15,7 +15,7 @@ import (
 
 	"github.com/golang-jwt/jwt/v5"
 
-	"sluice/internal/redistest"
+	"sluice/internal/test/redistest"
 )
 
 const jwtSecret = "a secret of the tests, and long enough"

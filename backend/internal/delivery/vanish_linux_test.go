@@ -13,7 +13,7 @@ import (
 
 	"sluice/internal/delivery"
 	"sluice/internal/journal"
-	"sluice/internal/proctest"
+	"sluice/internal/test/proctest"
 )
 
 func TestServe_ClientWhoseLineIsCutIsCutOff(t *testing.T) {

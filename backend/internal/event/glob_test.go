@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"sluice/internal/event"
-	"sluice/internal/redistest"
+	"sluice/internal/test/redistest"
 )
 
 var globTable = []struct {

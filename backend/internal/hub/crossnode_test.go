@@ -16,8 +16,8 @@ import (
 	"sluice/internal/event"
 	"sluice/internal/hub"
 	"sluice/internal/journal"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
+	"sluice/internal/test/redistest"
 )
 
 // Positions in channels, on several nodes of one Redis. All payloads may be equal, so a

@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"sluice/internal/hub"
-	"sluice/internal/redistest"
+	"sluice/internal/test/redistest"
 )
 
 // gatewayOfUser returns a gateway that uses Redis as the user "gateway".

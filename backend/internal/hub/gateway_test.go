@@ -15,9 +15,9 @@ import (
 	"sluice/internal/event"
 	"sluice/internal/hub"
 	"sluice/internal/journal"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
 	"sluice/internal/source/redis"
+	"sluice/internal/test/redistest"
 )
 
 // longest bounds what these tests wait for: far more than it takes, on a busy machine.

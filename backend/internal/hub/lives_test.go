@@ -12,7 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"sluice/internal/hub"
-	"sluice/internal/redistest"
+	"sluice/internal/test/redistest"
 )
 
 // texts returns the data of the events that a client received, and "gap" for gaps.

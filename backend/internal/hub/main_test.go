@@ -14,9 +14,9 @@ import (
 	"sluice/internal/event"
 	"sluice/internal/hub"
 	"sluice/internal/journal"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
 	"sluice/internal/source/memory"
+	"sluice/internal/test/redistest"
 )
 
 func TestMain(m *testing.M) {

@@ -13,9 +13,9 @@ import (
 
 	"sluice/internal/event"
 	"sluice/internal/hub"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
 	"sluice/internal/source/memory"
+	"sluice/internal/test/redistest"
 )
 
 var allKinds = []string{"channel:c", "channel:g.*", "stream:s", "stream:t", "key:k", "key:m:*"}

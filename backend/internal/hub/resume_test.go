@@ -15,10 +15,10 @@ import (
 	"sluice/internal/event"
 	"sluice/internal/hub"
 	"sluice/internal/journal"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
 	"sluice/internal/source/memory"
 	"sluice/internal/source/redis"
+	"sluice/internal/test/redistest"
 )
 
 func bothBrokers(t *testing.T, limits journal.Limits, test func(t *testing.T, g gateway)) {

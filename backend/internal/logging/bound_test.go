@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"sluice/internal/logging"
-	"sluice/internal/proctest"
+	"sluice/internal/test/proctest"
 )
 
 func TestBound_LimitsLinesPerMessageAndClient(t *testing.T) {

@@ -1,3 +1,4 @@
+// Package memory is a broker inside this process, for a gateway that has no Redis.
 package memory
 
 import (

@@ -12,9 +12,9 @@ import (
 	"testing"
 
 	"sluice/internal/event"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
 	"sluice/internal/source/redis"
+	"sluice/internal/test/redistest"
 )
 
 // connectLimited connects as a Redis user that may use channels and keys that begin with

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"sluice/internal/event"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
 	"sluice/internal/source/redis"
+	"sluice/internal/test/redistest"
 )
 
 func TestCluster_KeepsTheContract(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"sluice/internal/event"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
+	"sluice/internal/test/redistest"
 )
 
 func TestCluster_MasterWithoutReplicaIsLost(t *testing.T) {

@@ -12,10 +12,10 @@ import (
 	"testing"
 
 	"sluice/internal/event"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
 	"sluice/internal/source/memory"
 	"sluice/internal/source/redis"
+	"sluice/internal/test/redistest"
 )
 
 // Every source keeps the same contract.

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"sluice/internal/event"
-	"sluice/internal/redistest"
 	"sluice/internal/source/redis"
+	"sluice/internal/test/redistest"
 )
 
 func TestRedis_KeepsAllConnectionsAlive(t *testing.T) {

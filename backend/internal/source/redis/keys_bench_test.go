@@ -5,8 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/redistest"
 	"sluice/internal/source"
+	"sluice/internal/test/redistest"
 )
 
 // BenchmarkKey_UnrelatedSet measures Redis's own time for a SET of a key that is not

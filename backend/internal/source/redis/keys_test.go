@@ -12,10 +12,10 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"sluice/internal/event"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
 	"sluice/internal/source/memory"
 	"sluice/internal/source/redis"
+	"sluice/internal/test/redistest"
 )
 
 func TestMemory_KeepsTheContractOfKeys(t *testing.T) {

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"sluice/internal/event"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
 	"sluice/internal/source/redis"
+	"sluice/internal/test/redistest"
 )
 
 // checkInterrupted checks that a sink saw the message before, one gap, and the message

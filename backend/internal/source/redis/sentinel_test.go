@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"sluice/internal/event"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
+	"sluice/internal/test/redistest"
 )
 
 // A replica brings what its master publishes, but does not tell when it has lost that.

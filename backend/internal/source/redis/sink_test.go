@@ -12,10 +12,10 @@ import (
 	"time"
 
 	"sluice/internal/event"
-	"sluice/internal/proctest"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
 	"sluice/internal/source/redis"
+	"sluice/internal/test/proctest"
+	"sluice/internal/test/redistest"
 )
 
 // longest bounds what these tests wait for: far more than it takes, on a busy machine.

@@ -1,3 +1,5 @@
+// Package redis follows topics in Redis and publishes to it: a single server, the master among
+// servers that Sentinel watches, or a cluster.
 package redis
 
 import (

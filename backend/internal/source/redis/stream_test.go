@@ -14,9 +14,9 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"sluice/internal/event"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
 	"sluice/internal/source/memory"
+	"sluice/internal/test/redistest"
 )
 
 func TestMemory_KeepsTheContractOfStreams(t *testing.T) {

@@ -7,9 +7,9 @@ import (
 	"testing"
 
 	"sluice/internal/event"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
 	"sluice/internal/source/redis"
+	"sluice/internal/test/redistest"
 )
 
 const mib = 1 << 20

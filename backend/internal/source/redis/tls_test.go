@@ -12,9 +12,9 @@ import (
 	"time"
 
 	"sluice/internal/event"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
 	"sluice/internal/source/redis"
+	"sluice/internal/test/redistest"
 )
 
 // leastPrivileges are the commands that a gateway runs; the README names them too.

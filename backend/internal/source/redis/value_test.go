@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"sluice/internal/event"
-	"sluice/internal/redistest"
 	"sluice/internal/source"
 	"sluice/internal/source/redis"
+	"sluice/internal/test/redistest"
 )
 
 // sent returns how many bytes a server has sent so far.

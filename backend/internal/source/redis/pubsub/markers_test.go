@@ -7,8 +7,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
-	"sluice/internal/redistest"
 	"sluice/internal/source/marker"
+	"sluice/internal/test/redistest"
 )
 
 // lossy makes publishes fail although Redis has carried them out.

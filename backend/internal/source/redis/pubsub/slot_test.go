@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/internal/redistest"
+	"sluice/internal/test/redistest"
 )
 
 func TestSlotOf_IsWhatRedisSays(t *testing.T) {

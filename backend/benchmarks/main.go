@@ -1,0 +1,56 @@
+// Command benchmarks starts servers and measures what they need: Sluice beside others under the
+// same load, one topic for all subscribers beside a topic for each, and very many idle
+// subscribers.
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+
+	"sluice/benchmarks/internal/compare"
+	"sluice/benchmarks/internal/crowd"
+)
+
+const progName = "benchmarks"
+
+// cli is the command line.
+type cli struct {
+	Compare compare.Command `cmd:"" help:"Compare what servers need for the same load."`
+	Topics  compare.Topics  `cmd:"" help:"Compare one topic for all subscribers with a topic for each."`
+	Crowd   crowd.Command   `cmd:"" help:"Measure what very many idle subscribers need."`
+	Members crowd.Members   `cmd:"" hidden:"" help:"The subscribers of one process of a crowd."`
+}
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Args[1:], os.Stdout, os.Stderr); err != nil {
+		fmt.Fprintf(os.Stderr, "%s: error: %v\n", progName, err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	var c cli
+	parser := kong.Must(&c, kong.Name(progName), kong.Description("Measures what servers of events need."), kong.Writers(stdout, stderr))
+	command, err := parser.Parse(args)
+	if err != nil {
+		return err
+	}
+	switch command.Selected().Name {
+	case "compare":
+		return c.Compare.Run(ctx, stdout, stderr)
+	case "topics":
+		return c.Topics.Run(ctx, stdout, stderr)
+	case "crowd":
+		return c.Crowd.Run(ctx, stdout, stderr)
+	default:
+		return c.Members.Run(ctx, os.Stdin, stdout)
+	}
+}

@@ -1,0 +1,90 @@
+package faults_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+
+	"sluice/internal/source/redis"
+	"sluice/internal/test/redistest"
+)
+
+// nodePatience is how long a cluster's node may be silent before it is replaced.
+const nodePatience = 3 * time.Second
+
+// gatewayUser are arguments of redis-server for a user of the gateways, whose permissions a
+// test can change.
+var gatewayUser = []string{"--user", "gateway", "on", ">secret", "~*", "&*", "+@all"}
+
+// gatewayURL returns the address of a server with that user.
+func gatewayURL(addr string) string {
+	return "redis://gateway:secret@" + addr
+}
+
+// form is how Redis is run.
+type form int
+
+const (
+	alone   form = iota
+	watched      // by Sentinel, which has a replica of the master
+	cluster      // of three masters, of which the first has a replica, and all topics
+)
+
+func openPublisher(t *testing.T, address string) *redis.Publisher {
+	t.Helper()
+	options, err := redis.ParseURL(address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	publisher := redis.OpenPublisher(options)
+	t.Cleanup(func() { publisher.Close() })
+	return publisher
+}
+
+// startRedis starts Redis in the form that is asked for, and returns its address.
+func (r *rig) startRedis(s setup) string {
+	r.t.Helper()
+	switch s.form {
+	case watched:
+		r.watched = redistest.StartWatched(r.t, s.redis...)
+		r.redis = r.watched.Master
+		return r.watched.URL()
+	case cluster:
+		r.cluster = redistest.StartCluster(r.t, 3, 1, nodePatience)
+		r.redis = r.cluster.Masters[0]
+		for n := 0; r.tag == "" || r.cluster.Owner(r.tag) != r.redis; n++ {
+			r.tag = fmt.Sprintf("{%d}", n)
+		}
+		return r.cluster.URL()
+	default:
+		r.redis = redistest.Start(r.t, slices.Concat(gatewayUser, s.redis)...)
+		return r.redis.URL()
+	}
+}
+
+// synced runs something while nothing is published and all replicas have everything.
+func (r *rig) synced(do func()) {
+	r.t.Helper()
+	r.quiet.Lock()
+	defer r.quiet.Unlock()
+	await(r.t, "the replica has everything", func() bool {
+		client := r.redis.Client()
+		client.Incr(r.t.Context(), r.tag+"written") // so that there is something to wait for on this connection
+		acknowledged, _ := client.Wait(r.t.Context(), 1, patience).Result()
+		return acknowledged == 1
+	})
+	do()
+}
+
+// do runs a command on a connection of its own.
+func (r *rig) do(args ...any) *goredis.Cmd {
+	r.t.Helper()
+	cmd := r.redis.Client().Do(r.t.Context(), args...)
+	if err := cmd.Err(); err != nil {
+		r.t.Fatalf("%v: %v", args, err)
+	}
+	return cmd
+}
