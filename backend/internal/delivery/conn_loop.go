@@ -3,6 +3,7 @@ package delivery
 import (
 	"context"
 	"errors"
+	"io"
 	"math/rand/v2"
 	"time"
 
@@ -74,6 +75,9 @@ func (s *Server) connLoop(ctx context.Context, out writer, first []byte, stream 
 		b, err := stream.Next(ctx)
 		if ctx.Err() != nil {
 			return &End{Reason: ClientGone}
+		}
+		if errors.Is(err, io.EOF) {
+			return &End{Reason: Finished}
 		}
 		if err != nil {
 			return s.end(out, first, closeReason(err), err)

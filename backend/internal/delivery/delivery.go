@@ -27,7 +27,7 @@ var ErrDraining = errors.New("server is draining")
 type Stream interface {
 	// Next returns the next batch, which is empty if no event is available. It may block.
 	// The connection is closed after an error, and the client reconnects to any node.
-	Next(ctx context.Context) (journal.Batch, error)
+	Next(ctx context.Context) (journal.Batch, error) // io.EOF: the stream is complete
 	// Live reports whether Next returns nothing but what the reader returns.
 	Live() bool
 	// Reader returns the reader of a live stream. It always returns the same one.

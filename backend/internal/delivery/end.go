@@ -15,6 +15,7 @@ type EndReason string
 const (
 	ClientGone   EndReason = "client-gone"   // the client closed the connection or the HTTP/2 stream
 	WriteTimeout EndReason = "write-timeout" // the client accepted no data for the write timeout
+	Finished     EndReason = "finished"      // all topics of the connection have ended
 	Failed       EndReason = "failed"        // the system refused something that the connection needs
 
 	Draining     = EndReason(event.Draining)

@@ -59,17 +59,23 @@ func AppendBody(dst []byte, eventType string, data []byte) []byte {
 	return append(dst, '\n')
 }
 
-// AppendOpenBody appends the body of stream.open: every topic is live from here.
-func AppendOpenBody(dst []byte, topics []Topic, resumed bool, node string) []byte {
-	names := make([]string, len(topics))
-	for i, t := range topics {
-		names[i] = t.String()
-	}
+// AppendOpenBody appends the body of stream.open: every topic is live from here. Missing topics
+// are streams that do not exist.
+func AppendOpenBody(dst []byte, topics, missing []Topic, resumed bool, node string) []byte {
 	return appendControl(dst, "stream.open", struct {
 		Topics  []string `json:"topics"`
 		Resumed bool     `json:"resumed"`
 		Node    string   `json:"node"`
-	}{names, resumed, node})
+		Missing []string `json:"missing,omitempty"`
+	}{topicNames(topics), resumed, node, topicNames(missing)})
+}
+
+func topicNames(topics []Topic) []string {
+	names := make([]string, len(topics))
+	for i, t := range topics {
+		names[i] = t.String()
+	}
+	return names
 }
 
 // AppendGapBody appends the body of stream.gap.

@@ -54,6 +54,9 @@ func (a *api) fail(c *gin.Context, err error) {
 	var tooMany tooManyLinesError
 	var tooFast admission.RateError
 	switch {
+	case errors.Is(err, hub.ErrFinished):
+		c.Header("Cache-Control", "no-cache")
+		c.AbortWithStatus(http.StatusNoContent)
 	case errors.As(err, &bad), errors.Is(err, event.ErrBadTopic), errors.Is(err, source.ErrTooManyKeys),
 		errors.Is(err, hub.ErrKeyBytes), errors.Is(err, source.ErrUnsupported):
 		writeProblem(c, http.StatusBadRequest, err.Error())

@@ -90,6 +90,9 @@ func (a *api) publicationOf(c *gin.Context) (p publication, err error) {
 	if p.message, err = parseMessage(query, p.topic); err != nil {
 		return p, err
 	}
+	if p.batch = isNDJSON(c.Request); p.batch && p.message.Type == event.StreamEnd {
+		return p, badRequestf("event=stream.end ends a stream, and a batch has several events; publish the end by itself")
+	}
 	key, err := parseIdempotencyKey(c.Request, p.topic)
 	if err != nil {
 		return p, err
@@ -104,7 +107,6 @@ func (a *api) publicationOf(c *gin.Context) (p publication, err error) {
 	if key != "" {
 		p.message.IdempotencyKey = scopedKey(grant, key)
 	}
-	p.batch = isNDJSON(c.Request)
 	if p.publisher = grant.Holder; p.publisher == "" {
 		p.publisher = clientAddr(c).String()
 	}

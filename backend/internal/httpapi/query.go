@@ -13,7 +13,7 @@ import (
 )
 
 // options are what a query may say once, unlike topics and ids.
-var options = []string{"last", "every", "event", "maxlen"}
+var options = []string{"last", "from", "every", "event", "maxlen", "ttl"}
 
 func parseQuery(r *http.Request) (url.Values, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)
@@ -35,6 +35,8 @@ const (
 	maxLast  = 1000
 	minEvery = 10 * time.Millisecond
 	maxEvery = time.Minute
+	minTTL   = time.Second
+	maxTTL   = 87600 * time.Hour
 )
 
 // topicsOf returns the topics that a query names, each once, kind by kind in the
@@ -78,6 +80,12 @@ func (a *api) subscriptionOf(r *http.Request, query url.Values) (hub.Request, er
 			return hub.Request{}, badRequestf("last=%s is not a number from 0 to %d", query.Get("last"), maxLast)
 		}
 	}
+	if query.Has("from") {
+		if err := checkFrom(query, topics); err != nil {
+			return hub.Request{}, err
+		}
+		req.Start = true
+	}
 	if query.Has("every") {
 		req.Every, err = time.ParseDuration(query.Get("every"))
 		if err != nil || req.Every < minEvery || req.Every > maxEvery {
@@ -85,6 +93,19 @@ func (a *api) subscriptionOf(r *http.Request, query url.Values) (hub.Request, er
 		}
 	}
 	return req, nil
+}
+
+// checkFrom returns an error if from= cannot be used in a request for these topics.
+func checkFrom(query url.Values, topics []event.Topic) error {
+	switch {
+	case query.Get("from") != "start":
+		return badRequestf("from=%s is not known; write from=start, or leave it out", query.Get("from"))
+	case query.Has("last"):
+		return badRequestf("from=start and last= exclude each other; leave out one of them")
+	case !slices.ContainsFunc(topics, func(t event.Topic) bool { return t.Kind == event.Stream }):
+		return badRequestf("from=start is for streams; name one, as in ?stream=run:42&from=start")
+	}
+	return nil
 }
 
 // idsOf returns the ids that the client saw last, of all or of some of its topics. The
@@ -115,6 +136,16 @@ func literalOf(query url.Values) (event.Topic, error) {
 // data.
 func parseMessage(query url.Values, topic event.Topic) (source.Message, error) {
 	m := source.Message{Type: query.Get("event")}
+	if query.Has("ttl") {
+		if topic.Kind == event.Channel {
+			return m, badRequestf("ttl= is for streams and keys only; Redis keeps nothing of a channel")
+		}
+		var err error
+		m.TTL, err = time.ParseDuration(query.Get("ttl"))
+		if err != nil || m.TTL < minTTL || m.TTL > maxTTL {
+			return m, badRequestf("ttl=%s is not a duration from 1s to 87600h, such as 30m", query.Get("ttl"))
+		}
+	}
 	if topic.Kind != event.Stream {
 		for _, name := range []string{"event", "maxlen"} {
 			if query.Has(name) {
@@ -122,7 +153,7 @@ func parseMessage(query url.Values, topic event.Topic) (source.Message, error) {
 			}
 		}
 	}
-	if err := event.CheckType(m.Type); err != nil {
+	if err := event.CheckType(m.Type); err != nil && !(topic.Kind == event.Stream && m.Type == event.StreamEnd) {
 		return m, badRequestf("%v", err)
 	}
 	if query.Has("maxlen") {

@@ -38,6 +38,10 @@ func (a *api) subscribe(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
+	if req.Finished() { // also while draining, and while Redis is unavailable
+		a.fail(c, hub.ErrFinished)
+		return
+	}
 	addr := clientAddr(c)
 	subscription, streamEnded, err := a.join(c, req, addr)
 	if err != nil {

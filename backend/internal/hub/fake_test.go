@@ -59,6 +59,8 @@ func (s *fakeSource) Close() error                          { return nil }
 
 func (f *fakeFollowing) Sync(context.Context) error { return nil }
 
+func (f *fakeFollowing) Exists(context.Context) (bool, error) { return true, nil }
+
 func (f *fakeFollowing) Live(ctx context.Context) error {
 	if f.src.never {
 		<-ctx.Done()

@@ -24,6 +24,8 @@ var (
 	// ErrFull is returned by Subscribe if the limit of topics with subscribers is reached, or
 	// if the values of keys need all memory that they may.
 	ErrFull = errors.New("no room for another topic")
+	// ErrFinished is returned by Subscribe if the client has received the end of all topics.
+	ErrFinished = errors.New("all topics have ended")
 )
 
 // Metrics counts events and gaps. Its methods may be called from any goroutine and must not
@@ -88,12 +90,13 @@ type Request struct {
 	Topics []event.Topic // at least one
 	IDs    []string      // ids of the last events that the client has; empty ones are ignored
 	Last   int           // number of recent events of each topic that the ids do not cover
+	Start  bool          // streams that the ids do not cover start with their oldest entry
 	Every  time.Duration // interval of a conflated subscription; 0 for all events
 }
 
 // Subscribe follows the topics, waits until all are live, and returns a subscription that
 // starts at the request's position. The error wraps [source.ErrUnavailable] if Redis is
-// unavailable, and is ErrFull if a limit is reached.
+// unavailable, and is ErrFull if a limit is reached, or ErrFinished.
 func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error) {
 	topics := distinct(req.Topics)
 	logs, err := h.acquire(topics)

@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"slices"
 	"time"
 
 	"sluice/internal/event"
@@ -60,9 +59,13 @@ func (l *listReader) appendVector(dst []byte) []byte {
 // Next implements [journal.BatchReader]. Each call reads the next topic that has something, so no
 // topic delays the others for long.
 func (l *listReader) Next() (journal.Batch, bool) {
-	more := false
+	more, finished := false, 0
 	for n := range l.topics {
 		i := (l.current + n) % len(l.topics)
+		if l.topics[i].Finished() {
+			finished++
+			continue
+		}
 		b, ok := l.topics[i].Next()
 		if !ok {
 			return b, false
@@ -74,7 +77,7 @@ func (l *listReader) Next() (journal.Batch, bool) {
 			return b, true
 		}
 	}
-	return journal.Batch{AtHead: !more}, true
+	return journal.Batch{AtHead: !more}, finished < len(l.topics)
 }
 
 // Unread implements [journal.BatchReader].
@@ -106,7 +109,17 @@ func (l *listReader) Journals() []*journal.Journal {
 	return journals
 }
 
-// Behind reports whether a topic has lost events that the reader has not delivered, or ended.
+// Behind reports whether a topic has lost events that the reader has not delivered, or nothing
+// follows.
 func (l *listReader) Behind() bool {
-	return slices.ContainsFunc(l.topics, func(t listedTopic) bool { return t.Behind() })
+	finished := 0
+	for i := range l.topics {
+		switch t := &l.topics[i]; {
+		case t.Finished():
+			finished++
+		case t.Behind():
+			return true
+		}
+	}
+	return finished == len(l.topics)
 }

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -41,21 +42,54 @@ func (id lastID) empty() bool {
 }
 
 // of returns the client's cursor of a topic.
-func (id lastID) of(t *topicLog, last int) clientCursor {
-	if text, known := id.cursors.of(t.topic); known {
+func (id lastID) of(t event.Topic, req Request) clientCursor {
+	if text, known := id.cursors.of(t); known {
 		return clientCursor{text: text, known: true}
 	}
-	return clientCursor{text: lostCursor, known: id.unknown, last: last}
+	return clientCursor{text: lostCursor, known: id.unknown, last: req.Last, start: req.Start && t.Kind == event.Stream}
+}
+
+// hasEnded reports whether the cursor of a topic says that the client has received its end.
+func (id lastID) hasEnded(t event.Topic) bool {
+	text, known := id.cursors.of(t)
+	c, ok := parseStreamCursor(text)
+	return known && ok && c.ended && t.Kind == event.Stream
+}
+
+// Finished reports whether the ids of a request say that the client has received the end of all
+// its topics. It does not ask Redis.
+func (req Request) Finished() bool {
+	id := parseIDs(req.IDs, req.Topics)
+	return !slices.ContainsFunc(req.Topics, func(t event.Topic) bool { return !id.hasEnded(t) })
+}
+
+// missing returns the streams that do not exist, of those whose end the client has not
+// received.
+func missing(ctx context.Context, logs []*topicLog, id lastID) ([]event.Topic, error) {
+	var topics []event.Topic
+	for _, t := range logs {
+		if t.topic.Kind != event.Stream || id.hasEnded(t.topic) {
+			continue
+		}
+		exists, err := t.following.Exists(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if !exists {
+			topics = append(topics, t.topic)
+		}
+	}
+	return topics, nil
 }
 
 // prepare prepares the start of a client in all topics at once. The returned functions
-// return the start positions. A client without a cursor of a topic gets up to last events.
-func prepare(ctx context.Context, logs []*topicLog, id lastID, last int) ([]func() startPosition, error) {
+// return the start positions.
+func prepare(ctx context.Context, logs []*topicLog, id lastID, req Request) ([]func() startPosition, error) {
 	starts := make([]func() startPosition, len(logs))
 	all, ctx := errgroup.WithContext(ctx)
 	for i, t := range logs {
 		all.Go(func() (err error) {
-			starts[i], err = t.cursors.prepare(ctx, id.of(t, last))
+			starts[i], err = t.cursors.prepare(ctx, id.of(t.topic, req))
 			return err
 		})
 	}

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"strings"
 
 	"sluice/internal/event"
 	"sluice/internal/journal"
@@ -63,12 +64,18 @@ func (s *streamCursors) tail() (number uint64, after source.Position) {
 // prepare implements [cursors]. It reads Redis if the journal does not hold what the client
 // needs.
 func (s *streamCursors) prepare(ctx context.Context, c clientCursor) (func() startPosition, error) {
-	if !c.known {
+	switch {
+	case !c.known && c.start:
+		c.text = startCursor
+	case !c.known:
 		return s.prepareFresh(ctx, c.last)
 	}
 	cursor, ok := parseStreamCursor(c.text)
 	if !ok {
 		return s.topicLog.unknown, nil
+	}
+	if cursor.ended {
+		return func() startPosition { return finished(c.text) }, nil
 	}
 	s.topicLog.lock()
 	_, held := s.find(cursor)
@@ -84,6 +91,11 @@ func (s *streamCursors) prepare(ctx context.Context, c clientCursor) (func() sta
 	return s.prepareResume(ctx, cursor, c.text)
 }
 
+// finished returns the start position of a client that has received the end of the stream.
+func finished(cursor string) startPosition {
+	return startPosition{pos: journal.Finished, cursor: cursor, before: cursor}
+}
+
 // prepareFresh prepares the start of a client that gets up to last recent entries.
 func (s *streamCursors) prepareFresh(ctx context.Context, last int) (func() startPosition, error) {
 	older, err := s.older(ctx, last)
@@ -92,6 +104,9 @@ func (s *streamCursors) prepareFresh(ctx context.Context, last int) (func() star
 	}
 	return func() startPosition {
 		if older.IsZero() {
+			if s.topicLog.view.EndsFinal() {
+				last = max(last, 1) // the end of a stream is not history
+			}
 			number, cursor := s.topicLog.view.Back(last)
 			return startPosition{pos: number, cursor: cursor, before: cursor}
 		}
@@ -122,6 +137,10 @@ func (s *streamCursors) prepareResume(ctx context.Context, c streamCursor, text 
 			return s.topicLog.unknown()
 		}
 		start, gap := s.verify(c, page)
+		if start.ended && page.State.Last == c.id {
+			return finished(start.String())
+		}
+		start.ended = false // entries follow, which a client without the mark of the end gets
 		p := s.startAfter(start)
 		if gap != nil {
 			gap.Topic = s.topicLog.topic
@@ -252,11 +271,11 @@ func (s *streamCursors) shortenGap(p *startPosition, c streamCursor) {
 }
 
 // find returns the start position after the frame of the journal that has exactly that
-// cursor. A bare id has the cursor of its entry.
+// cursor. A bare id has the cursor of its entry, and zero that of the start of the stream.
 func (s *streamCursors) find(c streamCursor) (p startPosition, ok bool) {
 	matches := func(text string) bool {
 		if c.check != "" {
-			return text == c.String()
+			return strings.TrimSuffix(text, endSuffix) == c.String()
 		}
 		other, _ := parseStreamCursor(text)
 		return other.id == c.id && other.isEntry()
@@ -264,7 +283,19 @@ func (s *streamCursors) find(c streamCursor) (p startPosition, ok bool) {
 	view := s.topicLog.view
 	at := func(number uint64) (startPosition, bool) {
 		cursor := view.CursorAt(number)
+		if other, ended := strings.CutSuffix(cursor, endSuffix); ended {
+			if number == view.Head() {
+				return finished(cursor), true
+			}
+			cursor = other // entries follow, which a client without the mark of the end gets
+		}
 		return startPosition{pos: number, cursor: cursor, before: cursor}, true
+	}
+	if c == (streamCursor{}) {
+		if _, after := s.tail(); !after.ID.IsZero() {
+			return startPosition{}, false
+		}
+		return at(s.search(c.id))
 	}
 	tail, base := view.Tail()
 	if number := s.search(c.id); number > max(tail, s.era) && matches(view.CursorAt(number)) {
@@ -296,9 +327,13 @@ func (s *streamCursors) older(ctx context.Context, last int) (event.StreamID, er
 	t := s.topicLog
 	t.lock()
 	_, after := s.tail()
-	missing := last - t.view.Frames()
+	held := t.view.Frames()
 	nothing := after.ID == s.bottom || after.ID.IsZero()
 	t.unlock()
+	if last == 0 && held == 0 && !nothing {
+		return s.olderEnd(ctx, after.ID)
+	}
+	missing := last - held
 	if missing <= 0 || nothing {
 		return event.StreamID{}, nil
 	}
@@ -325,4 +360,14 @@ func (s *streamCursors) older(ctx context.Context, last int) (event.StreamID, er
 		return event.StreamID{}, nil
 	}
 	return r.UpTo, nil
+}
+
+// olderEnd returns the id before the newest entry of a stream, if that is the end of the stream,
+// else zero.
+func (s *streamCursors) olderEnd(ctx context.Context, newest event.StreamID) (event.StreamID, error) {
+	page, err := s.hub.readRange(ctx, s.topicLog.topic, source.Range{UpTo: newest, Newest: true, Count: 1})
+	if err != nil || len(page.Entries) == 0 || page.Entries[0].Type != event.StreamEnd {
+		return event.StreamID{}, err
+	}
+	return page.Entries[0].ID.Prev(), nil
 }

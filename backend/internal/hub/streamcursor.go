@@ -23,6 +23,8 @@ const (
 	// gap, or in an empty stream.
 	positionCheck = "g"
 	endSuffix     = ".end"
+	// startCursor is the cursor of a client that has nothing of a stream.
+	startCursor = "0"
 )
 
 // newBirthCheck returns the check of the position before the first entry of a life. All lives

@@ -45,8 +45,9 @@ func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool,
 		missing = r.missing
 	}
 	var frames []journal.Frame
+	ended := false
 	page.Walk(prev, r.upTo, missing, func(lost int64, at source.Position) {
-		if r.quiet {
+		if r.quiet || ended {
 			return
 		}
 		if lost > 0 && r.missing > 0 {
@@ -54,12 +55,16 @@ func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool,
 		}
 		frames = append(frames, r.gap(h, event.HistoryExpired, lost, at))
 	}, func(e source.Entry, at source.Position) {
+		if ended {
+			return
+		}
+		ended = e.Type == event.StreamEnd
 		r.at = entryCursor(at, e.Type, e.Data)
 		if len(e.Data) > maxEvent {
 			frames = append(frames, r.gap(h, event.TooLarge, 1, at))
 			return
 		}
-		frames = append(frames, journal.Frame{Cursor: r.at.appendTo(nil), Body: event.AppendBody(nil, e.Type, e.Data)})
+		frames = append(frames, journal.Frame{Cursor: r.at.appendTo(nil), Body: event.AppendBody(nil, e.Type, e.Data), Final: ended})
 	})
 	r.count = nextCount(r.count, page.Entries)
 	return frames, !page.More, nil

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"time"
@@ -56,13 +57,20 @@ func newSubscription(h *Hub, logs []*topicLog, every time.Duration) *Subscriptio
 // are those of the request, each once.
 func (s *Subscription) begin(ctx context.Context, req Request, topics []event.Topic) error {
 	id := parseIDs(req.IDs, topics)
-	starts, err := prepare(ctx, s.logs, id, req.Last)
+	absent, err := missing(ctx, s.logs, id)
+	if err != nil {
+		return err
+	}
+	starts, err := prepare(ctx, s.logs, id, req)
 	if err != nil {
 		return err
 	}
 	open, gaps := s.seek(starts, "", topics[0])
+	if s.finished() {
+		return ErrFinished
+	}
 	resumed := !id.empty() && len(gaps) == 0 && !s.catchUp.gap
-	open = event.AppendOpenBody(open, topics, resumed, s.hub.options.Node)
+	open = event.AppendOpenBody(open, topics, absent, resumed, s.hub.options.Node)
 	s.catchUp.pending = slices.Concat(open, gaps)
 	return nil
 }
@@ -91,9 +99,22 @@ func (s *Subscription) appendID(dst []byte, t event.Topic) []byte {
 	return s.list.appendID(dst, event.Qualifier(t))
 }
 
+// finished reports whether the client has received the end of all topics.
+func (s *Subscription) finished() bool {
+	for i := range s.logs {
+		if !s.readerOf(i).Finished() {
+			return false
+		}
+	}
+	return true
+}
+
 // announceLost announces held events that are lost, and resumes if a journal no longer
-// holds the reader's position.
+// holds the reader's position. It returns [io.EOF] if all topics have ended.
 func (s *Subscription) announceLost(ctx context.Context) error {
+	if s.finished() {
+		return io.EOF
+	}
 	s.catchUp = &catchUp{pending: s.appendLost(nil)}
 	if s.behind() {
 		return s.fellBehind(ctx, event.SlowConsumer)
@@ -121,7 +142,7 @@ func (s *Subscription) fellBehind(ctx context.Context, reason event.GapReason) e
 	for i, t := range s.logs {
 		cursors[i] = component{tag(t.topic), string(s.readerOf(i).Cursor())}
 	}
-	starts, err := prepare(ctx, s.logs, lastID{cursors: cursors}, 0)
+	starts, err := prepare(ctx, s.logs, lastID{cursors: cursors}, Request{})
 	if err != nil {
 		return err
 	}
@@ -241,7 +262,7 @@ func (s *Subscription) seek(starts []func() startPosition, reason event.GapReaso
 
 // Next returns what the client gets next, an empty batch if there is nothing now. It
 // reads from Redis if the journals do not hold what the client missed; the error
-// wraps [source.ErrUnavailable] if that fails.
+// wraps [source.ErrUnavailable] if that fails. It is [io.EOF] after the end of all topics.
 func (s *Subscription) Next(ctx context.Context) (journal.Batch, error) {
 	for {
 		s.dropCatchUp()
@@ -283,7 +304,7 @@ func (s *Subscription) nextCatchUp(ctx context.Context) (journal.Batch, error) {
 		return journal.Batch{}, err
 	}
 	i := s.catchUp.replays[0].index
-	if done {
+	if done || len(frames) > 0 && frames[len(frames)-1].Final {
 		s.catchUp.replays = s.catchUp.replays[1:]
 	}
 	return s.encode(i, frames), nil
@@ -331,7 +352,11 @@ func (s *Subscription) encode(i int, frames []journal.Frame) journal.Batch {
 		b.Bytes = reader.Append(b.Bytes, f.Qualifier, f.Cursor, f.Body)
 	}
 	if n := len(frames); n > 0 {
-		s.seekTopic(i, reader.Pos(), string(frames[n-1].Cursor))
+		pos := reader.Pos()
+		if frames[n-1].Final {
+			pos = journal.Finished
+		}
+		s.seekTopic(i, pos, string(frames[n-1].Cursor))
 	}
 	return b
 }

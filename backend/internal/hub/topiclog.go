@@ -54,12 +54,13 @@ type cursors interface {
 type clientCursor struct {
 	text  string
 	known bool // the client's ids cover the topic
-	last  int  // events from before that a client without a cursor gets
+	last  int  // recent events that a client without a cursor gets
+	start bool // a client without a cursor gets all events of a stream
 }
 
 // startPosition is where a subscriber starts in a topicLog.
 type startPosition struct {
-	pos    uint64
+	pos    uint64     // [journal.Finished] if the client has received the end of the stream
 	cursor string     // the client's after gap
 	before string     // the client's until it has received gap; cursor if there is no gap
 	gap    *event.Gap // sent before everything else, or nil
@@ -123,7 +124,7 @@ func (t *topicLog) Event(e event.Event, at source.Position) {
 	}
 	t.body = event.AppendBody(t.body[:0], e.Type, e.Data)
 	t.cursor = t.cursors.event(t.cursor[:0], e, at, t.view.Head())
-	t.append(e.Topic, journal.Frame{Cursor: t.cursor, Body: t.body})
+	t.append(e.Topic, journal.Frame{Cursor: t.cursor, Body: t.body, Final: isEnd(t.topic, e.Type)})
 	if cap(t.body) > keepScratch {
 		t.body = nil
 	}
@@ -132,6 +133,11 @@ func (t *topicLog) Event(e event.Event, at source.Position) {
 			t.gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, Failed: err})
 		}
 	}
+}
+
+// isEnd reports whether an event of a topic ends the topic for its subscribers.
+func isEnd(t event.Topic, eventType string) bool {
+	return t.Kind == event.Stream && eventType == event.StreamEnd
 }
 
 // Gap implements [source.Sink].

@@ -5,6 +5,7 @@
 package journal
 
 import (
+	"math"
 	"sync"
 	"time"
 )
@@ -32,6 +33,7 @@ type Frame struct {
 	Cursor    []byte // the position after this frame
 	Body      []byte // everything after the id line
 	Lost      int64  // for a gap: the number of lost events, or -1; else 0
+	Final     bool   // readers deliver nothing after this frame
 	Next      uint64 // the position after this frame; set on reading
 }
 
@@ -39,6 +41,14 @@ type Frame struct {
 // count of events, lost ones included.
 func (f *Frame) Span() uint64 {
 	return uint64(max(f.Lost, 1))
+}
+
+// readOn returns the position of a reader that has delivered the frame.
+func (f *Frame) readOn() uint64 {
+	if f.Final {
+		return Finished
+	}
+	return f.Next
 }
 
 // Waker is a watcher of a journal.
@@ -62,6 +72,7 @@ type Journal struct {
 	base     []byte     // cursor of the position tail
 	unknown  uint64     // number after the newest evicted gap of unknown size
 	gap      uint64     // number of the newest gap
+	final    uint64     // number of the newest final frame, 0 if there was none
 	latest   latest     // of the conflated readers
 	ended    bool       // no frame follows
 	large    time.Time  // when the newest large frame was appended
@@ -71,8 +82,12 @@ type Journal struct {
 	watchers map[Waker]struct{}
 }
 
-// First is the first position of every journal.
-const First = 1
+const (
+	// First is the first position of every journal.
+	First = 1
+	// Finished is the position of a reader that has delivered a final frame.
+	Finished = math.MaxUint64
+)
 
 // New returns an empty journal; base is the cursor of its [First] position.
 func New(limits Limits, base string) *Journal {
@@ -160,6 +175,9 @@ func (j *Journal) Append(f Frame) uint64 {
 	if f.Lost != 0 {
 		j.gap = seq
 	}
+	if f.Final {
+		j.final = seq
+	}
 	j.frames++
 	j.bytes += f.size()
 	if f.size() > j.limits.Bytes/largePart {
@@ -206,7 +224,7 @@ func (j *Journal) Ended(from uint64) bool {
 
 // endedAt is Ended. mu must be held.
 func (j *Journal) endedAt(from uint64) bool {
-	return j.ended && from >= j.head
+	return from == Finished || j.ended && from >= j.head
 }
 
 // writable returns the newest segment if a frame of that size fits into it, else a new one. It

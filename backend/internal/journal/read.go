@@ -1,6 +1,9 @@
 package journal
 
-import "sort"
+import (
+	"slices"
+	"sort"
+)
 
 // Batch is a contiguous run of frames as they go to a client.
 type Batch struct {
@@ -28,15 +31,15 @@ func (b *Batch) Split(offset int) Batch {
 	return Batch{
 		Bytes:  b.Bytes[:end],
 		Frames: k + 1,
-		Next:   r.next(),
+		Next:   r.readOn(),
 		Cursor: b.Bytes[r.start-start+idField+len(r.qualifier) : r.body-start-newline],
 		recs:   b.recs[:k+1],
 	}
 }
 
-// Read returns the frames from a position on that are contiguous in memory, or an empty batch
-// at the head. It returns false if the position is before the tail, and at the head of a
-// journal that has ended.
+// Read returns the frames from a position on that are contiguous in memory, up to a final one,
+// or an empty batch at the head. It returns false if the position is before the tail or
+// [Finished], and at the head of a journal that has ended.
 func (j *Journal) Read(from uint64) (Batch, bool) {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
@@ -48,13 +51,20 @@ func (j *Journal) Read(from uint64) (Batch, bool) {
 		return Batch{Next: from, AtHead: true}, true
 	}
 	s := j.segments[i]
-	newest := s.frame(len(s.recs) - 1)
+	last := len(s.recs) - 1
+	if from <= j.final {
+		if n := slices.IndexFunc(s.recs[k:], func(r record) bool { return r.final }); n >= 0 {
+			last = k + n
+		}
+	}
+	newest := s.frame(last)
+	end := s.end(last)
 	return Batch{
-		Bytes:  s.buf[s.recs[k].start:len(s.buf):len(s.buf)],
-		Frames: len(s.recs) - k,
-		Next:   newest.Next,
+		Bytes:  s.buf[s.recs[k].start:end:end],
+		Frames: last + 1 - k,
+		Next:   newest.readOn(),
 		Cursor: newest.Cursor,
-		AtHead: i == len(j.segments)-1 && !j.ended,
-		recs:   s.recs[k:len(s.recs):len(s.recs)],
+		AtHead: i == len(j.segments)-1 && !j.ended && !newest.Final,
+		recs:   s.recs[k : last+1 : last+1],
 	}, true
 }

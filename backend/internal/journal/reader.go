@@ -144,8 +144,12 @@ func (r *Reader) nextEncoded() (Batch, bool) {
 			b.Bytes = r.encode(b.Bytes, f.Qualifier, f.Cursor, f.Body)
 			b.Frames++
 			b.ends = append(b.ends, len(b.Bytes))
-			r.pos = f.Next
+			r.pos = f.readOn()
 			r.cursor = append(r.cursor[:0], f.Cursor...)
+			if f.Final {
+				b.AtHead = false
+				return b, true
+			}
 		}
 	}
 	return b, true
@@ -170,13 +174,17 @@ func (r *Reader) Unread(b *Batch, offset int) {
 		return
 	}
 	f := j.segments[i].frame(k)
-	r.pos = f.Next
+	r.pos = f.readOn()
 	r.cursor = append(r.cursor[:0], f.Cursor...)
 	b.Bytes, b.Frames, b.ends = b.Bytes[:b.ends[last]], last+1, b.ends[:last+1]
 }
 
-// Behind reports whether events are lost that the reader has not delivered, or the journal has
-// ended at its position.
+// Finished reports whether the reader has delivered a final frame. Next returns false from then
+// on.
+func (r *Reader) Finished() bool { return r.pos == Finished }
+
+// Behind reports whether events are lost that the reader has not delivered, or nothing follows
+// its position.
 func (r *Reader) Behind() bool {
 	if r.conflation != nil && len(r.conflation.lost) > 0 {
 		return true
@@ -187,10 +195,11 @@ func (r *Reader) Behind() bool {
 }
 
 // start returns the position from which the reader reads on. A conflated reader of one topic
-// passes over all but the newest event, except if a gap is among them. log.mu must be held.
+// passes over all but the newest event, except if a gap or a final frame is among them. log.mu
+// must be held.
 func (r *Reader) start() uint64 {
 	j := r.log
-	if c := r.conflation; c == nil || !c.single || r.pos >= j.head || r.pos <= j.gap || len(j.segments) == 0 {
+	if c := r.conflation; c == nil || !c.single || r.pos >= j.head || r.pos <= max(j.gap, j.final) || len(j.segments) == 0 {
 		return r.pos
 	}
 	recs := j.segments[len(j.segments)-1].recs
@@ -211,28 +220,28 @@ func (r *Reader) nextConflated() (Batch, bool) {
 	if len(c.lost) > 0 || from < j.tail || j.endedAt(r.pos) {
 		return Batch{}, false
 	}
-	gap, more := r.scan(from, now)
+	special, more := r.scan(from, now)
 	var b Batch
 	switch {
-	case gap == nil:
+	case special == nil:
 		r.deliver(&b, c.due(now, turn), now)
 		more = more || len(c.ready) > 0 || len(c.lost) > 0
-	case c.held > 0: // events from before the gap precede it
+	case c.held > 0: // events from before it precede it
 		r.deliver(&b, c.oldest(turn), now)
 	default:
-		b.Bytes = r.Append(b.Bytes, gap.Qualifier, gap.Cursor, gap.Body)
+		b.Bytes = r.Append(b.Bytes, special.Qualifier, special.Cursor, special.Body)
 		b.Frames++
-		r.pos = gap.Next
-		r.cursor = append(r.cursor[:0], gap.Cursor...)
+		r.pos = special.readOn()
+		r.cursor = append(r.cursor[:0], special.Cursor...)
 	}
 	r.updateSafe(c.front)
 	b.AtHead = !more && !j.ended
 	return b, true
 }
 
-// scan holds the events from a position on, until a gap or the end of a turn. It returns
-// the gap, and whether the journal has more. log.mu must be held.
-func (r *Reader) scan(from uint64, now time.Time) (gap *Frame, more bool) {
+// scan holds the events from a position on, until a gap, a final frame, or the end of a turn. It
+// returns the gap or final frame, and whether the journal has more. log.mu must be held.
+func (r *Reader) scan(from uint64, now time.Time) (special *Frame, more bool) {
 	c, j := r.conflation, r.log
 	var last *Frame
 	read := 0
@@ -244,8 +253,8 @@ func (r *Reader) scan(from uint64, now time.Time) (gap *Frame, more bool) {
 				continue
 			}
 			f := s.frame(k)
-			if f.Lost != 0 {
-				gap, more = &f, true
+			if f.Lost != 0 || f.Final {
+				special, more = &f, true
 				continue
 			}
 			c.hold(heldEvent{qualifier: f.Qualifier, pos: s.recs[k].seq}, now)
@@ -256,7 +265,7 @@ func (r *Reader) scan(from uint64, now time.Time) (gap *Frame, more bool) {
 		r.pos = last.Next
 		r.cursor = append(r.cursor[:0], last.Cursor...)
 	}
-	return gap, more
+	return special, more
 }
 
 // deliver appends events that are no longer held to a batch, in the order of their
@@ -315,7 +324,7 @@ func (r *Reader) Replay(frames []Frame) Batch {
 	var b Batch
 	for i := range frames {
 		f := &frames[i]
-		if f.Lost != 0 {
+		if f.Lost != 0 || f.Final {
 			r.deliver(&b, c.oldest(c.held), now)
 			b.Bytes = r.Append(b.Bytes, f.Qualifier, f.Cursor, f.Body)
 			b.Frames++
@@ -323,6 +332,10 @@ func (r *Reader) Replay(frames []Frame) Batch {
 			c.hold(heldEvent{qualifier: f.Qualifier, body: bytes.Clone(f.Body), before: bytes.Clone(r.cursor)}, now)
 		}
 		r.cursor = append(r.cursor[:0], f.Cursor...)
+		if f.Final {
+			r.pos = Finished
+			break
+		}
 	}
 	r.deliver(&b, c.due(now, c.held), now)
 	r.updateSafe(c.front)

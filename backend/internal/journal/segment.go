@@ -27,15 +27,24 @@ type record struct {
 	lost      int64
 	start     int    // of the id line in buf
 	body      int    // of the body in buf
+	final     bool   // as in Frame
 	qualifier string // as in Frame; shared by all frames of a topic
 }
 
-// next returns the position behind the frame.
+// next returns the position after the frame.
 func (r *record) next() uint64 {
 	return r.seq + uint64(max(r.lost, 1))
 }
 
-const recordSize = 56
+// readOn returns the position of a reader that has delivered the frame.
+func (r *record) readOn() uint64 {
+	if r.final {
+		return Finished
+	}
+	return r.next()
+}
+
+const recordSize = 64
 
 const idField, newline = len("id: "), len("\n")
 
@@ -65,7 +74,7 @@ func (s *segment) append(seq uint64, f *Frame) {
 	s.buf = event.AppendID(s.buf, f.Qualifier, f.Cursor)
 	body := len(s.buf)
 	s.buf = append(s.buf, f.Body...)
-	s.recs = append(s.recs, record{seq, f.Lost, start, body, f.Qualifier})
+	s.recs = append(s.recs, record{seq: seq, lost: f.Lost, start: start, body: body, final: f.Final, qualifier: f.Qualifier})
 }
 
 // end returns where record k ends in buf.
@@ -83,6 +92,7 @@ func (s *segment) frame(k int) Frame {
 		Cursor:    s.buf[r.start+idField+len(r.qualifier) : r.body-newline],
 		Body:      s.buf[r.body:s.end(k)],
 		Lost:      r.lost,
+		Final:     r.final,
 	}
 	f.Next = r.next()
 	return f

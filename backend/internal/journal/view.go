@@ -44,6 +44,9 @@ func (v View) GapFrom(from uint64) bool {
 	return from <= v.j.gap
 }
 
+// EndsFinal reports whether the newest frame is final.
+func (v View) EndsFinal() bool { return v.j.final != 0 && v.j.final == v.j.head-1 }
+
 // Lost returns the number of events between a position and the tail, which are no longer
 // held, or -1 if a gap of unknown size was among them.
 func (v View) Lost(from uint64) int64 {

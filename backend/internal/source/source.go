@@ -6,6 +6,7 @@ package source
 import (
 	"context"
 	"errors"
+	"time"
 
 	"sluice/internal/event"
 	"sluice/internal/source/marker"
@@ -40,6 +41,10 @@ const MaxValueBytes = 8 << 20
 
 // DefaultMaxLen is the number of entries that the demo feeds and cmd/publisher keep.
 const DefaultMaxLen = 10_000
+
+// ExistsAge bounds the age of the answer of [Following.Exists], so any number of subscribers need
+// a bounded number of reads.
+const ExistsAge = 50 * time.Millisecond
 
 // Fill bounds how much of a stream's history is read when it is first followed.
 type Fill struct {
@@ -107,6 +112,9 @@ type Following interface {
 	// returns an error that wraps [ErrUnavailable] if Redis is known to be unavailable. A
 	// channel also waits, at most two seconds, for the first marker.
 	Live(ctx context.Context) error
+	// Exists reports whether the key of a stream exists, as of at most [ExistsAge] before the
+	// call. It may wait for Redis. It is true for other kinds.
+	Exists(ctx context.Context) (bool, error)
 	// Sync waits until everything that was published before the call has reached the sink.
 	Sync(ctx context.Context) error
 	// Close stops following. It does not block. An event in progress may still reach the sink.
@@ -116,6 +124,7 @@ type Following interface {
 // Message is a message to publish.
 type Message struct {
 	Data []byte
+	TTL  time.Duration // time after which the key of a stream or key topic expires; 0 to leave the expiry of a stream as it is, and for a key without one
 	// For streams only.
 	Type           string // event type, empty for none
 	MaxLen         int64  // keep about this many entries; all if 0

@@ -76,7 +76,7 @@ func (m *Broker) growth(topic event.Topic, messages []source.Message) int {
 	default:
 		grown := keySize(topic, messages[len(messages)-1].Data)
 		if old, exists := m.values[topic.Name()]; exists {
-			grown -= keySize(topic, old)
+			grown -= keySize(topic, old.data)
 		}
 		return grown
 	}

@@ -129,8 +129,8 @@ func TestMemory_FullBrokerLosesNothing(t *testing.T) {
 	if err != nil || len(page.Entries) != n || entries.events != n {
 		t.Errorf("the stream has %d entries, and %d were delivered, want %d: %v", len(page.Entries), entries.events, n, err)
 	}
-	if values.events != 2 || len(m.values["k"]) != 1<<10 { // key.deleted, then the value
-		t.Errorf("%d values were delivered, the last of %d bytes", values.events, len(m.values["k"]))
+	if values.events != 2 || len(m.values["k"].data) != 1<<10 { // key.deleted, then the value
+		t.Errorf("%d values were delivered, the last of %d bytes", values.events, len(m.values["k"].data))
 	}
 	if m.used != used || len(m.answers.order) != 0 {
 		t.Errorf("refused publishes changed the memory from %+v to %+v", used, m.used)
@@ -174,7 +174,7 @@ func TestMemory_CountsWhatIsTrimmedAndReplaced(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want := use{streamSize("s"), keySize(key, m.values["k"])}
+	want := use{streamSize("s"), keySize(key, m.values["k"].data)}
 	for _, e := range m.streams["s"].entries {
 		want.streams += entrySize(e.Type, e.Data)
 	}

@@ -30,7 +30,7 @@ type Broker struct {
 	mu        sync.Mutex
 	following map[*following]struct{}
 	streams   map[string]*stream
-	values    map[string][]byte
+	values    map[string]*keyValue
 	answers   answers
 	used      use
 }
@@ -46,6 +46,13 @@ type stream struct {
 	entries []source.Entry
 	last    event.StreamID
 	added   uint64
+	expiry  *time.Timer // nil if it does not expire
+}
+
+// keyValue is the value of a key.
+type keyValue struct {
+	data   []byte
+	expiry *time.Timer // nil if it does not expire
 }
 
 // at returns the position after the n'th of the entries, counted from the oldest.
@@ -69,7 +76,7 @@ func New(fill source.Fill) *Broker {
 		limit:     limitBytes,
 		following: make(map[*following]struct{}),
 		streams:   make(map[string]*stream),
-		values:    make(map[string][]byte),
+		values:    make(map[string]*keyValue),
 		answers:   newAnswers(),
 	}
 }
@@ -114,14 +121,14 @@ func (m *Broker) showKeys(f *following) {
 	if !f.topic.IsGlob() {
 		e := event.Event{Topic: f.topic, Type: event.KeyDeleted, Data: []byte("null")}
 		if v, ok := m.values[f.topic.Name()]; ok {
-			e.Type, e.Data = "", v
+			e.Type, e.Data = "", v.data
 		}
 		f.sink.Event(e, source.Position{})
 		return
 	}
 	for name, v := range m.values {
 		if f.glob.Match(name) {
-			f.sink.Event(event.Event{Topic: event.Literal(event.Key, name), Data: v}, source.Position{})
+			f.sink.Event(event.Event{Topic: event.Literal(event.Key, name), Data: v.data}, source.Position{})
 		}
 	}
 }
@@ -129,6 +136,13 @@ func (m *Broker) showKeys(f *following) {
 // Live implements [source.Following]: a topic is live when Follow returns.
 func (f *following) Live(context.Context) error {
 	return nil
+}
+
+// Exists implements [source.Following].
+func (f *following) Exists(context.Context) (bool, error) {
+	f.broker.mu.Lock()
+	defer f.broker.mu.Unlock()
+	return f.topic.Kind != event.Stream || f.broker.streams[f.topic.Name()] != nil, nil
 }
 
 // Sync implements [source.Following]: what was published has been delivered.
@@ -189,16 +203,21 @@ func (m *Broker) publish(topic event.Topic, msg source.Message) event.StreamID {
 		at = m.add(topic.Name(), msg)
 		e.Type = msg.Type
 	case event.Key:
-		if !m.set(topic, msg.Data) {
+		if !m.set(topic, msg) {
 			return event.StreamID{}
 		}
 	}
+	m.deliver(topic, func(sink source.Sink) { sink.Event(e, at) })
+	return at.ID
+}
+
+// deliver calls a function for the sink of each topic that covers a literal topic.
+func (m *Broker) deliver(topic event.Topic, call func(source.Sink)) {
 	for f := range m.following {
 		if f.topic.Kind == topic.Kind && f.glob.Match(topic.Name()) {
-			f.sink.Event(e, at)
+			call(f.sink)
 		}
 	}
-	return at.ID
 }
 
 // add appends an entry with the next id to a stream, and trims it. It returns the position
@@ -218,6 +237,12 @@ func (m *Broker) add(name string, msg source.Message) source.Position {
 	s.last = id
 	s.added++
 	m.used.streams += entrySize(msg.Type, msg.Data)
+	if msg.TTL > 0 {
+		if s.expiry != nil {
+			s.expiry.Stop()
+		}
+		s.expiry = time.AfterFunc(msg.TTL, func() { m.expireStream(name, s) })
+	}
 	if extra := len(s.entries) - int(msg.MaxLen); msg.MaxLen > 0 && extra > 0 {
 		m.used.streams -= s.trim(extra)
 	}
@@ -237,21 +262,53 @@ func (s *stream) trim(n int) (size int) {
 	return size
 }
 
+// expireStream removes a stream, unless another one has its name since.
+func (m *Broker) expireStream(name string, s *stream) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.streams[name] != s {
+		return
+	}
+	delete(m.streams, name)
+	m.used.streams -= streamSize(name) + s.trim(len(s.entries))
+	m.deliver(event.Literal(event.Stream, name), func(sink source.Sink) {
+		sink.Gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown})
+	})
+}
+
 // set sets the value of a key, and reports whether it changed.
-func (m *Broker) set(topic event.Topic, data []byte) bool {
+func (m *Broker) set(topic event.Topic, msg source.Message) bool {
 	name := topic.Name()
 	old, exists := m.values[name]
-	switch {
-	case exists && bytes.Equal(data, old):
-		return false
-	case exists:
-		m.used.keys -= keySize(topic, old)
-	default:
+	if exists {
+		m.used.keys -= keySize(topic, old.data)
+		if old.expiry != nil {
+			old.expiry.Stop()
+		}
+	} else {
 		name = strings.Clone(name)
 	}
-	m.values[name] = slices.Clone(data)
-	m.used.keys += keySize(topic, data)
-	return true
+	v := &keyValue{data: slices.Clone(msg.Data)}
+	if msg.TTL > 0 {
+		v.expiry = time.AfterFunc(msg.TTL, func() { m.expireKey(name, v) })
+	}
+	m.values[name] = v
+	m.used.keys += keySize(topic, v.data)
+	return !exists || !bytes.Equal(old.data, v.data)
+}
+
+// expireKey removes a key, unless it was set since.
+func (m *Broker) expireKey(name string, v *keyValue) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.values[name] != v {
+		return
+	}
+	topic := event.Literal(event.Key, name)
+	delete(m.values, name)
+	m.used.keys -= keySize(topic, v.data)
+	e := event.Event{Topic: topic, Type: event.KeyDeleted, Data: []byte("null")}
+	m.deliver(topic, func(sink source.Sink) { sink.Event(e, source.Position{}) })
 }
 
 // Range implements [source.Source].
@@ -295,5 +352,15 @@ func (m *Broker) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	clear(m.following)
+	for _, s := range m.streams {
+		if s.expiry != nil {
+			s.expiry.Stop()
+		}
+	}
+	for _, v := range m.values {
+		if v.expiry != nil {
+			v.expiry.Stop()
+		}
+	}
 	return nil
 }

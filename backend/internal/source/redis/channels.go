@@ -49,6 +49,9 @@ func (f channelFollowing) Sync(ctx context.Context) error {
 	return channelError(f.Route.Sync(ctx))
 }
 
+// Exists implements [source.Following].
+func (channelFollowing) Exists(context.Context) (bool, error) { return true, nil }
+
 // channelError wraps an error of package pubsub in the error of this package.
 func channelError(err error) error {
 	switch {

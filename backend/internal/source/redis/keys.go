@@ -230,6 +230,9 @@ func trackingError(err error) error {
 	return err
 }
 
+// Exists implements [source.Following].
+func (*keyFollowing) Exists(context.Context) (bool, error) { return true, nil }
+
 // Sync implements [source.Following]. A literal key is read again. A glob waits for Redis's report of
 // the keys that changed before the call, and reads these.
 func (f *keyFollowing) Sync(ctx context.Context) error {

@@ -36,7 +36,11 @@ func (p *Publisher) Publish(ctx context.Context, topic event.Topic, m source.Mes
 	case event.Stream:
 		id, err = p.add(ctx, topic.Name(), m)
 	case event.Key:
-		err = p.client.Process(ctx, once{redis.NewStatusCmd(ctx, "set", topic.Name(), m.Data)})
+		args := []any{"set", topic.Name(), m.Data}
+		if m.TTL > 0 {
+			args = append(args, "px", m.TTL.Milliseconds())
+		}
+		err = p.client.Process(ctx, once{redis.NewStatusCmd(ctx, args...)})
 	default:
 		err = p.send(ctx, topic.Name(), m.Data)
 	}
@@ -45,32 +49,38 @@ func (p *Publisher) Publish(ctx context.Context, topic event.Topic, m source.Mes
 
 // PublishAll implements [source.Source].
 func (p *Publisher) PublishAll(ctx context.Context, topic event.Topic, messages []source.Message) error {
-	return p.explain(ctx, topic, p.transact(ctx, topic, messages))
+	var err error
+	if topic.Kind == event.Stream && messages[0].IdempotencyKey != "" {
+		_, err = p.addOnce(ctx, topic.Name(), messages)
+	} else {
+		_, err = p.transact(ctx, topic, messages)
+	}
+	return p.explain(ctx, topic, err)
 }
 
-func (p *Publisher) transact(ctx context.Context, topic event.Topic, messages []source.Message) error {
-	if topic.Kind == event.Stream && messages[0].IdempotencyKey != "" {
-		_, err := p.addOnce(ctx, topic.Name(), messages)
-		return err
-	}
+// transact writes messages in one transaction, with the expiry of the key if they have one. It
+// returns the commands of the transaction.
+func (p *Publisher) transact(ctx context.Context, topic event.Topic, messages []source.Message) ([]redis.Cmder, error) {
 	server, err := p.serverOf(ctx, topic.Name())
 	if err != nil {
-		return err
+		return nil, err
 	}
 	cmds, err := server.TxPipelined(ctx, func(tx redis.Pipeliner) error {
 		for _, m := range messages {
 			queue(ctx, tx, topic, m)
 		}
+		if ttl := messages[0].TTL; ttl > 0 && topic.Kind == event.Stream {
+			tx.PExpire(ctx, topic.Name(), ttl)
+		}
 		return nil
 	})
-	if err == nil {
-		return nil
+	// The error of a transaction that Redis discarded does not say why. That of a command does.
+	for _, cmd := range cmds {
+		if err != nil && cmd.Err() != nil {
+			return cmds, cmd.Err()
+		}
 	}
-	// Of a transaction that is not even begun, the error is that, and not why.
-	if why := cmds[0].Err(); why != nil {
-		return why
-	}
-	return err
+	return cmds, err
 }
 
 // queue adds the command that writes a message to a transaction.
@@ -78,7 +88,7 @@ func queue(ctx context.Context, tx redis.Pipeliner, topic event.Topic, m source.
 	name := topic.Name()
 	switch topic.Kind {
 	case event.Key:
-		tx.Set(ctx, name, m.Data, 0)
+		tx.Set(ctx, name, m.Data, m.TTL)
 	case event.Channel:
 		tx.Publish(ctx, name, m.Data)
 	default:
@@ -139,6 +149,13 @@ func (p *Publisher) add(ctx context.Context, name string, m source.Message) (eve
 	if m.IdempotencyKey != "" {
 		return p.addOnce(ctx, name, []source.Message{m})
 	}
+	if m.TTL > 0 {
+		cmds, err := p.transact(ctx, event.Literal(event.Stream, name), []source.Message{m})
+		if err != nil {
+			return event.StreamID{}, err
+		}
+		return parseAddedID(cmds[0].(*redis.StringCmd).Val())
+	}
 	cmd := xadd(ctx, name, m)
 	if err := p.client.Process(ctx, once{cmd}); err != nil {
 		return event.StreamID{}, err
@@ -195,7 +212,7 @@ func xadd(ctx context.Context, name string, m source.Message) *redis.StringCmd {
 func onceArgs(name string, messages []source.Message) (keys []string, args []any) {
 	first := messages[0]
 	keys = []string{name, idempotencyName(name, first.IdempotencyKey)}
-	args = []any{source.IdempotencyTime.Milliseconds(), first.MaxLen, first.Fingerprint, len(fieldsOf(first))}
+	args = []any{source.IdempotencyTime.Milliseconds(), first.MaxLen, first.Fingerprint, first.TTL.Milliseconds(), len(fieldsOf(first))}
 	for _, m := range messages {
 		args = append(args, fieldsOf(m)...)
 	}
@@ -214,19 +231,22 @@ func idempotencyName(stream, key string) string {
 // remembered answer: the id of the newest entry, a space, and the fingerprint.
 //
 // KEYS: the stream, the key that remembers the answer. ARGV: how long to remember it in
-// milliseconds, the length to trim to or 0, the fingerprint, the number of arguments of an
-// entry, and those of each entry.
+// milliseconds, the length to trim to or 0, the fingerprint, the expiry in milliseconds or 0, the
+// number of arguments of an entry, and those of each entry.
 var addOnceScript = redis.NewScript(`
 local answer = redis.call('GET', KEYS[2])
 if not answer then
   local id
-  local size = tonumber(ARGV[4])
-  for first = 5, #ARGV, size do
+  local size = tonumber(ARGV[5])
+  for first = 6, #ARGV, size do
     if ARGV[2] == '0' then
       id = redis.call('XADD', KEYS[1], '*', unpack(ARGV, first, first + size - 1))
     else
       id = redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '*', unpack(ARGV, first, first + size - 1))
     end
+  end
+  if ARGV[4] ~= '0' then
+    redis.call('PEXPIRE', KEYS[1], ARGV[4])
   end
   answer = id .. ' ' .. ARGV[3]
   redis.call('SET', KEYS[2], answer, 'PX', ARGV[1])

@@ -84,6 +84,8 @@ type streamFollowing struct {
 	closed  bool            // no longer followed
 	live    bool            // the position is fixed
 	failed  error           // of the last read
+	exists  bool            // in the last successful read
+	readAt  time.Time       // when that began
 	settled chan struct{}   // closed when live or failed changes
 	waiting []chan struct{} // closed after a read that starts from now on
 	syncing []chan struct{} // closed after the read in progress
@@ -178,6 +180,25 @@ func (f *streamFollowing) Live(ctx context.Context) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// Exists implements [source.Following].
+func (f *streamFollowing) Exists(ctx context.Context) (bool, error) {
+	if exists, recent := f.existed(); recent {
+		return exists, nil
+	}
+	if err := f.Sync(ctx); err != nil {
+		return false, fmt.Errorf("%w: %w", source.ErrUnavailable, err)
+	}
+	exists, _ := f.existed()
+	return exists, nil
+}
+
+// existed returns the result of the last read, and whether it is recent.
+func (f *streamFollowing) existed() (exists, recent bool) {
+	f.owner.mu.Lock()
+	defer f.owner.mu.Unlock()
+	return f.exists, time.Since(f.readAt) < source.ExistsAge
 }
 
 // Sync implements [source.Following].
@@ -334,18 +355,19 @@ func (s *streams) read(ctx context.Context, f *streamFollowing) {
 		return
 	}
 	var err error
+	started := time.Now()
 	if !f.begun {
 		err = f.begin(ctx, s.streamReader)
 	} else {
 		err = f.read(ctx, s.streamReader)
 	}
 	<-s.slots[class]
-	s.finish(ctx, f, err)
+	s.finish(ctx, f, started, err)
 	s.interrupt()
 }
 
 // finish records the result of a read.
-func (s *streams) finish(ctx context.Context, f *streamFollowing, err error) {
+func (s *streams) finish(ctx context.Context, f *streamFollowing, started time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f.reading = false
@@ -353,6 +375,7 @@ func (s *streams) finish(ctx context.Context, f *streamFollowing, err error) {
 		return
 	}
 	if err == nil {
+		f.exists, f.readAt = f.there, started
 		f.pending = f.pending || f.behind
 		f.retry.Reset()
 		if !f.behind {

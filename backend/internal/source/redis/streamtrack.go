@@ -21,6 +21,7 @@ type streamTracker struct {
 	at      source.Position   // after the newest entry that was read
 	entry   rememberedEntry   // at the position; zero if the position is not that of an entry
 	told    bool              // a gap of unknown size was reported at the position
+	there   bool              // the stream existed when it was read last
 	gone    bool              // the stream was deleted, and the gap was reported
 	deleted deletedStream     // while gone is set
 	behind  bool              // there may be more entries
@@ -73,6 +74,7 @@ func (f *streamTracker) begin(ctx context.Context, r streamReader) error {
 			f.at = source.Position{} // nothing was ever removed
 		}
 	}
+	f.there = page.State.Exists
 	f.following.sink.Begin(f.at)
 	f.deliver(page)
 	f.begun = true
@@ -133,6 +135,7 @@ func (f *streamTracker) read(ctx context.Context, r streamReader) error {
 // the new position. same says that the entry at the position is still there.
 func (f *streamTracker) restarted(ctx context.Context, r streamReader, page source.Page, same bool) (again bool, err error) {
 	state := page.State
+	f.there = state.Exists
 	switch {
 	case !state.Exists:
 		f.ended()
