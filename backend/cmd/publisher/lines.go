@@ -46,7 +46,7 @@ func publishUntilDone(ctx context.Context, topic event.Topic, line []byte, publi
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = 100*time.Millisecond, 2*time.Second
 	for failures := 0; ; failures++ {
-		err := publish(ctx, topic, "", line)
+		err := publish(ctx, topic, demo.Message{Data: line})
 		if err == nil {
 			if failures > 0 {
 				log.Info("publishing again")

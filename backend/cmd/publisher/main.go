@@ -48,11 +48,11 @@ func run(ctx context.Context, f flags, in io.Reader, log *slog.Logger) error {
 			return fmt.Errorf("--redis-ca: %w", err)
 		}
 	}
-	redis := redis.OpenPublisher(options)
-	defer redis.Close()
+	publisher := redis.OpenPublisher(options)
+	defer publisher.Close()
 	if f.Stdin == nil {
 		log.Info("publishing the demo feeds", "topics", demo.Topics())
-		demo.Run(ctx, publishTo(redis), log)
+		demo.Run(ctx, publishTo(publisher), log)
 		return nil
 	}
 	topic, err := event.ParseTopic(*f.Stdin)
@@ -63,7 +63,7 @@ func run(ctx context.Context, f flags, in io.Reader, log *slog.Logger) error {
 		return errors.New("--stdin: lines go to one topic, as in --stdin stream:logs; write \\*, \\? or \\[ for the character itself")
 	}
 	published := make(chan error, 1)
-	go func() { published <- publishLines(ctx, in, topic, publishTo(redis), log) }()
+	go func() { published <- publishLines(ctx, in, topic, publishTo(publisher), log) }()
 	select {
 	case err := <-published:
 		return err
@@ -73,9 +73,9 @@ func run(ctx context.Context, f flags, in io.Reader, log *slog.Logger) error {
 }
 
 // publishTo publishes to Redis; streams keep the usual number of entries.
-func publishTo(redis *redis.Publisher) demo.Publish {
-	return func(ctx context.Context, topic event.Topic, eventType string, data []byte) error {
-		_, err := redis.Publish(ctx, topic, source.Message{Data: data, Type: eventType, MaxLen: source.DefaultMaxLen})
+func publishTo(publisher *redis.Publisher) demo.Publish {
+	return func(ctx context.Context, topic event.Topic, m demo.Message) error {
+		_, err := publisher.Publish(ctx, topic, source.Message{Data: m.Data, Type: m.Type, TTL: m.TTL, MaxLen: source.DefaultMaxLen})
 		return err
 	}
 }

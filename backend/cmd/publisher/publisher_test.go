@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/internal/demo"
 	"sluice/internal/event"
 	"sluice/internal/source"
 	"sluice/internal/source/redis"
@@ -145,13 +146,13 @@ type flaky struct {
 	got      []string
 }
 
-func (f *flaky) publish(_ context.Context, _ event.Topic, _ string, line []byte) error {
+func (f *flaky) publish(_ context.Context, _ event.Topic, m demo.Message) error {
 	if f.left > 0 {
 		f.left--
 		return errors.New("away")
 	}
 	f.left = f.failures
-	f.got = append(f.got, string(line))
+	f.got = append(f.got, string(m.Data))
 	return nil
 }
 

@@ -129,7 +129,11 @@ func (s *Server) openTopics(node string, counters *metrics.Metrics) (err error) 
 		KeyBytes:  int(cfg.KeyBytes),
 	}, counters)
 	s.onClose(func() error { s.hub.Close(); return nil })
-	if err := s.hub.Follow(cfg.DefaultTopics); err != nil {
+	followed := cfg.DefaultTopics
+	if cfg.Demo { // so a page that opens later shows what was published before
+		followed = slices.Concat(followed, demo.Followed())
+	}
+	if err := s.hub.Follow(followed); err != nil {
 		return err
 	}
 	s.delivery = delivery.New(delivery.Options{
@@ -266,8 +270,8 @@ func openSource(cfg config.Config, node string, counters *metrics.Metrics, log *
 
 // demoPublisher publishes the demo feeds, whose streams keep the usual number of entries.
 func demoPublisher(src source.Source) demo.Publish {
-	return func(ctx context.Context, topic event.Topic, eventType string, data []byte) error {
-		_, err := src.Publish(ctx, topic, source.Message{Data: data, Type: eventType, MaxLen: source.DefaultMaxLen})
+	return func(ctx context.Context, topic event.Topic, m demo.Message) error {
+		_, err := src.Publish(ctx, topic, source.Message{Data: m.Data, Type: m.Type, TTL: m.TTL, MaxLen: source.DefaultMaxLen})
 		return err
 	}
 }

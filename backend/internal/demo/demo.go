@@ -6,14 +6,22 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
 	"sluice/internal/event"
 )
 
-// Publish sends one event to a topic. The type is for streams, and empty for none.
-type Publish func(ctx context.Context, topic event.Topic, eventType string, data []byte) error
+// Publish publishes a message to a literal topic.
+type Publish func(ctx context.Context, topic event.Topic, m Message) error
+
+// Message is an event of a feed.
+type Message struct {
+	Type string // for streams; empty for none
+	Data []byte
+	TTL  time.Duration // time after which the key expires; 0 for never
+}
 
 // feed is one demo topic, or a glob of them.
 type feed struct {
@@ -46,7 +54,12 @@ func Topics() []event.Topic {
 	for _, f := range feeds() {
 		topics = append(topics, f.topic)
 	}
-	return topics
+	return append(topics, event.Topic{Kind: event.Stream, Pattern: runPrefix + "*"}, latestRun)
+}
+
+// Followed returns the topics of all feeds that can be followed: all but the glob of streams.
+func Followed() []event.Topic {
+	return slices.DeleteFunc(Topics(), func(t event.Topic) bool { return t.Kind == event.Stream && t.IsGlob() })
 }
 
 // Run publishes all feeds until the context ends. What cannot be published is logged
@@ -56,6 +69,7 @@ func Run(ctx context.Context, publish Publish, log *slog.Logger) {
 	for _, f := range feeds() {
 		running.Go(func() { f.run(ctx, publish, log.With("topic", f.topic.String())) })
 	}
+	running.Go(func() { publishRuns(ctx, publish, log.With("topic", "stream:"+runPrefix+"*")) })
 	running.Wait()
 }
 
@@ -95,5 +109,5 @@ func (f feed) publish(ctx context.Context, now time.Time, publish Publish) error
 	if m.name != "" {
 		topic = event.Literal(topic.Kind, m.name)
 	}
-	return publish(ctx, topic, m.eventType, data)
+	return publish(ctx, topic, Message{Type: m.eventType, Data: data})
 }

@@ -1,0 +1,86 @@
+package demo
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"strings"
+	"time"
+
+	"sluice/internal/event"
+)
+
+const (
+	runPrefix    = "run:"
+	runTTL       = 10 * time.Minute
+	pauseOfRuns  = 8 * time.Second
+	wordInterval = 120 * time.Millisecond
+)
+
+// latestRun is the key that holds the topic of the newest run.
+var latestRun = event.Literal(event.Key, runPrefix+"latest")
+
+// answers are the texts of the runs.
+var answers = []string{
+	"A run is a stream that ends. The program that writes it needs nothing but XADD, and every page that follows it shows each word as it is written. Reload this page: the text continues in the same place, because the words are entries of a Redis stream and your browser remembers the last one it received.",
+	"Open this page in a second tab, or on your phone. Both show the same answer from its first word, because a viewer that joins late reads the stream from the start. The gateway reads each entry from Redis once, whatever the number of viewers.",
+	"When an answer is complete, its last entry has the type stream.end. The gateway delivers it once and closes the connection, and a page that asks again is told that there is nothing left. The stream expires ten minutes later, and nobody starts a second answer by mistake.",
+	"Stop the gateway while a word is on its way and start it again. The page reconnects, sends the id of the last word that it has, and gets the next one. If words were lost, it would say so: a gap is an event of its own, never a silent hole.",
+}
+
+// publishRuns publishes one run after the other until the context ends.
+func publishRuns(ctx context.Context, publish Publish, log *slog.Logger) {
+	failing := false
+	for {
+		err := publishRun(ctx, publish, fmt.Sprint(runPrefix, time.Now().Unix()), answers[rand.IntN(len(answers))])
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil && !failing:
+			log.Warn("demo feed cannot publish; it tries again", "error", err)
+		case err == nil && failing:
+			log.Info("demo feed publishes again")
+		}
+		failing = err != nil
+		if !sleep(ctx, pauseOfRuns) {
+			return
+		}
+	}
+}
+
+// publishRun publishes a text word by word, and the end. The key of the newest run names it from
+// the first word on.
+func publishRun(ctx context.Context, publish Publish, name, text string) error {
+	topic := event.Literal(event.Stream, name)
+	words := strings.SplitAfter(text, " ")
+	for i, word := range words {
+		if err := publish(ctx, topic, Message{Data: []byte(word), TTL: runTTL}); err != nil {
+			return err
+		}
+		if i == 0 {
+			if err := publish(ctx, latestRun, Message{Data: []byte(topic.String())}); err != nil {
+				return err
+			}
+		}
+		if !sleep(ctx, wordInterval/2+rand.N(wordInterval)) {
+			return ctx.Err()
+		}
+	}
+	end, err := json.Marshal(map[string]int{"words": len(words)})
+	if err != nil {
+		return err
+	}
+	return publish(ctx, topic, Message{Type: event.StreamEnd, Data: end, TTL: runTTL})
+}
+
+// sleep waits, and reports false if the context ended before.
+func sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
