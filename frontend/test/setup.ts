@@ -1,6 +1,7 @@
 import '@testing-library/jest-dom/vitest';
 import { cleanup, configure } from '@testing-library/react';
 import { afterEach, vi } from 'vitest';
+import { FakeMessageChannel } from './fake-message-channel';
 
 afterEach(cleanup);
 
@@ -13,3 +14,5 @@ globalThis.ResizeObserver = class {
   unobserve = vi.fn();
   disconnect = vi.fn();
 };
+
+Object.assign(globalThis, { MessageChannel: FakeMessageChannel });
