@@ -60,7 +60,7 @@ export default defineConfig(
   },
   {
     files: ['packages/client/src/sharing/**'],
-    rules: forbid(noReact, clientOnly('^\\.\\./(?!connection/|page\\.js)')),
+    rules: forbid(noReact, clientOnly('^\\.\\./(?!connection/|page\\.js|start-worker\\.js)')),
   },
   {
     files: ['packages/client/src/views/**'],

@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from '../connection/connection.js';
 import { observePage } from '../page.js';
+import { startWorker } from '../start-worker.js';
 import { createHost, type FromHost, type ToHost } from './host.js';
 
 /** A tab's access to the host of its connections. */
@@ -54,9 +55,7 @@ export function createLink(
   function sharedPort(): MessagePort | undefined {
     const name = `sluice ${PROTOCOL} ${eventsURL}`;
     try {
-      const worker = workerURL
-        ? new SharedWorker(workerURL, { type: 'module', name })
-        : new SharedWorker(new URL('../worker.js', import.meta.url), { type: 'module', name });
+      const worker = startWorker(name, workerURL);
       worker.onerror = () => {
         isAlone = true;
         if (port === worker.port) restart();
