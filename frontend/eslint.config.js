@@ -70,7 +70,7 @@ export default defineConfig(
     files: ['packages/client/src/react/**'],
     rules: forbid(clientOnly('^\\.\\./(\\.\\.|sharing)/')),
   },
-  { files: ['{src,test}/**'], rules: forbid(publicOnly) },
+  { files: ['src/**'], rules: forbid(publicOnly) },
   { files: ['src/components/*'], rules: forbid(publicOnly, sharedOnly) },
   { files: ['src/components/*/**'], rules: forbid(publicOnly, sharedFolderOnly) },
   { files: ['src/features/**'], rules: forbid(publicOnly, featureOnly) },

@@ -1,12 +1,23 @@
 /** A port whose messages arrive in a microtask, so that tests with fake timers need not wait for real ones. */
 class FakePort {
-  onmessage: ((event: { data: unknown }) => void) | null = null;
+  #unread: { data: unknown }[] = [];
+  #onmessage: ((event: { data: unknown }) => void) | undefined;
   peer: FakePort | undefined;
 
   postMessage(message: unknown) {
     const data: unknown = structuredClone(message);
     const { peer } = this;
-    queueMicrotask(() => peer?.onmessage?.({ data }));
+    queueMicrotask(() => peer?.receive({ data }));
+  }
+
+  set onmessage(listener: (event: { data: unknown }) => void) {
+    this.#onmessage = listener;
+    this.#unread.splice(0).forEach(listener);
+  }
+
+  receive(event: { data: unknown }) {
+    if (this.#onmessage) this.#onmessage(event);
+    else this.#unread.push(event);
   }
 
   close() {

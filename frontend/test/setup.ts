@@ -1,6 +1,7 @@
 import '@testing-library/jest-dom/vitest';
 import { cleanup, configure } from '@testing-library/react';
 import { afterEach, vi } from 'vitest';
+import '../packages/client/src/sharing/host'; // so that its import in a test takes no time
 import { FakeMessageChannel } from './fake-message-channel';
 
 afterEach(cleanup);

@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from '../connection/connection.js';
 import { observePage } from '../page.js';
 import { startWorker } from '../start-worker.js';
-import { createHost, type FromHost, type ToHost } from './host.js';
+import type { FromHost, ToHost } from './host.js';
 
 /** A tab's access to the host of its connections. */
 export interface Link {
@@ -69,7 +69,8 @@ export function createLink(
   function pagePort(): MessagePort {
     isAlone = true;
     const { port1, port2 } = new MessageChannel();
-    createHost(options).accept(port2);
+    // Most pages have a worker and never load the code of the host. The port keeps the messages until then.
+    void import('./host.js').then(({ createHost }) => createHost(options).accept(port2));
     return port1;
   }
 
