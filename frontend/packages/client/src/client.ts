@@ -114,7 +114,7 @@ export function createStreamClient(url: string, options: StreamClientOptions = {
     expired = refused;
     try {
       const next = await onTokenExpired();
-      // The app may have set another one meanwhile.
+      // The app may have set another one in the meantime.
       if (token() !== refused) return;
       renewed = next;
       if (token() !== refused) switchToken();

@@ -10,12 +10,12 @@ export interface Arrival {
 
 /** A publisher's event, as it arrived. */
 export interface MessageEntry extends MessageFrame, Arrival {
-  /** The topic that the event came from, such as `key:price:BTC`, also where the subscription is a glob. */
+  /** The topic that the event came from, such as `key:price:BTC`, also if the subscription is a glob. */
   readonly topic: string;
 }
 
 /** A place where events may be missing. */
 export interface GapEntry extends GapFrame, Arrival {}
 
-/** What a subscription consists of, in order of arrival. */
+/** A message or a gap of a subscription. */
 export type Entry = MessageEntry | GapEntry;

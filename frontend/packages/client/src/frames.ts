@@ -1,7 +1,7 @@
 /** Runs a function once, later; returns the function that prevents it. */
 export type Scheduler = (run: () => void) => () => void;
 
-/** Frames stop in a hidden tab; its title and badges must not, so a slow timer takes over. */
+/** Animation frames stop in a hidden tab, but its title and badges must change: by a slow timer. */
 const HIDDEN_INTERVAL = 1_000;
 const FRAME = 16;
 
@@ -24,12 +24,12 @@ export const nextFrame: Scheduler = (run) => {
   return cancel;
 };
 
-/** Milliseconds between two pictures of a flood: nobody reads more of it than that. */
+/** Milliseconds between two renders while events arrive fast: people cannot read faster. */
 const INTERVAL = 100;
 
 /**
- * A scheduler that runs like another, but not sooner than `interval` milliseconds after the run before.
- * What comes now and then shows at once; in a flood the frames between are left to the browser.
+ * A scheduler that runs like another, but not sooner than `interval` milliseconds after the previous run.
+ * A single event shows at once; while events arrive fast, the browser keeps most frames for itself.
  */
 export function paced(schedule: Scheduler, interval = INTERVAL): Scheduler {
   let last = -Infinity;
@@ -54,9 +54,9 @@ export function paced(schedule: Scheduler, interval = INTERVAL): Scheduler {
 
 /** See {@link createBatch}. */
 export interface Batch {
-  /** Asks for a run; any number of requests before it happens make one run. */
+  /** Requests a run; all requests before it make one run. */
   request: () => void;
-  /** Forgets the request. */
+  /** Cancels the request. */
   cancel: () => void;
 }
 

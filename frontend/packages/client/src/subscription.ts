@@ -5,37 +5,40 @@ import { type Status, worst } from './connection/status.js';
 import type { Entry } from './entry.js';
 import type { Followed, Requests } from './requests.js';
 
-/** What a subscription asks of the gateway. */
+/** The options of a subscription. */
 export interface SubscribeOptions {
-  /** Up to this many recent events of each channel or stream come first. Default 0, at most 1000. */
+  /**
+   * The number of recent events of each channel or stream to start with. Default 0, at most 1000. Topics that start
+   * in one request with different numbers above 0 all start with the largest.
+   */
   readonly last?: number | undefined;
   /** At most one event per topic (per key, per channel of a glob) in each interval, such as `250ms`. */
   readonly every?: string | undefined;
-  /** Types that publishers give to their events: `EventSource` hears only names that it was told. */
+  /** Types that publishers give to their events: `EventSource` reports only names that it was given. */
   readonly events?: readonly string[] | undefined;
-  /** Where an earlier subscription to the same topics was left; see {@link Subscription.progress}. */
+  /** Where an earlier subscription to the same topics stopped; see {@link Subscription.progress}. */
   readonly from?: Progress | undefined;
 }
 
-/** Is told what arrives, synchronously and in order; draw from a store or a frame, not from here. */
+/** Receives events synchronously and in order; render from a store or a frame, not from here. */
 export interface Observer {
   readonly onEntry: (entry: Entry) => void;
   readonly onState?: (state: SubscriptionState) => void;
 }
 
-/** How a subscription stands. */
+/** The state of a subscription. */
 export interface SubscriptionState {
   readonly status: Status;
   /** The topics that are followed; empty until the gateway has named its default ones. */
   readonly topics: readonly string[];
-  /** Topics that the gateway does not give to this page, and what it says about it. */
+  /** The topics that the gateway refuses, and its explanation. */
   readonly refused: ReadonlyMap<string, Refusal>;
 }
 
 /** Ends the subscription when it is called. */
 export interface Subscription {
   (): void;
-  /** How far it has come. After its end, how far it came. */
+  /** How far it has received each topic, also after its end. */
   readonly progress: () => Progress;
 }
 
@@ -99,7 +102,7 @@ export function createSubscription(
     return reached;
   }
 
-  // Tells the gateway to resume the default topics at once, if one id covers all of them.
+  // If one id covers all default topics, the request that asks for them resumes them.
   const [first, ...others] = Object.values(from);
   const isShared = others.every(({ cursor }) => cursor?.id === first?.cursor?.id);
   if (asked.length > 0) follow(asked);

@@ -1,18 +1,18 @@
-/** What a server answers instead of an event stream. */
+/** An answer that is not an event stream. */
 export interface Refusal {
   readonly status: number;
-  /** What the server says about it, for people. */
+  /** The server's explanation, for people. */
   readonly detail?: string;
 }
 
 /**
- * Asks for the same URL once more by `fetch`, to learn why the server refuses it.
+ * Requests the same URL again by `fetch`, to find out why the server refuses it.
  *
- * `EventSource` fails without a reason: a topic that one may not read looks the same as a server that
- * is switched off. `fetch` shows the status, and the problem document that explains it. The request is
- * ended as soon as the headers are here, so that no second subscription stays behind.
+ * `EventSource` fails without a reason: a forbidden topic looks the same as a server that
+ * is switched off. `fetch` shows the status and the problem document that explains it. The request is
+ * aborted after the headers, so no second subscription stays open.
  *
- * @returns the refusal; `undefined` where the server now streams, or cannot be reached at all.
+ * @returns the refusal; `undefined` if the server now sends events, or cannot be reached.
  */
 export async function diagnose(url: string, signal: AbortSignal): Promise<Refusal | undefined> {
   const request = new AbortController();
@@ -54,7 +54,7 @@ export function needsToken(refusal: Refusal | undefined): boolean {
   return refusal?.status === 401 || refusal?.status === 403;
 }
 
-/** Whether trying again soon is pointless: the request itself is at fault, not the server's condition. */
+/** Whether the request itself is wrong, so an early retry cannot succeed. */
 export function isLasting({ status }: Refusal): boolean {
   const passing = status === 408 || status === 425 || status === 429;
   return status >= 400 && status < 500 && !passing;

@@ -1,6 +1,6 @@
 /**
- * What the gateway says on the wire: the names of its control events and the shape of their data.
- * Everything that reads an event's text is in this file.
+ * The wire format: the names of the gateway's control events and the shape of their data.
+ * All code that parses the text of an event is in this file.
  */
 
 const gapReasons = [
@@ -21,7 +21,7 @@ export type CloseReason = (typeof closeReasons)[number] | 'unknown';
 /** A publisher's event. */
 export interface MessageFrame {
   readonly kind: 'message';
-  /** The event's id as it came; a cursor, or `<topic>@<cursor>`. */
+  /** The event's id as it arrived: a cursor, or `<topic>@<cursor>`. */
   readonly id: string;
   /** `message`, or the type that the publisher gave. */
   readonly type: string;
@@ -29,13 +29,13 @@ export interface MessageFrame {
   readonly data: string;
 }
 
-/** The subscription is on: what is published from here on is not missed. */
+/** The subscription is open: events published after it are not missed. */
 export interface OpenFrame {
   readonly kind: 'open';
-  /** From where the subscription goes on, whatever becomes of this connection. */
+  /** The id to resume from, also if this connection breaks. */
   readonly id: string;
   readonly topics: readonly string[];
-  /** A cursor was sent, and every topic goes on where it stopped. */
+  /** Whether a cursor was sent and every topic resumes without a gap. */
   readonly resumed: boolean;
   /** The gateway that answered. */
   readonly node: string;
@@ -44,18 +44,18 @@ export interface OpenFrame {
 /** Events may have been missed at this place. */
 export interface GapFrame {
   readonly kind: 'gap';
-  /** From where events are complete again. */
+  /** The id after which events are complete again. */
   readonly id: string;
   readonly topic: string;
   readonly reason: GapReason;
-  /** How many events were missed; `null` where nobody can know. */
+  /** The number of missed events; `null` if it cannot be known. */
   readonly lost: number | null;
 }
 
-/** Nothing happened for a while, and the line works. */
+/** A sign of life while there are no events. */
 export interface PingFrame {
   readonly kind: 'ping';
-  /** When it was sent, in milliseconds since the epoch by the gateway's clock; `undefined` where that cannot be read. */
+  /** When it was sent, in milliseconds since the epoch by the gateway's clock; `undefined` if it cannot be parsed. */
   readonly time: number | undefined;
 }
 
@@ -65,7 +65,7 @@ export interface CloseFrame {
   readonly reason: CloseReason;
 }
 
-/** Anything that can arrive on the line. */
+/** Any event of a connection. */
 export type Frame = MessageFrame | OpenFrame | GapFrame | PingFrame | CloseFrame;
 
 /** The part of a DOM `MessageEvent` that carries an event. */
@@ -85,12 +85,12 @@ const controlFrames = new Map<string, (data: string, id: string) => Frame>([
 /** The names of the events that the gateway itself sends. */
 export const controlEvents: readonly string[] = [...controlFrames.keys()];
 
-/** The types of data events that the gateway makes up by itself, for keys that have no value to show. */
+/** The types of the gateway's own data events, for keys without a value to show. */
 export const keyEvents: readonly string[] = ['key.deleted', 'key.unsupported'];
 
 /**
- * Turns an event into a frame. A control event with unreadable data still counts as what its name
- * says: a gap that cannot be read is a gap all the same.
+ * Turns an event into a frame. A control event whose data cannot be parsed still counts as what its
+ * name says: an unreadable gap is a gap.
  */
 export function readFrame(event: WireEvent): Frame {
   const readControl = controlFrames.get(event.type);

@@ -1,51 +1,51 @@
 import type { Refusal } from './diagnose.js';
 import type { CloseReason } from './protocol.js';
 
-/** Why there is no connection at the moment. */
+/** The reason why the connection is not open. */
 export type Cause =
-  /** The line was live and broke. */
+  /** The connection was live and broke. */
   | { readonly kind: 'lost' }
-  /** The line was open, but nothing came for longer than the gateway's heartbeat allows. */
+  /** The connection was open, but silent for longer than the gateway's heartbeat interval allows. */
   | { readonly kind: 'stale' }
-  /** Nobody answers. */
+  /** The gateway does not answer. */
   | { readonly kind: 'unreachable' }
-  /** The gateway said that it ends the connection, and why. */
+  /** The gateway announced that it closes the connection. */
   | { readonly kind: 'ended'; readonly reason: CloseReason }
-  /** Something answers, but not with an event stream; `refusal` comes a moment later, where it can be learnt. */
+  /** The answer is not an event stream; `refusal` is set a moment later, if it can be found out. */
   | { readonly kind: 'refused'; readonly refusal: Refusal | undefined };
 
-/** Where a stream stands; times are in milliseconds since the epoch. */
+/** The state of a connection; times are in milliseconds since the epoch. */
 export type Status =
   | {
       readonly phase: 'connecting';
-      /** 1 for the first try since the stream was last live, then one more for each. */
+      /** The number of this try since the connection was last live, from 1. */
       readonly attempt: number;
-      /** Why the line before this one ended; `undefined` for the first. */
+      /** Why the previous connection ended; `undefined` for the first. */
       readonly cause: Cause | undefined;
     }
   | { readonly phase: 'live'; readonly since: number }
   | {
       readonly phase: 'waiting';
-      /** The number of the try that comes next. */
+      /** The number of the next try. */
       readonly attempt: number;
       readonly retryAt: number;
       readonly cause: Cause;
     }
   | { readonly phase: 'closed' };
 
-/** What a page can show of its connection. */
+/** The state of a page's connection. */
 export interface StreamStatus {
   /** The worst of the topics that this page follows. */
   readonly status: Status;
-  /** Milliseconds from the gateway's clock to this one's at the last ping; the difference of the two clocks is in it. */
+  /** Milliseconds from the gateway's clock to this one's at the last ping; includes the difference of the two clocks. */
   readonly latency: number | undefined;
-  /** Whether the connection went on where the one before it broke; `undefined` as long as none did. */
+  /** Whether the last reconnect missed nothing; `undefined` if there was none. */
   readonly resumed: boolean | undefined;
-  /** Events that gaps counted as lost to this page. */
+  /** The number of events that gaps reported as lost. */
   readonly missed: number;
-  /** Gaps, those of unknown size included. */
+  /** The number of gaps, including those of unknown size. */
   readonly gaps: number;
-  /** When anything last came, in milliseconds since the epoch, give or take a second. */
+  /** When the last event arrived, in milliseconds since the epoch, within a second. */
   readonly lastActivity: number | undefined;
   /** The topics that the gateway refuses to this page. */
   readonly refused: ReadonlyMap<string, Refusal>;
@@ -55,7 +55,7 @@ export interface StreamStatus {
 
 const severity = { waiting: 3, connecting: 2, closed: 1, live: 0 };
 
-/** Where a stream stands before anything is known. */
+/** The status before the first try. */
 export const connecting: Status = { phase: 'connecting', attempt: 1, cause: undefined };
 
 /** The worst of some statuses. */

@@ -1,4 +1,4 @@
-/** What a topic stands for: all that begins with the text, or exactly the text. */
+/** The names that a topic matches: those that begin with the text, or exactly the text. */
 interface Reach {
   /** The name with its kind, without escapes, up to the first wildcard. */
   readonly prefix: string;
@@ -33,14 +33,14 @@ export function isGlob(topic: string): boolean {
   return reachOf(topic).isGlob;
 }
 
-/** Whether the current value of something is what counts, and not each change of it. */
+/** Whether the current value of a topic counts, not each change of it. */
 export function isKey(topic: string): boolean {
   return topic.startsWith('key:');
 }
 
 /**
- * Whether one event could belong to both topics. Says yes a little too often for two globs, whose
- * beginnings are all that is compared.
+ * Whether one event could belong to both topics. Returns true too often for two globs, of which
+ * only the beginnings are compared.
  */
 export function mayOverlap(a: string, b: string): boolean {
   const [one, other] = [reachOf(a), reachOf(b)];
@@ -52,11 +52,11 @@ export function mayOverlap(a: string, b: string): boolean {
 }
 
 /**
- * Which of the topics an event came by, where the topics do not overlap: then the beginning of a
- * glob tells, and its wildcards need not be understood here.
+ * Finds the topic that delivered an event. The topics must not overlap, so the beginning of a glob is
+ * enough, and its wildcards need not be parsed.
  */
 export function subscribedAs(origin: string, topics: Iterable<string>): string | undefined {
-  const { prefix: name } = readReach(origin); // not remembered: there are as many as there are names
+  const { prefix: name } = readReach(origin); // not cached: the number of names has no limit
   for (const topic of topics) {
     const { prefix, isGlob } = reachOf(topic);
     if (isGlob ? name.startsWith(prefix) : name === prefix) return topic;
@@ -66,7 +66,7 @@ export function subscribedAs(origin: string, topics: Iterable<string>): string |
 
 /**
  * The topic in an id of the form `<topic>@<cursor>`, which is what a subscription to several topics
- * or to a glob gets. `undefined` where the id names no topic.
+ * or to a glob gets. `undefined` if the id names no topic.
  */
 export function topicOf(id: string): string | undefined {
   const end = id.indexOf('@');
@@ -78,7 +78,7 @@ export function topicOf(id: string): string | undefined {
   }
 }
 
-/** A part of a query, as short as it can be: characters that mean nothing there stay as they are. */
+/** Encodes a part of a query, as short as possible: characters without a meaning there stay as they are. */
 export function encodeQuery(text: string): string {
   return encodeURIComponent(text).replace(/%(2C|2F|3A|3D|40)/g, decodeURIComponent);
 }

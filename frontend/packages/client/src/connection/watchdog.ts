@@ -1,21 +1,21 @@
-/** Notices that a line has gone silent. */
+/** Detects a silent connection. */
 export interface Watchdog {
-  /** Begins to watch; counts as a sign of life. */
+  /** Starts to watch; counts as a sign of life. */
   start: () => void;
   /** A sign of life. */
   touch: () => void;
   /** Looks at the clock now rather than when the timer fires. */
   check: () => void;
-  /** Stops watching; no timer stays behind. */
+  /** Stops watching and clears the timer. */
   stop: () => void;
 }
 
 /**
- * Calls `onStale` once when nothing was heard for `staleAfter` milliseconds.
+ * Calls `onStale` once when nothing was received for `staleAfter` milliseconds.
  *
- * A line can die without a word (a laptop that slept, a NAT that forgot, a cable pulled further up),
- * and neither side's TCP notices for minutes. `touch` only writes down the time, and the timer is set
- * anew when it fires: thousands of events a second then cost no timers.
+ * A connection can die without being closed (a laptop that slept, a NAT that expired, a pulled cable), and
+ * TCP does not notice for minutes. `touch` only stores the time, and the timer is set again when it
+ * fires, so thousands of events a second cost no timers.
  */
 export function createWatchdog(staleAfter: number, onStale: () => void): Watchdog {
   let timer: ReturnType<typeof setTimeout> | undefined;

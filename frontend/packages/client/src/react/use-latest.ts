@@ -12,7 +12,7 @@ export interface UseLatestOptions<T> extends Omit<SubscribeOptions, 'last'> {
 
 /**
  * The newest event of each topic that a topic or glob stands for, by name, such as `key:price:BTC`; for a
- * literal topic it is `useLatest(topic).get(topic)`. Renders with the next frame, in a flood ten times a second.
+ * literal topic it is `useLatest(topic).get(topic)`. Renders with the next frame, and ten times a second while events arrive fast.
  */
 export function useLatest<T = unknown>(
   topic: string,

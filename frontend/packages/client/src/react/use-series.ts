@@ -8,7 +8,7 @@ import { createView } from '../views/view.js';
 export interface UseSeriesOptions<T> extends SubscribeOptions, SeriesOptions<T> {}
 
 /**
- * A topic's numbers over time, in columns for a chart. Renders with the next frame, in a flood ten times a second.
+ * A topic's numbers over time, in columns for a chart. Renders with the next frame, and ten times a second while events arrive fast.
  *
  * `select`, `at` and `schema` must be the same with each render (functions outside of the component, or
  * `useCallback`): a new one begins a new series.

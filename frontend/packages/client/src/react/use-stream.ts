@@ -8,15 +8,15 @@ import { createView } from '../views/view.js';
 /** See {@link useStream}. */
 export interface UseStreamOptions<T> extends SubscribeOptions, EntriesOptions<T> {
   /**
-   * Goes on where it was, with what it had, after a reload, or when it is mounted again. Default true;
-   * false where another part of the page follows the same topics from the beginning.
+   * Resumes with its entries after a reload, or when it is mounted again. Default true;
+   * use false if another part of the page follows the same topics from the beginning.
    */
   readonly remember?: boolean;
 }
 
 /**
- * The newest entries of some topics, for as long as the component is mounted; no topics are the gateway's
- * default ones. Renders with the next frame, in a flood ten times a second. A `schema` must stay the same object between renders.
+ * The newest entries of some topics, while the component is mounted; an empty list stands for the gateway's
+ * default topics. Renders with the next frame, and ten times a second while events arrive fast. A `schema` must stay the same object between renders.
  */
 export function useStream<T = unknown>(
   topics: string | readonly string[],
@@ -24,7 +24,7 @@ export function useStream<T = unknown>(
 ): Entries<T> {
   const client = useStreamClient();
   const list = typeof topics === 'string' ? [topics] : topics;
-  // Arrays and options are new objects with each render; what they say is the same.
+  // Arrays and options are new objects in each render with the same content.
   const key = JSON.stringify([list, { last, every, events }, { limit, maxCharacters }]);
   const view = useMemo(() => {
     const [topics, subscription, bounds] = JSON.parse(key) as [

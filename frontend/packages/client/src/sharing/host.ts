@@ -1,7 +1,7 @@
 import type { ConnectionOptions } from '../connection/connection.js';
 import { createMultiplexer, type Multiplexer, type Report, type Request } from './multiplexer.js';
 
-/** What a tab sends to its host. */
+/** A message from a tab to its host. */
 export type ToHost =
   | {
       /** All requests of the tab from now on. */
@@ -15,7 +15,7 @@ export type ToHost =
   /** The tab has become visible, or the network is back. */
   | { readonly kind: 'wake'; readonly isOnline: boolean };
 
-/** What a host sends to a tab. */
+/** A message from a host to a tab. */
 export type FromHost =
   | { readonly kind: 'pong' }
   /** The host has dropped the tab, which has to send its requests again. */

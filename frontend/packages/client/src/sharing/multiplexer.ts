@@ -39,7 +39,7 @@ export type Report =
     }
   /** The request has to be made again: under another key, from where the tab is. */
   | { readonly kind: 'again'; readonly key: number }
-  /** The default topics, and where they start if the request has opened them. */
+  /** The default topics, and their positions if the request has opened them. */
   | {
       readonly kind: 'defaults';
       readonly key: number;

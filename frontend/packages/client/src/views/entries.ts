@@ -7,7 +7,7 @@ import type { Collector } from './view.js';
 /** A message with the value in its data. */
 export type ParsedEntry<T> = MessageEntry & Parsed<T>;
 
-/** What a subscription's newest entries look like at one moment. Never changes; a new one replaces it. */
+/** A snapshot of a subscription's newest entries. */
 export interface Entries<T> extends SubscriptionState {
   /** The newest messages and gaps in order of arrival, oldest first, no more than the limit. */
   readonly entries: readonly (ParsedEntry<T> | GapEntry)[];
@@ -15,9 +15,9 @@ export interface Entries<T> extends SubscriptionState {
   readonly received: number;
   /** All events that gaps counted as lost. */
   readonly missed: number;
-  /** Messages whose data is not JSON, or not what the schema asks for; they are among the others, without a value. */
+  /** The number of messages whose data is not JSON or does not match the schema; they have no value. */
   readonly invalid: number;
-  /** Entries let go to stay within the limits. */
+  /** The number of entries that were evicted to stay within the limits. */
   readonly dropped: number;
 }
 
@@ -35,7 +35,7 @@ interface Saved {
   readonly missed: number;
 }
 
-/** A browser gives a page a few MiB to keep, for all that it keeps. */
+/** A browser's session storage holds a few MiB. */
 const MAX_SAVED = 200;
 const MAX_SAVED_CHARACTERS = 256 * 1024;
 
@@ -71,7 +71,7 @@ export function collectEntries<T>(options: EntriesOptions<T>): Collector<Entries
     for (const { ...entry } of buffer.toArray().slice(-MAX_SAVED).reverse()) {
       if (entry.kind === 'message') {
         characters += entry.data.length;
-        // What is in the data can be read from it again.
+        // The value can be parsed again.
         delete entry.value;
         delete entry.invalid;
       }

@@ -5,13 +5,13 @@ import type { Collector } from './view.js';
 
 /** The newest event of a topic. */
 export interface Latest<T> {
-  /** `undefined` where the key is gone, or the data is not what the schema asks for. */
+  /** `undefined` if the key is deleted, or the data does not match the schema. */
   readonly value: T | undefined;
   readonly data: string;
   /** `message`, the type that the publisher gave, `key.deleted` or `key.unsupported`. */
   readonly type: string;
   readonly id: string;
-  /** When it arrived here, in milliseconds since the epoch. */
+  /** When it arrived, in milliseconds since the epoch. */
   readonly at: number;
 }
 
@@ -34,7 +34,7 @@ export function collectLatest<T>(
     changed = true;
   }
 
-  /** After a gap all values come again, except of keys that were deleted meanwhile. */
+  /** After a gap all current values arrive again; a key that does not is deleted. */
   function forget(topic: string) {
     for (const name of newest.keys()) {
       if (mayOverlap(topic, name)) newest.delete(name);

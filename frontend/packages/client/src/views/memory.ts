@@ -1,15 +1,15 @@
-/** What outlives a reload of the page, but not its tab. */
+/** A storage that survives a reload of the page, but not the end of its tab. */
 export interface Memory {
-  /** What was kept under a name; it is given out once. */
+  /** Removes and returns the value that was kept under a name. */
   readonly take: (name: string) => unknown;
-  /** Keeps what can be written as JSON. Where the browser has no room or does not allow it, nothing is kept. */
+  /** Keeps a value as JSON, unless the browser has no room or forbids it. */
   readonly keep: (name: string, value: unknown) => void;
 }
 
-/** Whoever tries one topic after the other leaves something of each, and comes back to few of them. */
+/** A reader who tries many topics returns to few of them. */
 const MAX_KEPT = 10;
 
-/** A memory in the tab's session storage, of the ten things that were kept last. */
+/** A memory in the tab's session storage, of the ten newest values. */
 export function sessionMemory(prefix: string): Memory {
   const keyOf = (name: string) => `${prefix} ${name}`;
 
@@ -39,12 +39,12 @@ export function sessionMemory(prefix: string): Memory {
     const kept: Kept = { at: Date.now(), value };
     while (!set(store, keyOf(name), JSON.stringify(kept))) {
       const oldest = others.shift();
-      if (oldest === undefined) return; // the page starts afresh after a reload, which is no harm
+      if (oldest === undefined) return; // the page then starts fresh after a reload
       store.removeItem(oldest);
     }
   }
 
-  /** The keys of what is kept, oldest first. */
+  /** The keys of the values, oldest first. */
   function keysOf(store: Storage): string[] {
     return Object.keys(store)
       .filter((key) => key.startsWith(keyOf('')))
@@ -56,7 +56,7 @@ export function sessionMemory(prefix: string): Memory {
   return { take, keep };
 }
 
-/** The time comes first, so that it can be read without the rest, which may be long. */
+/** The time is the first field, so it can be read without parsing the value, which may be long. */
 interface Kept {
   readonly at: number;
   readonly value: unknown;
@@ -66,7 +66,7 @@ function keptAt(text: string): number {
   return Number(/^\{"at":(\d+)/.exec(text)?.[1] ?? 0);
 }
 
-/** `false` where the browser has no room for it. */
+/** Returns false if the browser has no room. */
 function set(store: Storage, key: string, text: string): boolean {
   try {
     store.setItem(key, text);

@@ -6,17 +6,17 @@ import type { Collector } from './view.js';
 export interface Series {
   /** The names of the columns after the first, in the order in which they were first seen. */
   readonly names: readonly string[];
-  /** The times in seconds since the epoch, then a column of values for each name; `null` where there is none, as at a gap. */
+  /** The times in seconds since the epoch, then a column of values for each name; `null` if there is none, as at a gap. */
   readonly data: readonly [xs: readonly number[], ...ys: (readonly (number | null)[])[]];
   /** When gaps were announced, in seconds since the epoch. */
   readonly gaps: readonly number[];
-  /** Whether points of the window were let go, as there were too many: the series begins later than the window. */
+  /** Whether points of the window were evicted: the series then begins later than the window. */
   readonly isCut: boolean;
-  /** How many names got no column, as there were too many, at least. */
+  /** At least how many names have no column, because there were too many. */
   readonly leftOut: number;
 }
 
-/** What is drawn of an event: one value, or several by name; `undefined` for none. */
+/** Returns the values to draw of an event: one, or several by name; `undefined` for none. */
 export type Select<T> = (value: T) => number | Readonly<Record<string, number>> | undefined;
 
 export interface SeriesOptions<T> {
@@ -29,10 +29,10 @@ export interface SeriesOptions<T> {
   readonly schema?: StandardSchemaV1<unknown, T> | undefined;
 }
 
-/** The name of the column where `select` gives a bare number. */
+/** The name of the column if `select` returns a number. */
 const ONLY = 'value';
 
-/** Publishers may make names of anything, such as ids. */
+/** A publisher can use ids as names. */
 const MAX_COLUMNS = 64;
 const MAX_LEFT_OUT = 1_000;
 
@@ -56,7 +56,7 @@ export function collectSeries<T>(
     const selected = value === undefined ? undefined : select(value);
     if (value === undefined || selected === undefined) return;
     const row = typeof selected === 'number' ? { [ONLY]: selected } : selected;
-    // One time in the future would pin all that come after it.
+    // A time in the future would apply to all points after it.
     addRow(Math.min(at?.(value) ?? Infinity, entry.receivedAt), row);
   }
 
@@ -66,11 +66,11 @@ export function collectSeries<T>(
   }
 
   function addRow(time: number, row: Readonly<Record<string, number>>) {
-    // A chart's times must not go back; clocks, and publishers, sometimes do.
+    // A chart's times must not decrease; those of clocks and publishers sometimes do.
     xs.push(Math.max(time / 1_000, xs.at(-1) ?? -Infinity));
     for (const name of Object.keys(row)) addColumn(name);
     for (const [name, ys] of columns) ys.push(row[name] ?? null);
-    // Moving everything for each point would cost `points` steps; once per `points` points costs one.
+    // To move everything for each point would cost `points` steps; once per `points` points costs one.
     if (xs.length >= 2 * points) letGo(xs.length - points);
   }
 
@@ -105,19 +105,19 @@ export function collectSeries<T>(
     };
   }
 
-  /** Makes room for other names: those that nothing has come of since the row. */
+  /** Drops the columns without a value since the row, to make room for other names. */
   function dropColumns(begin: number) {
     for (const [name, ys] of columns) {
       if (ys.findLastIndex((y) => y !== null) >= begin) continue;
       columns.delete(name);
-      leftOut.clear(); // they are seen again if they still come
+      leftOut.clear(); // they are counted again if they still arrive
     }
   }
 
   return { onEntry, read };
 }
 
-/** The index of the first of the rising numbers that is not below the bound. */
+/** The index of the first number that is not below the bound; the numbers increase. */
 function firstAfter(rising: readonly number[], bound: number): number {
   let low = 0;
   let high = rising.length;

@@ -12,21 +12,21 @@ import type {
   SubscriptionState,
 } from '../subscription.js';
 
-/** What a view makes of a subscription. */
+/** Makes the value of a view from a subscription. */
 export interface Collector<T> extends Pick<Observer, 'onEntry'> {
-  /** What is to be shown now; called once per picture. */
+  /** Returns the present value; called once per render. */
   readonly read: (state: SubscriptionState) => T;
-  /** What is to outlive a reload, as plain JSON. */
+  /** Returns the state that survives a reload, as plain JSON. */
   readonly save?: () => unknown;
-  /** Begins with what {@link save} returned. */
+  /** Restores the state that {@link save} returned. */
   readonly restore?: (saved: unknown) => void;
 }
 
 /** How a view behaves; every option has a default. */
 export interface ViewOptions {
-  /** Where the view goes on after a reload, or when it is shown again. Default: nowhere. */
+  /** Where the view keeps its state for a reload. Default: nowhere. */
   readonly memory?: { readonly in: Memory; readonly name: string } | undefined;
-  /** When to tell of changes. Default: with the next animation frame, and in a flood ten times a second. */
+  /** When to report changes. Default: with the next animation frame, and ten times a second while events arrive fast. */
   readonly schedule?: Scheduler;
 }
 
@@ -36,12 +36,12 @@ interface Kept {
   readonly saved: unknown;
 }
 
-/** After a longer absence, in milliseconds, nobody wants to see all that came meanwhile. */
+/** After a longer absence, in milliseconds, the view starts fresh. */
 const MAX_ABSENCE = 10 * 60_000;
 
 /**
- * A subscription as a store. The first subscriber of the store begins it, the last one ends it; whoever
- * comes later sees what was collected until then, and it goes on from there.
+ * A subscription as a store. The first subscriber of the store starts it, and the last one ends it. A later
+ * subscriber sees the entries collected until then, and the subscription resumes from there.
  */
 export function createView<T>(
   client: StreamClient,
