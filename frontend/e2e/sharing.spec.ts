@@ -122,10 +122,8 @@ test.describe('a page that cannot share connects by itself', () => {
 
   test('if the constructor throws', async ({ browser, page, processes }) => {
     await page.addInitScript(() => {
-      window.SharedWorker = class {
-        constructor() {
-          throw new DOMException('Access to shared workers is denied', 'SecurityError');
-        }
+      window.SharedWorker = function () {
+        throw new DOMException('Access to shared workers is denied', 'SecurityError');
       } as unknown as typeof SharedWorker;
     });
     await expectAlone(page, await processes.startGateway(), browser);
