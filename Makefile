@@ -45,7 +45,7 @@ server:
 	@cd backend && go build -tags nomsgpack -ldflags "-X main.version=$(VERSION)" -o bin/ ./cmd/...
 
 # A folder counts too: its date tells that a file was removed.
-$(WEB): $(NODE_MODULES) $(shell find frontend/src frontend/public) $(wildcard frontend/*.html frontend/*.json frontend/*.ts)
+$(WEB): $(NODE_MODULES) $(shell find frontend/src frontend/public frontend/packages/client/src) $(wildcard frontend/*.html frontend/*.json frontend/*.ts)
 	cd frontend && npm run build
 	@touch $@
 

@@ -11,24 +11,28 @@ const forbid = (...patterns) => ({
   ],
 });
 
-const noReact = ['^(react|react-dom)(/|$)', 'The stream core works without React.'];
-/** Forbids what matches `regex` to a part of the stream core. */
-const streamOnly = (regex) => [
+const noReact = ['^(react|react-dom)(/|$)', 'The core of the client works without React.'];
+/** Forbids the imports that match `regex` to a folder of the client. */
+const clientOnly = (regex) => [
   regex,
-  'src/stream stands alone, and its folders know only those before them: see its index.ts.',
+  'The client imports nothing of the app, and its folders only those before them: see its index.ts.',
 ];
-const sharedOnly = ['^\\.\\./(?!stream/)', 'Shared parts import only each other and src/stream.'];
+const publicOnly = [
+  '(^|/)packages/|^@sluice/client/(?!react$)',
+  'The app uses the public exports of @sluice/client only.',
+];
+const sharedOnly = ['^\\.\\./', 'Shared parts import only each other and packages.'];
 const sharedFolderOnly = [
-  '^\\.\\./(\\.\\./(?!stream/)|charts/|feed/)',
-  'A folder of shared parts imports only itself, the parts beside it and src/stream.',
+  '^\\.\\./(\\.\\./|charts/|feed/)',
+  'A folder of shared parts imports only itself, the parts beside it and packages.',
 ];
 const featureOnly = [
-  '^\\.\\./(?!\\.\\./(stream|components)/)',
+  '^\\.\\./(?!\\.\\./components/)',
   'A feature imports only itself and the shared folders, never another feature or the app.',
 ];
 
 export default defineConfig(
-  globalIgnores(['dist', 'playwright-report', 'test-results']),
+  globalIgnores(['**/dist', 'playwright-report', 'test-results']),
   js.configs.recommended,
   {
     files: ['**/*.{ts,tsx}'],
@@ -45,23 +49,31 @@ export default defineConfig(
     },
   },
   {
-    files: ['src/**/*.{ts,tsx}'],
+    files: ['{src,packages}/**/*.{ts,tsx}'],
     extends: [reactHooks.configs.flat['recommended-latest']],
   },
-  // The import rules: stream → components → features → app, one way only. Tests may reach for test/.
-  { files: ['src/stream/*.ts'], rules: forbid(noReact, streamOnly('^(\\.\\.|\\./react)/')) },
-  { files: ['src/stream/line/**'], rules: forbid(noReact, streamOnly('^\\.\\./')) },
+  // The import rules: client → components → features → app, one way only. Tests may import from test/.
+  { files: ['packages/client/src/*.ts'], rules: forbid(noReact, clientOnly('^\\.\\./|/react/')) },
   {
-    files: ['src/stream/tabs/**'],
-    rules: forbid(noReact, streamOnly('^\\.\\./(?!line/|buffer$)')),
+    files: ['packages/client/src/connection/**'],
+    rules: forbid(noReact, clientOnly('^\\.\\./(?!buffer\\.js)')),
   },
   {
-    files: ['src/stream/views/**'],
-    rules: forbid(noReact, streamOnly('^\\.\\./(\\.\\.|tabs|react)/')),
+    files: ['packages/client/src/sharing/**'],
+    rules: forbid(noReact, clientOnly('^\\.\\./(?!connection/|page\\.js|start-worker\\.js)')),
   },
-  { files: ['src/stream/react/**'], rules: forbid(streamOnly('^\\.\\./(\\.\\.|tabs)/')) },
-  { files: ['src/components/*'], rules: forbid(sharedOnly) },
-  { files: ['src/components/*/**'], rules: forbid(sharedFolderOnly) },
-  { files: ['src/features/**'], rules: forbid(featureOnly) },
-  { files: ['src/**/*.test.{ts,tsx}'], rules: { 'no-restricted-imports': 'off' } },
+  {
+    files: ['packages/client/src/views/**'],
+    rules: forbid(noReact, clientOnly('^\\.\\./(\\.\\.|sharing|react)/')),
+  },
+  {
+    files: ['packages/client/src/react/**'],
+    rules: forbid(clientOnly('^\\.\\./(\\.\\.|sharing)/')),
+  },
+  { files: ['src/**'], rules: forbid(publicOnly) },
+  { files: ['src/components/*'], rules: forbid(publicOnly, sharedOnly) },
+  { files: ['src/components/*/**'], rules: forbid(publicOnly, sharedFolderOnly) },
+  { files: ['src/features/**'], rules: forbid(publicOnly, featureOnly) },
+  { files: ['src/**/*.test.{ts,tsx}'], rules: forbid(publicOnly) },
+  { files: ['packages/**/*.test.{ts,tsx}'], rules: { 'no-restricted-imports': 'off' } },
 );

@@ -59,7 +59,16 @@ function apiOrigin(): Plugin {
   };
 }
 
+const source = (path: string) => join(import.meta.dirname, 'packages/client/src', path);
+
 export default defineConfig({
+  // The package's source, so that the app needs no build of it and reloads with it.
+  resolve: {
+    alias: [
+      { find: /^@sluice\/client$/, replacement: source('index.ts') },
+      { find: /^@sluice\/client\/react$/, replacement: source('react/index.ts') },
+    ],
+  },
   plugins: [react(), tailwindcss(), apiOrigin(), compress()],
   server: {
     port: 5173,
@@ -75,7 +84,7 @@ export default defineConfig({
         test: {
           name: 'core',
           environment: 'node',
-          include: ['src/**/*.test.ts'],
+          include: ['{src,packages/client/src}/**/*.test.ts'],
         },
       },
       {
@@ -83,7 +92,7 @@ export default defineConfig({
         test: {
           name: 'components',
           environment: 'jsdom',
-          include: ['src/**/*.test.tsx'],
+          include: ['{src,packages/client/src}/**/*.test.tsx'],
           setupFiles: ['test/setup.ts'],
         },
       },

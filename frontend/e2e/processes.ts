@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer as createHTTPServer, request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -38,6 +39,12 @@ export interface Redis extends Service {
   command: (...words: string[]) => Promise<string>;
   /** Runs many commands at once, as fast as Redis takes them. */
   pipe: (commands: Iterable<readonly string[]>) => Promise<void>;
+}
+
+/** See {@link Processes.startProxy}. */
+export interface Proxy {
+  readonly url: string;
+  readonly subscriptions: readonly URL[];
 }
 
 /** Starts real processes for a test, on free loopback ports. */
@@ -146,6 +153,31 @@ export class Processes {
       isReady: () => answers(url),
     });
     return url;
+  }
+
+  /** Starts a proxy in front of a gateway, which records the subscriptions that it passes on. */
+  async startProxy(gateway: Gateway): Promise<Proxy> {
+    const subscriptions: URL[] = [];
+    const server = createHTTPServer((incoming, outgoing) => {
+      const url = new URL(incoming.url ?? '/', gateway.url);
+      const { method = 'GET', headers } = incoming;
+      if (url.pathname === '/events' && method === 'GET') subscriptions.push(url);
+      const passed = request(url, { method, headers }, (response) => {
+        outgoing.writeHead(response.statusCode ?? 502, response.headers);
+        outgoing.flushHeaders();
+        response.pipe(outgoing);
+      });
+      passed.on('error', () => outgoing.destroy());
+      outgoing.on('close', () => passed.destroy());
+      incoming.pipe(passed);
+    });
+    const port = await freePort();
+    await once(server.listen(port, '127.0.0.1'), 'listening');
+    this.#cleanups.push(async () => {
+      server.closeAllConnections();
+      await once(server.close(), 'close');
+    });
+    return { url: `http://127.0.0.1:${port}`, subscriptions };
   }
 
   /** Ends everything that was started. */

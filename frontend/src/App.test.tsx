@@ -7,7 +7,7 @@ import { navigate } from './shell/location';
 
 const line = () => FakeEventSource.current;
 const pill = () => screen.getByRole('button', { name: /^Connection:/ });
-const pass = (time = 20) => act(() => vi.advanceTimersByTimeAsync(time));
+const pass = (time = 70) => act(() => vi.advanceTimersByTimeAsync(time));
 
 async function show(address = '/') {
   window.history.replaceState(undefined, '', address);
@@ -15,9 +15,10 @@ async function show(address = '/') {
   render(<App client={fakeClient()} />);
   await vi.dynamicImportSettled();
   await pass();
+  await pass();
 }
 
-/** The screen's topics come after the notifications, which want more of the past. */
+/** The notifications ask for recent events and come after the screen's topics, which do not. */
 async function showLive(address?: string) {
   await show(address);
   line().open({ id: '0' });
@@ -47,7 +48,7 @@ describe('the app', () => {
     expect(
       screen.getByRole('heading', { level: 2, name: '📡 Live Server-Sent Events' }),
     ).toBeInTheDocument();
-    expect(line().url).toContain('stream=notifications&channel=a');
+    expect(line().url).toContain('channel=a&stream=notifications&last=200');
   });
 
   it('leads to the other screens, and back', async () => {

@@ -1,4 +1,4 @@
-import { Suspense, useMemo } from 'react';
+import { Suspense, useEffect, useMemo, useState } from 'react';
 import { topicsOf } from './address';
 import { Loading, ScreenState } from './components/ScreenState';
 import { useNoticed } from './features/notifications/noticed';
@@ -13,8 +13,8 @@ import { replaceQuery, useLocation } from './shell/location';
 import { Menu } from './shell/Menu';
 import { Preload } from './shell/Preload';
 import { type ScreenEntry, screens } from './shell/screens';
-import type { StreamClient } from './stream/client';
-import { StreamProvider } from './stream/react/use-client';
+import type { StreamClient } from '@sluice/client';
+import { StreamProvider } from '@sluice/client/react';
 
 /** The frame around the screens. */
 export function App({ client }: { client: StreamClient }) {
@@ -29,7 +29,16 @@ function Frame() {
   const { path, query } = useLocation();
   const noticed = useNoticed();
   const screen = screens.find((candidate) => candidate.path === path);
-  const unread = useUnreadBadge(noticed.topics, `${screen?.name ?? 'Not found'} – Sluice`);
+  // The notifications follow with the screen's own topics, so that one request opens all of them.
+  const [isShown, setShown] = useState(false);
+  useEffect(() => {
+    const timer = setTimeout(() => setShown(true), screen ? MAX_WAIT : 0);
+    return () => clearTimeout(timer);
+  }, [screen]);
+  const unread = useUnreadBadge(
+    isShown ? noticed.topics : none,
+    `${screen?.name ?? 'Not found'} – Sluice`,
+  );
   return (
     <Dialogs>
       <a href="#content" className="skip-link">
@@ -48,6 +57,7 @@ function Frame() {
             {screen ? (
               <Shown
                 screen={screen}
+                onShown={setShown}
                 query={query}
                 fallback={path === '/notifications' ? noticed.chosen : screen.topics}
               />
@@ -63,14 +73,19 @@ function Frame() {
   );
 }
 
+/** How long the notifications wait for the code of the screen, in milliseconds. */
+const MAX_WAIT = 2_000;
+const none: readonly string[] = [];
+
 interface ShownProps {
+  onShown: (isShown: true) => void;
   screen: ScreenEntry;
   query: URLSearchParams;
   /** What it follows where the address names nothing. */
   fallback: readonly string[];
 }
 
-function Shown({ screen: { Component }, query, fallback }: ShownProps) {
+function Shown({ screen: { Component }, onShown, query, fallback }: ShownProps) {
   const text = query.toString();
   const props = useMemo(() => {
     const query = new URLSearchParams(text);
@@ -80,10 +95,17 @@ function Shown({ screen: { Component }, query, fallback }: ShownProps) {
     <Boundary what="screen">
       <Suspense fallback={<Loading what="the screen" />}>
         <Component {...props} setQuery={replaceQuery} />
+        <Mounted onMounted={onShown} />
         <Preload />
       </Suspense>
     </Boundary>
   );
+}
+
+/** Reports that the parts beside it are mounted. */
+function Mounted({ onMounted }: { onMounted: (isMounted: true) => void }) {
+  useEffect(() => onMounted(true), [onMounted]);
+  return null;
 }
 
 function NotFound() {

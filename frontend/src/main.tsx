@@ -5,7 +5,7 @@ import { App } from './App';
 import './index.css';
 import { startTheme } from './shell/theme';
 import { token } from './shell/token';
-import { createStreamClient } from './stream/client';
+import { createStreamClient } from '@sluice/client';
 
 const root = document.getElementById('root');
 if (!root) throw new Error('index.html has no element #root');

@@ -1,4 +1,4 @@
-import type { EventSourceLike } from '../src/stream/line/connection';
+import type { EventSourceLike } from '@sluice/client';
 
 /** An `EventSource` without a network: the test says what happens on the line, and when. */
 export class FakeEventSource implements EventSourceLike {

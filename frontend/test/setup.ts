@@ -1,6 +1,8 @@
 import '@testing-library/jest-dom/vitest';
 import { cleanup, configure } from '@testing-library/react';
 import { afterEach, vi } from 'vitest';
+import '../packages/client/src/sharing/host'; // so that its import in a test takes no time
+import { FakeMessageChannel } from './fake-message-channel';
 
 afterEach(cleanup);
 
@@ -13,3 +15,5 @@ globalThis.ResizeObserver = class {
   unobserve = vi.fn();
   disconnect = vi.fn();
 };
+
+Object.assign(globalThis, { MessageChannel: FakeMessageChannel });

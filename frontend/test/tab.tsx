@@ -1,7 +1,7 @@
 import { render, type RenderResult } from '@testing-library/react';
 import type { ReactNode } from 'react';
-import { createStreamClient, type StreamClient } from '../src/stream/client';
-import { StreamProvider } from '../src/stream/react/use-client';
+import { createStreamClient, type StreamClient } from '@sluice/client';
+import { StreamProvider } from '@sluice/client/react';
 import { FakeEventSource } from './fake-event-source';
 
 /** A client whose lines a test drives by {@link FakeEventSource}. */

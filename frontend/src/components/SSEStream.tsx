@@ -1,7 +1,6 @@
 import { useId } from 'react';
-import { isGlob } from '../stream/line/topic';
-import { useStream } from '../stream/react/use-stream';
-import { useStreamClient } from '../stream/react/use-client';
+import { isGlob } from '@sluice/client';
+import { useStream, useStreamClient } from '@sluice/client/react';
 import { Announcements } from './feed/Announcements';
 import { EmptyState } from './EmptyState';
 import { EventFeed } from './feed/EventFeed';

@@ -1,5 +1,5 @@
 import type { ReactNode } from 'react';
-import { needsToken, type Refusal } from '../stream/line/diagnose';
+import { needsToken, type Refusal } from '@sluice/client';
 import { shellQuote } from './commands';
 import { useDialogs } from './dialog-context';
 

@@ -1,8 +1,9 @@
-import { act, screen } from '@testing-library/react';
+import { screen } from '@testing-library/react';
 import { expect, it } from 'vitest';
+import { eventually } from '../../test/eventually';
 import { FakeEventSource } from '../../test/fake-event-source';
 import { fakeClient, renderWithClient } from '../../test/tab';
-import { useStream } from '../stream/react/use-stream';
+import { useStream } from '@sluice/client/react';
 import { TopicGate } from './TopicGate';
 
 function Topic({ name }: { name: string }) {
@@ -19,8 +20,7 @@ function Topic({ name }: { name: string }) {
 it('waits for its own topic, however those of the other parts of the page are', async () => {
   const client = fakeClient();
   renderWithClient(<Topic name="a" />, client);
-  await act(() => Promise.resolve());
-  FakeEventSource.current.open({ id: '0' });
+  (await eventually(() => FakeEventSource.current)).open({ id: '0' });
   expect(await screen.findByText('Waiting for the first event')).toBeInTheDocument();
   // Another part's topic is on its way.
   renderWithClient(<Topic name="b" />, client);

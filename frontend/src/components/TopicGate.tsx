@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
-import { useStreamClient } from '../stream/react/use-client';
-import type { SubscriptionState } from '../stream/subscription';
+import type { SubscriptionState } from '@sluice/client';
+import { useStreamClient } from '@sluice/client/react';
 import type { Publication } from './commands';
 import { EmptyState } from './EmptyState';
 import { Loading, Refused } from './ScreenState';

@@ -1,4 +1,4 @@
-import { isGlob, subscribedAs } from '../stream/line/topic';
+import { isGlob, subscribedAs } from '@sluice/client';
 
 /** A way to publish an event, for a terminal. */
 export interface Command {

@@ -1,5 +1,5 @@
 import { useSyncExternalStore } from 'react';
-import type { Store } from '../stream/store';
+import type { Store } from '@sluice/client';
 
 /** Something that the reader has chosen, for all tabs and for next time. */
 export interface Setting<T extends string> extends Store<T> {

@@ -1,6 +1,4 @@
-import type { GapEntry } from '../stream/entry';
-import type { GapReason } from '../stream/line/protocol';
-import type { Cause } from '../stream/line/status';
+import type { Cause, GapEntry, GapReason } from '@sluice/client';
 
 const numbers = new Intl.NumberFormat('en');
 

@@ -1,5 +1,5 @@
-import type { StreamStatus } from '../stream/line/status';
-import { useStreamStatus } from '../stream/react/use-stream-status';
+import type { StreamStatus } from '@sluice/client';
+import { useStreamStatus } from '@sluice/client/react';
 
 /** What a screen reader says about the connection. */
 export function ConnectionAnnouncement() {

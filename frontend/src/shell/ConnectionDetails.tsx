@@ -2,9 +2,8 @@ import { Popover } from '@base-ui/react/popover';
 import type { ReactNode, RefObject } from 'react';
 import { causeText, count, gaps } from '../components/text';
 import { useNow } from '../components/use-now';
-import type { StreamStatus } from '../stream/line/status';
-import { useStreamClient } from '../stream/react/use-client';
-import { useStreamStatus } from '../stream/react/use-stream-status';
+import type { StreamStatus } from '@sluice/client';
+import { useStreamClient, useStreamStatus } from '@sluice/client/react';
 
 interface Props {
   /** The element that it belongs to. */

@@ -1,9 +1,7 @@
 import { useDialogs } from '../components/dialog-context';
 import { causeText } from '../components/text';
-import { needsToken } from '../stream/line/diagnose';
-import type { Cause } from '../stream/line/status';
-import { useStreamClient } from '../stream/react/use-client';
-import { useStreamStatus } from '../stream/react/use-stream-status';
+import { type Cause, needsToken } from '@sluice/client';
+import { useStreamClient, useStreamStatus } from '@sluice/client/react';
 
 /** Says why there is no connection, and offers to try at once. Stays until it is live again. */
 export function ConnectionNotice() {

@@ -1,6 +1,6 @@
 import { lazy, type ReactNode, Suspense, useRef, useState } from 'react';
-import type { Status, StreamStatus } from '../stream/line/status';
-import { useStreamStatus } from '../stream/react/use-stream-status';
+import type { Status, StreamStatus } from '@sluice/client';
+import { useStreamStatus } from '@sluice/client/react';
 import { count, gaps } from '../components/text';
 import { useNow } from '../components/use-now';
 import { Boundary } from './Boundary';

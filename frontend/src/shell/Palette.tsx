@@ -1,6 +1,6 @@
 import { Dialog } from '@base-ui/react/dialog';
 import { type KeyboardEvent, useId, useState } from 'react';
-import { useStreamClient } from '../stream/react/use-client';
+import { useStreamClient } from '@sluice/client/react';
 import { useDialogs } from '../components/dialog-context';
 import { allCommands, type Command, findCommands } from './palette-commands';
 import type { DialogProps } from './ShellDialog';

@@ -1,6 +1,6 @@
 import { type Ref, type SubmitEvent, useId, useState } from 'react';
 import { lookAgain } from '../features/notifications/noticed';
-import { useStreamClient } from '../stream/react/use-client';
+import { useStreamClient } from '@sluice/client/react';
 import { setToken, token } from './token';
 
 interface Props {

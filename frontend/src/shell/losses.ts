@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react';
-import type { StreamStatus } from '../stream/line/status';
+import type { StreamStatus } from '@sluice/client';
 
 /** What was lost, as far as gaps have told. */
 export type Losses = Pick<StreamStatus, 'gaps' | 'missed'>;

@@ -1,5 +1,5 @@
 import { addressOf } from '../address';
-import type { StreamClient } from '../stream/client';
+import type { StreamClient } from '@sluice/client';
 import type { DialogName } from '../components/dialog-context';
 import { navigate } from './location';
 import { screens } from './screens';

@@ -1,5 +1,5 @@
 import { useEffect, useEffectEvent, useState } from 'react';
-import type { Entries } from '../../stream/views/entries';
+import type { Entries } from '@sluice/client';
 import { events, gapText } from '../text';
 
 /** How often a screen reader is told how many events came. */

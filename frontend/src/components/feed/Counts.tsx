@@ -1,4 +1,4 @@
-import type { Entries } from '../../stream/views/entries';
+import type { Entries } from '@sluice/client';
 import { count } from '../text';
 
 /** How much has come, and how much of it is still in the list. */

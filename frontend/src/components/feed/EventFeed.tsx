@@ -1,4 +1,4 @@
-import type { Entries } from '../../stream/views/entries';
+import type { Entries } from '@sluice/client';
 import { Counts } from './Counts';
 import { EventList } from './EventList';
 import { NewEvents } from './NewEvents';

@@ -1,5 +1,5 @@
 import { type RefObject, type UIEvent, useMemo } from 'react';
-import type { Entry } from '../../stream/entry';
+import type { Entry } from '@sluice/client';
 import { GapRow } from './GapRow';
 import { MessageRow } from './MessageRow';
 

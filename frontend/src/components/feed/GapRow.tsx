@@ -1,5 +1,5 @@
 import { memo } from 'react';
-import type { GapEntry } from '../../stream/entry';
+import type { GapEntry } from '@sluice/client';
 import { ArrivalTime } from '../ArrivalTime';
 import { gapText } from '../text';
 

@@ -1,5 +1,5 @@
 import { memo } from 'react';
-import type { MessageEntry } from '../../stream/entry';
+import type { MessageEntry } from '@sluice/client';
 import { ArrivalTime } from '../ArrivalTime';
 import { LongText } from './LongText';
 import { readPayload, splitKeys } from './payload';

@@ -1,5 +1,5 @@
 import { type RefObject, type UIEvent, useRef } from 'react';
-import type { Entry } from '../../stream/entry';
+import type { Entry } from '@sluice/client';
 import { type Hold, useHold } from './use-hold';
 
 /** A few pixels from the top still count as the top: fingers and zoomed pages are not exact. */

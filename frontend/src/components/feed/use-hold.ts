@@ -1,5 +1,5 @@
 import { useState } from 'react';
-import type { Entry } from '../../stream/entry';
+import type { Entry } from '@sluice/client';
 
 /** Who asked the list to stand still. */
 type Holder = 'scrolling' | 'pause';

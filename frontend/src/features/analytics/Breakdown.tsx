@@ -1,7 +1,7 @@
 import { Bars } from '../../components/charts/Bars';
 import { labelOf, quantity, unitOf } from '../../components/quantity';
 import { summarise } from '../../components/charts/series-summary';
-import type { Series } from '../../stream/views/series';
+import type { Series } from '@sluice/client';
 import { coveredOf } from './covered';
 import type { Columns } from './figures';
 

@@ -1,7 +1,7 @@
 import { useMemo } from 'react';
 import { labelOf, unitOf } from '../../components/quantity';
 import { TimeChart } from '../../components/charts/TimeChart';
-import type { Series } from '../../stream/views/series';
+import type { Series } from '@sluice/client';
 import { columnOf } from './column';
 
 interface Props {

@@ -1,7 +1,7 @@
 import { Figure } from '../../components/Figure';
 import { labelOf, quantity, unitOf } from '../../components/quantity';
 import { type SeriesSummary, summarise, trend } from '../../components/charts/series-summary';
-import type { Series } from '../../stream/views/series';
+import type { Series } from '@sluice/client';
 import { coveredOf } from './covered';
 import { isCount } from './figures';
 

@@ -1,4 +1,4 @@
-import type { Series } from '../../stream/views/series';
+import type { Series } from '@sluice/client';
 
 /**
  * A column of a series by itself. Messages that hold other figures only do not break its line; gaps do.

@@ -1,4 +1,4 @@
-import type { Series } from '../../stream/views/series';
+import type { Series } from '@sluice/client';
 
 /** How much of the time shown the series covers, in seconds: less than `span` where points had to be let go. */
 export function coveredOf({ data: [times], isCut }: Series, span: number): number {

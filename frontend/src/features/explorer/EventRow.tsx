@@ -3,7 +3,7 @@ import { ArrivalTime } from '../../components/ArrivalTime';
 import { GapRow } from '../../components/feed/GapRow';
 import { LongText } from '../../components/feed/LongText';
 import { PrettyData } from '../../components/feed/PrettyData';
-import type { Entry } from '../../stream/entry';
+import type { Entry } from '@sluice/client';
 
 interface Props {
   entry: Entry;

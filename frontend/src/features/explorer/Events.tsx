@@ -4,7 +4,7 @@ import { Panel } from '../../components/Panel';
 import { count } from '../../components/text';
 import { TopicGate } from '../../components/TopicGate';
 import { useFeed } from '../../components/feed/use-feed';
-import { useStream } from '../../stream/react/use-stream';
+import { useStream } from '@sluice/client/react';
 import { EventRow } from './EventRow';
 import type { Exploration } from './topics';
 

@@ -1,5 +1,5 @@
 import { lastOf } from '../../components/last';
-import { isGlob } from '../../stream/line/topic';
+import { isGlob } from '@sluice/client';
 
 export const kinds = ['channel', 'stream', 'key'] as const;
 export type Kind = (typeof kinds)[number];

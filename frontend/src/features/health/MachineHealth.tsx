@@ -7,9 +7,8 @@ import { quantity } from '../../components/quantity';
 import type { Columns } from '../../components/charts/series-summary';
 import { TimeChart, type TimeChartProps } from '../../components/charts/TimeChart';
 import { TopicGate } from '../../components/TopicGate';
-import type { Series } from '../../stream/views/series';
-import { useSeries } from '../../stream/react/use-series';
-import { useStream } from '../../stream/react/use-stream';
+import type { Series } from '@sluice/client';
+import { useSeries, useStream } from '@sluice/client/react';
 import { chartedFigures, exampleSample, type Machine, machineSchema, sampledAt } from './machine';
 
 interface Props {

@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react';
-import { useStreamClient } from '../../stream/react/use-client';
+import { useStreamClient } from '@sluice/client/react';
 import { addSample, emptyHistory, type GatewayHistory, type GatewayStats } from './gateway';
 
 /** How often the gateway is asked, in milliseconds. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { MessageEntry } from '../../stream/entry';
+import type { MessageEntry } from '@sluice/client';
 import { readLine } from './line';
 
 const ARRIVED = Date.parse('2026-01-01T12:00:00Z');

@@ -1,4 +1,4 @@
-import type { GapEntry, MessageEntry } from '../../stream/entry';
+import type { GapEntry, MessageEntry } from '@sluice/client';
 import { type Level, levelInText, levelOf } from './levels';
 
 /** A log line, ready to be shown and searched. */

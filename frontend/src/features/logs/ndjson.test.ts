@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import type { GapEntry } from '../../stream/entry';
+import type { GapEntry } from '@sluice/client';
 import type { LogRow } from './line';
 import { readLine } from './line';
 import { toNDJSON } from './ndjson';

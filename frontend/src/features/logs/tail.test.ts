@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Entry, MessageEntry } from '../../stream/entry';
+import type { Entry, MessageEntry } from '@sluice/client';
 import type { Level } from './levels';
 import { createTail, rowOf, type Tail } from './tail';
 

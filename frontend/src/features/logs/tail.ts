@@ -1,5 +1,4 @@
-import { createBatch, nextFrame, type Scheduler } from '../../stream/frames';
-import type { Entry } from '../../stream/entry';
+import { createBatch, type Entry, nextFrame, type Scheduler } from '@sluice/client';
 import { type Level, levels } from './levels';
 import { type LogRow, readLine } from './line';
 import type { Matcher } from './matcher';

@@ -1,8 +1,6 @@
 import { useMemo, useSyncExternalStore } from 'react';
-import { nextFrame, paced } from '../../stream/frames';
-import { useStreamClient } from '../../stream/react/use-client';
-import type { SubscriptionState } from '../../stream/subscription';
-import { createView } from '../../stream/views/view';
+import { createView, nextFrame, paced, type SubscriptionState } from '@sluice/client';
+import { useStreamClient } from '@sluice/client/react';
 import { createTail, type Tail, type TailSnapshot } from './tail';
 
 /** As much history as the gateway gives. */

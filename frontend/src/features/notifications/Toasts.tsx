@@ -1,5 +1,5 @@
 import { useEffect, useState } from 'react';
-import { useStreamClient } from '../../stream/react/use-client';
+import { useStreamClient } from '@sluice/client/react';
 import { centerOf } from './center';
 import { notifyDesktop } from './desktop';
 import type { Notification } from './notification';

@@ -1,9 +1,11 @@
-import type { StreamClient } from '../../stream/client';
-import type { Entry } from '../../stream/entry';
-import { connecting } from '../../stream/line/status';
-import type { Store } from '../../stream/store';
-import type { SubscriptionState } from '../../stream/subscription';
-import { createView } from '../../stream/views/view';
+import {
+  connecting,
+  createView,
+  type Entry,
+  type Store,
+  type StreamClient,
+  type SubscriptionState,
+} from '@sluice/client';
 import { rememberRefusal } from './noticed';
 import { type Notification, readNotification } from './notification';
 import { readMarks } from './read-marks';

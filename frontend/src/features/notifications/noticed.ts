@@ -1,8 +1,6 @@
 import { useEffect, useState } from 'react';
-import type { StreamClient } from '../../stream/client';
-import { useStreamClient } from '../../stream/react/use-client';
-import type { SubscriptionState } from '../../stream/subscription';
-import { fingerprint } from '../../stream/tabs/fingerprint';
+import { type StreamClient, type SubscriptionState } from '@sluice/client';
+import { useStreamClient } from '@sluice/client/react';
 
 /** What every screen tells of, unless the reader has chosen something else. */
 export const defaultTopics: readonly string[] = ['stream:notifications'];
@@ -90,9 +88,11 @@ interface Refusal {
   readonly at: number;
 }
 
-/** Who asks for what. */
+/** Identifies the token and the topics without containing the token: their FNV-1a hash. */
 function question(client: StreamClient, topics: readonly string[]): string {
-  return fingerprint(JSON.stringify([client.authorization(), topics]));
+  const bytes = new TextEncoder().encode(JSON.stringify([client.authorization(), topics]));
+  const hash = bytes.reduce((sum, byte) => Math.imul(sum ^ byte, 0x01000193), 0x811c9dc5);
+  return (hash >>> 0).toString(36);
 }
 
 /** Remembers whether the chosen topics are open to this reader. */

@@ -1,5 +1,4 @@
-import type { MessageEntry } from '../../stream/entry';
-import { parse } from '../../stream/views/schema';
+import { type MessageEntry, parse } from '@sluice/client';
 
 const severities = ['info', 'success', 'warning', 'critical'] as const;
 

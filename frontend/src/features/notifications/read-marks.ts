@@ -1,4 +1,4 @@
-import type { Store } from '../../stream/store';
+import type { Store } from '@sluice/client';
 
 /** What the reader has seen. */
 export interface Marks {

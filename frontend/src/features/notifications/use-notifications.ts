@@ -1,5 +1,5 @@
 import { useMemo, useSyncExternalStore } from 'react';
-import { useStreamClient } from '../../stream/react/use-client';
+import { useStreamClient } from '@sluice/client/react';
 import { centerOf, type Inbox } from './center';
 import type { Notification } from './notification';
 import { readMarks as marks } from './read-marks';

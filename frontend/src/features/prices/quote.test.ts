@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { GapEntry, MessageEntry } from '../../stream/entry';
+import type { GapEntry, MessageEntry } from '@sluice/client';
 import { changeOf, collectQuotes, nextQuote, type Quote } from './quote';
 
 const event = (data: string, more: Partial<MessageEntry> = {}): MessageEntry => ({

@@ -1,7 +1,10 @@
-import type { Entry, MessageEntry } from '../../stream/entry';
-import { mayOverlap } from '../../stream/line/topic';
-import type { SubscriptionState } from '../../stream/subscription';
-import type { Collector } from '../../stream/views/view';
+import {
+  type Collector,
+  type Entry,
+  mayOverlap,
+  type MessageEntry,
+  type SubscriptionState,
+} from '@sluice/client';
 
 /** A key as a row: its value now, and how it has moved since the page follows it. */
 export interface Quote {

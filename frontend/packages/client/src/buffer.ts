@@ -1,0 +1,58 @@
+/** The newest entries, bounded in number and in size. */
+export interface Buffer<T> {
+  /** Adds an entry, and evicts the oldest ones if a bound is exceeded. */
+  push: (entry: T) => void;
+  /** A copy of the newest `count` entries, by default of all, oldest first. */
+  toArray: (count?: number) => T[];
+  /** The newest entry. */
+  last: () => T | undefined;
+  /** The number of entries. */
+  length: () => number;
+  /** The number of entries evicted so far. */
+  dropped: () => number;
+}
+
+/** The bounds of a buffer. */
+export interface BufferBounds<T> {
+  /** The largest number of entries. */
+  readonly limit: number;
+  /** The largest sum of sizes; a single entry is kept whatever its size. */
+  readonly maxSize: number;
+  readonly sizeOf: (entry: T) => number;
+}
+
+/** Creates an empty buffer. Adding is cheap at any rate of events and any `limit`. */
+export function createBuffer<T>({ limit, maxSize, sizeOf }: BufferBounds<T>): Buffer<T> {
+  let entries: (T | undefined)[] = [];
+  let start = 0;
+  let size = 0;
+  let dropped = 0;
+
+  function push(entry: T) {
+    entries.push(entry);
+    size += sizeOf(entry);
+    while (length() > limit || (size > maxSize && length() > 1)) drop();
+  }
+
+  function drop() {
+    size -= sizeOf(entries[start] as T);
+    entries[start] = undefined;
+    start += 1;
+    dropped += 1;
+    // To move everything for each entry would cost `limit` steps; once per `limit` entries costs one.
+    if (start >= limit) {
+      entries = entries.slice(start);
+      start = 0;
+    }
+  }
+
+  const length = () => entries.length - start;
+
+  return {
+    push,
+    length,
+    last: () => (length() > 0 ? entries.at(-1) : undefined),
+    toArray: (count = Infinity) => entries.slice(Math.max(start, entries.length - count)) as T[],
+    dropped: () => dropped,
+  };
+}

@@ -1,0 +1,454 @@
+import { type ConnectionOptions, createConnection } from './connection.js';
+import { diagnose, isLasting, type Refusal } from './diagnose.js';
+import {
+  createHistory,
+  type History,
+  isOrdered,
+  isSame,
+  type Item,
+  type Offset,
+} from './history.js';
+import {
+  type Cursor,
+  cursorAt,
+  MAX_URL,
+  type Plan,
+  planRequest,
+  resumeLength,
+  type Start,
+  urlOf,
+} from './plan.js';
+import type { Frame, GapFrame, MessageFrame, OpenFrame } from './protocol.js';
+import { connecting, type Status } from './status.js';
+import { mayOverlap, subscribedAs, topicOf } from './topic.js';
+
+/** How far a topic has been received; plain JSON. */
+export interface Position {
+  readonly offset: Offset;
+  /** Where the gateway continues after the offset; `undefined` until it has said so. */
+  readonly cursor: Cursor | undefined;
+}
+
+/** A request for one topic. */
+export interface TopicRequest {
+  /** Empty for the gateway's default topics. */
+  readonly topic: string;
+  readonly last: number;
+  /** The event types to receive, besides events without a type. */
+  readonly types: readonly string[];
+  /** `undefined` for a fresh start. */
+  readonly from: Position | undefined;
+}
+
+/** The state of a channel. */
+export interface ChannelState {
+  readonly status: Status;
+  readonly refused: ReadonlyMap<string, Refusal>;
+  /** Whether the last reconnect missed nothing; `undefined` if there was none. */
+  readonly resumed: boolean | undefined;
+  /** Milliseconds from the gateway's clock to this one's at the last ping. */
+  readonly latency: number | undefined;
+}
+
+/** How a channel reports what happens, synchronously and in order. */
+export interface ChannelObserver {
+  readonly onState: (state: ChannelState) => void;
+  /** The gateway has named its default topics. `isFollowed` says whether the channel now follows them. */
+  readonly onDefaults: (topics: readonly string[], isFollowed: boolean) => void;
+  readonly onItem: (topic: string, item: Item) => void;
+  /** The gateway does not accept the token, or no longer. */
+  readonly onTokenRefused: (refusal: Refusal) => void;
+}
+
+/** See {@link createChannel}. */
+export interface Channel {
+  /** Whether the topic can be added to those that are followed. */
+  readonly fits: (topic: string) => boolean;
+  readonly topics: () => readonly string[];
+  readonly follow: (request: TopicRequest) => void;
+  readonly unfollow: (topic: string) => void;
+  /** Receives events of these types from now on. */
+  readonly hear: (types: readonly string[]) => void;
+  /** The items that a request has not received; `undefined` if the channel does not have them all. */
+  readonly itemsFor: (request: TopicRequest) => readonly Item[] | undefined;
+  readonly positionOf: (topic: string) => Position;
+  /** Sends a new request, with the present token. */
+  readonly tokenChanged: () => void;
+  /** Tries at once, including the topics that were refused. */
+  readonly retryNow: () => void;
+  readonly wake: (isOnline: boolean) => void;
+  readonly close: () => void;
+}
+
+/** A followed topic. */
+interface Feed {
+  readonly last: number;
+  readonly begin: Position;
+  readonly history: History;
+  /** The event types received since the beginning. */
+  readonly types: ReadonlySet<string>;
+  cursor: Cursor | undefined;
+  offset: Offset;
+}
+
+/** A request that was sent. */
+interface Opening {
+  plan: Plan;
+  /** The topics as they were followed: a topic that was added again is another one. */
+  readonly feeds: Map<string, Feed>;
+  /** The last event of each topic that this request has delivered. */
+  readonly offsets: Map<string, Offset>;
+  /** The newest values that the request before delivered after this one was sent, by origin. */
+  readonly seen: Map<string, string>;
+}
+
+/** Changes within this time, in milliseconds, are one change. */
+const SETTLE = 50;
+
+/** The gateway's limit for one request. */
+const MAX_TOPICS = 64;
+
+/**
+ * Follows a changing set of topics, which must not overlap, over one connection. When the set changes, a
+ * second request starts from the last id and replaces the first one after its `stream.open`; the events
+ * that both deliver are passed on once.
+ *
+ * A refused topic must not affect the others. So when the gateway refuses a request, the channel asks for
+ * each topic alone, and leaves the refused ones out until {@link Channel.retryNow}.
+ *
+ * @param token - returns the token to send; empty for none
+ */
+export function createChannel(
+  eventsURL: string,
+  every: string,
+  observer: ChannelObserver,
+  token: () => string,
+  options: ConnectionOptions = {},
+): Channel {
+  const followed = new Map<string, Feed>();
+  const types = new Set<string>();
+  let refused = new Map<string, Refusal>();
+  /** All topics, if all were refused: they are asked for again, until another topic is added. */
+  let hopeless = new Map<string, Refusal>();
+  /** The newest request, and the one that is open. */
+  let latest: Opening | undefined;
+  let current: Opening | undefined;
+  let areTypesNew = false;
+  let wasDown = false;
+  let state: ChannelState = {
+    ...{ status: connecting, refused, resumed: undefined, latency: undefined },
+  };
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  const connection = createConnection(attempt, onStatus, options);
+
+  function fits(topic: string) {
+    const names = [...followed.keys()];
+    if (names.length === 0) return true;
+    // A request for the default topics can name no others, so it has to be the first of its connection.
+    if (topic === '') return names.every((name) => !followed.get(name)?.cursor);
+    return (
+      names.length < MAX_TOPICS &&
+      token().length + resumeLength(eventsURL, [topic, ...names]) <= MAX_URL &&
+      !names.some((name) => mayOverlap(topic, name))
+    );
+  }
+
+  function follow({ topic, last, types, from }: TopicRequest) {
+    hear(types);
+    const at = from?.cursor && isOrdered(topic, every) ? from.offset : undefined;
+    const era = at && eraTypes(at.era) === signature() ? at.era : newEra();
+    const left = current?.feeds.get(topic);
+    // A topic that returns before anything of it has arrived is still open.
+    if (left?.cursor && left.cursor.id === from?.cursor?.id) followed.set(topic, left);
+    else add(topic, { era, number: at?.number ?? 0 }, last, from?.cursor);
+    change();
+  }
+
+  function add(topic: string, offset: Offset, last: number, cursor: Cursor | undefined) {
+    const history = createHistory(topic, every, offset, cursor ? undefined : last);
+    const begin = { offset, cursor };
+    const feed: Feed = { begin, history, types: new Set(types), last, cursor, offset };
+    followed.set(topic, feed);
+    return feed;
+  }
+
+  function itemsFor({ topic, last, types, from }: TopicRequest) {
+    const feed = followed.get(topic);
+    if (!feed) return undefined;
+    const isHeard = types.every((type) => feed.types.has(type));
+    if (!from?.cursor) return isHeard || last === 0 ? feed.history.newest(last) : undefined;
+    const isBegin = from.cursor.id === feed.begin.cursor?.id;
+    const items = feed.history.since(isBegin ? feed.begin.offset : from.offset);
+    return isHeard || items?.length === 0 ? items : undefined;
+  }
+
+  function positionOf(topic: string): Position {
+    const { offset = { era: '', number: 0 }, cursor } = followed.get(topic) ?? {};
+    return { offset, cursor };
+  }
+
+  function unfollow(topic: string) {
+    followed.delete(topic);
+    const isForgotten = [refused.delete(topic), hopeless.delete(topic)].includes(true);
+    if (isForgotten) setState({ refused: allRefused() });
+    change();
+  }
+
+  function hear(names: readonly string[]) {
+    const known = types.size;
+    for (const name of names) types.add(name);
+    if (types.size === known) return;
+    for (const it of followed.values()) it.offset = { ...it.offset, era: newEra() };
+    areTypesNew = latest !== undefined;
+    change();
+  }
+
+  const signature = () => [...types].sort().join();
+  const newEra = () => `${Math.random().toString(36).slice(2)} ${signature()}`;
+  const eraTypes = (era: string) => era.slice(era.indexOf(' ') + 1);
+
+  function change(delay = SETTLE) {
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      update();
+    }, delay);
+  }
+
+  function update() {
+    if (followed.size === 0) {
+      connection.stop();
+      return;
+    }
+    // A refused topic must not delay one that was added later.
+    if (starts().some(({ topic }) => !hopeless.has(topic))) {
+      refused = new Map([...refused, ...hopeless]);
+      hopeless = new Map();
+    }
+    // If only refused topics are left, they are asked for again, and nothing is live until then.
+    if (starts().length === 0) {
+      refused = new Map();
+      connection.stop();
+    }
+    if (areTypesNew) connection.restart();
+    else if (isComplete(current)) connection.keep();
+    else if (!isPending(plan())) connection.replace();
+    connection.start();
+  }
+
+  function isComplete(opening: Opening | undefined) {
+    const wanted = starts();
+    const topics = opening?.plan.topics ?? [];
+    const isOpen = ({ topic }: Start) => opening?.feeds.get(topic) === followed.get(topic);
+    return (
+      wanted.length === topics.length &&
+      topics.every((topic) => followed.has(topic)) &&
+      wanted.every(isOpen)
+    );
+  }
+
+  /** Whether this is what the newest request asks for, which is not open yet. */
+  function isPending({ topics, last }: Plan) {
+    if (!latest || latest === current) return false;
+    return last === latest.plan.last && topics.join() === latest.plan.topics.join();
+  }
+
+  function starts(): Start[] {
+    return [...followed]
+      .filter(([topic]) => !refused.has(topic))
+      .map(([topic, { last, cursor }]) => ({ topic, last, cursor }));
+  }
+
+  const url = (plan: Plan) => urlOf(eventsURL, plan, { every, token: token() });
+  const plan = () => planRequest(starts(), (plan) => url(plan).length);
+
+  function attempt() {
+    areTypesNew = false;
+    hopeless = new Map();
+    const offsets = new Map(Array.from(followed, ([topic, { offset }]) => [topic, offset]));
+    const opening: Opening = { plan: plan(), feeds: new Map(followed), offsets, seen: new Map() };
+    latest = opening;
+    return {
+      url: url(opening.plan),
+      types: [...types],
+      receive: (frame: Frame) => receive(opening, frame),
+      explain: (signal: AbortSignal) => explain(opening, signal),
+    };
+  }
+
+  function onStatus(status: Status) {
+    if (status.phase !== 'live') current = undefined;
+    if (status.phase === 'waiting' && status.cause.kind === 'ended') {
+      const { reason } = status.cause;
+      if (reason === 'token-expired' && token() !== '') {
+        observer.onTokenRefused({ status: 401, detail: 'The access token has expired.' });
+      }
+    }
+    if (status.phase === 'waiting') wasDown = true;
+    setState({ status });
+  }
+
+  function setState(next: Partial<ChannelState>) {
+    state = { ...state, ...next };
+    observer.onState(state);
+  }
+
+  function receive(opening: Opening, frame: Frame) {
+    if (frame.kind === 'open') opened(opening, frame);
+    if (frame.kind === 'ping' && frame.time !== undefined)
+      setState({ latency: Date.now() - frame.time });
+    if (frame.kind === 'message' || frame.kind === 'gap') deliver(opening, frame);
+  }
+
+  function opened(opening: Opening, frame: OpenFrame) {
+    current = opening;
+    const isDefaults = opening.plan.topics[0] === '';
+    const isFollowed = isDefaults && !hasOverlap(frame.topics);
+    if (isFollowed) adoptDefaults(opening, frame.topics);
+    move(opening, frame.id);
+    if (isDefaults) observer.onDefaults(frame.topics, isFollowed);
+    setState({ refused: allRefused(), ...(wasDown && { resumed: frame.resumed }) });
+    wasDown = false;
+    if (!isComplete(opening)) change(0);
+  }
+
+  function adoptDefaults(opening: Opening, topics: readonly string[]) {
+    opening.plan = { ...opening.plan, topics };
+    const asked = followed.get('')?.cursor;
+    followed.delete('');
+    for (const topic of topics) {
+      const offset = { era: newEra(), number: 0 };
+      const cursor = asked?.covers.includes(topic) ? asked : undefined;
+      opening.offsets.set(topic, offset);
+      opening.feeds.set(topic, add(topic, offset, opening.plan.last, cursor));
+    }
+  }
+
+  function deliver(opening: Opening, frame: MessageFrame | GapFrame) {
+    const { topics } = opening.plan;
+    const named = frame.kind === 'gap' ? frame.topic : topicOf(frame.id);
+    const topic = topics.length === 1 ? topics[0] : subscribedAs(named ?? '', topics);
+    const it = followed.get(topic ?? '');
+    if (topic !== undefined && it && it === opening.feeds.get(topic)) {
+      const origin = frame.kind === 'gap' ? frame.topic : (named ?? topic);
+      const offset = isOrdered(topic, every)
+        ? advance(opening, topic, it, frame)
+        : advanceValue(opening, topic, it, frame, origin);
+      if (offset) {
+        it.offset = offset;
+        move(opening, frame.id);
+        const item = { frame, origin, ...offset, receivedAt: Date.now() };
+        it.history.push(item);
+        observer.onItem(topic, item);
+        return;
+      }
+    } else if (topic !== undefined) {
+      opening.feeds.delete(topic);
+    }
+    move(opening, frame.id);
+  }
+
+  /** The event's offset; `undefined` if the request before has delivered it already. */
+  function advance(opening: Opening, topic: string, it: Feed, frame: Frame) {
+    const before = opening.offsets.get(topic) ?? it.offset;
+    const offset = { era: before.era, number: before.number + 1 };
+    if (frame.kind === 'gap') {
+      // The request before had the events that this one lacks, so its cursor is the better place to resume.
+      if (!isSame(before, it.offset)) {
+        connection.restart();
+        return undefined;
+      }
+      offset.era = newEra();
+      // The numbers of a replacement that starts before the gap would differ.
+      if (latest !== opening) queueMicrotask(() => connection.replace());
+    }
+    opening.offsets.set(topic, offset);
+    const isRepeated = offset.era === it.offset.era && offset.number <= it.offset.number;
+    return isRepeated ? undefined : offset;
+  }
+
+  /** Values may be skipped, so they are recognised by their text rather than counted. */
+  function advanceValue(
+    opening: Opening,
+    topic: string,
+    it: Feed,
+    frame: MessageFrame | GapFrame,
+    origin: string,
+  ) {
+    const text = frame.kind === 'gap' ? '' : `${frame.type}\n${frame.data}`;
+    const isRepeated = text !== '' && opening.seen.get(origin) === text;
+    opening.seen.delete(origin);
+    if (latest && latest !== opening) latest.seen.set(origin, text);
+    const offset = isRepeated ? it.offset : { ...it.offset, number: it.offset.number + 1 };
+    opening.offsets.set(topic, offset);
+    return isRepeated ? undefined : offset;
+  }
+
+  /** Moves the cursors of the topics of which the request has delivered as much as the one before. */
+  function move(opening: Opening, id: string) {
+    if (id === '' || opening !== current) return;
+    const cursor = cursorAt(id, opening.plan.topics);
+    for (const topic of opening.plan.topics) {
+      const it = followed.get(topic);
+      if (it && isSame(opening.offsets.get(topic), it.offset)) it.cursor = cursor;
+    }
+  }
+
+  async function explain({ plan }: Opening, signal: AbortSignal): Promise<Refusal | undefined> {
+    const secret = token();
+    const refusal = await diagnose(url(plan), signal);
+    if (!refusal || !isLasting(refusal)) return refusal;
+    if (refusal.status === 401 && secret !== '' && secret === token() && !signal.aborted) {
+      observer.onTokenRefused(refusal);
+      return undefined;
+    }
+    const found = await Promise.all(
+      plan.topics.map(async (topic) => {
+        const own = await diagnose(url({ topics: [topic], last: 0, ids: [] }), signal);
+        return own && isLasting(own) ? ([[topic, own]] as const) : [];
+      }),
+    );
+    if (signal.aborted) return undefined;
+    const guilty = found.flat();
+    // If no topic is left, the connection waits, and tries them all again at its slowest pace.
+    if (guilty.length === starts().length) hopeless = new Map(guilty);
+    else refused = new Map([...refused, ...guilty]);
+    setState({ refused: allRefused() });
+    if (guilty.length === 0 || hopeless.size > 0) return refusal;
+    update();
+    return undefined;
+  }
+
+  const allRefused = () => new Map([...refused, ...hopeless]);
+
+  function retryNow() {
+    if (refused.size > 0) change(0);
+    refused = new Map();
+    setState({ refused: allRefused() });
+    connection.retryNow();
+  }
+
+  return {
+    fits,
+    topics: () => [...followed.keys()],
+    follow,
+    unfollow,
+    hear,
+    itemsFor,
+    positionOf,
+    tokenChanged: () => connection.replace(),
+    retryNow,
+    wake: (isOnline) => {
+      if (isOnline) connection.retryNow();
+      connection.wake();
+    },
+    close: () => {
+      clearTimeout(timer);
+      connection.stop();
+    },
+  };
+}
+
+function hasOverlap(topics: readonly string[]): boolean {
+  return topics.some((a, n) => topics.slice(n + 1).some((b) => mayOverlap(a, b)));
+}

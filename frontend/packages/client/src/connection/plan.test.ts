@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest';
+import { type Cursor, cursorAt, planRequest, type Start } from './plan.js';
+
+const cursor = (id: string, ...covers: string[]): Cursor => ({ id, covers });
+const fresh = (topic: string, last = 0): Start => ({ topic, last, cursor: undefined });
+const at = (topic: string, cursor: Cursor): Start => ({ topic, last: 0, cursor });
+const plan = (starts: Start[]) => planRequest(starts, ({ ids }) => ids.join().length);
+
+describe('planRequest', () => {
+  it('asks for all fresh topics at once where they want the same of the past', () => {
+    expect(plan([fresh('channel:a', 5), fresh('stream:b', 5)])).toEqual({
+      topics: ['channel:a', 'stream:b'],
+      last: 5,
+      ids: [],
+    });
+  });
+
+  it('asks for the most recent events that any topic asks for', () => {
+    expect(plan([fresh('channel:a', 5), fresh('stream:b', 9)])).toMatchObject({ last: 9 });
+  });
+
+  it('leaves the ids that make the URL too long to the next request', () => {
+    const long = at('channel:a', cursor('1'.repeat(2_500), 'channel:a'));
+    const other = at('channel:b', cursor('2'.repeat(2_500), 'channel:b'));
+    expect(plan([long, other]).topics).toEqual(['channel:a']);
+  });
+
+  it('asks for the default topics first, and alone', () => {
+    expect(plan([fresh('channel:a'), fresh('')]).topics).toEqual(['']);
+  });
+
+  it('leaves topics that want recent events to the next request if another wants none', () => {
+    expect(plan([fresh('channel:a'), fresh('stream:b', 9)])).toEqual({
+      topics: ['channel:a'],
+      last: 0,
+      ids: [],
+    });
+  });
+
+  it('adds fresh topics to those that go on, which share an id', () => {
+    const both = cursor('1', 'channel:a', 'channel:b');
+    expect(plan([fresh('stream:c', 9), at('channel:a', both), at('channel:b', both)])).toEqual({
+      topics: ['channel:a', 'channel:b', 'stream:c'],
+      last: 9,
+      ids: ['1'],
+    });
+  });
+
+  it('does not begin a topic afresh that an id would put somewhere', () => {
+    const both = cursor('1', 'channel:a', 'channel:b');
+    expect(plan([at('channel:a', both), fresh('channel:b', 9)]).topics).toEqual(['channel:a']);
+  });
+
+  it('puts the id that counts for a topic behind the others that cover it', () => {
+    const old = cursor('old', 'channel:a', 'channel:b');
+    const own = cursor('own', 'channel:a');
+    for (const wishes of [
+      [at('channel:a', own), at('channel:b', old)],
+      [at('channel:b', old), at('channel:a', own)],
+    ]) {
+      expect(plan(wishes).ids).toEqual(['old', 'own']);
+    }
+  });
+
+  it('takes one after the other where each topic would go on from the other’s id', () => {
+    const one = cursor('1', 'channel:a', 'channel:b');
+    const two = cursor('2', 'channel:a', 'channel:b');
+    expect(plan([at('channel:a', one), at('channel:b', two)])).toEqual({
+      topics: ['channel:a'],
+      last: 0,
+      ids: ['1'],
+    });
+  });
+});
+
+describe('cursorAt', () => {
+  it('leaves an id for several topics as it is', () => {
+    const topics = ['channel:a', 'channel:b'];
+    expect(cursorAt('channel:a@x=1,y=2', topics)).toEqual({
+      id: 'channel:a@x=1,y=2',
+      covers: topics,
+    });
+  });
+
+  it('names the topic of a single one, the glob rather than what the event came from', () => {
+    expect(cursorAt('17-0', ['stream:a b']).id).toBe('stream:a%20b@17-0');
+    expect(cursorAt('key:price:BTC@17', ['key:price:*']).id).toBe('key:price:*@17');
+  });
+});

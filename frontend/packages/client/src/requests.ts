@@ -1,0 +1,209 @@
+import type { Position } from './connection/channel.js';
+import type { Refusal } from './connection/diagnose.js';
+import { type Item, type Offset } from './connection/history.js';
+import { connecting, type Status, type StreamStatus, worst } from './connection/status.js';
+import type { Report, Request, SharedState } from './sharing/multiplexer.js';
+
+/** One topic of a subscription. */
+export interface Wanted extends Omit<Request, 'key'> {
+  readonly onItem: (item: Item) => void;
+  /** What {@link Followed.served} returns has changed. */
+  readonly onServed: () => void;
+  /** Called instead if the topic is empty: with the default topics, and their positions if they are known. */
+  readonly onDefaults: (topics: readonly string[], positions: readonly Position[]) => void;
+}
+
+/** The state of a topic. */
+export interface Served {
+  readonly status: Status;
+  readonly refusal: Refusal | undefined;
+}
+
+/** A topic as its subscription sees it. */
+export interface Followed {
+  readonly end: () => void;
+  readonly position: () => Position | undefined;
+  readonly served: () => Served;
+}
+
+/** See {@link createRequests}. */
+export interface Requests {
+  readonly add: (wanted: Wanted) => Followed;
+  /** All requests, each from the position that it has reached. */
+  readonly all: () => readonly Request[];
+  /** Prepares to send all requests to another host. */
+  readonly renew: () => void;
+  readonly receive: (reports: readonly Report[]) => void;
+  readonly status: () => StreamStatus;
+}
+
+interface Entry {
+  readonly wanted: Wanted;
+  key: number;
+  /** The channel that serves the request; `undefined` until it is known. */
+  channel: string | undefined;
+  /** The last item that was passed on, and the last position that could be resumed from. */
+  offset: Offset | undefined;
+  position: Position | undefined;
+}
+
+const nothing: SharedState = { channels: {}, tokenRefusal: undefined };
+
+/** How exactly the time of the last activity is reported, in milliseconds: not each event needs a render. */
+const ACTIVITY = 1_000;
+
+/**
+ * Keeps the page's requests, each with its own cursor, and passes each item on to the requests for its topic.
+ *
+ * @param onChange - the requests have changed
+ * @param onStatus - what {@link Requests.status} returns has changed
+ */
+export function createRequests(onChange: () => void, onStatus: () => void): Requests {
+  const entries = new Set<Entry>();
+  let state = nothing;
+  let lastActivity: number | undefined;
+  let keys = 0;
+  let missed = 0;
+  let gaps = 0;
+  /** Gaps that were counted: several requests can receive the same. */
+  const counted = new Set<string>();
+
+  const fresh = () => ({ key: ++keys, channel: undefined, offset: undefined });
+
+  function add(wanted: Wanted): Followed {
+    const entry: Entry = { wanted, ...fresh(), position: wanted.from };
+    entries.add(entry);
+    onChange();
+    return {
+      position: () => entry.position,
+      served: () => served(entry),
+      end: () => {
+        entries.delete(entry);
+        onChange();
+      },
+    };
+  }
+
+  function served({ wanted, channel, position }: Entry): Served {
+    const { status, refused } = state.channels[channel ?? ''] ?? {};
+    const refusal = refused?.get(wanted.topic);
+    // A connection can be live before it has opened this topic.
+    const isOn = status && (status.phase !== 'live' || position?.cursor !== undefined);
+    return {
+      status: isOn ? status : connecting,
+      // A token that is no longer valid is the reason that a reader can understand.
+      refusal: refusal?.status === 401 ? (state.tokenRefusal ?? refusal) : refusal,
+    };
+  }
+
+  function receive(reports: readonly Report[]) {
+    for (const report of reports) {
+      if (report.kind === 'state') setState(report.state);
+      else if (report.kind === 'item') deliver(report.channel, report.topic, report.item);
+      else if (report.kind === 'cursor') move(report);
+      else for (const entry of entries) if (entry.key === report.key) answer(entry, report);
+    }
+  }
+
+  function answer(entry: Entry, report: Report) {
+    if (report.kind === 'joined') {
+      for (const item of report.items) pass(entry, item);
+      entry.channel = report.channel;
+      entry.position = report.position;
+      entry.offset = report.position.offset;
+      entry.wanted.onServed();
+      onStatus();
+    } else if (report.kind === 'again') {
+      Object.assign(entry, fresh());
+      onChange();
+    } else if (report.kind === 'defaults') {
+      entries.delete(entry);
+      entry.wanted.onDefaults(report.topics, report.positions);
+      onChange();
+    }
+  }
+
+  function deliver(channel: string, topic: string, item: Item) {
+    if (Date.now() - (lastActivity ?? 0) >= ACTIVITY) {
+      lastActivity = Date.now();
+      onStatus();
+    }
+    for (const entry of entries) {
+      if (entry.channel === channel && entry.wanted.topic === topic) pass(entry, item);
+    }
+  }
+
+  function pass(entry: Entry, item: Item) {
+    entry.offset = { era: item.era, number: item.number };
+    if (item.frame.kind === 'gap') count(entry.wanted.topic, item, item.frame.lost);
+    try {
+      entry.wanted.onItem(item);
+    } catch (error) {
+      // One observer that fails must not keep events from the others; the page reports the error.
+      queueMicrotask(() => {
+        throw error;
+      });
+    }
+  }
+
+  function count(topic: string, { era, number }: Item, lost: number | null) {
+    const name = `${topic} ${era} ${number}`;
+    if (counted.has(name)) return;
+    counted.add(name);
+    gaps += 1;
+    missed += lost ?? 0;
+    onStatus();
+  }
+
+  /** All items up to the cursor have been passed on. */
+  function move({ channel, topics, cursor }: Report & { kind: 'cursor' }) {
+    for (const entry of entries) {
+      const { wanted, position, offset } = entry;
+      if (entry.channel !== channel || !topics.includes(wanted.topic) || !offset) continue;
+      entry.position = { offset, cursor };
+      if (position?.cursor) continue;
+      wanted.onServed();
+      onStatus();
+    }
+  }
+
+  function setState(next: SharedState) {
+    state = next;
+    onStatus();
+    for (const { wanted } of entries) wanted.onServed();
+  }
+
+  function all(): Request[] {
+    return Array.from(entries, ({ key, position, wanted: { topic, every, last, types } }) => ({
+      ...{ key, topic, every, last, types, from: position },
+    }));
+  }
+
+  function status(): StreamStatus {
+    const channels = Object.values(state.channels);
+    const states = Array.from(entries, served);
+    const open = states.filter(({ refusal }) => !refusal);
+    const resumed = channels.map((channel) => channel.resumed).filter((it) => it !== undefined);
+    return {
+      // A refused topic waits for long, which says nothing about the connection.
+      status: worst((open.length > 0 ? open : states).map((it) => it.status)),
+      latency: channels.find(({ latency }) => latency !== undefined)?.latency,
+      resumed: resumed.length > 0 ? resumed.every(Boolean) : undefined,
+      ...{ missed, gaps, lastActivity, tokenRefusal: state.tokenRefusal },
+      refused: new Map(
+        [...entries].flatMap((entry) => {
+          const { refusal } = served(entry);
+          return refusal ? [[entry.wanted.topic, refusal]] : [];
+        }),
+      ),
+    };
+  }
+
+  return {
+    add,
+    all,
+    renew: () => entries.forEach((entry) => Object.assign(entry, fresh())),
+    receive,
+    status,
+  };
+}

@@ -1,0 +1,112 @@
+import type { ConnectionOptions } from '../connection/connection.js';
+import { createMultiplexer, type Multiplexer, type Report, type Request } from './multiplexer.js';
+
+/** A message from a tab to its host. */
+export type ToHost =
+  | {
+      /** All requests of the tab from now on. */
+      readonly kind: 'requests';
+      readonly eventsURL: string;
+      readonly token: string;
+      readonly options: Pick<ConnectionOptions, 'staleAfter' | 'retry'>;
+      readonly requests: readonly Request[];
+    }
+  | { readonly kind: 'ping' | 'retry' | 'close' }
+  /** The tab has become visible, or the network is back. */
+  | { readonly kind: 'wake'; readonly isOnline: boolean };
+
+/** A message from a host to a tab. */
+export type FromHost =
+  | { readonly kind: 'pong' }
+  /** The host has dropped the tab, which has to send its requests again. */
+  | { readonly kind: 'dropped' }
+  | { readonly kind: 'reports'; readonly reports: readonly Report[] };
+
+/** A frozen or crashed tab is dropped after this time without a ping, in milliseconds, */
+const MAX_SILENCE = 3 * 60_000;
+/** or when this many characters were sent to it since its last ping: the browser keeps them in memory. */
+const MAX_UNREAD = 16 * 1024 * 1024;
+
+/** Serves tabs, each of which has a port. Runs in the worker, or in the page. */
+export function createHost(options: ConnectionOptions = {}): {
+  accept: (port: MessagePort) => void;
+} {
+  const multiplexers = new Map<string, Multiplexer>();
+
+  function multiplexerFor(message: ToHost & { kind: 'requests' }): Multiplexer {
+    const { eventsURL, token } = message;
+    const name = `${eventsURL} ${token}`;
+    const known = multiplexers.get(name);
+    if (known) return known;
+    const created = createMultiplexer(eventsURL, token, { ...message.options, ...options });
+    multiplexers.set(name, created);
+    return created;
+  }
+
+  function accept(port: MessagePort) {
+    const turn = new MessageChannel();
+    let reports: Report[] = [];
+    let multiplexer: Multiplexer | undefined;
+    let unread = 0;
+    let isDropped = false;
+    let silence: ReturnType<typeof setTimeout> | undefined;
+
+    const post = (message: FromHost) => port.postMessage(message);
+
+    /** Sends the reports of one turn together. Timers would be slowed down in a hidden page. */
+    function report(one: Report) {
+      if (reports.length === 0) turn.port1.postMessage(undefined);
+      reports.push(one);
+      if (one.kind !== 'item' || one.item.frame.kind !== 'message') return;
+      unread += one.item.frame.data.length;
+      if (unread > MAX_UNREAD) queueMicrotask(drop);
+    }
+
+    turn.port2.onmessage = () => {
+      multiplexer?.reportCursors();
+      post({ kind: 'reports', reports });
+      reports = [];
+    };
+
+    function drop() {
+      multiplexer?.setRequests(report, []);
+      multiplexer = undefined;
+      isDropped = true;
+    }
+
+    function touch() {
+      unread = 0;
+      clearTimeout(silence);
+      silence = setTimeout(drop, MAX_SILENCE);
+    }
+
+    function receive(message: ToHost) {
+      touch();
+      if (message.kind === 'requests') {
+        const next = multiplexerFor(message);
+        if (multiplexer !== next) multiplexer?.setRequests(report, []);
+        multiplexer = next;
+        isDropped = false;
+        next.setRequests(report, message.requests);
+      } else if (message.kind === 'close') {
+        drop();
+        clearTimeout(silence);
+        turn.port1.close();
+        port.close();
+      } else if (isDropped) {
+        isDropped = false;
+        post({ kind: 'dropped' });
+      } else if (message.kind === 'retry') {
+        multiplexer?.retryNow();
+      } else if (message.kind === 'wake') {
+        multiplexer?.wake(message.isOnline);
+      }
+      if (message.kind === 'ping') post({ kind: 'pong' });
+    }
+
+    port.onmessage = ({ data }: MessageEvent<ToHost>) => receive(data);
+    touch();
+  }
+
+  return { accept };
+}

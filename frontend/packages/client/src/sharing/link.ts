@@ -1,0 +1,133 @@
+import type { ConnectionOptions } from '../connection/connection.js';
+import { observePage } from '../page.js';
+import { startWorker } from '../start-worker.js';
+import type { FromHost, ToHost } from './host.js';
+
+/** A tab's access to the host of its connections. */
+export interface Link {
+  readonly send: (message: ToHost) => void;
+  readonly close: () => void;
+}
+
+export interface LinkOptions extends ConnectionOptions {
+  /** The URL of another copy of the worker's file, of the page's origin. */
+  readonly workerURL?: string | URL | undefined;
+}
+
+/** Workers of other versions of the messages have other names. */
+const PROTOCOL = 1;
+/** Milliseconds between two pings. */
+const INTERVAL = 5_000;
+/** Half the milliseconds that a host has for its answer. */
+const PATIENCE = 2_500;
+
+/**
+ * Opens a link to the worker that all tabs share. A worker that does not answer is replaced once. After
+ * that, and if no worker can be started, the host runs in the page.
+ *
+ * @param onStart - called for each host; the tab then sends all its requests from where it is
+ */
+export function createLink(
+  eventsURL: string,
+  { workerURL, ...options }: LinkOptions,
+  onStart: () => void,
+  onMessage: (message: FromHost) => void,
+): Link {
+  // A worker cannot use the page's constructor.
+  let isAlone = options.EventSource !== undefined;
+  let port: MessagePort | undefined;
+  let unanswered = 0;
+  let lastPing = 0;
+  let deadline: ReturnType<typeof setTimeout> | undefined;
+
+  const send = (message: ToHost) => port?.postMessage(message);
+
+  function open() {
+    const opened = (isAlone ? undefined : sharedPort()) ?? pagePort();
+    port = opened;
+    opened.onmessage = ({ data }: MessageEvent<FromHost>) => {
+      if (port === opened) receive(data);
+    };
+    ping();
+    onStart();
+  }
+
+  function sharedPort(): MessagePort | undefined {
+    const name = `sluice ${PROTOCOL} ${eventsURL}`;
+    try {
+      const worker = startWorker(name, workerURL);
+      worker.onerror = () => {
+        isAlone = true;
+        if (port === worker.port) restart();
+      };
+      return worker.port;
+    } catch {
+      return undefined; // not supported, or not allowed for this page
+    }
+  }
+
+  function pagePort(): MessagePort {
+    isAlone = true;
+    const { port1, port2 } = new MessageChannel();
+    // Most pages have a worker and never load the code of the host. The port keeps the messages until then.
+    void import('./host.js').then(({ createHost }) => createHost(options).accept(port2));
+    return port1;
+  }
+
+  function receive(message: FromHost) {
+    unanswered = 0;
+    clearTimeout(deadline);
+    deadline = undefined;
+    if (message.kind === 'dropped') onStart();
+    else onMessage(message);
+    // A tab that is busy with events says so more often than the timer does.
+    if (Date.now() - lastPing > INTERVAL / 5 && message.kind === 'reports') ping();
+  }
+
+  function ping() {
+    lastPing = Date.now();
+    send({ kind: 'ping' });
+    // The answer may wait behind a task of the page that was long: so one timer gives it a turn.
+    deadline ??= setTimeout(() => {
+      deadline = setTimeout(restart, PATIENCE);
+    }, PATIENCE);
+  }
+
+  function restart() {
+    unanswered += 1;
+    isAlone ||= unanswered > 1;
+    release();
+    open();
+  }
+
+  function release() {
+    clearTimeout(deadline);
+    deadline = undefined;
+    send({ kind: 'close' });
+    port?.close();
+    port = undefined;
+  }
+
+  function wake(isOnline: boolean) {
+    send({ kind: 'wake', isOnline });
+    ping();
+  }
+
+  const stopObserving = observePage({
+    onOnline: () => wake(true),
+    onVisible: () => wake(false),
+    onRestored: () => restart(),
+    onGone: () => send({ kind: 'close' }),
+  });
+  const interval = setInterval(ping, INTERVAL);
+  open();
+
+  return {
+    send,
+    close: () => {
+      stopObserving();
+      clearInterval(interval);
+      release();
+    },
+  };
+}

@@ -1,0 +1,280 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { FakeEventSource } from '../../../../test/fake-event-source';
+import {
+  createMultiplexer,
+  type Multiplexer,
+  type Report,
+  type Request,
+  type SharedState,
+  type Tab,
+} from './multiplexer.js';
+
+type Joined = Report & { kind: 'joined' };
+
+let multiplexer: Multiplexer;
+let joined: Map<number, Joined>;
+let items: string[];
+let cursors: string[];
+let answers: Report[];
+let state: SharedState | undefined;
+
+const tab: Tab = (report) => {
+  if (report.kind === 'joined') joined.set(report.key, report);
+  else if (report.kind === 'state') state = report.state;
+  else if (report.kind === 'cursor') cursors.push(`${report.topics.join()} ${report.cursor.id}`);
+  else if (report.kind === 'item') {
+    const { frame, number } = report.item;
+    items.push(`${report.topic} ${number} ${frame.kind === 'message' ? frame.data : 'gap'}`);
+  } else answers.push(report);
+};
+const otherTab: Tab = (report) => tab(report);
+
+const sources = () => FakeEventSource.opened.filter((source) => source.readyState !== 2);
+const queryOf = (source: FakeEventSource) => decodeURIComponent(new URL(source.url).search);
+const queries = () => sources().map(queryOf);
+function source(index = 0) {
+  const source = sources()[index];
+  if (!source) throw new Error('no such connection');
+  return source;
+}
+const settle = () => vi.advanceTimersByTimeAsync(50);
+
+const ask = (key: number, topic: string, more: Partial<Request> = {}): Request => ({
+  ...{ key, topic, every: '', last: 0, types: [], from: undefined },
+  ...more,
+});
+
+const textsOf = (key: number) =>
+  joined.get(key)?.items.map(({ frame }) => (frame.kind === 'message' ? frame.data : 'gap'));
+
+const fresh = () =>
+  createMultiplexer('http://gateway/events', '', {
+    EventSource: FakeEventSource,
+    retry: { random: () => 0 },
+  });
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  FakeEventSource.opened = [];
+  joined = new Map();
+  [items, cursors, answers, state] = [[], [], [], undefined];
+  multiplexer = fresh();
+});
+
+afterEach(() => {
+  multiplexer.setRequests(tab, []);
+  multiplexer.setRequests(otherTab, []);
+  expect(sources()).toEqual([]);
+  vi.useRealTimers();
+});
+
+async function request(...requests: Request[]) {
+  multiplexer.setRequests(tab, requests);
+  await settle();
+}
+
+/** The position of a tab that has received `number` events. */
+const position = (number: number, id: string, topic = 'channel:a', era = 'e ') => ({
+  offset: { era, number },
+  cursor: { id, covers: [topic] },
+});
+
+describe('a multiplexer', () => {
+  it('follows the topics of several tabs over one connection, each once', async () => {
+    multiplexer.setRequests(tab, [ask(1, 'channel:a'), ask(2, 'stream:s')]);
+    multiplexer.setRequests(otherTab, [ask(1, 'channel:a')]);
+    await settle();
+    expect(queries()).toEqual(['?channel=a&stream=s']);
+    source().open({ id: 'channel:a@1,2' });
+    multiplexer.setRequests(tab, []);
+    await settle();
+    expect(queries().at(-1)).toBe('?channel=a&lastEventId=channel:a@1,2');
+    multiplexer.setRequests(otherTab, []);
+    expect(sources()).toEqual([]);
+  });
+
+  it.each([
+    ['another interval', ask(2, 'channel:b', { every: '1s' })],
+    ['a topic that overlaps', ask(2, 'channel:*')],
+    ['more of the past than is known', ask(2, 'channel:a', { last: 10 })],
+    ['topics that make the URL too long', ask(2, `channel:${'x'.repeat(2_100)}`)],
+  ])('opens another connection for %s', async (_, other) => {
+    await request(ask(1, 'channel:a'), other);
+    expect(sources()).toHaveLength(2);
+  });
+
+  it('replaces a request of a tab on the same connection', async () => {
+    await request(ask(1, 'channel:a'), ask(2, 'channel:b'));
+    source().open({ id: '1' });
+    await request(ask(3, 'channel:a', { last: 10 }), ask(2, 'channel:b'));
+    source(1).open({ id: '1' });
+    await settle();
+    source(1).open({ id: '1' });
+    expect(queries()).toEqual(['?channel=b&channel=a&last=10&lastEventId=channel:b@1']);
+  });
+
+  it('sends a later request the past that it has', async () => {
+    await request(ask(1, 'stream:s', { last: 5 }));
+    source().open({ id: '0-0' });
+    for (const n of [1, 2, 3]) source().message(String(n), `${n}-0`);
+    await request(ask(1, 'stream:s'), ask(2, 'stream:s', { last: 2 }), ask(3, 'stream:s'));
+    expect(sources()).toHaveLength(1);
+    expect(textsOf(2)).toEqual(['2', '3']);
+    expect(textsOf(3)).toEqual([]);
+    expect(joined.get(2)?.position.cursor?.id).toBe('stream:s@3-0');
+  });
+
+  it('sends a later request the current values of keys', async () => {
+    await request(ask(1, 'key:k:*'));
+    source().open({ id: '0' });
+    source().message('1', 'key:k:a@1');
+    source().message('2', 'key:k:b@2');
+    source().message('3', 'key:k:a@3');
+    await request(ask(1, 'key:k:*'), ask(2, 'key:k:*'));
+    expect(textsOf(2)).toEqual(['2', '3']);
+  });
+
+  it('sends a tab that returns the events since it left', async () => {
+    await request(ask(1, 'channel:a'));
+    source().open({ id: '0' });
+    source().message('x', '1');
+    const { era = '' } = joined.get(1)?.position.offset ?? {};
+    source().message('y', '2');
+    const from = position(1, 'channel:a@1', 'channel:a', era);
+    await request(ask(1, 'channel:a'), ask(2, 'channel:a', { from }));
+    expect(textsOf(2)).toEqual(['y']);
+    expect(sources()).toHaveLength(1);
+  });
+
+  it('continues for the tabs of another worker, with their numbers', async () => {
+    const from = position(40, 'channel:a@9');
+    await request(ask(1, 'channel:a', { from }));
+    expect(queries()).toEqual(['?channel=a&lastEventId=channel:a@9']);
+    source().open({ id: '9' });
+    source().message('x', '10');
+    source().message('y', '11');
+    expect(items).toEqual(['channel:a 41 x', 'channel:a 42 y']);
+    multiplexer.setRequests(otherTab, [ask(5, 'channel:a', { from })]);
+    expect(textsOf(5)).toEqual(['x', 'y']);
+    multiplexer.setRequests(otherTab, [
+      ask(6, 'channel:a', { from: position(41, 'channel:a@10') }),
+    ]);
+    expect(textsOf(6)).toEqual(['y']);
+    expect(sources()).toHaveLength(1);
+  });
+
+  it.each([
+    ['behind', 40, 38],
+    ['ahead', 38, 40],
+  ])('makes one of two connections when the one that is %s has caught up', async (_, a, b) => {
+    await request(ask(1, 'channel:a', { from: position(a, `channel:a@${a}`) }));
+    multiplexer.setRequests(otherTab, [
+      ask(2, 'channel:a', { from: position(b, `channel:a@${b}`) }),
+    ]);
+    await settle();
+    expect(sources()).toHaveLength(2);
+    source(0).open({ id: String(a) });
+    source(1).open({ id: String(b) });
+    const later = a < b ? 0 : 1;
+    const behind = source(later);
+    for (const n of [39, 40]) behind.message(String(n), String(n));
+    expect(sources()).toHaveLength(1);
+    source().message('41', '41');
+    expect(items.slice(-3).map((text) => text.split(' ')[2])).toEqual(['40', '41', '41']);
+  });
+
+  it('opens a connection from a cursor whose events are not kept', async () => {
+    await request(ask(1, 'channel:a'));
+    source().open({ id: '50' });
+    await request(ask(1, 'channel:a'), ask(2, 'channel:a', { from: position(1, 'channel:a@1') }));
+    expect(queries()).toEqual(['?channel=a', '?channel=a&lastEventId=channel:a@1']);
+  });
+
+  it('resumes keys for all tabs at the same cursor, and for no others', async () => {
+    const at = (id: string) => position(40, `key:k:*@${id}`, 'key:k:*');
+    await request(ask(1, 'key:k:*', { from: at('9') }));
+    source().open({ id: '9' });
+    source().message('x', 'key:k:a@10');
+    await request(ask(1, 'key:k:*'), ask(2, 'key:k:*', { from: at('9') }));
+    expect(textsOf(2)).toEqual(['x']);
+    expect(sources()).toHaveLength(1);
+    await request(ask(1, 'key:k:*'), ask(3, 'key:k:*', { from: at('8') }));
+    expect(queries().at(-1)).toBe('?key=k:*&lastEventId=key:k:*@8');
+  });
+
+  it('asks again for the past with event types that it has not received', async () => {
+    await request(ask(0, 'channel:a'), ask(1, 'stream:s'));
+    source().open({ id: 'channel:a@0,0' });
+    const from = joined.get(1)?.position;
+    source().message('1', 'stream:s@0,1');
+    await request(
+      ask(0, 'channel:a'),
+      ask(1, 'stream:s'),
+      ask(2, 'stream:s', {
+        types: ['order'],
+        from: from && { ...from, cursor: position(0, 'x').cursor },
+      }),
+    );
+    expect(sources()).toHaveLength(2);
+  });
+
+  it('answers requests for the default topics, and keeps their connection', async () => {
+    multiplexer.setRequests(tab, [ask(1, ''), ask(2, 'stream:s', { last: 9 })]);
+    await settle();
+    expect(queries()).toEqual(['']);
+    source().open({ topics: ['channel:a', 'stream:s'], id: 'channel:a@1' });
+    expect(answers).toEqual([
+      { kind: 'again', key: 2 },
+      {
+        ...{ kind: 'defaults', key: 1, topics: ['channel:a', 'stream:s'] },
+        positions: [
+          expect.objectContaining({
+            cursor: expect.objectContaining({ id: 'channel:a@1' }) as unknown,
+          }),
+          expect.objectContaining({
+            cursor: expect.objectContaining({ id: 'channel:a@1' }) as unknown,
+          }),
+        ],
+      },
+    ]);
+    source().message('x', 'channel:a@2');
+    const [, answer] = answers;
+    const positions = answer?.kind === 'defaults' ? answer.positions : [];
+    await request(
+      ask(3, 'channel:a', { from: positions[0] }),
+      ask(4, 'stream:s', { from: positions[1] }),
+    );
+    expect(textsOf(3)).toEqual(['x']);
+    expect(FakeEventSource.opened).toHaveLength(1);
+  });
+
+  it('moves the default topics to the connection that there is', async () => {
+    await request(ask(1, 'channel:b'));
+    source().open({ id: '1' });
+    await request(ask(1, 'channel:b'), ask(2, ''));
+    source(1).open({ topics: ['channel:a'], id: '1' });
+    expect(answers).toEqual([{ kind: 'defaults', key: 2, topics: ['channel:a'], positions: [] }]);
+    expect(sources()).toHaveLength(1);
+  });
+
+  it('reports whether nothing was missed, and the latency', async () => {
+    await request(ask(1, 'channel:a'));
+    source().open({ id: '0' });
+    const channel = () => Object.values(state?.channels ?? {})[0];
+    expect(channel()?.resumed).toBeUndefined();
+    source().break();
+    multiplexer.retryNow();
+    source().open({ id: '1', resumed: true });
+    expect(channel()?.resumed).toBe(true);
+    const time = new Date(Date.now() - 1_000).toISOString();
+    source().emit('stream.ping', JSON.stringify({ time }));
+    expect(channel()?.latency).toBe(1_000);
+  });
+
+  it('reports the cursors', async () => {
+    await request(ask(1, 'channel:a'));
+    source().open({ id: '7' });
+    multiplexer.reportCursors();
+    expect(cursors).toEqual(['channel:a channel:a@7']);
+  });
+});
