@@ -162,8 +162,8 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 	expired := &event.Gap{Reason: event.HistoryExpired, Lost: event.LostUnknown}
 	switch {
 	case c == streamCursor{}: // the start of the stream, whatever was trimmed
-		if trimmed <= 1 && !exact {
-			return c, nil // one entry was deleted, and none was trimmed
+		if trimmed == 0 || trimmed == 1 && !exact {
+			return c, nil // none was trimmed; at most one was deleted
 		}
 		return positionCursor(oldest), nil
 	case c.isEntry() && len(page.Entries) > 0:

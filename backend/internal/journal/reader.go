@@ -224,10 +224,10 @@ func (r *Reader) nextConflated() (Batch, bool) {
 	var b Batch
 	switch {
 	case special == nil:
-		r.deliver(&b, c.due(now, turn), now)
+		r.deliver(&b, c.due(now, turn), now, false)
 		more = more || len(c.ready) > 0 || len(c.lost) > 0
 	case c.held > 0: // events from before it precede it
-		r.deliver(&b, c.oldest(turn), now)
+		r.deliver(&b, c.oldest(turn), now, special.Final)
 	default:
 		b.Bytes = r.Append(b.Bytes, special.Qualifier, special.Cursor, special.Body)
 		b.Frames++
@@ -269,9 +269,10 @@ func (r *Reader) scan(from uint64, now time.Time) (special *Frame, more bool) {
 }
 
 // deliver appends events that are no longer held to a batch, in the order of their
-// positions. The cursor in an id never passes an event that is still to be delivered.
+// positions. The cursor in an id never passes an event that is still to be delivered. An event
+// that has left the journal is lost if it is the newest of its topic, as before a final frame.
 // log.mu must be held.
-func (r *Reader) deliver(b *Batch, events []*topicState, now time.Time) {
+func (r *Reader) deliver(b *Batch, events []*topicState, now time.Time, newest bool) {
 	c := r.conflation
 	for i, e := range events {
 		oldest := c.front
@@ -281,6 +282,7 @@ func (r *Reader) deliver(b *Batch, events []*topicState, now time.Time) {
 		body, lost := e.body, false
 		if body == nil {
 			body, lost = r.log.body(e.qualifier, e.pos)
+			lost = lost || newest && body == nil
 		}
 		if lost {
 			c.lost = append(c.lost, e.qualifier)
@@ -325,7 +327,7 @@ func (r *Reader) Replay(frames []Frame) Batch {
 	for i := range frames {
 		f := &frames[i]
 		if f.Lost != 0 || f.Final {
-			r.deliver(&b, c.oldest(c.held), now)
+			r.deliver(&b, c.oldest(c.held), now, f.Final)
 			b.Bytes = r.Append(b.Bytes, f.Qualifier, f.Cursor, f.Body)
 			b.Frames++
 		} else {
@@ -337,21 +339,30 @@ func (r *Reader) Replay(frames []Frame) Batch {
 			break
 		}
 	}
-	r.deliver(&b, c.due(now, c.held), now)
+	r.deliver(&b, c.due(now, c.held), now, false)
 	r.updateSafe(c.front)
 	return b
 }
 
-// Flush returns all events that a conflated reader holds, without regard to the interval.
+// Flush returns all events that a conflated reader holds, without regard to the interval. If the
+// held event of a single topic has left the journal, Flush moves the cursor to the position
+// before it.
 func (r *Reader) Flush() []byte {
 	c := r.conflation
 	if c == nil {
 		return nil
 	}
+	now := time.Now()
 	r.log.mu.RLock()
 	defer r.log.mu.RUnlock()
+	events := c.oldest(c.held)
+	if c.single && len(events) > 0 && events[0].body == nil && events[0].pos < r.log.tail {
+		r.cursor = append(r.cursor[:0], c.safe...)
+		c.forget(events[0], now)
+		return nil
+	}
 	var b Batch
-	r.deliver(&b, c.oldest(c.held), time.Now())
+	r.deliver(&b, events, now, false)
 	return b.Bytes
 }
 
