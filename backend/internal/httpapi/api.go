@@ -132,8 +132,8 @@ func boundBody(c *gin.Context) {
 	}
 }
 
-// corsPolicy lets pages of the origins connect. With * there are no credentials: any
-// page could otherwise act with its visitor's cookie.
+// corsPolicy allows pages of the origins to connect. With *, requests have no credentials, since
+// any page could otherwise use the cookie of its visitor.
 func corsPolicy(origins []string) gin.HandlerFunc {
 	policy := cors.Config{
 		AllowMethods: []string{http.MethodGet, http.MethodPost},

@@ -1,9 +1,11 @@
 package httpapi
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -20,14 +22,14 @@ import (
 	"sluice/internal/source"
 )
 
-// problem is the body of an error (RFC 9457). Its type is always about:blank: the
-// status says what kind of error it is, the detail what to change.
+// problem is the body of an error (RFC 9457). Its type is always about:blank. The status is the
+// kind of the error, and the detail says what to change.
 type problem struct {
 	Type   string `json:"type"`
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
-	// Published is how many lines of a batch were published before the error.
+	// Published is the number of lines of a batch that were published before the error.
 	Published any `json:"published,omitempty"`
 }
 
@@ -38,7 +40,7 @@ func writeProblem(c *gin.Context, status int, detail string) {
 	c.AbortWithStatusJSON(status, problem{"about:blank", http.StatusText(status), status, detail, published})
 }
 
-// badRequestError is an error of the client's making.
+// badRequestError is returned for a request that the client has to change.
 type badRequestError struct{ detail string }
 
 func (e badRequestError) Error() string { return e.detail }
@@ -47,7 +49,45 @@ func badRequestf(format string, args ...any) error {
 	return badRequestError{fmt.Sprintf(format, args...)}
 }
 
-// fail answers a request with an error: the one place that turns errors into HTTP.
+// statuses are the responses to errors that a retry does not fix. The first match counts. An
+// empty detail is the text of the error.
+var statuses = []struct {
+	err    error
+	status int
+	detail string
+}{
+	{event.ErrBadTopic, http.StatusBadRequest, ""},
+	{source.ErrTooManyKeys, http.StatusBadRequest, ""},
+	{hub.ErrKeyBytes, http.StatusBadRequest, ""},
+	{source.ErrUnsupported, http.StatusBadRequest, ""},
+	{auth.ErrTokenNeeded, http.StatusUnauthorized, ""},
+	{auth.ErrInvalidToken, http.StatusUnauthorized, ""},
+	{auth.ErrNotAllowed, http.StatusForbidden, ""},
+	{errReservedName, http.StatusForbidden, ""},
+	{source.ErrForbidden, http.StatusForbidden, "Redis does not let this server do that with the topic; the ACL of its user decides that"},
+	{errSlowBody, http.StatusRequestTimeout, ""},
+	{source.ErrWrongType, http.StatusConflict, ""},
+	{source.ErrKeyReused, http.StatusUnprocessableEntity, "Idempotency-Key was used for another publish to this topic in the last 10 minutes; repeat that one unchanged, or use a new key"},
+}
+
+// rejections are the responses to errors after which a client tries again later. The first match
+// counts. An empty detail is the text of the error.
+var rejections = []struct {
+	err    error
+	reason event.CloseReason
+	detail string
+}{
+	{delivery.ErrDraining, event.Draining, "this server is going away; try again, another one may answer"},
+	{hub.ErrClosed, event.Draining, "this server is going away; try again, another one may answer"},
+	{admission.ErrFull, event.Overloaded, "there is no room for another subscription now, on this server or from this address; close some, or try again later"},
+	{hub.ErrFull, event.Overloaded, "this server follows as many topics as it may; ask for one that others follow, or try again later"},
+	{source.ErrFull, event.Overloaded, ""},
+	{auth.ErrNoKeys, event.Unavailable, "the token cannot be verified now; try again later"},
+	{source.ErrUnavailable, event.Unavailable, "Redis cannot be reached, or refused; try again later"},
+	{context.DeadlineExceeded, event.Unavailable, "Redis cannot be reached, or refused; try again later"},
+}
+
+// fail answers a request with an error. No other function turns errors into responses.
 func (a *api) fail(c *gin.Context, err error) {
 	var bad badRequestError
 	var tooLarge *http.MaxBytesError
@@ -57,62 +97,63 @@ func (a *api) fail(c *gin.Context, err error) {
 	case errors.Is(err, hub.ErrFinished):
 		c.Header("Cache-Control", "no-cache")
 		c.AbortWithStatus(http.StatusNoContent)
-	case errors.As(err, &bad), errors.Is(err, event.ErrBadTopic), errors.Is(err, source.ErrTooManyKeys),
-		errors.Is(err, hub.ErrKeyBytes), errors.Is(err, source.ErrUnsupported):
+		return
+	case errors.As(err, &bad):
 		writeProblem(c, http.StatusBadRequest, err.Error())
-	case errors.Is(err, source.ErrForbidden):
-		writeProblem(c, http.StatusForbidden, "Redis does not let this server do that with the topic; the ACL of its user decides that")
-	case errors.Is(err, source.ErrWrongType):
-		writeProblem(c, http.StatusConflict, err.Error())
-	case errors.Is(err, source.ErrKeyReused):
-		writeProblem(c, http.StatusUnprocessableEntity, "Idempotency-Key was used for another publish to this topic in the last 10 minutes; repeat that one unchanged, or use a new key")
+		return
 	case errors.As(err, &tooLarge):
 		writeProblem(c, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes; send less at a time", tooLarge.Limit))
+		return
 	case errors.As(err, &tooMany):
 		writeProblem(c, http.StatusRequestEntityTooLarge, err.Error())
-	case errors.Is(err, errSlowBody):
-		writeProblem(c, http.StatusRequestTimeout, err.Error())
-	case errors.Is(err, auth.ErrTokenNeeded):
-		c.Header("WWW-Authenticate", "Bearer")
-		writeProblem(c, http.StatusUnauthorized, err.Error())
-	case errors.Is(err, auth.ErrInvalidToken):
-		c.Header("WWW-Authenticate", `Bearer error="invalid_token"`)
-		writeProblem(c, http.StatusUnauthorized, err.Error())
-	case errors.Is(err, auth.ErrNotAllowed), errors.Is(err, errReservedName):
-		writeProblem(c, http.StatusForbidden, err.Error())
+		return
 	case errors.As(err, &tooFast):
 		c.Header("Retry-After", fmt.Sprint(int(math.Ceil(tooFast.Wait.Seconds()))))
 		writeProblem(c, http.StatusTooManyRequests, err.Error())
-	case errors.Is(err, delivery.ErrDraining), errors.Is(err, hub.ErrClosed):
-		a.turnAway(c, event.Draining, "this server is going away; try again, another one may answer")
-	case errors.Is(err, admission.ErrFull):
-		a.turnAway(c, event.Overloaded, "there is no room for another subscription now, on this server or from this address; close some, or try again later")
-	case errors.Is(err, hub.ErrFull):
-		a.turnAway(c, event.Overloaded, "this server follows as many topics as it may; ask for one that others follow, or try again later")
-	case errors.Is(err, source.ErrFull):
-		a.turnAway(c, event.Overloaded, err.Error())
-	case errors.Is(err, auth.ErrNoKeys):
-		a.Log.Debug("a token cannot be verified", "error", err) // the key set itself warns, once for all requests
-		a.turnAway(c, event.Unavailable, "the token cannot be verified now; try again later")
-	case errors.Is(err, source.ErrUnavailable), errors.Is(err, context.DeadlineExceeded):
-		a.Log.Warn("request failed because redis is away", "error", err)
-		a.turnAway(c, event.Unavailable, "Redis cannot be reached, or refused; try again later")
-	default:
-		a.Log.Error("request failed", "error", err)
-		writeProblem(c, http.StatusInternalServerError, "the server failed; its log says why")
+		return
 	}
+	for _, s := range statuses {
+		if errors.Is(err, s.err) {
+			c.Header("WWW-Authenticate", challenge(s.err))
+			writeProblem(c, s.status, cmp.Or(s.detail, err.Error()))
+			return
+		}
+	}
+	for _, r := range rejections {
+		if errors.Is(err, r.err) {
+			a.reject(c, r.reason, cmp.Or(r.detail, err.Error()), err)
+			return
+		}
+	}
+	a.Log.Error("request failed", "error", err)
+	writeProblem(c, http.StatusInternalServerError, "the server failed; its log says why")
 }
 
-// turnAway answers a request that cannot be served now. An EventSource gives up for
-// good on any status but 200, so for one the refusal is a stream that ends at once.
-func (a *api) turnAway(c *gin.Context, reason event.CloseReason, detail string) {
+// challenge returns the WWW-Authenticate header of a response, empty for none.
+func challenge(err error) string {
+	switch {
+	case errors.Is(err, auth.ErrTokenNeeded):
+		return "Bearer"
+	case errors.Is(err, auth.ErrInvalidToken):
+		return `Bearer error="invalid_token"`
+	}
+	return ""
+}
+
+// reject answers a request that the server cannot serve now. An EventSource does not reconnect
+// after a status other than 200, so it receives a stream that ends at once.
+func (a *api) reject(c *gin.Context, reason event.CloseReason, detail string, cause error) {
 	a.Metrics.Rejected(reason)
 	traceRejected(c, reason)
-	a.Log.Debug("request rejected", "client", clientAddr(c), "reason", reason)
+	level := slog.LevelDebug
+	if errors.Is(cause, source.ErrUnavailable) || errors.Is(cause, context.DeadlineExceeded) {
+		level = slog.LevelWarn
+	}
+	a.Log.Log(c.Request.Context(), level, "request rejected", "client", clientAddr(c), "reason", reason, "error", cause)
 	if c.Request.Method == http.MethodGet && acceptsEventStream(c.Request) {
 		streamHeader(c)
 		c.Status(http.StatusOK)
-		_, _ = c.Writer.Write(event.AppendClose(nil, reason, a.Delivery.LongRetry())) // to a client that is gone it need not be said
+		_, _ = c.Writer.Write(event.AppendClose(nil, reason, a.Delivery.LongRetry())) // an error means that the client has gone
 		c.Abort()
 		return
 	}
@@ -121,8 +162,8 @@ func (a *api) turnAway(c *gin.Context, reason event.CloseReason, detail string) 
 	writeProblem(c, http.StatusServiceUnavailable, detail)
 }
 
-// acceptsEventStream reports whether the client names the media type; */* is what
-// every other client sends.
+// acceptsEventStream reports whether the Accept header names the media type. Other clients than
+// an EventSource send */*.
 func acceptsEventStream(r *http.Request) bool {
 	for _, accept := range r.Header.Values("Accept") {
 		for part := range strings.SplitSeq(accept, ",") {
@@ -139,7 +180,7 @@ func methodNotAllowed(c *gin.Context) {
 	writeProblem(c, http.StatusMethodNotAllowed, fmt.Sprintf("%s is not possible here; use %s", c.Request.Method, c.Writer.Header().Get("Allow")))
 }
 
-// recover turns a panic into a 500 and a line in the log.
+// recover answers a request with 500 after a panic, and logs the panic.
 func (a *api) recover(c *gin.Context) {
 	defer func() {
 		switch p := recover(); p {
@@ -149,7 +190,7 @@ func (a *api) recover(c *gin.Context) {
 		default:
 			a.Log.Error("handler panicked", "panic", p, "stack", string(debug.Stack()))
 			if c.Writer.Written() {
-				panic(http.ErrAbortHandler) // the client must not take the rest for whole
+				panic(http.ErrAbortHandler) // the client must see that the response is incomplete
 			}
 			writeProblem(c, http.StatusInternalServerError, "the server failed; its log says why")
 		}

@@ -24,34 +24,34 @@ import (
 // maxBody bounds the body of a publish: the data of one event, or a batch of lines.
 const maxBody = 1 << 20
 
-// chunkLines bounds the lines of a batch that are published at one go, and with them how
-// long Redis does nothing else.
+// chunkLines bounds the lines of a batch in one transaction, since Redis runs nothing else
+// during one.
 const chunkLines = 256
 
-// publishedKey is where a request's context holds how much of its batch was published.
+// publishedKey is the key in a request's context of the number of lines that were published.
 const publishedKey = "published"
 
-// errSlowBody is why a publish is refused whose body does not arrive.
+// errSlowBody is returned if the body of a publish does not arrive in time.
 var errSlowBody = fmt.Errorf("the body did not arrive within %s; send less at a time", bodyTimeout)
 
-// tooManyLinesError is why a batch is refused that no publisher may send at once.
+// tooManyLinesError is returned for a batch that exceeds the burst of --publish-rate.
 type tooManyLinesError struct{ lines, most int }
 
 func (e tooManyLinesError) Error() string {
-	return fmt.Sprintf("a batch of %d lines; --publish-rate lets through %d at once, so send at most as many", e.lines, e.most)
+	return fmt.Sprintf("a batch of %d lines; --publish-rate allows %d at once, so send at most as many", e.lines, e.most)
 }
 
-// publication is what a request publishes, without the data.
+// publication is a publish without its data.
 type publication struct {
 	topic     event.Topic
 	message   source.Message
-	publisher string // by which the rate is limited
+	publisher string // to which the rate limit applies
 	batch     bool   // each line of the body is an event
 }
 
-// publish answers POST /events: it writes the body to Redis just as any client would.
+// publish answers POST /events. It writes the body to Redis as any other client would.
 func (a *api) publish(c *gin.Context) {
-	p, err := a.publicationOf(c)
+	p, err := a.parsePublication(c)
 	if err != nil {
 		a.fail(c, err)
 		return
@@ -76,14 +76,14 @@ func (a *api) publish(c *gin.Context) {
 	c.JSON(http.StatusOK, answer)
 }
 
-// publicationOf reads everything of a publish but the data, if the client may publish to
-// the topic, and one event more now.
-func (a *api) publicationOf(c *gin.Context) (p publication, err error) {
+// parsePublication parses a publish without its data, and checks that the client may publish it
+// now.
+func (a *api) parsePublication(c *gin.Context) (p publication, err error) {
 	query, err := parseQuery(c.Request)
 	if err != nil {
 		return p, err
 	}
-	if p.topic, err = literalOf(query); err != nil {
+	if p.topic, err = parseLiteralTopic(query); err != nil {
 		return p, err
 	}
 	traceTopics(c, p.topic)
@@ -137,8 +137,8 @@ func scopedKey(grant auth.Grant, key string) string {
 	return fmt.Sprintf("%t %q %s", grant.Holder != "", grant.Subject, key)
 }
 
-// sign gives a publish with an idempotency key its fingerprint, which covers everything
-// that a retry must repeat.
+// sign sets the fingerprint of a publish with an idempotency key. It covers everything that a
+// retry must repeat.
 func (p *publication) sign(body []byte) {
 	if p.message.IdempotencyKey == "" {
 		return
@@ -149,8 +149,8 @@ func (p *publication) sign(body []byte) {
 	p.message.Fingerprint = hex.EncodeToString(hash.Sum(nil))
 }
 
-// readText reads the body of a publish. One that says that it is too large is not even
-// asked for (Expect: 100-continue).
+// readText reads the body of a publish. It does not ask for a body whose Content-Length is too
+// large (Expect: 100-continue).
 func readText(c *gin.Context) ([]byte, error) {
 	if c.Request.ContentLength > maxBody {
 		return nil, &http.MaxBytesError{Limit: maxBody}

@@ -12,7 +12,7 @@ import (
 	"sluice/internal/source"
 )
 
-// options are what a query may say once, unlike topics and ids.
+// options are the parameters that a query may have once. Topics and ids may be repeated.
 var options = []string{"last", "from", "every", "event", "maxlen", "ttl"}
 
 func parseQuery(r *http.Request) (url.Values, error) {
@@ -39,9 +39,8 @@ const (
 	maxTTL   = 87600 * time.Hour
 )
 
-// topicsOf returns the topics that a query names, each once, kind by kind in the
-// order in which they stand.
-func topicsOf(query url.Values) ([]event.Topic, error) {
+// parseTopics returns the topics of a query, each once: by kind, and in the order of the query.
+func parseTopics(query url.Values) ([]event.Topic, error) {
 	var topics []event.Topic
 	for _, kind := range event.Kinds {
 		for _, pattern := range query[kind.String()] {
@@ -61,9 +60,9 @@ func topicsOf(query url.Values) ([]event.Topic, error) {
 	return topics, nil
 }
 
-// subscriptionOf reads the query and the header of GET /events.
-func (a *api) subscriptionOf(r *http.Request, query url.Values) (hub.Request, error) {
-	topics, err := topicsOf(query)
+// parseSubscription parses the query and the header of GET /events.
+func (a *api) parseSubscription(r *http.Request, query url.Values) (hub.Request, error) {
+	topics, err := parseTopics(query)
 	if err != nil {
 		return hub.Request{}, err
 	}
@@ -73,7 +72,7 @@ func (a *api) subscriptionOf(r *http.Request, query url.Values) (hub.Request, er
 	if len(topics) == 0 {
 		topics = a.DefaultTopics
 	}
-	req := hub.Request{Topics: topics, IDs: idsOf(r, query)}
+	req := hub.Request{Topics: topics, IDs: lastEventIDs(r, query)}
 	if query.Has("last") {
 		req.Last, err = strconv.Atoi(query.Get("last"))
 		if err != nil || req.Last < 0 || req.Last > maxLast {
@@ -108,19 +107,18 @@ func checkFrom(query url.Values, topics []event.Topic) error {
 	return nil
 }
 
-// idsOf returns the ids that the client saw last, of all or of some of its topics. The
-// header wins: a browser that reconnects by itself sends its newest id there, and the old
-// ones in the query.
-func idsOf(r *http.Request, query url.Values) []string {
+// lastEventIDs returns the last ids that the client received. The header wins: a browser that
+// reconnects sends its newest id there, while the query still has the old ones.
+func lastEventIDs(r *http.Request, query url.Values) []string {
 	if id := r.Header.Get("Last-Event-ID"); id != "" {
 		return []string{id}
 	}
 	return query["lastEventId"]
 }
 
-// literalOf returns the one literal topic that the query of a publish names.
-func literalOf(query url.Values) (event.Topic, error) {
-	topics, err := topicsOf(query)
+// parseLiteralTopic returns the literal topic of a publish.
+func parseLiteralTopic(query url.Values) (event.Topic, error) {
+	topics, err := parseTopics(query)
 	switch {
 	case err != nil:
 		return event.Topic{}, err
@@ -132,8 +130,7 @@ func literalOf(query url.Values) (event.Topic, error) {
 	return topics[0], nil
 }
 
-// parseMessage returns the message that the query of POST /events describes, without its
-// data.
+// parseMessage returns the message of POST /events without its data.
 func parseMessage(query url.Values, topic event.Topic) (source.Message, error) {
 	m := source.Message{Type: query.Get("event")}
 	if query.Has("ttl") {
@@ -166,7 +163,7 @@ func parseMessage(query url.Values, topic event.Topic) (source.Message, error) {
 	return m, nil
 }
 
-// parseIdempotencyKey returns the header Idempotency-Key of a publish, empty if there is none.
+// parseIdempotencyKey returns the header Idempotency-Key of a publish, or an empty text.
 func parseIdempotencyKey(r *http.Request, topic event.Topic) (string, error) {
 	keys := r.Header.Values("Idempotency-Key")
 	switch {

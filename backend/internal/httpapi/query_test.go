@@ -27,7 +27,7 @@ func FuzzQuery_GivesARequestWithinItsBoundsOrAClearError(f *testing.F) {
 		if err != nil {
 			return
 		}
-		req, err := a.subscriptionOf(r, query)
+		req, err := a.parseSubscription(r, query)
 		checkClear(t, err)
 		if err == nil {
 			checkSubscription(t, req.Topics, req.Last)
@@ -38,7 +38,7 @@ func FuzzQuery_GivesARequestWithinItsBoundsOrAClearError(f *testing.F) {
 				t.Errorf("the ids are %q, want that of the header", req.IDs)
 			}
 		}
-		topic, err := literalOf(query)
+		topic, err := parseLiteralTopic(query)
 		checkClear(t, err)
 		if err != nil {
 			return

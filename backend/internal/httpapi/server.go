@@ -11,19 +11,18 @@ const (
 	maxHeaderBytes    = 64 << 10
 	readHeaderTimeout = 10 * time.Second
 	idleTimeout       = 2 * time.Minute
-	// bodyTimeout is how long the body of a request may take to arrive.
+	// bodyTimeout bounds the time in which the body of a request arrives.
 	bodyTimeout = 30 * time.Second
-	// answerTimeout is how long a request may take in all that is no event stream: longer than
-	// its body, and what Redis does with it. It is for HTTP/2, where one stream may take
-	// nothing while its connection does; others are watched by delivery.Listener.
+	// answerTimeout bounds a request that is not an event stream, its body and the time of Redis
+	// included. It is for HTTP/2, where a stream may stall while its connection does not.
+	// delivery.Listener bounds other connections.
 	answerTimeout = time.Minute
-	// http2Streams bounds the requests at once on one HTTP/2 connection, which is all that a
-	// browser has, with a hundred tabs of event streams.
+	// http2Streams bounds the concurrent requests of an HTTP/2 connection. A browser has one
+	// connection for all its tabs.
 	http2Streams = 128
-	// http2Buffer bounds what is taken in of one HTTP/2 connection before a handler reads it.
+	// http2Buffer bounds the bytes of an HTTP/2 connection that no handler has read yet.
 	http2Buffer = 256 << 10
-	// http2Ping is the silence after which the other end of an HTTP/2 connection has to show
-	// that it is there.
+	// http2Ping is the time without data after which the server pings an HTTP/2 client.
 	http2Ping = 30 * time.Second
 )
 

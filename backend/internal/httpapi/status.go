@@ -15,8 +15,7 @@ func (a *api) health(c *gin.Context) {
 	c.String(http.StatusOK, "ok\n")
 }
 
-// ready answers GET /readyz: what is published reaches this node, so that clients may
-// be sent to it.
+// ready answers GET /readyz with 200 if published messages reach this node.
 func (a *api) ready(c *gin.Context) {
 	if a.Delivery.Draining() {
 		writeProblem(c, http.StatusServiceUnavailable, "draining: this server is going away")
@@ -48,8 +47,8 @@ type readiness struct {
 	unserved string // slots of a cluster that were not served
 }
 
-// now waits for whoever is asking already. The reason is for the log only: it can name
-// addresses and users, and anyone may ask.
+// now returns the state of the broker, at most readinessAge old. Concurrent calls share one
+// check. The reason goes to the log only, since it can name addresses and users.
 func (r *readiness) now(ctx context.Context) (ready bool, unserved string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -23,7 +23,7 @@ func (a *api) subscribe(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	req, err := a.subscriptionOf(c.Request, query)
+	req, err := a.parseSubscription(c.Request, query)
 	if err != nil {
 		a.fail(c, err)
 		return
@@ -57,7 +57,7 @@ func (a *api) subscribe(c *gin.Context) {
 	endSpan(c)
 	liftDeadline(c)
 	dropBody(c)
-	// What this refers to, every connection keeps until its end.
+	// Every connection keeps the variables of this function until its end.
 	ended := func(end *delivery.End) {
 		subscription.Close()
 		a.subscriptions.Release(addr)
@@ -72,7 +72,7 @@ func (a *api) subscribe(c *gin.Context) {
 	}
 }
 
-// maySubscribe returns nil if the grant covers the topics, and what following them tells.
+// maySubscribe returns nil if the grant covers the topics and everything that they disclose.
 func maySubscribe(grant auth.Grant, topics []event.Topic) error {
 	for _, t := range topics {
 		for _, needed := range source.Needed(t) {
@@ -105,8 +105,8 @@ func (a *api) join(c *gin.Context, req hub.Request, addr netip.Addr) (s *hub.Sub
 	return s, streamEnded, nil
 }
 
-// clientAddr returns the address by which a client is limited: the last one in X-Forwarded-For
-// that is not a trusted proxy, if the connection is from one.
+// clientAddr returns the address to which the limits of a client apply: the last one in
+// X-Forwarded-For that is not a trusted proxy, if the connection is from a trusted proxy.
 func clientAddr(c *gin.Context) netip.Addr {
 	addr, err := netip.ParseAddr(c.ClientIP())
 	if err != nil {
@@ -115,13 +115,13 @@ func clientAddr(c *gin.Context) netip.Addr {
 	return admission.Site(addr)
 }
 
-// liftDeadline lets an answer go on after answerTimeout.
+// liftDeadline removes the limit of answerTimeout from an event stream.
 func liftDeadline(c *gin.Context) {
-	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Time{}) // a broken connection is noticed elsewhere
+	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Time{}) // delivery notices a broken connection
 }
 
-// dropBody lets go of what came with a request, which nobody reads: HTTP/2 would hold it to
-// the end of the stream. HTTP/1.1 holds nothing, and there Close waits for the rest.
+// dropBody releases the body of a request. HTTP/2 would hold it until the end of the stream.
+// HTTP/1.1 holds nothing, and its Close would wait for the rest of the body.
 func dropBody(c *gin.Context) {
 	if c.Request.ProtoMajor == 2 {
 		_ = c.Request.Body.Close() // it never fails

@@ -28,7 +28,7 @@ func (a *api) traced(name string) gin.HandlerFunc {
 		))
 		c.Request = c.Request.WithContext(ctx)
 		defer endSpan(c)
-		a.recover(c) // in here, so that the span has the status that comes of a panic
+		a.recover(c) // inside, so the span has the status of a panic
 	}
 }
 

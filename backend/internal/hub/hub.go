@@ -267,7 +267,7 @@ func (h *Hub) Stats() Stats {
 	return s
 }
 
-// Close stops following all topics. Open subscriptions return no more events.
+// Close stops following all topics. Open subscriptions deliver nothing more.
 func (h *Hub) Close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()

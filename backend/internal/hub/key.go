@@ -18,10 +18,10 @@ import (
 // [Options].KeyBytes.
 var ErrKeyBytes = errors.New("the values of the keys are too large")
 
-// keyCursors holds the present values of a key, or of the keys of a glob. There is no
-// history: a client receives the values that differ from those it has. The cursor of a
-// single key is a checksum of its value, which every node knows; that of a glob is a number
-// that this node knows.
+// keyCursors holds the present values of a key, or of the keys of a glob, without history. A
+// client receives the values that differ from those it has. The cursor of a single key is a
+// checksum of its value, which every node knows. That of a glob is a number that only this node
+// knows.
 type keyCursors struct {
 	topicLog *topicLog
 	epoch    epoch
@@ -39,7 +39,7 @@ type keyCursors struct {
 type keyValue struct {
 	topic   event.Topic
 	number  uint64
-	cursor  string // of the place of a client that has this value, for a single key
+	cursor  string // of a client that has this value, for a single key
 	body    []byte
 	deleted bool
 }
@@ -47,7 +47,7 @@ type keyValue struct {
 // keyOverhead is about how many bytes a value needs besides its name and body.
 const keyOverhead = 160
 
-// bytes returns the memory of a value, 0 if there is none.
+// bytes returns the number of bytes that the value takes in memory.
 func (v keyValue) bytes() int64 {
 	if v.body == nil {
 		return 0
@@ -173,7 +173,7 @@ func (k *keyCursors) prepare(ctx context.Context, c clientCursor) (func() startP
 	}, nil
 }
 
-// everything returns the place of a client that receives all values of a glob. A client
+// everything returns the start position of a client that receives all values of a glob. A client
 // that resumes before it has all needs the deletions from now on.
 func (k *keyCursors) everything() startPosition {
 	head := k.topicLog.view.Head()
@@ -208,14 +208,14 @@ func (k *keyCursors) start(cursor string) (s keyStart, ok bool) {
 	return s, ok && c.epoch == k.epoch && c.pos >= max(k.forgotten, journal.First) && c.pos <= k.topicLog.view.Head()
 }
 
-// afterGap returns the place of a client that receives all values again.
+// afterGap returns the start position of a client that receives all values again.
 func (k *keyCursors) afterGap(p startPosition) startPosition {
 	p.before = lostCursor
 	p.gap = &event.Gap{Topic: k.topicLog.topic, Reason: event.UnknownCursor, Lost: event.LostUnknown}
 	return p
 }
 
-// resumeValue finds the place of a client that has a value of a single key.
+// resumeValue returns the start position of a client that has a value of a single key.
 func (k *keyCursors) resumeValue(cursor string) startPosition {
 	switch {
 	case cursor == k.head():
@@ -239,8 +239,8 @@ func (k *keyCursors) changed(cursor string) bool {
 	return cursor != nothing && cursor != k.head()
 }
 
-// changedSince returns the place at the head, with the values and deletions from a start on
-// as a replay.
+// changedSince returns the start position at the head. Its replay delivers the values and
+// deletions from a start on.
 func (k *keyCursors) changedSince(start keyStart, cursor string) startPosition {
 	head := k.topicLog.view.Head()
 	p := startPosition{pos: head, cursor: cursor, before: cursor}

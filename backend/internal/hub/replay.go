@@ -9,10 +9,10 @@ import (
 	"sluice/internal/source"
 )
 
-// replay is what one subscriber gets of a topic before it reads the common journal.
+// replay delivers events of a topic to one subscriber before the subscriber reads the journal.
 type replay interface {
-	// next returns some frames, and whether they are the last ones. Their cursors are the
-	// topic's own, as is the qualifier of those that come from a glob.
+	// next returns some frames, and whether they are the last ones. They have the cursors of
+	// the topic. Frames of a glob have a qualifier too.
 	next(ctx context.Context, h *Hub) (frames []journal.Frame, done bool, err error)
 }
 

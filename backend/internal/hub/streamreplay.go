@@ -15,9 +15,9 @@ type streamReplay struct {
 	at       streamCursor    // of the last entry that was read, or the position before the first
 	upTo     source.Position // after the last entry
 	count    int             // entries of the next page
-	quiet    bool            // deleted entries are no gap, since the client had none of those before
+	quiet    bool            // deleted entries are not a gap, since the client had no entry before them
 
-	// The number of missing entries in the range, if Redis cannot tell it for one page.
+	// The number of missing entries in the range, if it is unknown for a single page.
 	missing int64
 	deleted event.StreamID // the newest deleted id when missing was counted
 }
@@ -126,8 +126,8 @@ func (r *streamReplay) gap(h *Hub, reason event.GapReason, lost int64, at source
 	return journal.Frame{Cursor: positionCursor(at).appendTo(nil), Body: body, Lost: lost}
 }
 
-// nextCount returns the number of entries of the page after one that had been limited to a
-// count, so that a page has about pageBytes.
+// nextCount returns the number of entries of the next page, which then has about pageBytes. count
+// was the number for the last page.
 func nextCount(count int, entries []source.Entry) int {
 	bytes := 1
 	for _, e := range entries {

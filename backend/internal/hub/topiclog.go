@@ -20,14 +20,14 @@ type topicLog struct {
 
 	// Guarded by the hub's mutex.
 	users     int
-	lingering *list.Element // in the hub's list, while there are no users
-	expiry    *time.Timer   // runs meanwhile
+	lingering *list.Element // in the hub's list if users is 0
+	expiry    *time.Timer   // ends the lingering
 
 	mu      sync.Mutex   // held while an event is appended to the journal
 	view    journal.View // of log; open between lock and unlock
 	cursors cursors
 	failed  error  // reason why the topic has ended, or nil
-	onFail  func() // called once, on a goroutine of its own
+	onFail  func() // called once, on another goroutine
 	body    []byte // scratch
 	cursor  []byte // scratch
 }
@@ -62,7 +62,7 @@ type clientCursor struct {
 type startPosition struct {
 	pos    uint64     // [journal.Finished] if the client has received the end of the stream
 	cursor string     // the client's after gap
-	before string     // the client's until it has received gap; cursor if there is no gap
+	before string     // the client's until it has received gap; cursor without a gap
 	gap    *event.Gap // sent before everything else, or nil
 	replay replay     // sent between cursor and pos, or nil
 }
