@@ -1,10 +1,10 @@
-# Settings of the server are environment variables (see README.md); make passes on those that it is given:
+# Settings of the server are environment variables (see README.md). make passes them on:
 #   make run REDIS_URL=redis://127.0.0.1:6379 SLUICE_ADDR=:8080
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 export VERSION
 
-# Not in a go.mod, since what a linter needs is no business of the programs.
+# Not in a go.mod: the dependencies of a linter are not those of the programs.
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 NODE_MODULES := frontend/node_modules/.package-lock.json
@@ -19,7 +19,7 @@ BENCH_FLAGS ?= --rounds 1
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-14s %s\n", $$1, $$2}' Makefile
 
-# There is no other node here that a sudden move of all clients could hurt, so that Ctrl-C need not take long.
+# Ctrl-C closes all connections fast: reconnects of the clients cannot overload another gateway here.
 run dev-server: export SLUICE_DRAIN ?= 1s
 
 .PHONY: run
@@ -27,7 +27,7 @@ run: server $(WEB) ## Serve the built app and events, with demo feeds unless RED
 	@backend/bin/server --web-dir frontend/dist $(if $(REDIS_URL),,--demo)
 
 .PHONY: dev
-dev: ## Serve events on port 4000, and the app with live reload on port 5173
+dev: ## Serve events on port 4000 and the app with live reload on port 5173
 	@$(MAKE) --no-print-directory --jobs 2 dev-server dev-web
 
 .PHONY: dev-server dev-web
@@ -39,12 +39,12 @@ dev-web: $(NODE_MODULES)
 .PHONY: build
 build: server $(WEB) ## Build the programs into backend/bin and the app into frontend/dist
 
-# Go knows what is up to date.
+# Go rebuilds only changed packages.
 .PHONY: server
 server:
 	@cd backend && go build -tags nomsgpack -ldflags "-X main.version=$(VERSION)" -o bin/ ./cmd/...
 
-# A folder counts too: its date tells that a file was removed.
+# Folders are dependencies too: their time changes when a file is removed.
 $(WEB): $(NODE_MODULES) $(shell find frontend/src frontend/public frontend/packages/client/src) $(wildcard frontend/*.html frontend/*.json frontend/*.ts)
 	cd frontend && npm run build
 	@touch $@
@@ -62,17 +62,17 @@ test-backend: test-programs ## Run the Go tests
 	cd backend/benchmarks && go test ./...
 	cd backend && go test -run '^TestBudget_' ./internal/delivery ./internal/event ./internal/httpapi ./internal/hub ./internal/journal
 
-# Not in the list of what is installed: its package starts a server on the port of Redis.
+# valkey-server is optional: its package starts a server on the port of Redis.
 .PHONY: test-valkey
-test-valkey: test-programs ## Run the Go tests of Redis with Valkey, where that is installed
+test-valkey: test-programs ## Run the Go tests of Redis with Valkey if it is installed
 	@if command -v valkey-server >/dev/null; then \
 		cd backend && SLUICE_REDIS_SERVER=valkey-server go test -race -shuffle=on ./internal/source/... ./internal/test/faults; \
 	else \
-		echo "valkey-server is not installed: nothing is tested with it"; \
+		echo "valkey-server is not installed: tests skipped"; \
 	fi
 
 .PHONY: test-frontend
-test-frontend: $(NODE_MODULES) ## Run the tests of the app's parts
+test-frontend: $(NODE_MODULES) ## Run the unit tests of the frontend
 	cd frontend && npm test
 
 .PHONY: test-browser
@@ -80,18 +80,18 @@ test-browser: test-programs build ## Drive the app in a browser against the serv
 	cd frontend && SLUICE_SERVER="$(CURDIR)/backend/bin/server" npm run test:e2e
 
 .PHONY: test-deploy
-test-deploy: test-programs ## Check docker-compose.yml, and the examples for Prometheus, Grafana and systemd
+test-deploy: test-programs ## Check docker-compose.yml and the examples for Prometheus, Grafana and systemd
 	cd .ci/tools && go test ./...
 
 .PHONY: screenshots
-screenshots: test-programs build ## Draw every screen into frontend/test-results, and those of README.md
+screenshots: test-programs build ## Render every screen into frontend/test-results and update those of README.md
 	cd frontend && SLUICE_SERVER="$(CURDIR)/backend/bin/server" npm run screenshots
 	cp frontend/test-results/screenshots/analytics-desktop-dark.png .github/analytics.png
 	cp frontend/test-results/screenshots/logs-desktop-light.png .github/logs.png
 
-# The race detector needs a C compiler, the tests a real Redis, real proxies and a real browser. systemd is for its
-# systemd-analyze alone, so that systems without apt-get may go without: many of them have another init. Installed in a
-# container it starts nothing, and a Debian that runs on it has it.
+# The race detector needs a C compiler. The tests need a real Redis, real proxies and a real browser. systemd is
+# needed only for systemd-analyze, so systems without apt-get may lack it. In a container the package starts no
+# service.
 .PHONY: test-programs
 test-programs:
 	@missing=; \
@@ -108,10 +108,10 @@ test-programs:
 	apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$missing
 
 .PHONY: soak
-soak: test-programs ## Load and audit two gateways while something breaks every minute, for SOAK=1h
+soak: test-programs ## Load and audit two gateways with a fault every minute, for SOAK=1h
 	cd backend && go test -tags soak -run TestSoak -v -count=1 -timeout 0 ./internal/test/faults
 
-# The output of the first is what benchstat reads. More and longer measurements:
+# benchstat reads the output of bench-go. For more and longer measurements:
 #   make bench BENCH_COUNT=10 BENCH_FLAGS=--full
 .PHONY: bench bench-go bench-compare
 bench: bench-go bench-compare ## Run the Go benchmarks, and compare the server with others
@@ -126,7 +126,7 @@ $(TUTORIAL)/node_modules/.package-lock.json: $(TUTORIAL)/package-lock.json
 	@touch $@
 
 .PHONY: lint
-lint: $(NODE_MODULES) ## Check style, types, the arrows between packages, and known vulnerabilities
+lint: $(NODE_MODULES) ## Check style, types, package dependencies and known vulnerabilities
 	cd backend && go mod tidy -diff && $(GOLANGCI) run
 	cd backend && for platform in linux/arm64 darwin/arm64 windows/amd64; do \
 		echo "go vet for $$platform" && GOOS=$${platform%/*} GOARCH=$${platform#*/} go vet ./... || exit 1; \
@@ -147,9 +147,9 @@ up: ## Start the demo in Docker: app on port 5173, events on port 4000
 	docker compose up --build
 
 .PHONY: up-production
-up-production: ## Start it in Docker as in production: the built app and events on port 4000
+up-production: ## Start the production setup in Docker: the built app and events on port 4000
 	docker compose --profile production up --build
 
 .PHONY: down
-down: ## Stop what runs in Docker
+down: ## Stop all containers
 	docker compose --profile '*' down

@@ -19,9 +19,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// alertTests is what the tests of the alerts use of the format of "promtool test rules".
-// They are run here, since promtool itself is slow to build, and comes from Debian with a
-// Prometheus that is started at once.
+// alertTests is the part of the format of "promtool test rules" that the tests of the alerts use. Go runs them,
+// because promtool is slow to build and the Debian package of promtool starts a Prometheus server.
 type alertTests struct {
 	RuleFiles          []string       `yaml:"rule_files"`
 	EvaluationInterval model.Duration `yaml:"evaluation_interval"`
@@ -48,8 +47,8 @@ type sample struct {
 	Value  float64
 }
 
-// Each alert must come in the case that it is for, and not in a similar one.
-func TestPrometheus_AlertsComeWhenTheyShould(t *testing.T) {
+// Each alert must fire in its own case and not in a similar one.
+func TestPrometheus_AlertsFire(t *testing.T) {
 	var file alertTests
 	decoder := yaml.NewDecoder(bytes.NewReader(deployFile(t, "prometheus/sluice.rules.test.yml")))
 	decoder.KnownFields(true)
@@ -68,22 +67,22 @@ func TestPrometheus_AlertsComeWhenTheyShould(t *testing.T) {
 			history := play(t, test, file.RuleFiles, time.Duration(file.EvaluationInterval))
 			for _, q := range test.Questions {
 				if got, want := history.ask(t, q), q.want(t); !slices.Equal(got, want) {
-					t.Errorf("%s after %s: %q, want %q", q.Expr, q.EvalTime, got, want)
+					t.Errorf("%s after %s: got %q, want %q", q.Expr, q.EvalTime, got, want)
 				}
 			}
 		})
 	}
 	for _, r := range readRules(t) {
 		if !strings.Contains(tried, `"`+r.Alert+`"`) {
-			t.Errorf("no test says when %s comes", r.Alert)
+			t.Errorf("no test covers the alert %s", r.Alert)
 		}
 	}
 }
 
-// history is the series of a test, with what the rules have added to them.
+// history is the series of a test and the series that the rules have added.
 type history struct{ *promqltest.LazyLoader }
 
-// play applies the rules to the series of a test, as often as Prometheus would.
+// play applies the rules to the series of a test as often as Prometheus does.
 func play(t *testing.T, test alertTest, ruleFiles []string, every time.Duration) history {
 	t.Helper()
 	h := loadSeries(t, test)
@@ -127,7 +126,7 @@ func loadSeries(t *testing.T, test alertTest) history {
 	return history{loader}
 }
 
-// groups reads the rules, ready to be applied.
+// groups loads the rules.
 func (h history) groups(t *testing.T, files []string, every time.Duration) map[string]*rules.Group {
 	t.Helper()
 	h.SubqueryInterval = every
@@ -145,13 +144,13 @@ func (h history) groups(t *testing.T, files []string, every time.Duration) map[s
 	}
 	for _, g := range groups {
 		for _, r := range g.Rules() {
-			r.(*rules.AlertingRule).SetRestored(true) // else it writes no series ALERTS
+			r.(*rules.AlertingRule).SetRestored(true) // otherwise it writes no series ALERTS
 		}
 	}
 	return groups
 }
 
-// ask returns the answer to a question as texts, in order.
+// ask returns the result of an expression as sorted strings.
 func (h history) ask(t *testing.T, q question) []string {
 	t.Helper()
 	query, err := h.QueryEngine().NewInstantQuery(t.Context(), h.Queryable(), nil, q.Expr, time.Unix(0, 0).Add(time.Duration(q.EvalTime)))
@@ -172,7 +171,7 @@ func (h history) ask(t *testing.T, q question) []string {
 	return got
 }
 
-// want returns the answer that a question should have, as [history.ask] does.
+// want returns the wanted result in the format of [history.ask].
 func (q question) want(t *testing.T) []string {
 	t.Helper()
 	var want []string

@@ -1,5 +1,5 @@
-// Package ci checks the files around the programs. It is a module of its own, so
-// that what it needs stays out of the programs' module.
+// Package ci checks the files for operation. It is a separate module, so its dependencies are not those of the
+// programs.
 package ci
 
 import (
@@ -31,11 +31,11 @@ func TestCompose_UpStartsTheDemo(t *testing.T) {
 	got := load(t).ServiceNames()
 	slices.Sort(got)
 	if want := []string{"backend", "frontend", "publisher", "redis"}; !slices.Equal(got, want) {
-		t.Errorf("services = %v, want %v", got, want)
+		t.Errorf("got services %v, want %v", got, want)
 	}
 }
 
-func TestCompose_EachServiceTellsWhetherItIsHealthy(t *testing.T) {
+func TestCompose_ServicesHaveHealthcheck(t *testing.T) {
 	for name, service := range load(t, "*").Services {
 		if service.HealthCheck == nil || len(service.HealthCheck.Test) == 0 || service.HealthCheck.Disable {
 			t.Errorf("%s has no healthcheck", name)
@@ -43,7 +43,7 @@ func TestCompose_EachServiceTellsWhetherItIsHealthy(t *testing.T) {
 	}
 }
 
-func TestCompose_EachServiceWaitsForWhatItNeeds(t *testing.T) {
+func TestCompose_ServicesWaitForDependencies(t *testing.T) {
 	project := load(t, "*")
 	for name, want := range map[string][]string{
 		"redis":     nil,
@@ -56,12 +56,12 @@ func TestCompose_EachServiceWaitsForWhatItNeeds(t *testing.T) {
 		for dependency, how := range project.Services[name].DependsOn {
 			got = append(got, dependency)
 			if how.Condition != types.ServiceConditionHealthy {
-				t.Errorf("%s waits for %s until %s, want %s", name, dependency, how.Condition, types.ServiceConditionHealthy)
+				t.Errorf("%s waits for %s: got condition %s, want %s", name, dependency, how.Condition, types.ServiceConditionHealthy)
 			}
 		}
 		slices.Sort(got)
 		if !slices.Equal(got, want) {
-			t.Errorf("%s waits for %v, want %v", name, got, want)
+			t.Errorf("%s: got dependencies %v, want %v", name, got, want)
 		}
 	}
 }
@@ -74,46 +74,46 @@ func TestCompose_PublishesPorts(t *testing.T) {
 			got += port.Published
 		}
 		if got != want {
-			t.Errorf("%s publishes port %q, want %q", name, got, want)
+			t.Errorf("%s: got port %q, want %q", name, got, want)
 		}
 	}
 }
 
-// timeToDrain is how long a gateway may take to end: it lets its clients go over 10 s, and
-// finishes within 10 s what is under way.
+// timeToDrain is how long a gateway may take to stop: it closes its connections over 10 s, and ends open requests
+// within another 10 s.
 const timeToDrain = 20 * time.Second
 
 func TestCompose_GatewaysHaveTimeToDrain(t *testing.T) {
 	project := load(t, "*")
 	for _, name := range []string{"backend", "app"} {
 		if grace := project.Services[name].StopGracePeriod; grace == nil || time.Duration(*grace) < timeToDrain {
-			t.Errorf("%s is killed after %v", name, grace)
+			t.Errorf("%s: got a grace period of %v", name, grace)
 		}
 	}
 }
 
-func TestCompose_ProgramsAreConfined(t *testing.T) {
+func TestCompose_ProgramsAreSandboxed(t *testing.T) {
 	project := load(t, "*")
 	for _, name := range []string{"backend", "publisher", "app", "redis"} {
 		s := project.Services[name]
 		if !s.ReadOnly || !slices.Equal(s.CapDrop, []string{"ALL"}) || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") || s.Privileged {
-			t.Errorf("%s: read-only %v, without %v, %v, privileged %v", name, s.ReadOnly, s.CapDrop, s.SecurityOpt, s.Privileged)
+			t.Errorf("%s: got read-only %v, dropped capabilities %v, security options %v, privileged %v", name, s.ReadOnly, s.CapDrop, s.SecurityOpt, s.Privileged)
 		}
 	}
 }
 
-func TestCompose_DevelopmentListensOnLoopbackOnly(t *testing.T) {
+func TestCompose_DevelopmentListensOnLoopback(t *testing.T) {
 	project := load(t)
 	for _, name := range []string{"backend", "frontend"} {
 		for _, port := range project.Services[name].Ports {
 			if port.HostIP != "127.0.0.1" {
-				t.Errorf("%s publishes port %s on %q", name, port.Published, port.HostIP)
+				t.Errorf("%s: got port %s on address %q", name, port.Published, port.HostIP)
 			}
 		}
 	}
 }
 
-func TestCompose_GoKeepsBelowTheMemoryLimit(t *testing.T) {
+func TestCompose_GOMEMLIMITIsBelowLimit(t *testing.T) {
 	project := load(t, "*")
 	for _, name := range []string{"app", "backend", "publisher"} {
 		s := project.Services[name]
@@ -122,46 +122,45 @@ func TestCompose_GoKeepsBelowTheMemoryLimit(t *testing.T) {
 			_, _ = fmt.Sscanf(*text, "%dMiB", &soft)
 		}
 		if soft <= 0 || soft<<20 >= int64(s.MemLimit) {
-			t.Errorf("%s has GOMEMLIMIT %d MiB and a limit of %d bytes", name, soft, s.MemLimit)
+			t.Errorf("%s: got GOMEMLIMIT %d MiB and a memory limit of %d bytes", name, soft, s.MemLimit)
 		}
 	}
 }
 
-func TestCompose_EachServiceIsBoundInMemory(t *testing.T) {
+func TestCompose_ServicesHaveMemoryLimit(t *testing.T) {
 	for name, service := range load(t, "*").Services {
 		if service.MemLimit <= 0 {
-			t.Errorf("%s may take all memory", name)
+			t.Errorf("%s has no memory limit", name)
 		}
 	}
 }
 
-func TestCompose_RedisKeepsItsDataWhenItsContainerIsGone(t *testing.T) {
+func TestCompose_RedisDataIsPersistent(t *testing.T) {
 	project := load(t, "*")
 	redis := project.Services["redis"]
 	if command := strings.Join(redis.Command, " "); !strings.Contains(command, "--appendonly yes") {
-		t.Errorf("it is started by %q", command)
+		t.Errorf("got command %q", command)
 	}
 	if len(redis.Volumes) != 1 {
-		t.Fatalf("it has volumes %v", redis.Volumes)
+		t.Fatalf("got volumes %v", redis.Volumes)
 	}
 	v := redis.Volumes[0]
 	if _, named := project.Volumes[v.Source]; v.Type != types.VolumeTypeVolume || !named || v.Target != "/data" || v.ReadOnly {
-		t.Errorf("its volume is %+v", v)
+		t.Errorf("got volume %+v", v)
 	}
 }
 
-func TestCompose_ProductionComesBackByItself(t *testing.T) {
+func TestCompose_ProductionRestarts(t *testing.T) {
 	project := load(t, "*")
 	for _, name := range []string{"app", "publisher", "redis"} {
 		if restart := project.Services[name].Restart; restart != types.RestartPolicyUnlessStopped {
-			t.Errorf("%s is restarted %q", name, restart)
+			t.Errorf("%s: got restart %q", name, restart)
 		}
 	}
 }
 
-// The gateway takes the place of the development servers, one of which has its port, and
-// the demo feeds are no data of production.
-func TestCompose_ProductionStartsTheGatewayAndRedisOnly(t *testing.T) {
+// In production the gateway replaces the development servers, one of which uses its port. There are no demo feeds.
+func TestCompose_ProductionServices(t *testing.T) {
 	for _, selected := range [][]string{nil, {"app"}} {
 		project, err := load(t, "production").WithSelectedServices(selected)
 		if err != nil {
@@ -170,14 +169,14 @@ func TestCompose_ProductionStartsTheGatewayAndRedisOnly(t *testing.T) {
 		got := project.ServiceNames()
 		slices.Sort(got)
 		if want := []string{"app", "redis"}; !slices.Equal(got, want) {
-			t.Errorf("up %q starts %v, want %v", selected, got, want)
+			t.Errorf("up %q: got services %v, want %v", selected, got, want)
 		}
 	}
 }
 
-func TestCompose_ProductionBuildsTheApp(t *testing.T) {
+func TestCompose_ProductionBuildsApp(t *testing.T) {
 	app := load(t, "production").Services["app"]
 	if !slices.Equal(app.Profiles, []string{"production"}) || app.Build.Target != "app" {
-		t.Errorf("app has profiles %v and target %q", app.Profiles, app.Build.Target)
+		t.Errorf("app: got profiles %v and target %q", app.Profiles, app.Build.Target)
 	}
 }

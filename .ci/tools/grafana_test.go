@@ -12,7 +12,7 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// dashboard is the part of Grafana's format that says what is asked of Prometheus.
+// dashboard is the part of Grafana's format that contains the queries.
 type dashboard struct {
 	Panels []struct {
 		ID      int
@@ -41,10 +41,10 @@ func readDashboard(t *testing.T) dashboard {
 	return d
 }
 
-// grafanaVariables stand for what Grafana puts in place of its variables.
+// grafanaVariables replace the variables of Grafana.
 var grafanaVariables = strings.NewReplacer("$__rate_interval", "5m", "$__range", "3h", "$instance", ".*")
 
-// queries yields what the panels ask for, each named as "Title/A".
+// queries yields the expressions of the panels, with names such as "Title/A".
 func (d dashboard) queries() iter.Seq2[string, string] {
 	return func(yield func(string, string) bool) {
 		for _, p := range d.Panels {
@@ -57,28 +57,28 @@ func (d dashboard) queries() iter.Seq2[string, string] {
 	}
 }
 
-func TestGrafana_DashboardIsWhole(t *testing.T) {
+func TestGrafana_DashboardIsComplete(t *testing.T) {
 	d := readDashboard(t)
 	seen := make(map[int]bool)
 	for i, p := range d.Panels {
 		if seen[p.ID] {
-			t.Errorf("%q has the id %d of another panel", p.Title, p.ID)
+			t.Errorf("panel %q: duplicate id %d", p.Title, p.ID)
 		}
 		seen[p.ID] = true
 		if p.Type != "row" && len(p.Targets) == 0 {
-			t.Errorf("%q asks for nothing", p.Title)
+			t.Errorf("panel %q has no query", p.Title)
 		}
 		for _, other := range d.Panels[:i] {
 			a, b := p.GridPos, other.GridPos
 			if a.X < b.X+b.W && b.X < a.X+a.W && a.Y < b.Y+b.H && b.Y < a.Y+a.H {
-				t.Errorf("%q lies over %q", p.Title, other.Title)
+				t.Errorf("panels %q and %q overlap", p.Title, other.Title)
 			}
 		}
 	}
 }
 
-// panelTests say what the panels show after an hour of these series. There is a sample a
-// minute, and the answers are rounded to thousandths.
+// panelTests contain the results of the panels after an hour of the given series. There is one sample per minute.
+// Results are rounded to thousandths.
 var panelTests = []struct {
 	name   string
 	series []inputSeries
@@ -106,7 +106,7 @@ var panelTests = []struct {
 		},
 	},
 	{
-		name: "what passes through",
+		name: "throughput",
 		series: []inputSeries{
 			{`sluice_redis_reconnects_total{instance="a"}`, "0+1x60"},
 			{`sluice_turned_away_total{instance="a", reason="unavailable"}`, "0+2x60"},
@@ -132,14 +132,14 @@ var panelTests = []struct {
 		series: []inputSeries{
 			{`sluice_gaps_total{instance="a", reason="source-interrupted"}`, "0+60x60"},
 			{`sluice_gaps_total{instance="b", reason="source-interrupted"}`, "0+60x60"},
-			{`sluice_gaps_total{instance="a", reason="slow-consumer"}`, "7x60"}, // before this time
+			{`sluice_gaps_total{instance="a", reason="slow-consumer"}`, "7x60"}, // before the range
 			{`sluice_gaps_total{instance="a", reason="history-expired"}`, "0+120x60"},
 			{`sluice_gaps_total{instance="a", reason="unknown-cursor"}`, "0+60x60"},
 			{`sluice_connections_opened_total{instance="a"}`, "0+600x60"},
 			{`sluice_replay_reads_total{instance="a"}`, "0+300x60"},
 		},
 		want: map[string][]string{
-			"Gaps in this time/A": {
+			"Gaps in this range/A": {
 				`{reason="history-expired"} 7200`, `{reason="slow-consumer"} 0`,
 				`{reason="source-interrupted"} 7200`, `{reason="unknown-cursor"} 3600`,
 			},
@@ -147,9 +147,9 @@ var panelTests = []struct {
 				`{reason="history-expired"} 2`, `{reason="slow-consumer"} 0`,
 				`{reason="source-interrupted"} 2`, `{reason="unknown-cursor"} 1`,
 			},
-			"Clients that come, and gaps on their return/A": {`{} 10`},
-			"Clients that come, and gaps on their return/B": {`{} 3`},
-			"Clients that come, and gaps on their return/C": {`{} 5`},
+			"New clients, and gaps after a reconnect/A": {`{} 10`},
+			"New clients, and gaps after a reconnect/B": {`{} 3`},
+			"New clients, and gaps after a reconnect/C": {`{} 5`},
 		},
 	},
 	{
@@ -169,12 +169,12 @@ var panelTests = []struct {
 			{`sluice_gaps_total{instance="slow", reason="history-expired"}`, "0+60x60"},
 		},
 		want: map[string][]string{
-			"From an event to its clients/A":      {`{instance="fast"} 0.05`, `{instance="slow"} 0.1`},
-			"From an event to its clients/B":      {`{instance="fast"} 0.099`, `{instance="slow"} 0.982`},
-			"From an event to its clients/C":      {`{instance="slow"} 0.099`},
-			"Clients that take nothing for now/A": {`{instance="slow"} 3`},
-			"Slow clients/A":                      {`{instance="slow"} 1`},
-			"Slow clients/B":                      {`{instance="slow", reason="slow-consumer"} 2`},
+			"Delivery latency/A": {`{instance="fast"} 0.05`, `{instance="slow"} 0.1`},
+			"Delivery latency/B": {`{instance="fast"} 0.099`, `{instance="slow"} 0.982`},
+			"Delivery latency/C": {`{instance="slow"} 0.099`},
+			"Stalled clients/A":  {`{instance="slow"} 3`},
+			"Slow clients/A":     {`{instance="slow"} 1`},
+			"Slow clients/B":     {`{instance="slow", reason="slow-consumer"} 2`},
 		},
 	},
 	{
@@ -196,7 +196,7 @@ var panelTests = []struct {
 			{`process_resident_memory_bytes{job="sluice", instance="connections"}`, "0+100x60"},
 			{`sluice_journal_bytes{job="sluice", instance="connections"}`, "20x60"},
 			{`go_gc_gomemlimit_bytes{job="sluice", instance="connections"}`, "40000x60"},
-			{`go_gc_gomemlimit_bytes{job="sluice", instance="topics"}`, "9.223372036854776e+18x60"}, // none
+			{`go_gc_gomemlimit_bytes{job="sluice", instance="topics"}`, "9.223372036854776e+18x60"}, // no limit
 			{`go_goroutines{job="sluice", instance="connections"}`, "9x60"},
 		},
 		want: map[string][]string{
@@ -221,7 +221,7 @@ var panelTests = []struct {
 		},
 	},
 	{
-		name: "full, and not growing any more",
+		name: "full, and not growing",
 		series: []inputSeries{
 			{`sluice_connections{instance="connections"}`, "100x60"},
 			{`sluice_max_connections{instance="connections"}`, "100x60"},
@@ -256,10 +256,10 @@ var panelTests = []struct {
 			{`sluice_max_connections{instance="a"}`, "100x60"},
 		},
 		want: map[string][]string{
-			"Ready/A":             nil,
-			"Gaps in this time/A": nil,
-			"Full/A":              {`{instance="a"} 0`},
-			"Full in/A":           {`{instance="a"} 1e+11`},
+			"Ready/A":              nil,
+			"Gaps in this range/A": nil,
+			"Full/A":               {`{instance="a"} 0`},
+			"Full in/A":            {`{instance="a"} 1e+11`},
 		},
 	},
 	{
@@ -268,14 +268,14 @@ var panelTests = []struct {
 	},
 }
 
-// afterAnHour returns the answer to a question after an hour of these series.
+// afterAnHour returns the result of an expression after an hour of the given series.
 func afterAnHour(t *testing.T, series []inputSeries, expression string) []string {
 	t.Helper()
 	q := question{Expr: expression, EvalTime: model.Duration(time.Hour)}
 	return play(t, alertTest{Interval: model.Duration(time.Minute), InputSeries: series, Questions: []question{q}}, nil, time.Minute).ask(t, q)
 }
 
-func TestGrafana_PanelsShowWhatIsSo(t *testing.T) {
+func TestGrafana_PanelResults(t *testing.T) {
 	tried := make(map[string]bool)
 	queries := make(map[string]string)
 	for panel, expression := range readDashboard(t).queries() {
@@ -286,19 +286,19 @@ func TestGrafana_PanelsShowWhatIsSo(t *testing.T) {
 			for panel, want := range test.want {
 				tried[panel] = true
 				if got := afterAnHour(t, test.series, queries[panel]); !slices.Equal(got, want) {
-					t.Errorf("%s: %q, want %q", panel, got, want)
+					t.Errorf("%s: got %q, want %q", panel, got, want)
 				}
 			}
 		})
 	}
 	for panel := range queries {
 		if !tried[panel] {
-			t.Errorf("no test says what %s shows", panel)
+			t.Errorf("no test covers the panel %s", panel)
 		}
 	}
 }
 
-func TestGrafana_GatewayThatWasNeverUpCanBeChosen(t *testing.T) {
+func TestGrafana_OffersGatewayThatWasNeverUp(t *testing.T) {
 	var choice []string
 	for _, v := range readDashboard(t).Templating.List {
 		var query struct{ Query string }
@@ -307,10 +307,10 @@ func TestGrafana_GatewayThatWasNeverUpCanBeChosen(t *testing.T) {
 		}
 	}
 	if choice == nil {
-		t.Fatal("the gateways are no choice")
+		t.Fatal("got no variable for gateways")
 	}
 	series := []inputSeries{{`up{job="sluice", instance="never up"}`, "0x60"}, {`up{job="another", instance="another"}`, "1x60"}}
 	if got, want := afterAnHour(t, series, "group by (instance) ("+choice[1]+")"), []string{`{instance="never up"} 1`}; !slices.Equal(got, want) {
-		t.Errorf("the choice is %q, want %q", got, want)
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -20,7 +20,7 @@ import (
 
 var promQL = parser.NewParser(parser.Options{})
 
-// ruleFile is Prometheus's format of a file of alerts.
+// ruleFile is the format of a Prometheus rule file.
 type ruleFile struct {
 	Groups []struct {
 		Name  string
@@ -45,12 +45,12 @@ func readRules(t *testing.T) []rule {
 		t.Fatal(err)
 	}
 	if len(r.Groups) != 1 {
-		t.Fatalf("%d groups of rules", len(r.Groups))
+		t.Fatalf("got %d groups of rules", len(r.Groups))
 	}
 	return r.Groups[0].Rules
 }
 
-// scrape returns the series that a running gateway has for Prometheus.
+// scrape returns the series that a running gateway exposes.
 func scrape(t *testing.T) []labels.Labels {
 	t.Helper()
 	response, err := http.Get("http://" + startServer(t).admin + "/metrics")
@@ -65,17 +65,17 @@ func scrape(t *testing.T) []labels.Labels {
 	for {
 		var batch model.Vector
 		if samples.Decode(&batch) != nil {
-			break // the end
+			break // end of file
 		}
 		for _, s := range batch {
 			series = append(series, ofTarget(s.Metric))
 		}
 	}
-	// What Prometheus adds itself.
+	// Prometheus adds this series.
 	return append(series, ofTarget(model.Metric{model.MetricNameLabel: "up"}))
 }
 
-// ofTarget gives a series the labels that Prometheus gives to all of a target.
+// ofTarget adds the labels of the target to a series.
 func ofTarget(metric model.Metric) labels.Labels {
 	b := labels.NewBuilder(labels.EmptyLabels())
 	for name, value := range metric {
@@ -84,10 +84,10 @@ func ofTarget(metric model.Metric) labels.Labels {
 	return b.Set("job", "sluice").Set("instance", "127.0.0.1:4001").Labels()
 }
 
-func TestPrometheus_WhatIsAskedForIsThere(t *testing.T) {
+func TestPrometheus_QueriedMetricsExist(t *testing.T) {
 	series := scrape(t)
 	if len(series) < 50 {
-		t.Fatalf("a scrape gives %d series", len(series))
+		t.Fatalf("got %d series", len(series))
 	}
 	check := func(where, expression string) {
 		parsed, err := promQL.ParseExpr(expression)
@@ -99,7 +99,7 @@ func TestPrometheus_WhatIsAskedForIsThere(t *testing.T) {
 			if selector, ok := node.(*parser.VectorSelector); ok && !slices.ContainsFunc(series, func(s labels.Labels) bool {
 				return !slices.ContainsFunc(selector.LabelMatchers, func(m *labels.Matcher) bool { return !m.Matches(s.Get(m.Name)) })
 			}) {
-				t.Errorf("%s: a gateway has no %s", where, selector)
+				t.Errorf("%s: the gateway exposes no %s", where, selector)
 			}
 			return nil
 		})
@@ -112,10 +112,10 @@ func TestPrometheus_WhatIsAskedForIsThere(t *testing.T) {
 	}
 }
 
-func TestPrometheus_AlertsSayWhatIsWrong(t *testing.T) {
+func TestPrometheus_AlertsAreComplete(t *testing.T) {
 	for _, r := range readRules(t) {
 		if !strings.HasPrefix(r.Alert, "Sluice") || r.Annotations.Summary == "" || r.Labels.Severity != "page" && r.Labels.Severity != "ticket" {
-			t.Errorf("the alert %q is not complete: %+v", r.Alert, r)
+			t.Errorf("the alert %q is incomplete: %+v", r.Alert, r)
 		}
 	}
 }

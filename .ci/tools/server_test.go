@@ -13,17 +13,16 @@ import (
 	"time"
 )
 
-// patience bounds every wait, on a machine that does much else.
-const patience = 60 * time.Second
+// testTimeout bounds every wait of a test.
+const testTimeout = 60 * time.Second
 
-// server is the gateway as a process.
+// server is a gateway process.
 type server struct {
-	path  string // of the program
+	path  string // path of the program
 	admin string // host:port of the admin address
 }
 
-// startServer builds and starts the gateway with the embedded broker. The end of the
-// test kills it.
+// startServer builds and starts the gateway with the embedded broker. The process is killed when the test ends.
 func startServer(t *testing.T) server {
 	t.Helper()
 	s := server{path: filepath.Join(t.TempDir(), "server")}
@@ -35,7 +34,7 @@ func startServer(t *testing.T) server {
 	var log lockedBuffer
 	cmd := exec.Command(s.path, "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0")
 	cmd.Stderr = &log
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // also when the tests are killed
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // even if the test process is killed
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -46,18 +45,18 @@ func startServer(t *testing.T) server {
 		}
 	})
 	admin := regexp.MustCompile(`admin=(\S+)`)
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(testTimeout); ; time.Sleep(10 * time.Millisecond) {
 		if found := admin.FindStringSubmatch(log.String()); found != nil {
 			s.admin = found[1]
 			return s
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("the gateway does not say where it listens:\n%s", log.String())
+			t.Fatalf("got no admin address in the log:\n%s", log.String())
 		}
 	}
 }
 
-// lockedBuffer takes the output of a process while a test reads it.
+// lockedBuffer collects the output of a process. It may be read at any time.
 type lockedBuffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -75,10 +74,10 @@ func (b *lockedBuffer) String() string {
 	return b.b.String()
 }
 
-// deploy is the directory of the example deployment.
+// deploy is the directory of the example configurations.
 const deploy = "../../backend/deploy"
 
-// deployFile reads a file of the example deployment.
+// deployFile reads an example configuration.
 func deployFile(t *testing.T, name string) []byte {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(deploy, name))

@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// exposure is the most that the unit may be open to, of 100 as systemd counts.
+// exposure is the maximum score of systemd-analyze security, times ten.
 const exposure = "20"
 
 func TestSystemd_UnitIsValidAndHardened(t *testing.T) {
 	analyze, err := exec.LookPath("systemd-analyze")
 	if err != nil {
-		t.Skip("there is no systemd here: its unit is not checked")
+		t.Skip("systemd-analyze is not installed")
 	}
-	// The command must be there for the check.
+	// systemd-analyze requires that the command exists.
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -41,9 +41,9 @@ func TestSystemd_UnitIsValidAndHardened(t *testing.T) {
 func TestSystemd_GatewaysHaveTimeToDrain(t *testing.T) {
 	found := regexp.MustCompile(`(?m)^TimeoutStopSec=(\d+)$`).FindSubmatch(deployFile(t, "systemd/sluice.service"))
 	if found == nil {
-		t.Fatal("the unit does not say how long stopping may take")
+		t.Fatal("the unit has no TimeoutStopSec")
 	}
 	if limit, _ := time.ParseDuration(string(found[1]) + "s"); limit < timeToDrain {
-		t.Errorf("a gateway is killed after %s", limit)
+		t.Errorf("got TimeoutStopSec %s", limit)
 	}
 }

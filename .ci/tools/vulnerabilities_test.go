@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// What the two programs that know vulnerabilities say, and a status that means a finding
-// or that they could not look.
+// Outputs and exit statuses of govulncheck and npm audit: with a finding, without one, and after a failed lookup.
 const (
 	nothingFound = "echo Nothing was found."
 	goFinding    = "echo 'Vulnerability #1: GO-2026-0001'; echo 'Your code is affected by 1 vulnerability.'; exit 3"
@@ -20,20 +19,20 @@ const (
 	npmAway      = "echo 'npm warn Unknown user config' >&2; echo >&2; echo 'npm error audit endpoint returned an error' >&2; exit 1"
 )
 
-func TestVulnerabilities_OnlyAFindingFails(t *testing.T) {
+func TestVulnerabilities_OnlyFindingFails(t *testing.T) {
 	for _, tt := range []struct {
 		name, goSays, npmSays string
 		fails                 bool
 		said                  string
 	}{
-		{"nothing is known", nothingFound, nothingFound, false, "npm audit: no known vulnerabilities"},
+		{"no finding", nothingFound, nothingFound, false, "npm audit: no known vulnerabilities"},
 		{"a finding in the programs", goFinding, nothingFound, true, "GO-2026-0001"},
 		{"a finding in the app", nothingFound, npmFinding, true, "1 high severity vulnerability"},
 		{"several findings in the app", nothingFound, npmFindings, true, "3 vulnerabilities"},
-		{"a finding in the programs, and nobody knows of the app", goFinding, npmAway, true, "npm audit: NOT CHECKED"},
-		{"a finding in the app, and nobody knows of the programs", goAway, npmFinding, true, "govulncheck: NOT CHECKED"},
-		{"nobody knows", goAway, npmAway, false, "govulncheck: NOT CHECKED: govulncheck: fetching vulnerabilities"},
-		{"nobody knows of the app", nothingFound, npmAway, false, "npm audit: NOT CHECKED: npm error audit endpoint"},
+		{"a finding in the programs, and npm audit fails", goFinding, npmAway, true, "npm audit: NOT CHECKED"},
+		{"a finding in the app, and govulncheck fails", goAway, npmFinding, true, "govulncheck: NOT CHECKED"},
+		{"both fail", goAway, npmAway, false, "govulncheck: NOT CHECKED: govulncheck: fetching vulnerabilities"},
+		{"npm audit fails", nothingFound, npmAway, false, "npm audit: NOT CHECKED: npm error audit endpoint"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -50,7 +49,7 @@ func TestVulnerabilities_OnlyAFindingFails(t *testing.T) {
 				t.Fatal(err)
 			}
 			if (err != nil) != tt.fails || !strings.Contains(string(out), tt.said) {
-				t.Errorf("%v, no %q in\n%s", err, tt.said, out)
+				t.Errorf("got error %v, want %q in\n%s", err, tt.said, out)
 			}
 		})
 	}

@@ -14,7 +14,7 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-func TestBench_AnHonestServerKeepsThePromise(t *testing.T) {
+func TestBench_AcceptsCorrectServer(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	two := []string{"--target", startGateway(t, "--redis-url", redis.URL()), "--target", startGateway(t, "--redis-url", redis.URL()) + "/events/", "--redis-url", redis.URL()}
@@ -25,13 +25,13 @@ func TestBench_AnHonestServerKeepsThePromise(t *testing.T) {
 		args []string
 		want func(result) bool
 	}{
-		{"two gateways", slices.Concat(two, usual, topicsNamed("a")), func(r result) bool {
+		{"two gateways", slices.Concat(two, usual, uniqueTopics("a")), func(r result) bool {
 			return len(r.Audit) == 3 && r.Deliveries > 0 && r.Latency.P50 > 0 && r.Latency.Max >= r.Latency.P99
 		}},
-		{"two gateways, and subscribers that move", slices.Concat(two, usual, topicsNamed("b"), []string{"--churn", "100ms", "--mixed"}), func(r result) bool {
+		{"two gateways, and subscribers that move", slices.Concat(two, usual, uniqueTopics("b"), []string{"--churn", "100ms", "--mixed"}), func(r result) bool {
 			return r.Reconnects > 0 && r.Audit["stream"].Gaps == 0
 		}},
-		{"two gateways, and a storm", slices.Concat(two, usual, topicsNamed("c"), []string{"--storm", "200ms"}), func(r result) bool {
+		{"two gateways, and a storm", slices.Concat(two, usual, uniqueTopics("c"), []string{"--storm", "200ms"}), func(r result) bool {
 			return r.StormSeconds > 0 && r.Audit["stream"].Gaps == 0
 		}},
 		{"an embedded broker", slices.Concat(embedded, usual, []string{"--topics", "channel:d,stream:d"}), func(r result) bool {
@@ -51,12 +51,12 @@ func TestBench_AnHonestServerKeepsThePromise(t *testing.T) {
 	}
 }
 
-// topicsNamed returns topics that no other test uses.
-func topicsNamed(name string) []string {
+// uniqueTopics returns topics that no other test uses.
+func uniqueTopics(name string) []string {
 	return []string{"--topics", "channel:" + name + ",stream:s" + name + ",key:k" + name}
 }
 
-func TestBench_PrintsATable(t *testing.T) {
+func TestBench_PrintsTable(t *testing.T) {
 	t.Parallel()
 	var out, errs bytes.Buffer
 	status := run(t.Context(), []string{
@@ -69,8 +69,8 @@ func TestBench_PrintsATable(t *testing.T) {
 	}
 }
 
-func TestBench_EndsEarlyOnASignal(t *testing.T) {
-	// Caught here too, so that one that comes at the wrong moment does not end the tests.
+func TestBench_EndsOnSignal(t *testing.T) {
+	// The test catches the signal too, so a late signal does not end the test process.
 	caught := make(chan os.Signal, 1)
 	signal.Notify(caught, os.Interrupt)
 	defer signal.Stop(caught)
@@ -84,7 +84,7 @@ func TestBench_EndsEarlyOnASignal(t *testing.T) {
 			time.Sleep(10 * time.Millisecond)
 		}
 		if self, err := os.FindProcess(os.Getpid()); err == nil {
-			_ = self.Signal(os.Interrupt) // without it the test fails by its time limit
+			_ = self.Signal(os.Interrupt) // without the signal the test reaches its timeout
 		}
 	}()
 	status, r, stderr := runBench(t, "--target", target, "--redis-url", redis.URL(), "--subscribers", "3", "--duration", "1h")
@@ -94,7 +94,7 @@ func TestBench_EndsEarlyOnASignal(t *testing.T) {
 	}
 }
 
-func TestBench_CouldNotRun(t *testing.T) {
+func TestBench_Errors(t *testing.T) {
 	t.Parallel()
 	closed := startGateway(t, "--allow-publish", "channel:*", "--allow-subscribe", "channel:open")
 	gone := httptest.NewServer(http.NotFoundHandler())
@@ -130,24 +130,24 @@ func TestBench_CouldNotRun(t *testing.T) {
 	}
 }
 
-func TestMovement_EndsWhenNothingChangesForTheTimeOfPatience(t *testing.T) {
+func TestMovement_EndsAfterPatience(t *testing.T) {
 	t.Parallel()
 	m := newMovement(time.Hour)
 	for range 2 {
 		if !m.goesOn(0) {
-			t.Error("it ends before its time")
+			t.Error("movement ended too early")
 		}
 	}
 	m.since = time.Now().Add(-2 * time.Hour)
 	if m.goesOn(0) {
-		t.Error("it goes on though nothing changed for long")
+		t.Error("movement did not end after its patience")
 	}
 	if !m.goesOn(1) {
-		t.Error("it ends though something changed")
+		t.Error("movement ended after a change")
 	}
 }
 
-func TestSourceAddresses_OnlyForManySubscribersOfThisMachine(t *testing.T) {
+func TestSourceAddresses_OnlyForManyLocalSubscribers(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		subscribers int
@@ -162,10 +162,10 @@ func TestSourceAddresses_OnlyForManySubscribersOfThisMachine(t *testing.T) {
 		f := flags{Subscribers: test.subscribers, Targets: test.targets}
 		source := sourceAddresses(f)
 		if (source != nil) != test.want {
-			t.Errorf("%d subscribers of %v: from several addresses is %v", test.subscribers, test.targets, source != nil)
+			t.Errorf("%d subscribers of %v: got several addresses %v", test.subscribers, test.targets, source != nil)
 		}
 		if source != nil && (!source().IsLoopback() || source().Equal(source())) {
-			t.Errorf("%d subscribers of %v: addresses are %s, %s", test.subscribers, test.targets, source(), source())
+			t.Errorf("%d subscribers of %v: got addresses %s, %s", test.subscribers, test.targets, source(), source())
 		}
 	}
 }

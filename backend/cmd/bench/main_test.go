@@ -11,13 +11,13 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "members" { // a crowd starts this program again
+	if len(os.Args) > 1 && os.Args[1] == "members" { // a crowd runs this program again
 		os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 	}
 	os.Exit(gatewaytest.Run(m))
 }
 
-// startGateway starts a gateway whose topics are open to anyone, and returns its URL.
+// startGateway starts a gateway with open topics and returns its URL.
 func startGateway(t *testing.T, args ...string) string {
 	t.Helper()
 	return gatewaytest.Start(t, append([]string{
@@ -25,14 +25,14 @@ func startGateway(t *testing.T, args ...string) string {
 	}, args...)...).URL()
 }
 
-// runBench runs the program as from a shell and returns its JSON result.
+// runBench runs the program as a shell does and returns its JSON result.
 func runBench(t *testing.T, args ...string) (status int, r result, stderr string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	status = run(t.Context(), append(args, "--json"), &out, &errs)
 	if status != couldNot {
 		if err := json.Unmarshal(out.Bytes(), &r); err != nil {
-			t.Fatalf("the result is no JSON: %v\n%s", err, out.String())
+			t.Fatalf("the result is not JSON: %v\n%s", err, out.String())
 		}
 	}
 	return status, r, errs.String()

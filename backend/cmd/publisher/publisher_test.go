@@ -28,7 +28,7 @@ const patience = 30 * time.Second
 
 var discard = slog.New(slog.DiscardHandler)
 
-func publisherTo(t *testing.T, server *redistest.Server) *redis.Publisher {
+func newPublisher(t *testing.T, server *redistest.Server) *redis.Publisher {
 	t.Helper()
 	options, err := redis.ParseURL(server.URL())
 	if err != nil {
@@ -49,7 +49,7 @@ func TestStdin_PublishesEachLineInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	const input = "first\nsecond with spaces \n\nüñí 🚀\nCR at the end\r\n{\"json\":true}\nno line break at the end"
-	if err := publishLines(t.Context(), strings.NewReader(input), event.Literal(event.Channel, "logs"), publishTo(publisherTo(t, server)), discard); err != nil {
+	if err := publishLines(t.Context(), strings.NewReader(input), event.Literal(event.Channel, "logs"), publishTo(newPublisher(t, server)), discard); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -65,10 +65,10 @@ func TestStdin_PublishesEachLineInOrder(t *testing.T) {
 	}
 }
 
-func TestStdin_StreamGetsAnEntryForEachLine(t *testing.T) {
+func TestStdin_AddsEntryForEachLine(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	if err := publishLines(t.Context(), strings.NewReader("a\nb\n"), event.Literal(event.Stream, "logs"), publishTo(publisherTo(t, server)), discard); err != nil {
+	if err := publishLines(t.Context(), strings.NewReader("a\nb\n"), event.Literal(event.Stream, "logs"), publishTo(newPublisher(t, server)), discard); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := server.Client().XRange(t.Context(), "logs", "-", "+").Result()
@@ -77,10 +77,10 @@ func TestStdin_StreamGetsAnEntryForEachLine(t *testing.T) {
 	}
 }
 
-func TestStdin_KeepsItsPlaceWhileRedisRestarts(t *testing.T) {
+func TestStdin_KeepsPositionWhileRedisRestarts(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	p := publisherTo(t, server)
+	p := newPublisher(t, server)
 	in, lines := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
@@ -112,24 +112,24 @@ func TestStdin_KeepsItsPlaceWhileRedisRestarts(t *testing.T) {
 	}
 	sub.Close()
 	server.Kill()
-	write("3\n4\n5\n") // taken up while Redis is away
+	write("3\n4\n5\n") // accepted while Redis is unavailable
 
 	server.Restart()
-	// Whatever the subscriber sees first, nothing behind it may be missing or out of place:
-	// line 3 may go out before anybody listens.
+	// Line 3 may be published before the test subscribes. All lines after the first one must arrive
+	// in order.
 	sub = server.Client().Subscribe(t.Context(), "logs")
 	defer sub.Close()
 	if _, err := sub.Receive(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	go func() { _, _ = io.WriteString(lines, "6\n7\n8\n") }() // it waits until they are taken
+	go func() { _, _ = io.WriteString(lines, "6\n7\n8\n") }() // blocks until the lines are read
 	var last int
 	if _, err := fmt.Sscan(next(), &last); err != nil || last < 3 {
-		t.Fatalf("the first line is %d, %v", last, err)
+		t.Fatalf("got first line %d, error %v", last, err)
 	}
 	for last < 8 {
 		if got, want := next(), fmt.Sprint(last+1); got != want {
-			t.Fatalf("behind line %d comes %q", last, got)
+			t.Fatalf("after line %d: got %q", last, got)
 		}
 		last++
 	}
@@ -139,7 +139,7 @@ func TestStdin_KeepsItsPlaceWhileRedisRestarts(t *testing.T) {
 	}
 }
 
-// flaky fails some times before each success.
+// flaky fails a fixed number of times before each success.
 type flaky struct {
 	failures int
 	left     int
@@ -156,7 +156,7 @@ func (f *flaky) publish(_ context.Context, _ event.Topic, m demo.Message) error 
 	return nil
 }
 
-func TestStdin_LineThatFailsIsHeldAndNotSkipped(t *testing.T) {
+func TestStdin_RetriesFailedLine(t *testing.T) {
 	t.Parallel()
 	f := &flaky{failures: 2, left: 2}
 	var log bytes.Buffer
@@ -164,43 +164,43 @@ func TestStdin_LineThatFailsIsHeldAndNotSkipped(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := strings.Join(f.got, ""); got != "abc" {
-		t.Errorf("published are %q", f.got)
+		t.Errorf("got published lines %q", f.got)
 	}
 	if n := strings.Count(log.String(), "level=WARN"); n != 3 {
-		t.Errorf("%d warnings, want one for each line: %s", n, log.String())
+		t.Errorf("got %d warnings, want one for each line: %s", n, log.String())
 	}
 }
 
-func TestStdin_LineThatIsTooLongEndsIt(t *testing.T) {
+func TestStdin_LongLineIsError(t *testing.T) {
 	t.Parallel()
 	for _, length := range []int{maxLine + 1, maxLine + 2, 2 * maxLine} {
 		f := new(flaky)
 		input := "short\n" + strings.Repeat("x", length) + "\nnever"
 		err := publishLines(t.Context(), strings.NewReader(input), event.Literal(event.Channel, "x"), f.publish, discard)
 		if err == nil || strings.Contains(err.Error(), "\n") {
-			t.Errorf("with a line of %d bytes it ends with %v", length, err)
+			t.Errorf("line of %d bytes: got error %v", length, err)
 		}
 		if len(f.got) != 1 || f.got[0] != "short" {
-			t.Errorf("published are %.50q", f.got)
+			t.Errorf("got published lines %.50q", f.got)
 		}
 	}
 }
 
-func TestStdin_LineMayBeAsLongAsTheLimit(t *testing.T) {
+func TestStdin_LineOfMaximumLength(t *testing.T) {
 	t.Parallel()
 	for _, end := range []string{"", "\n", "\r\n"} {
 		f := new(flaky)
 		line := strings.Repeat("x", maxLine)
 		if err := publishLines(t.Context(), strings.NewReader(line+end), event.Literal(event.Channel, "x"), f.publish, discard); err != nil {
-			t.Errorf("with %q at its end: %v", end, err)
+			t.Errorf("end %q: got error %v", end, err)
 		}
 		if len(f.got) != 1 || f.got[0] != line {
-			t.Errorf("with %q at its end, %d lines are published", end, len(f.got))
+			t.Errorf("end %q: got %d published lines", end, len(f.got))
 		}
 	}
 }
 
-func TestStdin_KeyOfAnotherTypeEndsIt(t *testing.T) {
+func TestStdin_KeyOfOtherTypeIsError(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	if err := server.Client().Set(t.Context(), "logs", "text", 0).Err(); err != nil {
@@ -208,21 +208,21 @@ func TestStdin_KeyOfAnotherTypeEndsIt(t *testing.T) {
 	}
 	err := run(t.Context(), flags{RedisURL: server.URL(), Stdin: new("stream:logs")}, strings.NewReader("a\nb\n"), discard)
 	if !errors.Is(err, source.ErrWrongType) || !strings.Contains(err.Error(), "stream:logs") {
-		t.Errorf("it ends with %v", err)
+		t.Errorf("got error %v", err)
 	}
 }
 
-func TestStdin_EndsWithItsContext(t *testing.T) {
+func TestStdin_EndsWithContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	f := &flaky{failures: 1 << 30, left: 1 << 30}
 	if err := publishLines(ctx, strings.NewReader("a\n"), event.Literal(event.Channel, "x"), f.publish, discard); !errors.Is(err, context.Canceled) {
-		t.Errorf("it ends with %v", err)
+		t.Errorf("got error %v", err)
 	}
 }
 
-func TestRun_EndsWithItsContextWhileNoLineComes(t *testing.T) {
+func TestRun_EndsWithContextWhileIdle(t *testing.T) {
 	t.Parallel()
 	in, lines := io.Pipe()
 	defer lines.Close()
@@ -235,14 +235,14 @@ func TestRun_EndsWithItsContextWhileNoLineComes(t *testing.T) {
 	select {
 	case err := <-done:
 		if !errors.Is(err, context.Canceled) {
-			t.Errorf("it ends with %v", err)
+			t.Errorf("got error %v", err)
 		}
 	case <-time.After(patience):
-		t.Error("it waits for a line")
+		t.Error("the publisher does not end: it waits for a line")
 	}
 }
 
-func TestRun_RefusesWhatCannotBePublishedTo(t *testing.T) {
+func TestRun_RejectsInvalidTargets(t *testing.T) {
 	t.Parallel()
 	for name, f := range map[string]flags{
 		"no topic":    {RedisURL: "redis://127.0.0.1:1", Stdin: new("logs")},
@@ -253,7 +253,7 @@ func TestRun_RefusesWhatCannotBePublishedTo(t *testing.T) {
 	} {
 		err := run(t.Context(), f, strings.NewReader(""), discard)
 		if err == nil || strings.Contains(err.Error(), "\n") || strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: it ends with %v", name, err)
+			t.Errorf("%s: got error %v", name, err)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func TestEvents_PlainRequestFollowsTheDefaultTopics(t *testing.T) {
+func TestEvents_PlainRequestFollowsDefaultTopics(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
@@ -26,15 +26,15 @@ func TestEvents_PlainRequestFollowsTheDefaultTopics(t *testing.T) {
 			}
 		}
 		if !slices.Equal(s.opened.Topics, []string{"channel:updates"}) || s.opened.Resumed || s.opened.Node == "" {
-			t.Errorf("stream.open has %+v", s.opened)
+			t.Errorf("got stream.open %+v", s.opened)
 		}
 		if !s.first.hasID || s.first.retry == "" {
-			t.Errorf("stream.open is %+v, want an id and retry in the same block", s.first)
+			t.Errorf("got stream.open %+v, want an id and retry in the same block", s.first)
 		}
 		g.publish("updates", "hello")
 		f := s.next()
 		if f.data != "hello" || f.name != "" || !f.hasID || f.retry != "" {
-			t.Errorf("the event is %+v", f)
+			t.Errorf("got event %+v", f)
 		}
 	})
 }
@@ -44,7 +44,7 @@ func TestEvents_DefaultTopicsCanBeSet(t *testing.T) {
 	g := start(t, "--default-topics=channel:a,channel:b.*")
 	s := g.subscribe("")
 	if want := []string{"channel:a", "channel:b.*"}; !slices.Equal(s.opened.Topics, want) {
-		t.Errorf("topics are %q, want %q", s.opened.Topics, want)
+		t.Errorf("got topics %q, want %q", s.opened.Topics, want)
 	}
 }
 
@@ -77,7 +77,7 @@ func TestEvents_PayloadsArriveUnchanged(t *testing.T) {
 	})
 }
 
-func TestEvents_AnyClientOfRedisCanPublish(t *testing.T) {
+func TestEvents_RedisClientsCanPublish(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)
 	s := g.subscribe("?channel=a")
@@ -96,7 +96,7 @@ func TestEvents_AnyClientOfRedisCanPublish(t *testing.T) {
 	}
 }
 
-func TestEvents_PublishOverHTTPIsAPlainPublish(t *testing.T) {
+func TestEvents_HTTPPublishIsRedisPublish(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)
 	sub := g.direct.Subscribe(t.Context(), "a*b")
@@ -111,14 +111,14 @@ func TestEvents_PublishOverHTTPIsAPlainPublish(t *testing.T) {
 	}
 }
 
-func TestEvents_IDsNameTheTopicWhereThereAreSeveral(t *testing.T) {
+func TestEvents_IDsNameTopicOfSeveral(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
 		for _, tt := range []struct {
 			name, query string
-			open        string // topic in the id of stream.open
-			topic       string // in the id of an event
+			open        string // topic in the id of stream.open, percent-encoded
+			topic       string // topic in the id of an event, percent-encoded
 		}{
 			{"one literal", "?channel=ü@%25", "", ""},
 			{"a literal twice", "?channel=ü@%25&channel=ü@%25", "", ""},
@@ -145,28 +145,28 @@ func TestEvents_IDsNameTheTopicWhereThereAreSeveral(t *testing.T) {
 	})
 }
 
-func TestEvents_OverlappingTopicsDeliverACopyEach(t *testing.T) {
+func TestEvents_OverlappingTopicsDeliverCopies(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
 		s := g.subscribe("?channel=a&channel=*&channel=a")
 		if want := []string{"channel:a", "channel:*"}; !slices.Equal(s.opened.Topics, want) {
-			t.Errorf("topics are %q, want %q", s.opened.Topics, want)
+			t.Errorf("got topics %q, want %q", s.opened.Topics, want)
 		}
 		g.publish("a", "1", "2")
 		got := s.data(4)
 		slices.Sort(got)
 		if !slices.Equal(got, []string{"1", "1", "2", "2"}) {
-			t.Errorf("events are %q", got)
+			t.Errorf("got events %q", got)
 		}
 		g.publish("end", "3")
 		if f := s.next(); f.data != "3" {
-			t.Errorf("behind them comes %+v", f)
+			t.Errorf("got another event %+v", f)
 		}
 	})
 }
 
-func TestEvents_PingWhileNothingIsSent(t *testing.T) {
+func TestEvents_PingsWhileIdle(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--heartbeat=100ms")
 	for name, client := range map[string]*http.Client{"HTTP/1.1": g.client, "HTTP/2": newH2C(t)} {
@@ -177,21 +177,21 @@ func TestEvents_PingWhileNothingIsSent(t *testing.T) {
 				Time string `json:"time"`
 			}
 			if f.name != "stream.ping" || f.hasID || f.retry != "" {
-				t.Fatalf("%s: a ping is %+v", name, f)
+				t.Fatalf("%s: got ping %+v", name, f)
 			}
 			f.decode(t, &data)
-			if at, err := time.Parse(time.RFC3339, data.Time); err != nil || time.Since(at).Abs() > patience {
+			if at, err := time.Parse(time.RFC3339, data.Time); err != nil || time.Since(at).Abs() > testTimeout {
 				t.Errorf("%s: the time of a ping is %q", name, data.Time)
 			}
 		}
 		g.publish("a", "x")
 		if f := s.next(); f.data != "x" {
-			t.Errorf("%s: behind the pings comes %+v", name, f)
+			t.Errorf("%s: got %+v after the pings", name, f)
 		}
 	}
 }
 
-func TestEvents_RetryIsRandomBetweenOnceAndTwiceTheSetting(t *testing.T) {
+func TestEvents_RetryIsRandomized(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--retry=1s")
 	seen := make(map[string]bool)
@@ -205,11 +205,11 @@ func TestEvents_RetryIsRandomBetweenOnceAndTwiceTheSetting(t *testing.T) {
 		s.disconnect()
 	}
 	if len(seen) < 10 {
-		t.Errorf("30 connections got only %d different times", len(seen))
+		t.Errorf("got %d different retry times for 30 connections", len(seen))
 	}
 }
 
-func TestEvents_ResumeFromTheHeaderOrTheQuery(t *testing.T) {
+func TestEvents_ResumeFromHeaderOrQuery(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
@@ -237,21 +237,21 @@ func TestEvents_ResumeFromTheHeaderOrTheQuery(t *testing.T) {
 					t.Errorf("%s, %s: resumed is false", query, name)
 				}
 				if got := tt.stream.data(len(tt.want)); !slices.Equal(got, tt.want) {
-					t.Errorf("%s, %s: events are %q, want %q", query, name, got, tt.want)
+					t.Errorf("%s, %s: got events %q, want %q", query, name, got, tt.want)
 				}
 				tt.stream.disconnect()
 			}
-			// An id that says where nothing was missed: that of stream.open.
+			// The id of stream.open is a position at which no event was missed.
 			again := g.subscribe(query, "Last-Event-ID", s.first.id)
 			if got := again.data(5); !slices.Equal(got, numbers(1, 5)) {
-				t.Errorf("%s: with the id of stream.open come %q", query, got)
+				t.Errorf("%s: with the id of stream.open: got %q", query, got)
 			}
 			again.disconnect()
 		}
 	})
 }
 
-func TestEvents_CursorThatIsTooOldOrUnknownIsAGap(t *testing.T) {
+func TestEvents_OldOrUnknownCursorIsGap(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--history-events=3")
 	s := g.subscribe("?channel=a")
@@ -263,30 +263,30 @@ func TestEvents_CursorThatIsTooOldOrUnknownIsAGap(t *testing.T) {
 	old := g.subscribe("?channel=a", "Last-Event-ID", first)
 	gap, f := old.gap()
 	if old.opened.Resumed || gap.Topic != "channel:a" || gap.Reason != "history-expired" || gap.Lost == nil || *gap.Lost != 6 || !f.hasID {
-		t.Errorf("the gap is %+v, resumed is %v", f, old.opened.Resumed)
+		t.Errorf("got gap %+v and resumed %v", f, old.opened.Resumed)
 	}
 	if got := old.data(3); !slices.Equal(got, numbers(8, 10)) {
-		t.Errorf("behind the gap come %q", got)
+		t.Errorf("got %q after the gap", got)
 	}
 
 	for _, id := range []string{"nonsense", "1763820000000-0", "x@y", "%", strings.Repeat("x", 2000)} {
 		unknown := g.subscribe("?channel=a", "Last-Event-ID", id)
 		gap, f := unknown.gap()
 		if unknown.opened.Resumed || gap.Reason != "unknown-cursor" || gap.Lost != nil || !f.hasID {
-			t.Errorf("id %.30q: the gap is %+v", id, f)
+			t.Errorf("id %.30q: got gap %+v", id, f)
 		}
 		if !strings.Contains(f.data, `"lost":null`) {
 			t.Errorf("lost is not null: %s", f.data)
 		}
 		g.publish("a", "live")
 		if got := unknown.data(1); got[0] != "live" {
-			t.Errorf("behind the gap comes %q", got)
+			t.Errorf("got %q after the gap", got)
 		}
 		unknown.disconnect()
 	}
 }
 
-func TestEvents_LastGivesRecentEvents(t *testing.T) {
+func TestEvents_LastSendsRecentEvents(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
@@ -298,7 +298,7 @@ func TestEvents_LastGivesRecentEvents(t *testing.T) {
 				s := g.subscribe(fmt.Sprint(query, "&last=", last))
 				n := min(last, 20)
 				if got := s.data(n); !slices.Equal(got, numbers(20-n+1, 20)) {
-					t.Fatalf("%s, last=%d: events are %q", query, last, got)
+					t.Fatalf("%s, last=%d: got events %q", query, last, got)
 				}
 				s.disconnect()
 			}
@@ -306,7 +306,7 @@ func TestEvents_LastGivesRecentEvents(t *testing.T) {
 	})
 }
 
-func TestEvents_HTTP2BringsTheSame(t *testing.T) {
+func TestEvents_HTTP2DeliversSameEvents(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	one, two := g.subscribe("?channel=a"), g.subscribeWith(newH2C(t), "?channel=a")
@@ -321,24 +321,24 @@ func TestEvents_HTTP2BringsTheSame(t *testing.T) {
 	g.publish("a", numbers(1, 100)...)
 	for range 100 {
 		if a, b := one.next(), two.next(); a != b {
-			t.Fatalf("events are %+v and %+v", a, b)
+			t.Fatalf("got events %+v and %+v", a, b)
 		}
 	}
 }
 
-// The write timeout is for clients that take nothing, not for topics that are quiet.
-func TestEvents_QuietHTTP2StreamOutlivesTheWriteTimeout(t *testing.T) {
+// The write timeout applies to clients that do not read, not to quiet topics.
+func TestEvents_QuietHTTP2StreamOutlivesWriteTimeout(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--write-timeout=200ms", "--heartbeat=1s")
 	s := g.subscribeWith(newH2C(t), "?channel=a")
 	other := g.subscribe("?channel=a")
 	for range 2 {
 		if f := other.nextOfAny(); f.name != "stream.ping" {
-			t.Fatalf("instead of a ping comes %+v", f)
+			t.Fatalf("got %+v, want a ping", f)
 		}
 	}
 	g.publish("a", "x")
 	if f := s.next(); f.data != "x" {
-		t.Errorf("behind the silence comes %+v", f)
+		t.Errorf("got %+v after the silence", f)
 	}
 }

@@ -16,7 +16,7 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-func TestFaults_RedisRestartedUnderLiveSubscribers(t *testing.T) {
+func TestFaults_RedisRestartIsGap(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)
 	streams := map[string]*stream{
@@ -36,7 +36,7 @@ func TestFaults_RedisRestartedUnderLiveSubscribers(t *testing.T) {
 		t.Helper()
 		gap, f := s.gap()
 		if gap.Topic != topic || gap.Reason != "source-interrupted" || gap.Lost != nil || !f.hasID {
-			t.Errorf("the gap is %+v, want one of %s", f, topic)
+			t.Errorf("got gap %+v, want one of topic %s", f, topic)
 		}
 	}
 	for topic, s := range streams {
@@ -45,42 +45,42 @@ func TestFaults_RedisRestartedUnderLiveSubscribers(t *testing.T) {
 	first, _ := several.gap()
 	second, behind := several.gap()
 	if got := []string{first.Topic, second.Topic}; !slices.Contains(got, "channel:a") || !slices.Contains(got, "channel:b*") {
-		t.Errorf("gaps are of %q", got)
+		t.Errorf("got gaps of topics %q", got)
 	}
 	eventually(t, "ready", func() bool { return g.get("/readyz").status == http.StatusOK })
 	g.publish("a", "after")
 	for topic, s := range streams {
 		if f := s.next(); f.data != "after" {
-			t.Errorf("%s: behind the gap comes %+v", topic, f)
+			t.Errorf("%s: got %+v after the gap", topic, f)
 		}
 	}
 	if f := several.next(); f.data != "after" {
-		t.Errorf("several: behind the gaps comes %+v", f)
+		t.Errorf("several topics: got %+v after the gaps", f)
 	}
-	// Whoever had lost its line meanwhile learns of the gap as well.
+	// A client that lost its connection during the restart gets the gap as well.
 	late := g.subscribe("?channel=a&channel=b*", "Last-Event-ID", lastID)
-	var got []string // topic by topic
+	var got []string // sorted by topic
 	for range 3 {
 		f := late.next()
 		got = append(got, f.name+f.topic()+f.data[:min(5, len(f.data))])
 	}
 	slices.Sort(got)
 	if want := []string{`channel:aafter`, `stream.gapchannel:a{"top`, `stream.gapchannel:b*{"top`}; !slices.Equal(got, want) {
-		t.Errorf("who had lost its line gets %q, want %q", got, want)
+		t.Errorf("after a reconnect: got %q, want %q", got, want)
 	}
 	again := g.subscribe("?channel=a&channel=b*", "Last-Event-ID", behind.id)
 	if f := again.next(); f.data != "after" || !again.opened.Resumed {
-		t.Errorf("with the id of the gap comes %+v", f)
+		t.Errorf("with the id of the gap: got %+v", f)
 	}
 }
 
-func TestFaults_NewSubscribersWhileRedisIsAway(t *testing.T) {
+func TestFaults_NewSubscribersWhileRedisIsDown(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)
 	s := g.subscribe("?channel=a")
 	g.redis.Kill()
 	eventually(t, "not ready", func() bool { return g.get("/readyz").status == http.StatusServiceUnavailable })
-	// The connection that brings messages may notice later than the one that is asked.
+	// The subscribed connection may notice the failure later than the pool does.
 	eventually(t, "known to be away", func() bool { return strings.Contains(g.log.String(), "redis pub/sub connection lost") })
 	checkRejected(t, g, "?channel=a", "unavailable")
 	checkRejected(t, g, "?channel=new", "unavailable")
@@ -90,12 +90,12 @@ func TestFaults_NewSubscribersWhileRedisIsAway(t *testing.T) {
 	n := g.subscribe("?channel=new")
 	g.publish("new", "x")
 	if f := n.next(); f.data != "x" {
-		t.Errorf("the event is %+v", f)
+		t.Errorf("got event %+v", f)
 	}
 }
 
-// Whoever may follow any channel must not be able to disturb the gateway's own.
-func TestFaults_SubscriberToTheGatewaysOwnChannelDoesNoHarm(t *testing.T) {
+// A client that may follow any channel must not disturb the gateway's own subscriptions.
+func TestFaults_SubscribersKeepInternalChannelsOpen(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t, "--linger=0s")
 	eventually(t, "ready", func() bool { return g.get("/readyz").status == http.StatusOK })
@@ -125,19 +125,19 @@ func TestFaults_SubscriberToTheGatewaysOwnChannelDoesNoHarm(t *testing.T) {
 			t.Fatal(err)
 		}
 		if counts[name] != 1 {
-			t.Errorf("after a client came and went, the gateway listens %d times to %s, want once", counts[name], name)
+			t.Errorf("after a client left, the gateway has %d subscriptions to %s, want 1", counts[name], name)
 		}
 	}
 }
 
-func TestFaults_ClientThatTakesNothingIsCut(t *testing.T) {
+func TestFaults_StalledClientIsClosed(t *testing.T) {
 	t.Parallel()
 	for name, newClient := range map[string]func(*testing.T) *http.Client{"HTTP/1.1": newSmallReader, "HTTP/2": newH2C} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			g := start(t, "--write-timeout=500ms", "--history-bytes=64MiB")
 			good := g.subscribe("?channel=a")
-			g.request(newClient(t), "?channel=a") // and nothing is read
+			g.request(newClient(t), "?channel=a") // The test does not read the response.
 			const n = 160
 			payload := strings.Repeat("x", 100<<10)
 			go func() {
@@ -147,26 +147,26 @@ func TestFaults_ClientThatTakesNothingIsCut(t *testing.T) {
 			}()
 			for i := range n {
 				if f := good.next(); f.name != "" || !strings.HasPrefix(f.data, fmt.Sprint(i, " ")) {
-					t.Fatalf("instead of event %d comes %.100q", i, f.data)
+					t.Fatalf("want event %d, got %.100q", i, f.data)
 				}
 			}
 			eventually(t, "one connection left", func() bool { return g.stat("connections") == 1 })
 			eventually(t, "a slow client in the figures", func() bool { return g.stat("slow_clients") == 1 })
 			g.publish("a", "still there")
 			if f := good.next(); f.data != "still there" {
-				t.Errorf("the other client gets %.100q", f.data)
+				t.Errorf("other client: got %.100q", f.data)
 			}
 		})
 	}
 }
 
-func TestFaults_SlowClientIsToldExactlyWhatItLost(t *testing.T) {
+func TestFaults_SlowClientGetsExactGap(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--history-events=16", "--write-timeout=1m")
 	transport := new(http.Transport)
 	defer transport.CloseIdleConnections()
 	resp, cancel := g.request(&http.Client{Transport: transport}, "?channel=a")
-	const n = 240 // more than the sockets hold
+	const n = 240 // more than the socket buffers hold
 	payload := strings.Repeat("x", 100<<10)
 	for i := range n {
 		g.publish("a", fmt.Sprint(i, " ", payload))
@@ -180,30 +180,30 @@ func TestFaults_SlowClientIsToldExactlyWhatItLost(t *testing.T) {
 			var gap gapData
 			f.decode(t, &gap)
 			if gap.Reason != "slow-consumer" || gap.Lost == nil || *gap.Lost < 1 {
-				t.Fatalf("the gap is %+v", f)
+				t.Fatalf("got gap %+v", f)
 			}
 			next += int(*gap.Lost)
 			gaps++
 			continue
 		}
 		if !strings.HasPrefix(f.data, fmt.Sprint(next, " ")) {
-			t.Fatalf("instead of event %d comes %.20q", next, f.data)
+			t.Fatalf("want event %d, got %.20q", next, f.data)
 		}
 		next++
 	}
 	if gaps == 0 {
-		t.Error("there was no gap: the test tests nothing")
+		t.Error("got no gap: n is too small for this test")
 	}
 }
 
-// The same with an interval, where the server has to look at every event of a glob.
-func TestFaults_SlowClientWithAnIntervalIsToldThatItLost(t *testing.T) {
+// The same with an interval, for which the server checks each event of a glob.
+func TestFaults_SlowClientWithIntervalGetsGap(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--history-events=16", "--write-timeout=1m")
 	transport := new(http.Transport)
 	defer transport.CloseIdleConnections()
 	resp, cancel := g.request(&http.Client{Transport: transport}, "?channel=a*&every=10ms")
-	const n = 240 // more than the sockets hold
+	const n = 240 // more than the socket buffers hold
 	payload := strings.Repeat("x", 100<<10)
 	for i := range n {
 		g.publish(fmt.Sprint("a", i), fmt.Sprint(i, " ", payload))
@@ -219,11 +219,11 @@ func TestFaults_SlowClientWithAnIntervalIsToldThatItLost(t *testing.T) {
 		last = f.data
 	}
 	if gaps == 0 {
-		t.Error("it lost events, and there was no gap")
+		t.Error("events were lost, but got no gap")
 	}
 }
 
-func TestShutdown_SaysGoodbyeBetweenEvents(t *testing.T) {
+func TestShutdown_SendsCloseBetweenEvents(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t, "--drain=500ms", "--retry=1s")
@@ -236,7 +236,7 @@ func TestShutdown_SaysGoodbyeBetweenEvents(t *testing.T) {
 			}
 			streams = append(streams, g.subscribeWith(client, "?channel=a"))
 		}
-		// Events flow until the end.
+		// Events are published until the server stops.
 		stop := make(chan struct{})
 		var publishing sync.WaitGroup
 		publishing.Go(func() {
@@ -253,7 +253,7 @@ func TestShutdown_SaysGoodbyeBetweenEvents(t *testing.T) {
 				}
 				resp, err := g.client.Do(req)
 				if err != nil {
-					return // the server is gone
+					return // The server has stopped.
 				}
 				resp.Body.Close()
 			}
@@ -274,29 +274,29 @@ func TestShutdown_SaysGoodbyeBetweenEvents(t *testing.T) {
 			retries[last.retry] = true
 			for _, f := range frames[:len(frames)-1] {
 				if f.name != "" {
-					t.Errorf("stream %d has %+v", i, f)
+					t.Errorf("stream %d: unexpected event %+v", i, f)
 				}
 			}
 			if s.err == nil || !strings.Contains(s.err.Error(), "EOF") || strings.Contains(s.err.Error(), "inside an event") {
-				t.Errorf("stream %d ends by %v", i, s.err)
+				t.Errorf("stream %d: got error %v", i, s.err)
 			}
 		}
 		if len(retries) < 3 {
-			t.Errorf("12 clients come back at %d different times", len(retries))
+			t.Errorf("got %d different retry times for 12 clients", len(retries))
 		}
 		if conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://")); err == nil {
 			conn.Close()
-			t.Error("the address still takes connections")
+			t.Error("the address still accepts connections")
 		}
 	})
 }
 
-func TestShutdown_ClosesSilentSubscriptions(t *testing.T) {
+func TestShutdown_ClosesIdleSubscriptions(t *testing.T) {
 	t.Parallel()
 	overEachTransport(t, func(t *testing.T, g *gateway, protoMajor int) {
 		s := g.subscribe("?channel=a")
 		if s.resp.ProtoMajor != protoMajor {
-			t.Fatalf("the response is %s", s.resp.Proto)
+			t.Fatalf("got protocol %s", s.resp.Proto)
 		}
 		g.stop()
 		frames := s.end()
@@ -304,12 +304,12 @@ func TestShutdown_ClosesSilentSubscriptions(t *testing.T) {
 			t.Errorf("the stream ends with %+v", frames)
 		}
 		if !errors.Is(s.err, io.EOF) || errors.Is(s.err, io.ErrUnexpectedEOF) {
-			t.Errorf("the stream ends by %v", s.err)
+			t.Errorf("the stream ends with error %v", s.err)
 		}
 	})
 }
 
-func TestShutdown_IsSpreadOverTheDrain(t *testing.T) {
+func TestShutdown_SpreadsClosesOverDrain(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--drain=1s")
 	const n = 5
@@ -322,7 +322,7 @@ func TestShutdown_IsSpreadOverTheDrain(t *testing.T) {
 		defer close(stopped)
 		g.stop()
 	}()
-	// Not all at once: when the first has heard, others have not.
+	// Closes are spread over time: when the first client is closed, others are still open.
 	var closed, open int
 	heard := make(chan int, n)
 	for i, s := range streams {
@@ -344,14 +344,14 @@ func TestShutdown_IsSpreadOverTheDrain(t *testing.T) {
 		select {
 		case <-heard:
 			closed++
-		case <-time.After(patience):
-			t.Fatalf("only %d of %d were told", closed, n)
+		case <-time.After(testTimeout):
+			t.Fatalf("only %d of %d clients got stream.close", closed, n)
 		}
 	}
 	<-stopped
 }
 
-func TestShutdown_WithAClientThatReadsNothing(t *testing.T) {
+func TestShutdown_WithStalledClient(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--write-timeout=300ms", "--history-bytes=64MiB")
 	g.request(newSmallReader(t), "?channel=a")
@@ -365,24 +365,24 @@ func TestShutdown_WithAClientThatReadsNothing(t *testing.T) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(patience):
-		t.Error("it does not end")
+	case <-time.After(testTimeout):
+		t.Error("the shutdown does not end")
 	}
 }
 
-func TestNodes_ShareOneRedis(t *testing.T) {
+func TestNodes_ShareRedis(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	one, two := startOn(t, redis), startOn(t, redis)
 	a, b := one.subscribe("?channel=a"), two.subscribe("?channel=a")
 	if a.opened.Node == b.opened.Node {
-		t.Errorf("both nodes are named %s", a.opened.Node)
+		t.Errorf("both nodes have the name %s", a.opened.Node)
 	}
 	one.publish("a", "1")
 	two.publish("a", "2")
 	for _, s := range []*stream{a, b} {
 		if got := s.data(2); !slices.Equal(got, []string{"1", "2"}) {
-			t.Errorf("events are %q", got)
+			t.Errorf("got events %q", got)
 		}
 	}
 }

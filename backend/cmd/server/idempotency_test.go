@@ -28,20 +28,20 @@ func subjectToken(t *testing.T, subject string) string {
 	t.Helper()
 	c := newClaims(time.Hour)
 	c.Subject = subject
-	c.ID = fmt.Sprint(time.Now().UnixNano()) // two tokens of one subject differ
+	c.ID = fmt.Sprint(time.Now().UnixNano()) // so two tokens of one subject differ
 	return token(t, c)
 }
 
-// idempotencyArgs open all streams to requests without a token.
+// idempotencyArgs allow requests without a token to publish to all streams.
 var idempotencyArgs = []string{"--allow-subscribe=stream:*", "--default-topics=stream:s", "--allow-publish=stream:*,channel:*,key:*", "--jwt-secret=" + jwtSecret}
 
-func TestIdempotencyKey_OtherRequestIsRefused(t *testing.T) {
+func TestIdempotencyKey_RejectsDifferentRequest(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t, idempotencyArgs...)
 		first := g.idempotent("k", "stream=s&event=a", "x", "")
 		if retry := g.idempotent("k", "stream=s&event=a", "x", ""); first.status != http.StatusOK || retry.body != first.body {
-			t.Errorf("a retry gives %d %s, want %s", retry.status, retry.body, first.body)
+			t.Errorf("retry: got %d %s, want %s", retry.status, retry.body, first.body)
 		}
 		checkProblem(t, "other data", g.idempotent("k", "stream=s&event=a", "y", ""), http.StatusUnprocessableEntity)
 		checkProblem(t, "another event", g.idempotent("k", "stream=s&event=b", "x", ""), http.StatusUnprocessableEntity)
@@ -54,7 +54,7 @@ func TestIdempotencyKey_OtherRequestIsRefused(t *testing.T) {
 	})
 }
 
-func TestIdempotencyKey_BelongsToItsPublisher(t *testing.T) {
+func TestIdempotencyKey_BelongsToPublisher(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t, idempotencyArgs...)
@@ -70,7 +70,7 @@ func TestIdempotencyKey_BelongsToItsPublisher(t *testing.T) {
 			first := g.idempotent("k", "stream=s", "x of "+name, publish[0])
 			again := g.idempotent("k", "stream=s", "x of "+name, publish[1])
 			if first.status != http.StatusOK || first.body != again.body {
-				t.Errorf("%s: the answers are %d %s and %d %s", name, first.status, first.body, again.status, again.body)
+				t.Errorf("%s: got %d %s and %d %s, want the same answer", name, first.status, first.body, again.status, again.body)
 			}
 			if other, ok := ids[first.body]; ok {
 				t.Errorf("%s and %s share the answer %s", name, other, first.body)
@@ -80,16 +80,17 @@ func TestIdempotencyKey_BelongsToItsPublisher(t *testing.T) {
 	})
 }
 
-func TestIdempotencyKey_CoversABatchAsAWhole(t *testing.T) {
+func TestIdempotencyKey_CoversWholeBatch(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t, idempotencyArgs...)
 		lines := func(n int) string { return strings.Repeat("line\n", n) }
-		// 256 lines are one chunk; the others begin with the same chunk, or with a shorter one.
+		// 256 lines are one chunk. The other batches begin with the same chunk or with a shorter
+		// one.
 		for range 2 {
 			a := g.idempotent("k", "stream=s", lines(256), "", ndjson...)
 			if a.status != http.StatusOK || !strings.Contains(a.body, `"published":256`) {
-				t.Errorf("the batch gives %d: %s", a.status, a.body)
+				t.Errorf("batch: got status %d, body %s", a.status, a.body)
 			}
 		}
 		for _, n := range []int{1, 255, 257, 600} {
@@ -108,7 +109,7 @@ func TestIdempotencyKey_CoversABatchAsAWhole(t *testing.T) {
 	})
 }
 
-func TestIdempotencyKey_RetryOfABatchAddsTheRest(t *testing.T) {
+func TestIdempotencyKey_BatchRetryAddsRest(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)
 	var batch strings.Builder
@@ -120,15 +121,15 @@ func TestIdempotencyKey_RetryOfABatchAddsTheRest(t *testing.T) {
 	a := g.idempotent("k", "stream=s", batch.String(), "", ndjson...)
 	var got struct{ Published int }
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusServiceUnavailable {
-		t.Fatalf("a batch for which Redis has no room gives %d: %s", a.status, a.body)
+		t.Fatalf("batch that exceeds the memory of Redis: got status %d, body %s", a.status, a.body)
 	}
 	g.redis.Do("CONFIG", "SET", "maxmemory", 0)
 	if n := g.direct.XLen(t.Context(), "s").Val(); n != int64(got.Published) || n == 0 || n == lines {
-		t.Errorf("the stream has %d entries, the answer says %d", n, got.Published)
+		t.Errorf("got %d entries in the stream, the answer reports %d", n, got.Published)
 	}
 	checkProblem(t, "another batch", g.idempotent("k", "stream=s", "x\n", "", ndjson...), http.StatusUnprocessableEntity)
 	if a := g.idempotent("k", "stream=s", batch.String(), "", ndjson...); a.status != http.StatusOK {
-		t.Errorf("the retry gives %d: %s", a.status, a.body)
+		t.Errorf("the retry: got status %d, body %s", a.status, a.body)
 	}
 	entries := g.direct.XRange(t.Context(), "s", "-", "+").Val()
 	if len(entries) != lines || entries[lines-1].Values["data"] != fmt.Sprintf("%0999d", lines-1) {
@@ -136,7 +137,7 @@ func TestIdempotencyKey_RetryOfABatchAddsTheRest(t *testing.T) {
 	}
 }
 
-// Of concurrent publishes of different data under one key, one is added on all nodes.
+// If several requests publish different data under one key at the same time, one entry is added.
 func TestIdempotencyKey_ConcurrentRequestsOnTwoNodes(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -155,7 +156,7 @@ func TestIdempotencyKey_ConcurrentRequestsOnTwoNodes(t *testing.T) {
 			succeeded++
 		case http.StatusUnprocessableEntity:
 		default:
-			t.Errorf("a publish gives %d", status)
+			t.Errorf("publish: got status %d", status)
 		}
 	}
 	if n := nodes[0].direct.XLen(t.Context(), "s").Val(); n != 1 || succeeded != 2 {
@@ -163,7 +164,7 @@ func TestIdempotencyKey_ConcurrentRequestsOnTwoNodes(t *testing.T) {
 	}
 }
 
-func TestMaxLen_RequiresAToken(t *testing.T) {
+func TestMaxLen_RequiresToken(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t, idempotencyArgs...)
@@ -178,8 +179,8 @@ func TestMaxLen_RequiresAToken(t *testing.T) {
 	})
 }
 
-// 10,000 entries were the limit that a publish without maxlen used to apply.
-func TestMaxLen_NothingIsTrimmedWithoutIt(t *testing.T) {
+// Earlier versions trimmed to 10,000 entries by default.
+func TestMaxLen_DefaultDoesNotTrim(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)
 	const entries = 20_000

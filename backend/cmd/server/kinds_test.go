@@ -20,18 +20,18 @@ func (g *gateway) add(query, data string, header ...string) string {
 	a := g.do(http.MethodPost, "/events?"+query, strings.NewReader(data), header...)
 	var got struct{ ID string }
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK || got.ID == "" {
-		g.t.Errorf("publishing to %s gives %d: %s", query, a.status, a.body)
+		g.t.Errorf("publishing to %s: got status %d, body %s", query, a.status, a.body)
 	}
 	return got.ID
 }
 
-// entryOf returns the id of the entry in the cursor of a frame.
-func entryOf(f frame) string {
+// cursorEntry returns the id of the entry in the cursor of a frame.
+func cursorEntry(f frame) string {
 	id, _, _ := strings.Cut(f.id, ".")
 	return id
 }
 
-func TestStreams_BringEachEntryUnderItsOwnID(t *testing.T) {
+func TestStreams_EventIDsNameEntries(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
@@ -43,17 +43,17 @@ func TestStreams_BringEachEntryUnderItsOwnID(t *testing.T) {
 			{"stream=orders", "", ""},
 		} {
 			id := g.add(tt.query, tt.data)
-			if f := one.next(); entryOf(f) != id || f.data != tt.data || f.name != tt.name {
-				t.Errorf("the event is %+v, want %q with the id %s", f, tt.data, id)
+			if f := one.next(); cursorEntry(f) != id || f.data != tt.data || f.name != tt.name {
+				t.Errorf("got event %+v, want %q with the id %s", f, tt.data, id)
 			}
 			if f := several.next(); f.topic() != "stream:orders" || f.data != tt.data || f.name != tt.name {
-				t.Errorf("among several topics the event is %+v", f)
+				t.Errorf("among several topics: got event %+v", f)
 			}
 		}
 	})
 }
 
-func TestStreams_AnyClientOfRedisCanAdd(t *testing.T) {
+func TestStreams_RedisClientsCanAdd(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)
 	s := g.subscribe("?stream=orders")
@@ -79,13 +79,13 @@ func TestStreams_AnyClientOfRedisCanAdd(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if f := s.next(); entryOf(f) != id || f.data != tt.data || f.name != tt.eventType {
-			t.Errorf("%s: the event is %+v, want %q of type %q", tt.name, f, tt.data, tt.eventType)
+		if f := s.next(); cursorEntry(f) != id || f.data != tt.data || f.name != tt.eventType {
+			t.Errorf("%s: got event %+v, want %q of type %q", tt.name, f, tt.data, tt.eventType)
 		}
 	}
 }
 
-func TestStreams_ResumeFromWhateverRedisHolds(t *testing.T) {
+func TestStreams_ResumeFromAnyEntry(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t, "--history-events=10", "--linger=0s")
 	var ids []string
@@ -100,14 +100,14 @@ func TestStreams_ResumeFromWhateverRedisHolds(t *testing.T) {
 		for _, query := range []string{"?stream=s", "?stream=s&channel=a"} {
 			s := g.subscribe(query, "Last-Event-ID", ids[from])
 			if query != "?stream=s" {
-				s.disconnect() // another subscription's id
+				s.disconnect() // id of another subscription
 				continue
 			}
 			if !s.opened.Resumed {
 				t.Errorf("from entry %d: resumed is false", from)
 			}
 			if got := s.data(299 - from); !slices.Equal(got, numbers(from+1, 299)) {
-				t.Errorf("from entry %d come %d entries: %.60q", from, len(got), got)
+				t.Errorf("from entry %d: got %d entries: %.60q", from, len(got), got)
 			}
 			s.disconnect()
 		}
@@ -116,7 +116,7 @@ func TestStreams_ResumeFromWhateverRedisHolds(t *testing.T) {
 		s := g.subscribe(fmt.Sprint("?stream=s&last=", last))
 		n := min(last, 300)
 		if got := s.data(n); !slices.Equal(got, numbers(300-n, 299)) {
-			t.Errorf("last=%d: entries are %.60q", last, got)
+			t.Errorf("last=%d: got entries %.60q", last, got)
 		}
 		s.disconnect()
 	}
@@ -126,19 +126,19 @@ func TestStreams_ResumeFromWhateverRedisHolds(t *testing.T) {
 	s := g.subscribe("?stream=s", "Last-Event-ID", ids[50])
 	gap, f := s.gap()
 	if s.opened.Resumed || gap.Reason != "history-expired" || gap.Lost != nil && *gap.Lost != 149 {
-		t.Errorf("the gap is %+v", f)
+		t.Errorf("got gap %+v", f)
 	}
 	if got := s.data(100); !slices.Equal(got, numbers(200, 299)) {
-		t.Errorf("behind the gap come %.60q", got)
+		t.Errorf("got %.60q after the gap", got)
 	}
 	s.disconnect()
 	future := g.subscribe("?stream=s", "Last-Event-ID", fmt.Sprint(uint64(math.MaxUint64)/2, "-0"))
 	if gap, f := future.gap(); gap.Reason != "unknown-cursor" {
-		t.Errorf("an id that Redis never gave: the gap is %+v", f)
+		t.Errorf("id that Redis never assigned: got gap %+v", f)
 	}
 }
 
-func TestStreams_LoseNothingInARestartOfTheConnection(t *testing.T) {
+func TestStreams_ReconnectLosesNothing(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)
 	s := g.subscribe("?stream=s")
@@ -149,12 +149,12 @@ func TestStreams_LoseNothingInARestartOfTheConnection(t *testing.T) {
 			return g.do(http.MethodPost, "/events?stream=s", strings.NewReader(fmt.Sprint(round, "b"))).status == http.StatusOK
 		})
 		if got := s.data(2); got[0] != fmt.Sprint(round) || got[1] != fmt.Sprint(round, "b") {
-			t.Fatalf("entries are %q", got)
+			t.Fatalf("got entries %q", got)
 		}
 	}
 }
 
-func TestStreams_MadeAnewIsAGap(t *testing.T) {
+func TestStreams_RecreatedStreamIsGap(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)
 	s := g.subscribe("?stream=s")
@@ -171,14 +171,14 @@ func TestStreams_MadeAnewIsAGap(t *testing.T) {
 	}
 	add("5-0", "new")
 	if gap, f := s.gap(); gap.Topic != "stream:s" || gap.Lost != nil {
-		t.Errorf("the gap is %+v", f)
+		t.Errorf("got gap %+v", f)
 	}
 	f := s.next()
-	for f.name == "stream.gap" { // one for the deletion may come by itself
+	for f.name == "stream.gap" { // the deletion may have a gap as well
 		f = s.next()
 	}
-	if f.data != "new" || entryOf(f) != "5-0" {
-		t.Errorf("behind the gap comes %+v", f)
+	if f.data != "new" || cursorEntry(f) != "5-0" {
+		t.Errorf("got %+v after the gap", f)
 	}
 }
 
@@ -192,7 +192,7 @@ func TestStreams_IdempotencyKeyAddsOnce(t *testing.T) {
 		for range 10 {
 			wait.Go(func() {
 				if id := g.add("stream=s", "x", "Idempotency-Key", "k 1"); id != first {
-					t.Errorf("a retry gives %s, want %s", id, first)
+					t.Errorf("retry: got %s, want %s", id, first)
 				}
 			})
 		}
@@ -205,21 +205,21 @@ func TestStreams_IdempotencyKeyAddsOnce(t *testing.T) {
 		}
 		slices.Sort(got)
 		if !slices.Equal(got, []string{"second", "third", "x"}) {
-			t.Errorf("entries are %q", got)
+			t.Errorf("got entries %q", got)
 		}
-		// At the same moment, for the first time.
+		// Concurrent requests with a new key.
 		ids := make([]string, 10)
 		for i := range ids {
 			wait.Go(func() { ids[i] = g.add("stream=s", "z", "Idempotency-Key", "k 3") })
 		}
 		wait.Wait()
 		if distinct := slices.Compact(ids); len(distinct) != 1 {
-			t.Errorf("the same publish gives %q", ids)
+			t.Errorf("equal publishes: got ids %q, want one id", ids)
 		}
 	})
 }
 
-func TestKeys_ShowTheValueOfEveryType(t *testing.T) {
+func TestKeys_ValuesOfEveryType(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)
 	for _, tt := range []struct {
@@ -239,14 +239,14 @@ func TestKeys_ShowTheValueOfEveryType(t *testing.T) {
 			t.Parallel()
 			fresh := g.subscribe("?key=" + tt.name)
 			if f := fresh.next(); f.name != "key.deleted" || f.data != "null" {
-				t.Errorf("an absent key is %+v", f)
+				t.Errorf("absent key: got %+v", f)
 			}
 			g.redis.Do(tt.command...)
 			glob := g.subscribe("?key=" + tt.name + "*&key=nothing*")
 			for who, s := range map[string]*stream{"who was there": fresh, "who comes": g.subscribe("?key=" + tt.name), "who follows a glob": glob} {
 				f := s.next()
 				if f.name == "key.deleted" && who != "who follows a glob" {
-					f = s.next() // what the gateway knew until the notification came
+					f = s.next() // value that the gateway knew before the notification arrived
 				}
 				if f.data != tt.data || f.name != tt.event || !f.hasID {
 					t.Errorf("%s gets %+v, want %s", who, f, tt.data)
@@ -258,14 +258,14 @@ func TestKeys_ShowTheValueOfEveryType(t *testing.T) {
 			g.redis.Do("DEL", tt.name)
 			for who, s := range map[string]*stream{"a literal": fresh, "a glob": glob} {
 				if f := s.next(); f.name != "key.deleted" || f.data != "null" {
-					t.Errorf("after DEL, %s gets %+v", who, f)
+					t.Errorf("after DEL, %s: got %+v", who, f)
 				}
 			}
 		})
 	}
 }
 
-func TestKeys_OnlyAnotherValueIsAnEvent(t *testing.T) {
+func TestKeys_OnlyChangesAreEvents(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)
 	g.redis.Do("SET", "k", "1")
@@ -279,28 +279,28 @@ func TestKeys_OnlyAnotherValueIsAnEvent(t *testing.T) {
 	g.redis.Do("SET", "k", "2")
 	f := s.next()
 	if f.data != "2" {
-		t.Errorf("instead of the new value comes %+v", f)
+		t.Errorf("got %+v, want the new value", f)
 	}
 	s.disconnect()
-	// The same value is no news to who comes back, another one is.
+	// A client that reconnects gets the value only if it changed.
 	back := g.subscribe("?key=k", "Last-Event-ID", f.id)
 	g.redis.Do("SET", "k", "3")
 	if f := back.next(); f.data != "3" || !back.opened.Resumed {
-		t.Errorf("who comes back gets %+v, resumed is %v", f, back.opened.Resumed)
+		t.Errorf("client that reconnects: got %+v, resumed %v", f, back.opened.Resumed)
 	}
 	late := g.subscribe("?key=k", "Last-Event-ID", f.id)
 	if f := late.next(); f.data != "3" {
-		t.Errorf("who comes back late gets %+v", f)
+		t.Errorf("client that reconnects late: got %+v", f)
 	}
 	g.redis.Do("PEXPIRE", "k", "10")
 	for _, s := range []*stream{back, late} {
 		if f := s.next(); f.name != "key.deleted" {
-			t.Errorf("after its time, the key is %+v", f)
+			t.Errorf("expired key: got %+v", f)
 		}
 	}
 }
 
-func TestKeys_PublishIsASet(t *testing.T) {
+func TestKeys_PublishIsSet(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
@@ -308,16 +308,16 @@ func TestKeys_PublishIsASet(t *testing.T) {
 		for _, value := range []string{"101.5", "102", ""} {
 			a := g.do(http.MethodPost, "/events?key=price:BTC", strings.NewReader(value))
 			if a.status != http.StatusOK {
-				t.Fatalf("publishing gives %d: %s", a.status, a.body)
+				t.Fatalf("publishing: got status %d, body %s", a.status, a.body)
 			}
 			if f := s.next(); f.data != value || f.topic() != "key:price:BTC" || f.name != "" {
-				t.Errorf("the event is %+v, want %q", f, value)
+				t.Errorf("got event %+v, want %q", f, value)
 			}
 		}
 	})
 }
 
-func TestEvery_LetsThroughTheNewest(t *testing.T) {
+func TestEvery_DeliversNewest(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
@@ -327,9 +327,9 @@ func TestEvery_LetsThroughTheNewest(t *testing.T) {
 		g.publish("a", "1")
 		g.publish("b", "1")
 		for _, s := range long {
-			got := []string{s.next().data, s.next().data} // the first of each at once
+			got := []string{s.next().data, s.next().data} // the first event of each topic is sent immediately
 			if !slices.Equal(got, []string{"1", "1"}) {
-				t.Errorf("over %s, the first events are %q", s.resp.Proto, got)
+				t.Errorf("over %s: got first events %q", s.resp.Proto, got)
 			}
 		}
 		g.publish("a", numbers(2, 50)...)
@@ -345,7 +345,7 @@ func TestEvery_LetsThroughTheNewest(t *testing.T) {
 			for last := ""; last != "100"; {
 				f := s.next()
 				if f.name != "" {
-					t.Fatalf("over %s, skipping is no gap: %+v", s.resp.Proto, f)
+					t.Fatalf("over %s: got %+v, want no gap for skipped events", s.resp.Proto, f)
 				}
 				last = f.data
 			}
@@ -354,7 +354,7 @@ func TestEvery_LetsThroughTheNewest(t *testing.T) {
 			select {
 			case f := <-s.frames:
 				if f.name != "stream.ping" {
-					t.Errorf("over %s, within the interval comes %+v", s.resp.Proto, f)
+					t.Errorf("over %s: got %+v within the interval", s.resp.Proto, f)
 				}
 			default:
 			}
@@ -362,36 +362,36 @@ func TestEvery_LetsThroughTheNewest(t *testing.T) {
 	})
 }
 
-// Who asks for one event now and then gets the newest, and no gap for those that the
-// journal gave up meanwhile.
-func TestEvery_NewestOfATopicOutlivesTheJournal(t *testing.T) {
+// A client with a long interval gets the newest event, and no gap for skipped events that the
+// journal has evicted.
+func TestEvery_NewestOutlivesJournal(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--history-events=4")
 	all := g.subscribe("?channel=a")
 	s := g.subscribe("?channel=a&every=1s")
-	for _, n := range numbers(1, 50) { // one by one, so that the other reader does not fall behind
+	for _, n := range numbers(1, 50) { // one at a time: the other reader must not fall behind
 		g.publish("a", n)
 		all.next()
 	}
 	for last := ""; last != "50"; {
 		f := s.next()
 		if f.name != "" {
-			t.Fatalf("instead of the newest comes %+v", f)
+			t.Fatalf("got %+v, want the newest event", f)
 		}
 		last = f.data
 	}
 }
 
-// A cursor from one gateway works on every other one on the same Redis.
-func TestNodes_ResumeOnAnother(t *testing.T) {
+// A cursor of one gateway works on all gateways of the same Redis.
+func TestNodes_ResumeOnOtherNode(t *testing.T) {
 	t.Parallel()
 	one := startOnRedis(t)
 	two := startOn(t, one.redis)
 	for name, query := range map[string]string{"channel": "?channel=a", "glob": "?channel=[ab]", "several": "?channel=a&stream=s"} {
 		t.Run(name, func(t *testing.T) {
-			keep := two.subscribe(query) // so that the other node follows it, too
+			keep := two.subscribe(query) // the other node follows the topic, too
 			s := one.subscribe(query)
-			// Places have names that all nodes know once a mark has come by.
+			// A cursor is valid on all nodes after the first marker.
 			var id string
 			resumes := func() bool {
 				one.publish("a", "x")
@@ -405,7 +405,7 @@ func TestNodes_ResumeOnAnother(t *testing.T) {
 			one.publish("a", numbers(1, 5)...)
 			back := two.subscribe(query, "Last-Event-ID", id)
 			if got := back.data(5); !slices.Equal(got, numbers(1, 5)) || !back.opened.Resumed {
-				t.Errorf("on the other node come %q, resumed is %v", got, back.opened.Resumed)
+				t.Errorf("on the other node: got %q, resumed %v", got, back.opened.Resumed)
 			}
 			for _, s := range []*stream{s, keep, back} {
 				s.disconnect()
@@ -414,23 +414,23 @@ func TestNodes_ResumeOnAnother(t *testing.T) {
 	}
 }
 
-// Whoever sends a page of another kind of key gets an answer that says so.
-func TestStreams_KeyOfAnotherTypeIsRefused(t *testing.T) {
+// A request for a key of another type gets an error that names the type.
+func TestStreams_RejectsKeyOfOtherType(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)
 	g.redis.Do("SET", "text", "x")
 	a := g.get("/events?stream=text", "Accept", "text/event-stream")
 	if a.status/100 != 4 {
-		t.Errorf("subscribing gives %d: %s", a.status, a.body)
+		t.Errorf("subscribing: got status %d, body %s", a.status, a.body)
 	}
 	a = g.do(http.MethodPost, "/events?stream="+url.QueryEscape("text"), strings.NewReader("x"))
 	if a.status/100 != 4 {
-		t.Errorf("publishing gives %d: %s", a.status, a.body)
+		t.Errorf("publishing: got status %d, body %s", a.status, a.body)
 	}
-	// Others are not disturbed.
+	// Other subscriptions are not affected.
 	s := g.subscribe("?stream=good")
 	g.add("stream=good", "y")
 	if f := s.next(); f.data != "y" {
-		t.Errorf("the event is %+v", f)
+		t.Errorf("got event %+v", f)
 	}
 }

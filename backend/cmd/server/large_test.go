@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A message that is larger than the history reaches every client, also if others follow at
-// once. A larger one is a gap.
+// A message that is larger than the history reaches every client, even if other messages follow
+// immediately. A message above the size limit is a gap.
 func TestChannels_LargeMessages(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)
@@ -27,19 +27,19 @@ func TestChannels_LargeMessages(t *testing.T) {
 	}
 	for i, s := range subs {
 		if f := s.next(); f.data != large {
-			t.Fatalf("client %d: %q with %d bytes comes first", i, f.name, len(f.data))
+			t.Fatalf("client %d: got first event %q with %d bytes", i, f.name, len(f.data))
 		}
 		if f := s.next(); f.data != "1" {
-			t.Fatalf("client %d: %.100q comes after the large message", i, f.data)
+			t.Fatalf("client %d: got %.100q after the large message", i, f.data)
 		}
 		if gap, f := s.gap(); gap.Reason != "too-large" || gap.Lost == nil || *gap.Lost != 1 {
-			t.Fatalf("client %d: %.100q comes for the message that is too large", i, f.data)
+			t.Fatalf("client %d: got %.100q for the message that is too large", i, f.data)
 		}
 		if f := s.next(); f.data != large {
-			t.Fatalf("client %d: %q with %d bytes comes after the gap", i, f.name, len(f.data))
+			t.Fatalf("client %d: got %q with %d bytes after the gap", i, f.name, len(f.data))
 		}
 		if f := s.next(); f.data != "2" {
-			t.Fatalf("client %d: %.100q comes last", i, f.data)
+			t.Fatalf("client %d: got last event %.100q", i, f.data)
 		}
 	}
 }

@@ -12,14 +12,14 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// awaitLog waits until a line of the log matches.
+// awaitLog waits until a line of the log matches pattern.
 func (g *gateway) awaitLog(pattern string) {
 	g.t.Helper()
 	line := regexp.MustCompile("(?m)" + pattern + "$")
 	eventually(g.t, "the log has "+pattern, func() bool { return line.MatchString(g.log.String()) })
 }
 
-func TestLog_NamesTheReasonForTheEndOfASubscription(t *testing.T) {
+func TestLog_NamesCloseReason(t *testing.T) {
 	t.Parallel()
 	forwarded := []string{"X-Forwarded-For", "203.0.113.7"}
 	const query = "?channel=a&channel=b"
@@ -49,7 +49,7 @@ func TestLog_NamesTheReasonForTheEndOfASubscription(t *testing.T) {
 	}, "--trusted-proxies=127.0.0.1,::1", "--jwt-secret="+jwtSecret, "--write-timeout=300ms", "--history-bytes=64MiB")
 }
 
-func TestLog_HasEachPublishAndRefusalAtDebugLevelWithoutTokens(t *testing.T) {
+func TestLog_DebugOmitsTokens(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--jwt-secret="+jwtSecret, "--allow-publish=channel:a,stream:s")
 	secret := token(t, newClaims(time.Hour, "channel:a"))
@@ -81,11 +81,11 @@ func TestLog_HasEachPublishAndRefusalAtDebugLevelWithoutTokens(t *testing.T) {
 	}
 }
 
-func TestLog_HasTheErrorsOfTheHTTPServer(t *testing.T) {
+func TestLog_HasHTTPServerErrors(t *testing.T) {
 	t.Parallel()
 	certificate, key := redistest.NewAuthority(t).Pair()
 	g := start(t, "--tls-cert="+certificate, "--tls-key="+key)
-	resp, err := new(http.Client).Get(g.url) // HTTP to a port with TLS
+	resp, err := new(http.Client).Get(g.url) // plain HTTP to a TLS port
 	if err != nil {
 		t.Fatal(err)
 	}

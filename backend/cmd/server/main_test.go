@@ -38,10 +38,10 @@ func TestMain(m *testing.M) {
 	os.Exit(gatewaytest.Run(m))
 }
 
-// patience bounds what a test waits for: far more than it takes, on a busy machine.
-const patience = 30 * time.Second
+// testTimeout bounds every wait of a test.
+const testTimeout = 30 * time.Second
 
-// parseFlags returns the configuration that flags give.
+// parseFlags returns the configuration for the flags.
 func parseFlags(args ...string) (config.Config, error) {
 	var cfg config.Config
 	parser, err := kong.New(&cfg, kong.Name("server"), kong.Vars{"version": "test"})
@@ -52,7 +52,7 @@ func parseFlags(args ...string) (config.Config, error) {
 	return cfg, err
 }
 
-// gateway is a running server and what a test needs to talk to it.
+// gateway is a running server, its log and its Redis.
 type gateway struct {
 	t        *testing.T
 	server   *Server
@@ -62,10 +62,10 @@ type gateway struct {
 	client   *http.Client
 	redis    *redistest.Server     // nil with the embedded broker
 	direct   *goredis.Client       // of redis
-	shutdown func(context.Context) // once
+	shutdown func(context.Context) // runs once
 }
 
-// start starts a gateway that anyone may use, with further flags.
+// start starts a gateway that requires no token, with further flags.
 func start(t *testing.T, args ...string) *gateway {
 	t.Helper()
 	args = append([]string{
@@ -107,7 +107,7 @@ func start(t *testing.T, args ...string) *gateway {
 
 func (g *gateway) stop() { g.shutdown(context.Background()) }
 
-// startOnRedis starts a gateway on a Redis of its own.
+// startOnRedis starts a gateway and a Redis server for it.
 func startOnRedis(t *testing.T, args ...string) *gateway {
 	t.Helper()
 	return startOn(t, redistest.Start(t), args...)
@@ -134,8 +134,8 @@ func onBothBrokers(t *testing.T, test func(t *testing.T, start func(t *testing.T
 	})
 }
 
-// overEachTransport runs a test with a gateway and a client for each way to connect. Responses
-// have the given major version of HTTP.
+// overEachTransport runs a test with a gateway and a client for each transport. protoMajor is the
+// major version of HTTP of the responses.
 func overEachTransport(t *testing.T, test func(t *testing.T, g *gateway, protoMajor int), args ...string) {
 	t.Helper()
 	authority := redistest.NewAuthority(t)
@@ -159,7 +159,7 @@ func overEachTransport(t *testing.T, test func(t *testing.T, g *gateway, protoMa
 			protocols.SetHTTP1(tt.protoMajor == 1)
 			protocols.SetHTTP2(tt.protoMajor == 2)
 			protocols.SetUnencryptedHTTP2(tt.protoMajor == 2)
-			if tt.protoMajor == 1 { // HTTP/2 bounds what a stream takes in
+			if tt.protoMajor == 1 { // HTTP/2 has its own limit for unread data
 				g.client = newSmallReader(t)
 			}
 			transport := g.client.Transport.(*http.Transport)
@@ -169,10 +169,10 @@ func overEachTransport(t *testing.T, test func(t *testing.T, g *gateway, protoMa
 	}
 }
 
-// eventually waits until the condition holds, for what nothing announces.
+// eventually waits until the condition holds.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	proctest.Await(t, patience, what, condition)
+	proctest.Await(t, testTimeout, what, condition)
 }
 
 // answer is a response with its body read.
@@ -182,10 +182,10 @@ type answer struct {
 	body   string
 }
 
-// do sends a request and reads the whole answer.
+// do sends a request and reads the whole response.
 func (g *gateway) do(method, path string, body io.Reader, header ...string) answer {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	defer cancel()
 	target := path
 	if !strings.HasPrefix(path, "http") {
@@ -224,7 +224,7 @@ func (g *gateway) publish(channel string, data ...string) {
 	g.t.Helper()
 	for _, d := range data {
 		if a := g.do(http.MethodPost, "/events?channel="+url.QueryEscape(channel), strings.NewReader(d)); a.status != http.StatusOK {
-			g.t.Errorf("publishing gives %d: %s", a.status, a.body)
+			g.t.Errorf("publishing: got status %d, body %s", a.status, a.body)
 		}
 	}
 }
@@ -261,7 +261,7 @@ func (f frame) decode(t *testing.T, into any) {
 	}
 }
 
-// topic returns the topic that the id names.
+// topic returns the topic in the id.
 func (f frame) topic() string {
 	name, _, ok := strings.Cut(f.id, "@")
 	if !ok {
@@ -271,8 +271,8 @@ func (f frame) topic() string {
 	return name
 }
 
-// readFrames reads a stream strictly: blocks of known fields, each ended by an empty
-// line. It returns when the stream ends or take says so.
+// readFrames reads a stream strictly: blocks of known fields, each ended by an empty line. It
+// returns when the stream ends or take returns false.
 func readFrames(r io.Reader, take func(frame) bool) error {
 	lines := bufio.NewReaderSize(r, 64<<10)
 	var f frame
@@ -322,7 +322,7 @@ type stream struct {
 	t      *testing.T
 	resp   *http.Response
 	frames chan frame // closed at the end
-	err    error      // why it ended, once frames is closed
+	err    error      // error at the end; valid once frames is closed
 	cancel context.CancelFunc
 	opened openData
 	first  frame
@@ -340,7 +340,7 @@ type gapData struct {
 	Lost   *int64 `json:"lost"`
 }
 
-// request opens a stream of which nothing is read.
+// request opens a stream and does not read the body.
 func (g *gateway) request(client *http.Client, query string, header ...string) (*http.Response, context.CancelFunc) {
 	g.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -349,7 +349,7 @@ func (g *gateway) request(client *http.Client, query string, header ...string) (
 		g.t.Fatal(err)
 	}
 	setHeader(req, append([]string{"Accept", "text/event-stream"}, header...))
-	timeout := time.AfterFunc(patience, cancel)
+	timeout := time.AfterFunc(testTimeout, cancel)
 	resp, err := client.Do(req)
 	timeout.Stop()
 	if err != nil {
@@ -361,12 +361,12 @@ func (g *gateway) request(client *http.Client, query string, header ...string) (
 		resp.Body.Close()
 	})
 	if resp.StatusCode != http.StatusOK {
-		g.t.Fatalf("GET /events%s gives %d", query, resp.StatusCode)
+		g.t.Fatalf("GET /events%s: got status %d", query, resp.StatusCode)
 	}
 	return resp, cancel
 }
 
-// open opens a stream whatever its first event is.
+// open opens a stream with any first event.
 func (g *gateway) open(client *http.Client, query string, header ...string) *stream {
 	g.t.Helper()
 	resp, cancel := g.request(client, query, header...)
@@ -419,7 +419,7 @@ func (s *stream) readOpen() {
 	s.first.decode(s.t, &s.opened)
 }
 
-// next returns the next event that is no ping.
+// next returns the next event other than a ping.
 func (s *stream) next() frame {
 	s.t.Helper()
 	for {
@@ -437,8 +437,8 @@ func (s *stream) nextOfAny() frame {
 			s.t.Fatalf("the stream ended: %v", s.err)
 		}
 		return f
-	case <-time.After(patience):
-		s.t.Fatal("nothing comes")
+	case <-time.After(testTimeout):
+		s.t.Fatal("got no event")
 	}
 	panic("unreachable")
 }
@@ -450,7 +450,7 @@ func (s *stream) data(n int) []string {
 	for len(out) < n {
 		f := s.next()
 		if f.name != "" {
-			s.t.Fatalf("instead of data comes %+v", f)
+			s.t.Fatalf("got %+v, want data", f)
 		}
 		out = append(out, f.data)
 	}
@@ -462,18 +462,18 @@ func (s *stream) gap() (gapData, frame) {
 	s.t.Helper()
 	f := s.next()
 	if f.name != "stream.gap" {
-		s.t.Fatalf("instead of a gap comes %+v", f)
+		s.t.Fatalf("got %+v, want a gap", f)
 	}
 	var g gapData
 	f.decode(s.t, &g)
 	return g, f
 }
 
-// end reads to the end and returns what came.
+// end reads to the end and returns all events.
 func (s *stream) end() []frame {
 	s.t.Helper()
 	var out []frame
-	deadline := time.After(patience)
+	deadline := time.After(testTimeout)
 	for {
 		select {
 		case f, ok := <-s.frames:
@@ -487,7 +487,7 @@ func (s *stream) end() []frame {
 	}
 }
 
-// disconnect ends the stream from the client's side.
+// disconnect closes the stream on the client's side.
 func (s *stream) disconnect() {
 	s.cancel()
 	s.end()
@@ -503,7 +503,7 @@ func newH2C(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// newSmallReader returns a client whose connections take in little that is not read.
+// newSmallReader returns a client whose connections have small receive buffers.
 func newSmallReader(t *testing.T) *http.Client {
 	t.Helper()
 	transport := &http.Transport{DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
@@ -517,7 +517,7 @@ func newSmallReader(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport}
 }
 
-// numbers returns the texts from first to last.
+// numbers returns the decimal numbers from first to last.
 func numbers(first, last int) []string {
 	var out []string
 	for n := first; n <= last; n++ {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// metric returns the value of a series in /metrics, named as it stands there.
+// metric returns the value of a series in /metrics. The name includes its labels.
 func (g *gateway) metric(series string) float64 {
 	g.t.Helper()
 	for line := range strings.Lines(g.get(g.admin + "/metrics").body) {
@@ -24,18 +24,18 @@ func (g *gateway) metric(series string) float64 {
 	return 0
 }
 
-// becomes waits until a series has a value.
-func (g *gateway) becomes(series string, want float64) {
+// awaitMetric waits until a series has a value.
+func (g *gateway) awaitMetric(series string, want float64) {
 	g.t.Helper()
 	eventually(g.t, fmt.Sprint(series, " ", want), func() bool { return g.metric(series) == want })
 }
 
-func TestMetrics_CountEventsByKindAndWhatBecomesOfThem(t *testing.T) {
+func TestMetrics_CountEventsByKind(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t, "--history-events=1")
 		s := g.subscribe("?channel=c&stream=s&key=k")
-		s.next() // the key is not there
+		s.next() // the key does not exist
 		for range 3 {
 			for _, topic := range []string{"channel=c", "stream=s"} {
 				if a := g.do(http.MethodPost, "/events?"+topic, strings.NewReader("x")); a.status != http.StatusOK {
@@ -44,33 +44,33 @@ func TestMetrics_CountEventsByKindAndWhatBecomesOfThem(t *testing.T) {
 				s.next()
 			}
 		}
-		g.becomes(`sluice_events_total{kind="channel"}`, 3)
-		g.becomes(`sluice_events_total{kind="stream"}`, 3)
-		g.becomes(`sluice_events_total{kind="key"}`, 1)
-		g.becomes("sluice_deliveries_total", 7)
-		g.becomes("sluice_connections", 1)
-		g.becomes("sluice_connections_opened_total", 1)
+		g.awaitMetric(`sluice_events_total{kind="channel"}`, 3)
+		g.awaitMetric(`sluice_events_total{kind="stream"}`, 3)
+		g.awaitMetric(`sluice_events_total{kind="key"}`, 1)
+		g.awaitMetric("sluice_deliveries_total", 7)
+		g.awaitMetric("sluice_connections", 1)
+		g.awaitMetric("sluice_connections_opened_total", 1)
 		if g.metric("sluice_delivered_bytes_total") <= 0 || g.metric("sluice_journal_bytes") <= 0 {
-			t.Error("nothing is delivered or held")
+			t.Error("got 0 delivered or held events")
 		}
 		if g.metric("sluice_delivery_latency_seconds_sum") <= 0 {
-			t.Error("no sample of the latency was taken")
+			t.Error("got no latency sample")
 		}
 
 		lost := g.subscribe("?channel=c", "Last-Event-ID", "nonsense")
 		lost.disconnect()
-		g.becomes(`sluice_gaps_total{reason="unknown-cursor"}`, 1)
+		g.awaitMetric(`sluice_gaps_total{reason="unknown-cursor"}`, 1)
 		if n := g.metric("sluice_replay_reads_total"); n != 0 {
-			t.Errorf("%v reads of streams for nobody", n)
+			t.Errorf("got %v stream reads without a reader", n)
 		}
 		g.subscribe("?stream=s&last=3")
 		if g.metric("sluice_replay_reads_total") < 1 {
-			t.Error("the stream was not read for the one who wants more than is held")
+			t.Error("got no stream read for a replay that exceeds the journal")
 		}
 	})
 }
 
-func TestMetrics_LatencyIsSampledOverHTTP2Too(t *testing.T) {
+func TestMetrics_LatencyOverHTTP2(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	resp, cancel := g.request(newH2C(t), "?channel=c")
@@ -83,19 +83,19 @@ func TestMetrics_LatencyIsSampledOverHTTP2Too(t *testing.T) {
 	})
 }
 
-func TestMetrics_TellOfRedis(t *testing.T) {
+func TestMetrics_Redis(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)
-	g.becomes("sluice_ready", 1)
+	g.awaitMetric("sluice_ready", 1)
 	if n := g.metric("sluice_redis_reconnects_total"); n != 0 {
-		t.Errorf("%v reconnects from the start", n)
+		t.Errorf("got %v reconnects at the start, want 0", n)
 	}
 	eventually(t, "a sample of the lag", func() bool { return g.metric("sluice_redis_lag_seconds_count") > 0 })
 	if g.metric("sluice_redis_lag_seconds_sum") <= 0 {
-		t.Error("a message takes no time through Redis")
+		t.Error("got a round trip of 0 through Redis")
 	}
 	g.redis.Kill()
-	g.becomes("sluice_ready", 0)
+	g.awaitMetric("sluice_ready", 0)
 	eventually(t, "a subscriber is rejected", func() bool {
 		return g.get("/events").status == http.StatusServiceUnavailable
 	})
@@ -103,48 +103,48 @@ func TestMetrics_TellOfRedis(t *testing.T) {
 		t.Error("the rejection is not counted")
 	}
 	g.redis.Restart()
-	g.becomes("sluice_ready", 1)
+	g.awaitMetric("sluice_ready", 1)
 	if g.metric("sluice_redis_reconnects_total") < 1 {
 		t.Error("the reconnect is not counted")
 	}
 }
 
-func TestMetrics_ShowWhoTakesNothing(t *testing.T) {
+func TestMetrics_StalledClients(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--write-timeout=5s", "--history-bytes=64MiB")
-	g.request(newSmallReader(t), "?channel=a") // and nothing is read
+	g.request(newSmallReader(t), "?channel=a") // The test does not read the response.
 	payload := strings.Repeat("x", 100<<10)
 	eventually(t, "a stalled client", func() bool {
 		g.publish("a", payload)
 		return g.metric("sluice_stalled_connections") == 1
 	})
-	g.becomes("sluice_slow_clients_total", 1)
-	g.becomes("sluice_stalled_connections", 0)
+	g.awaitMetric("sluice_slow_clients_total", 1)
+	g.awaitMetric("sluice_stalled_connections", 0)
 }
 
-func TestMetrics_ShowWhoTakesNothingOverHTTP2(t *testing.T) {
+func TestMetrics_StalledClientsOverHTTP2(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--write-timeout=1h", "--history-bytes=64MiB")
-	_, leave := g.request(newH2C(t), "?channel=a") // and nothing is read
+	_, leave := g.request(newH2C(t), "?channel=a") // The test does not read the response.
 	payload := strings.Repeat("x", 100<<10)
 	eventually(t, "a stalled client", func() bool {
 		g.publish("a", payload)
 		return g.metric("sluice_stalled_connections") == 1
 	})
 	leave()
-	g.becomes("sluice_stalled_connections", 0)
+	g.awaitMetric("sluice_stalled_connections", 0)
 }
 
-func TestMetrics_TellHowManyTopicsThereMayBe(t *testing.T) {
+func TestMetrics_TopicLimit(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--max-topics=3", "--linger=1h")
 	g.subscribe("?channel=stays")
 	g.subscribe("?channel=passes").disconnect()
-	g.becomes("sluice_topics", 3)
-	g.becomes("sluice_topics_in_use", 2) // the default one, and the one with a subscriber
-	g.becomes("sluice_max_topics", 3)
+	g.awaitMetric("sluice_topics", 3)
+	g.awaitMetric("sluice_topics_in_use", 2) // the default topic and the one with a subscriber
+	g.awaitMetric("sluice_max_topics", 3)
 	unbounded := start(t, "--max-topics=0")
 	if page := unbounded.get(unbounded.admin + "/metrics").body; !strings.Contains(page, "sluice_topics") || strings.Contains(page, "sluice_max_topics") {
-		t.Error("there is a limit where none was asked for")
+		t.Error("got a topic limit, want none")
 	}
 }

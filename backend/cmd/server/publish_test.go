@@ -15,7 +15,7 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-func TestPublish_AnswersWithTheTopic(t *testing.T) {
+func TestPublish_AnswerNamesTopic(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
@@ -29,17 +29,17 @@ func TestPublish_AnswersWithTheTopic(t *testing.T) {
 			a := g.do(http.MethodPost, "/events?"+tt.query, strings.NewReader("x"))
 			var got map[string]any
 			if err := json.Unmarshal([]byte(a.body), &got); err != nil || a.status != http.StatusOK {
-				t.Errorf("%s gives %d: %s", tt.query, a.status, a.body)
+				t.Errorf("%s: got status %d, body %s", tt.query, a.status, a.body)
 				continue
 			}
 			if len(got) != 1 || got["topic"] != tt.topic {
-				t.Errorf("%s gives %v, want only the topic %q", tt.query, got, tt.topic)
+				t.Errorf("%s: got %v, want only the topic %q", tt.query, got, tt.topic)
 			}
 		}
 	})
 }
 
-func TestPublish_RefusesWhatCannotBePublished(t *testing.T) {
+func TestPublish_RejectsInvalidRequests(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	whole := strings.Repeat("x", 1<<20)
@@ -53,8 +53,8 @@ func TestPublish_RefusesWhatCannotBePublished(t *testing.T) {
 		{"empty name", "channel=", "x", 400},
 		{"type on a channel", "channel=a&event=x", "x", 400},
 		{"length on a channel", "channel=a&maxlen=5", "x", 400},
-		{"a name of the gateways", "channel=__sluice__:marks", "x", 403},
-		{"a channel of Redis", "channel=__keyspace@0__:a", "x", 403},
+		{"a reserved channel", "channel=__sluice__:marks", "x", 403},
+		{"a channel that Redis uses", "channel=__keyspace@0__:a", "x", 403},
 		{"a key that begins with two underscores", "key=__a", "x", 403},
 		{"reserved type", "stream=a&event=stream.open", "x", 400},
 		{"reserved type of keys", "stream=a&event=key.deleted", "x", 400},
@@ -76,9 +76,9 @@ func TestPublish_RefusesWhatCannotBePublished(t *testing.T) {
 			if tt.status != 200 {
 				checkProblem(t, tt.name, a, tt.status)
 			} else if a.status != 200 {
-				t.Errorf("gives %d: %s", a.status, a.body)
+				t.Errorf("got status %d, body %s", a.status, a.body)
 			}
-			// Without a length that is known before.
+			// Without a Content-Length.
 			if tt.status == 413 {
 				checkProblem(t, tt.name+", chunked", g.do(http.MethodPost, "/events?"+tt.query, struct{ *strings.Reader }{strings.NewReader(tt.body)}), tt.status)
 			}
@@ -86,16 +86,16 @@ func TestPublish_RefusesWhatCannotBePublished(t *testing.T) {
 	}
 }
 
-// A client that asks before it sends is spared sending in vain.
-func TestPublish_BodyThatSaysItIsTooLargeIsNotAskedFor(t *testing.T) {
+// A client that sends Expect: 100-continue is rejected before it sends the body.
+func TestPublish_RejectsLargeBodyBeforeReading(t *testing.T) {
 	t.Parallel()
-	status := firstAnswer(t, start(t), fmt.Sprintf("Expect: 100-continue\r\nContent-Length: %d\r\n\r\n", 1<<20+1))
+	status := firstStatus(t, start(t), fmt.Sprintf("Expect: 100-continue\r\nContent-Length: %d\r\n\r\n", 1<<20+1))
 	if status != http.StatusRequestEntityTooLarge {
-		t.Errorf("the first answer is %d", status)
+		t.Errorf("got first status %d", status)
 	}
 }
 
-func TestPublish_BodyThatBreaksOffIsTheClientsFault(t *testing.T) {
+func TestPublish_TruncatedBodyIsBadRequest(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	for name, rest := range map[string]string{
@@ -103,22 +103,22 @@ func TestPublish_BodyThatBreaksOffIsTheClientsFault(t *testing.T) {
 		"without its end":      "Transfer-Encoding: chunked\r\n\r\n5\r\nshort\r\n",
 		"not in chunks":        "Transfer-Encoding: chunked\r\n\r\nshort",
 	} {
-		if status := firstAnswer(t, g, rest); status != http.StatusBadRequest {
-			t.Errorf("a body %s gives %d", name, status)
+		if status := firstStatus(t, g, rest); status != http.StatusBadRequest {
+			t.Errorf("body %s: got status %d", name, status)
 		}
 	}
 }
 
-// firstAnswer publishes over a connection of its own, with a head and a body written by hand
-// and nothing behind them. It returns the first status, even if it is not the final one.
-func firstAnswer(t *testing.T, g *gateway, rest string) (status int) {
+// firstStatus publishes over a new connection with a given request head and body, and sends nothing
+// after them. It returns the first status, which may be 100.
+func firstStatus(t *testing.T, g *gateway, rest string) (status int) {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(patience))
+	_ = conn.SetDeadline(time.Now().Add(testTimeout))
 	fmt.Fprintf(conn, "POST /events?channel=a HTTP/1.1\r\nHost: localhost\r\n%s", rest)
 	_ = conn.(*net.TCPConn).CloseWrite()
 	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
@@ -129,7 +129,7 @@ func firstAnswer(t *testing.T, g *gateway, rest string) (status int) {
 	return response.StatusCode
 }
 
-func TestPublish_LinesAreEventsEach(t *testing.T) {
+func TestPublish_EachLineIsEvent(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
@@ -140,32 +140,32 @@ func TestPublish_LinesAreEventsEach(t *testing.T) {
 			Published int
 		}
 		if err := json.Unmarshal([]byte(a.body), &got); err != nil || got.Topic != "channel:a" || got.Published != 4 {
-			t.Errorf("the answer is %d: %s", a.status, a.body)
+			t.Errorf("got status %d, body %s", a.status, a.body)
 		}
 		for _, want := range []string{`{"n":1}`, `{"n":2}`, "CR at the end\n", `{"n":3}`} {
 			if f := s.next(); f.data != want {
-				t.Errorf("the event is %+v, want %s", f, want)
+				t.Errorf("got event %+v, want %s", f, want)
 			}
 		}
 	})
 }
 
-// The time limit is that of a part of it: no batch that is small enough takes too long.
-func TestPublish_BatchMayHaveAsManyLinesAsThereIsRoomFor(t *testing.T) {
+// The time limit applies to each chunk, so a batch within the size limit never times out.
+func TestPublish_BatchOfMaximumSize(t *testing.T) {
 	t.Parallel()
 	const lines = 1 << 19
 	g := startOnRedis(t)
 	a := g.do(http.MethodPost, "/events?stream=s", strings.NewReader(strings.Repeat("1\n", lines)), "Content-Type", "application/x-ndjson")
 	var got struct{ Published int }
 	if err := json.Unmarshal([]byte(a.body), &got); err != nil || got.Published != lines {
-		t.Errorf("the answer is %d: %s", a.status, a.body)
+		t.Errorf("got status %d, body %s", a.status, a.body)
 	}
 	if info := g.direct.XInfoStream(t.Context(), "s").Val(); info == nil || info.EntriesAdded != lines {
-		t.Errorf("the stream is %+v, want %d entries", info, lines)
+		t.Errorf("got stream %+v, want %d entries", info, lines)
 	}
 }
 
-func TestPublish_BatchThatFailsSaysWhereToGoOn(t *testing.T) {
+func TestPublish_FailedBatchReportsProgress(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)
 	var batch strings.Builder
@@ -183,27 +183,27 @@ func TestPublish_BatchThatFailsSaysWhereToGoOn(t *testing.T) {
 		}
 		return a, got.Published
 	}
-	// Redis has room for a part of it, the commands on their way there included.
+	// Redis has memory for a part of the batch, including commands in transit.
 	g.redis.Do("CONFIG", "SET", "maxmemory", usedMemory(g)+1<<20)
 	a, published := publish(batch.String())
 	checkProblem(t, "a batch that Redis has no room for", a, http.StatusServiceUnavailable)
 	if published == nil || *published == 0 || *published >= len(want) {
-		t.Fatalf("the problem does not say how much of it was published: %s", a.body)
+		t.Fatalf("the problem does not report how many events were published: %s", a.body)
 	}
 	g.redis.Do("CONFIG", "SET", "maxmemory", 0)
 	if a, rest := publish(strings.Join(want[*published:], "\n")); a.status != http.StatusOK || *rest != len(want)-*published {
-		t.Errorf("the rest gives %d: %s", a.status, a.body)
+		t.Errorf("rest of the batch: got status %d, body %s", a.status, a.body)
 	}
 	var got []string
 	for _, entry := range g.direct.XRange(t.Context(), "s", "-", "+").Val() {
 		got = append(got, entry.Values["data"].(string))
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("the stream has %d entries, or others than were published, or in another order; want %d", len(got), len(want))
+		t.Errorf("got %d entries; want the %d published ones in order", len(got), len(want))
 	}
 }
 
-// usedMemory returns how many bytes Redis uses now.
+// usedMemory returns used_memory of Redis in bytes.
 func usedMemory(g *gateway) int {
 	g.t.Helper()
 	info := g.direct.InfoMap(g.t.Context(), "memory").Val()
@@ -214,7 +214,7 @@ func usedMemory(g *gateway) int {
 	return used
 }
 
-func TestPublish_WhatRedisForbidsIsRefusedForGood(t *testing.T) {
+func TestPublish_ForbiddenByACL(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	server.Do("ACL", "SETUSER", "default", "-publish", "-xadd")

@@ -16,29 +16,29 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// Where the rows of the contract's sections 1 to 3 about streams, keys, several topics,
-// every= and publishing are tested, besides this file:
+// This list names the tests for the rows of sections 1 to 3 of the contract about streams, keys,
+// several topics, every= and publishing:
 //
-//	§1 stream: entries, types, ids        source TestRedisStream_EntriesBecomeEvents, TestStreams_AnyClientOfRedisCanAdd
-//	§1 stream after a lost connection     hub TestStream_ResumesFromEveryRetainedID, TestStream_OlderThanTheOldestIsAGap
-//	§1 key: values, deletions             source TestRedisKey_ValuesOfAllTypes, TestRedisKey_EveryWayToChangeAValueIsSeen
-//	§1 key: no event for the same value   source TestRedisKey_WhatLeavesTheValueAsItWasGivesNothing
-//	§1 key after a lost connection        hub TestKey_ResumeSendsTheValueOnlyIfItChanged
-//	§1 overlapping topics                 TestOverlap_EachTopicOfAKindDeliversItsOwnCopy
-//	§1 reserved types                     TestRedisStream_EntriesBecomeEvents, TestPublish_RefusesWhatCannotBePublished
-//	§2 last=                              hub TestStream_LastGivesTheNewestEntries, TestEvents_LastGivesRecentEvents
-//	§2 every=                             hub TestConflation_*, TestEvery_*, TestEvery_BurstEndsOnTheNewestOfEachTopic
-//	§2 ids                                TestIDs_ArePercentEncodedForAllKinds
-//	§2 gap on a key glob                  hub TestKeyGlob_ResumeOnAnotherNodeIsAGapAndAllValues
-//	§2 the promise, on any node           hub TestChannel_PlacesHoldOnEveryNodeWhateverThePayloads, TestMixed_OneCursorResumesAllKindsOnEveryNode
-//	§2 400: glob on a stream, bounds      TestEvents_RequestsThatCannotBeMeant
-//	§2 a cursor that cannot be read       hub TestCursor_HostileOnesAreGapsAndNeverEchoed, TestCursor_InTheQueryCannotWriteIntoTheStream
-//	§3 one literal topic, 413, types      TestPublish_RefusesWhatCannotBePublished
-//	§3 maxlen                             TestPublish_WritesWhatAUserWould
-//	§3 Idempotency-Key                    source streamIdempotency*, TestIdempotencyKey_*, TestPublish_IdempotencyKeyHoldsOnAllServers
-//	§3 NDJSON                             TestPublish_LinesToEveryKind
+//	§1 stream: entries, types, ids        source TestRedisStream_EntriesBecomeEvents, TestStreams_RedisClientsCanAdd
+//	§1 stream after a lost connection     hub TestStream_ResumesFromRetainedIDs, TestStream_OlderThanOldestIsGap
+//	§1 key: values, deletions             source TestRedisKey_ValuesOfAllTypes, TestRedisKey_EveryChangeIsEvent
+//	§1 key: no event for the same value   source TestRedisKey_UnchangedValueIsNotEvent
+//	§1 key after a lost connection        hub TestKey_ResumeSendsChangedValue
+//	§1 overlapping topics                 TestOverlap_EachTopicDeliversCopy
+//	§1 reserved types                     TestRedisStream_EntriesBecomeEvents, TestPublish_RejectsInvalidRequests
+//	§2 last=                              hub TestStream_LastSendsNewestEntries, TestEvents_LastSendsRecentEvents
+//	§2 every=                             hub TestConflation_*, TestEvery_*, TestEvery_BurstEndsWithNewest
+//	§2 ids                                TestIDs_ArePercentEncoded
+//	§2 gap on a key glob                  hub TestKeyGlob_ResumeOnOtherNodeSendsAllValues
+//	§2 the promise, on any node           hub TestChannel_CursorsHoldOnAllNodes, TestMixed_CursorResumesAllKinds
+//	§2 400: glob on a stream, bounds      TestEvents_RejectsInvalidQueries
+//	§2 a cursor that cannot be read       hub TestCursor_HostileIsGapAndNotEchoed, TestCursor_QueryCannotInjectFields
+//	§3 one literal topic, 413, types      TestPublish_RejectsInvalidRequests
+//	§3 maxlen                             TestPublish_WritesPlainRedisValues
+//	§3 Idempotency-Key                    source streamIdempotency*, TestIdempotencyKey_*, TestPublish_IdempotencyKeyOnAllServers
+//	§3 NDJSON                             TestPublish_LinesToEachKind
 
-func TestIDs_ArePercentEncodedForAllKinds(t *testing.T) {
+func TestIDs_ArePercentEncoded(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
@@ -49,10 +49,10 @@ func TestIDs_ArePercentEncodedForAllKinds(t *testing.T) {
 			{"a b", "a%20b"},
 			{"grün🚀", "gr%C3%BCn%F0%9F%9A%80"},
 			{"%40", "%2540"},
-			{"q?&=,;+", "q%5C?&=,;+"}, // as topics write a literal question mark: \?
+			{"q?&=,;+", "q%5C?&=,;+"}, // topics write a literal question mark as \?
 		} {
 			for _, kind := range []string{"channel", "stream", "key"} {
-				// Keys and streams of one name would be one key of Redis.
+				// A key and a stream with one name would be one key of Redis.
 				pattern := kind + strings.ReplaceAll(tt.name, "?", `\?`)
 				wanted := kind + strings.ReplaceAll(tt.encoded, "%5C", `\`)
 				query := "?channel=other&" + kind + "=" + url.QueryEscape(pattern)
@@ -60,7 +60,7 @@ func TestIDs_ArePercentEncodedForAllKinds(t *testing.T) {
 				data := kind + " " + tt.name
 				a := g.do(http.MethodPost, "/events?"+kind+"="+url.QueryEscape(pattern), strings.NewReader(data))
 				if a.status != http.StatusOK {
-					t.Fatalf("publishing gives %d: %s", a.status, a.body)
+					t.Fatalf("publishing: got status %d, body %s", a.status, a.body)
 				}
 				f := s.next()
 				for f.name == "key.deleted" {
@@ -80,7 +80,7 @@ func TestIDs_ArePercentEncodedForAllKinds(t *testing.T) {
 	})
 }
 
-func TestOverlap_EachTopicOfAKindDeliversItsOwnCopy(t *testing.T) {
+func TestOverlap_EachTopicDeliversCopy(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
@@ -91,21 +91,21 @@ func TestOverlap_EachTopicOfAKindDeliversItsOwnCopy(t *testing.T) {
 			if f := s.next(); f.data == "v" && f.topic() == "key:k:1" {
 				copies++
 			} else if f.name != "key.deleted" {
-				t.Fatalf("the event is %+v", f)
+				t.Fatalf("got event %+v", f)
 			}
 		}
 		g.add("stream=s", "once")
 		if f := s.next(); f.data != "once" || f.topic() != "stream:s" {
-			t.Errorf("the event is %+v", f)
+			t.Errorf("got event %+v", f)
 		}
 		g.publish("s", "a channel of that name")
 		if f := s.next(); f.data != "a channel of that name" || f.topic() != "channel:s" {
-			t.Errorf("a stream named twice counts once, and then comes %+v", f)
+			t.Errorf("a stream that is named twice: got second copy %+v", f)
 		}
 	})
 }
 
-func TestMixed_OneIDResumesEverythingOnAnotherServer(t *testing.T) {
+func TestMixed_OneIDResumesAllKinds(t *testing.T) {
 	t.Parallel()
 	one := startOnRedis(t)
 	other := startOn(t, one.redis)
@@ -127,7 +127,7 @@ func TestMixed_OneIDResumesEverythingOnAnotherServer(t *testing.T) {
 		return back.opened.Resumed
 	})
 	s := one.subscribe(query)
-	s.disconnect() // it saw nothing but stream.open
+	s.disconnect() // it got only stream.open
 	publish("after")
 	back := other.subscribe(query, "Last-Event-ID", s.first.id)
 	want := []string{"channel:c", "channel:g.1", "key:k", "stream:s"}
@@ -135,7 +135,7 @@ func TestMixed_OneIDResumesEverythingOnAnotherServer(t *testing.T) {
 	for len(got) < len(want) {
 		f := back.next()
 		if f.name == "stream.gap" {
-			t.Fatalf("a gap %s", f.data)
+			t.Fatalf("got gap %s", f.data)
 		}
 		if f.data == "after" {
 			got = append(got, f.topic())
@@ -143,12 +143,12 @@ func TestMixed_OneIDResumesEverythingOnAnotherServer(t *testing.T) {
 	}
 	slices.Sort(got)
 	if !slices.Equal(got, want) || !back.opened.Resumed {
-		t.Errorf("the other server sends %q, resumed is %v", got, back.opened.Resumed)
+		t.Errorf("other server: got %q, resumed %v", got, back.opened.Resumed)
 	}
 	keep.disconnect()
 }
 
-func TestEvery_BurstEndsOnTheNewestOfEachTopic(t *testing.T) {
+func TestEvery_BurstEndsWithNewest(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
@@ -166,18 +166,18 @@ func TestEvery_BurstEndsOnTheNewestOfEachTopic(t *testing.T) {
 		for newest["channel:c.1"] != fmt.Sprint(n) || newest["channel:c.2"] != fmt.Sprint(n) || newest["stream:s"] != fmt.Sprint(n) || newest["key:k:1"] != fmt.Sprint(n) {
 			f := s.next()
 			if f.name != "" {
-				t.Fatalf("an event %+v", f)
+				t.Fatalf("got event %+v", f)
 			}
 			newest[f.topic()] = f.data
 			events++
 		}
 		if events > 4*n/2 {
-			t.Errorf("%d of %d events come", events, 4*n)
+			t.Errorf("got %d of %d events", events, 4*n)
 		}
 	})
 }
 
-func TestPublish_WritesWhatAUserWould(t *testing.T) {
+func TestPublish_WritesPlainRedisValues(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t, "--jwt-secret="+jwtSecret)
 	trimmer := "Bearer " + token(t, newClaims(time.Hour))
@@ -199,24 +199,24 @@ func TestPublish_WritesWhatAUserWould(t *testing.T) {
 		g.add("stream=long", fmt.Sprint(i))
 	}
 	if n := g.direct.XLen(ctx, "long").Val(); n != 500 {
-		t.Errorf("of 500 entries without maxlen the stream keeps %d", n)
+		t.Errorf("without maxlen: got %d entries, want 500", n)
 	}
 	for _, name := range []string{"short", "short-once"} {
 		if n := g.direct.XLen(ctx, name).Val(); n < 100 || n > 300 {
-			t.Errorf("of 500 entries with maxlen=100 the stream %s keeps %d", name, n)
+			t.Errorf("with maxlen=100, stream %s: got %d of 500 entries", name, n)
 		}
 	}
-	// A key that holds something else is replaced, as SET does it; a stream refuses.
+	// A publish replaces a key of another type, as SET does. A publish to a stream fails.
 	g.redis.Do("RPUSH", "list", "a")
 	a := g.do(http.MethodPost, "/events?stream=list", strings.NewReader("x"))
 	checkProblem(t, "a list as a stream", a, http.StatusConflict)
 	checkProblem(t, "the same with a key", g.do(http.MethodPost, "/events?stream=list", strings.NewReader("x"), "Idempotency-Key", "k"), http.StatusConflict)
 	if a := g.do(http.MethodPost, "/events?key=list", strings.NewReader("x")); a.status != http.StatusOK || g.direct.Get(ctx, "list").Val() != "x" {
-		t.Errorf("setting a list gives %d: %s", a.status, a.body)
+		t.Errorf("publish to a key that holds a list: got status %d, body %s", a.status, a.body)
 	}
 }
 
-func TestPublish_AnswersWithAnIDForStreamsOnly(t *testing.T) {
+func TestPublish_OnlyStreamAnswersHaveID(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
@@ -224,11 +224,11 @@ func TestPublish_AnswersWithAnIDForStreamsOnly(t *testing.T) {
 			a := g.do(http.MethodPost, "/events?"+kind+"=a", strings.NewReader("x"))
 			var got map[string]string
 			if err := json.Unmarshal([]byte(a.body), &got); err != nil || got["topic"] != kind+":a" {
-				t.Errorf("%s: the answer is %s", kind, a.body)
+				t.Errorf("%s: got %s", kind, a.body)
 			}
 			id, ok := got["id"]
 			if _, parsed := event.ParseStreamID(id); ok != (kind == "stream") || ok && !parsed || len(got) > 2 {
-				t.Errorf("%s: the answer is %s", kind, a.body)
+				t.Errorf("%s: got %s", kind, a.body)
 			}
 		}
 		for _, query := range []string{"stream=a*", "key=a*", "stream=a&key=a", "key=a&event=x", "key=a&maxlen=1", "stream=a&maxlen=0", "stream=a&maxlen=-1"} {
@@ -237,13 +237,13 @@ func TestPublish_AnswersWithAnIDForStreamsOnly(t *testing.T) {
 	})
 }
 
-func TestPublish_LinesToEveryKind(t *testing.T) {
+func TestPublish_LinesToEachKind(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
 		s := g.subscribe("?stream=s&key=k")
 		if f := s.next(); f.name != "key.deleted" {
-			t.Fatalf("the event is %+v", f)
+			t.Fatalf("got event %+v", f)
 		}
 		const body = "{\"n\":1}\n\r\n{\"n\":2}\r\n{\"n\":3}\n\n"
 		for _, query := range []string{"stream=s&event=row", "key=k"} {
@@ -253,7 +253,7 @@ func TestPublish_LinesToEveryKind(t *testing.T) {
 				Published int
 			}
 			if err := json.Unmarshal([]byte(a.body), &got); err != nil || got.Published != 3 || a.status != http.StatusOK {
-				t.Errorf("%s gives %d: %s", query, a.status, a.body)
+				t.Errorf("%s: got status %d, body %s", query, a.status, a.body)
 			}
 		}
 		var rows []string
@@ -263,16 +263,16 @@ func TestPublish_LinesToEveryKind(t *testing.T) {
 			case "stream:s":
 				rows = append(rows, f.name+" "+f.data)
 			case "key:k":
-				newest = f.data // those before may have been replaced before they were read
+				newest = f.data // earlier values may have been replaced before they were read
 			}
 		}
 		if !slices.Equal(rows, []string{`row {"n":1}`, `row {"n":2}`, `row {"n":3}`}) {
-			t.Errorf("the entries are %q", rows)
+			t.Errorf("got entries %q", rows)
 		}
 	})
 }
 
-func TestPublish_IdempotencyKeyHoldsOnAllServers(t *testing.T) {
+func TestPublish_IdempotencyKeyOnAllServers(t *testing.T) {
 	t.Parallel()
 	one := startOnRedis(t)
 	other := startOn(t, one.redis)
@@ -289,30 +289,30 @@ func TestPublish_IdempotencyKeyHoldsOnAllServers(t *testing.T) {
 		running.Wait()
 		for _, a := range answers {
 			if a.status != http.StatusOK || a.body != answers[0].body {
-				t.Fatalf("the answers are %d %s and %d %s", a.status, a.body, answers[0].status, answers[0].body)
+				t.Fatalf("got %d %s and %d %s", a.status, a.body, answers[0].status, answers[0].body)
 			}
 		}
 		if n := one.direct.XLen(t.Context(), "s").Val(); n != int64(round+1) {
 			t.Fatalf("after %d publishes the stream has %d entries", round+1, n)
 		}
 	}
-	// A batch of lines is retried as a whole.
+	// A batch is retried as a whole.
 	var running sync.WaitGroup
 	for i := range 8 {
 		running.Go(func() {
 			a := servers[i%2].do(http.MethodPost, "/events?stream=lines", strings.NewReader("a\nb\nc\n"), "Idempotency-Key", "batch", "Content-Type", "application/x-ndjson")
 			if a.status != http.StatusOK || !strings.Contains(a.body, `"published":3`) {
-				t.Errorf("a batch gives %d: %s", a.status, a.body)
+				t.Errorf("a batch: got status %d, body %s", a.status, a.body)
 			}
 		})
 	}
 	running.Wait()
 	if n := one.direct.XLen(t.Context(), "lines").Val(); n != 3 {
-		t.Errorf("the stream has %d entries of 3", n)
+		t.Errorf("got %d entries, want 3", n)
 	}
 }
 
-func TestKeys_GlobOfTooManyIsRefusedClearly(t *testing.T) {
+func TestKeys_RejectsGlobOfTooManyKeys(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	g := startOn(t, server)
@@ -325,17 +325,17 @@ func TestKeys_GlobOfTooManyIsRefusedClearly(t *testing.T) {
 	server.Do("DEL", "k:1")
 	s := g.subscribe("?key=k:*")
 	if f := s.next(); !strings.HasPrefix(f.topic(), "key:k:") {
-		t.Errorf("with as many as may be, it sends %+v", f)
+		t.Errorf("at the limit: got %+v", f)
 	}
 }
 
-func TestCursor_InTheQueryCannotWriteIntoTheStream(t *testing.T) {
+func TestCursor_QueryCannotInjectFields(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	g.do(http.MethodPost, "/events?key=k", strings.NewReader("v"))
 	for _, cursor := range []string{"AAAA\ndata\n\nAAAAAAA", "AAAAAA\r\nAAAAA", "1-0\ndata: x", "x@\nevent: y"} {
 		for _, query := range []string{"key=k", "stream=s", "channel=c", "key=k&stream=s&channel=c"} {
-			// Whatever is not a block of fields with an id ends the reading with an error.
+			// readFrames returns an error for anything other than blocks of known fields.
 			s := g.subscribe("?" + query + "&lastEventId=" + url.QueryEscape(cursor))
 			if !s.first.hasID || strings.ContainsFunc(s.first.id, func(r rune) bool { return r <= ' ' || r > '~' }) {
 				t.Errorf("%q on %s: the id is %q", cursor, query, s.first.id)

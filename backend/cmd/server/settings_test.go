@@ -17,10 +17,10 @@ import (
 	"sluice/internal/test/proctest"
 )
 
-// command prepares a run of the program that does not see this process's settings.
+// command returns a command that runs the program without SLUICE_ settings of this process.
 func command(t *testing.T, args ...string) (cmd *exec.Cmd, stdout, stderr *proctest.Output) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	t.Cleanup(cancel)
 	cmd = exec.CommandContext(ctx, gatewaytest.Program(), args...)
 	stdout, stderr = new(proctest.Output), new(proctest.Output)
@@ -53,7 +53,7 @@ func TestProgram_HelpListsAllSettings(t *testing.T) {
 	}
 }
 
-func TestProgram_BadSettingStopsTheStartWithOneLine(t *testing.T) {
+func TestProgram_BadSettingIsOneLine(t *testing.T) {
 	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -63,13 +63,13 @@ func TestProgram_BadSettingStopsTheStartWithOneLine(t *testing.T) {
 	free := []string{"--addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0"}
 	for _, tt := range []struct {
 		name, arg string
-		want      string // in the line
+		want      string // substring of the error line
 		env       bool
 	}{
 		{"unknown flag", "--nonsense", "nonsense", false},
 		{"not a duration", "--heartbeat=soon", "heartbeat", false},
 		{"negative duration", "--linger=-1s", "linger", false},
-		{"heartbeat of nothing", "--heartbeat=0s", "heartbeat", false},
+		{"zero heartbeat", "--heartbeat=0s", "heartbeat", false},
 		{"not a size", "--history-bytes=much", "history-bytes", false},
 		{"no history", "--history-events=0", "history-events", false},
 		{"not a topic", "--allow-subscribe=updates", "updates", false},
@@ -78,28 +78,28 @@ func TestProgram_BadSettingStopsTheStartWithOneLine(t *testing.T) {
 		{"no admin address", "--admin-addr=", "--admin-addr", false},
 		{"no default topics", "--default-topics=", "default-topics", false},
 		{"more default topics than a subscription may have", "--default-topics=channel:" + strings.Join(numbers(1, httpapi.MaxTopics+1), ",channel:"), "default-topics", false},
-		{"default topic of the gateways' own", "--default-topics=channel:updates,channel:__sluice__:marks", "default-topics", false},
+		{"reserved default topic", "--default-topics=channel:updates,channel:__sluice__:marks", "default-topics", false},
 		{"not an origin", "--cors-origins=example.com/app", "cors-origins", false},
 		{"no origins", "--cors-origins=", "cors-origins", false},
-		{"variable of no origins", "SLUICE_CORS_ORIGINS=", "cors-origins", true},
+		{"empty origins in a variable", "SLUICE_CORS_ORIGINS=", "cors-origins", true},
 		{"glob of origins", "--cors-origins=https://*.example.com", "cors-origins", false},
 		{"all origins and one", "--cors-origins=*,https://example.com", "cors-origins", false},
 		{"origin without a host", "--cors-origins=https://:443", "cors-origins", false},
 		{"origin with a path", "--cors-origins=https://example.com/", "cors-origins", false},
 		{"short secret", "--jwt-secret=hunter2", "jwt-secret", false},
-		{"variable of a short secret", "SLUICE_JWT_SECRET=hunter2", "jwt-secret", true},
+		{"short secret in a variable", "SLUICE_JWT_SECRET=hunter2", "jwt-secret", true},
 		{"two secrets", "--jwt-secret=hunter2 --jwt-secret-file=settings_test.go", "jwt-secret-file", false},
 		{"no such secret file", "--jwt-secret-file=/nowhere/secret", "jwt-secret-file", false},
 		{"log format", "--log-format=xml", "log-format", false},
 		{"log level", "--log-level=loud", "log-level", false},
-		{"password read as a port", "--redis-url=redis://:57#hunter2@localhost", "percent-encode", false},
+		{"password that parses as a port", "--redis-url=redis://:57#hunter2@localhost", "percent-encode", false},
 		{"no such key file", "--jwks-file=/nowhere/jwks.json", "jwks-file", false},
-		{"key file of something else", "--jwks-file=settings_test.go", "jwks-file", false},
-		{"key URL that is none", "--jwks-url=keys.example.com/hunter2", "jwks-url", false},
-		{"key URL of another kind", "--jwks-url=ftp://:hunter2@localhost/", "jwks-url", false},
+		{"key file that is not JSON", "--jwks-file=settings_test.go", "jwks-file", false},
+		{"key URL without a scheme", "--jwks-url=keys.example.com/hunter2", "jwks-url", false},
+		{"key URL with another scheme", "--jwks-url=ftp://:hunter2@localhost/", "jwks-url", false},
 		{"two key sets", "--jwks-file=a --jwks-url=http://localhost", "jwks-file", false},
 		{"negative connections", "--max-connections=-1", "max-connections", false},
-		{"negative connections of one", "--max-connections-per-ip=-1", "max-connections-per-ip", false},
+		{"negative connections of one address", "--max-connections-per-ip=-1", "max-connections-per-ip", false},
 		{"negative topics", "--max-topics=-1", "max-topics", false},
 		{"fewer topics than the default ones", "--max-topics=1 --default-topics=channel:a,channel:b", "max-topics", false},
 		{"a glob that matches nothing", "--allow-subscribe=channel:[]", "matches nothing", false},
@@ -108,13 +108,13 @@ func TestProgram_BadSettingStopsTheStartWithOneLine(t *testing.T) {
 		{"key without certificate", "--tls-key=key.pem", "tls-cert", false},
 		{"no such directory", "--web-dir=/nowhere", "web-dir", false},
 		{"not a Redis address", "--redis-url=http://:hunter2@localhost", "redis-url", false},
-		{"port that is no number", "--redis-url=redis://:hunter2@localhost:port", "redis-url", false},
-		{"port beyond the last", "--redis-url=redis://:hunter2@localhost:99999", "redis-url", false},
-		{"port of another node beyond the last", "--redis-url=redis-cluster://localhost:7000?addr=localhost:99999", "redis-url", false},
+		{"port that is not a number", "--redis-url=redis://:hunter2@localhost:port", "redis-url", false},
+		{"port above 65535", "--redis-url=redis://:hunter2@localhost:99999", "redis-url", false},
+		{"port of another node above 65535", "--redis-url=redis-cluster://localhost:7000?addr=localhost:99999", "redis-url", false},
 		{"address in use", "--addr=" + taken.Addr().String(), "addr", false},
 		{"admin address in use", "--admin-addr=" + taken.Addr().String(), "admin-addr", false},
 		{"variable", "SLUICE_HEARTBEAT=soon", "heartbeat", true},
-		{"variable of Redis", "REDIS_URL=ftp://:hunter2@localhost", "redis-url", true},
+		{"Redis URL in a variable", "REDIS_URL=ftp://:hunter2@localhost", "redis-url", true},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -127,20 +127,20 @@ func TestProgram_BadSettingStopsTheStartWithOneLine(t *testing.T) {
 				cmd.Env = append(os.Environ(), tt.arg)
 			}
 			if err := cmd.Run(); err == nil {
-				t.Fatal("it starts, and ends well")
+				t.Fatal("got exit status 0, want an error")
 			}
 			line := strings.TrimSuffix(stderr.String(), "\n")
 			if line == "" || strings.Contains(line, "\n") || !strings.Contains(strings.ToLower(line), tt.want) {
-				t.Errorf("it says %q, want one line with %q", line, tt.want)
+				t.Errorf("got %q, want one line with %q", line, tt.want)
 			}
 			if strings.Contains(stdout.String()+line, "hunter2") {
-				t.Errorf("it tells the password: %q", line)
+				t.Errorf("the output contains the password: %q", line)
 			}
 		})
 	}
 }
 
-func TestProgram_SIGTERMDrainsAndEndsWell(t *testing.T) {
+func TestProgram_SIGTERMDrains(t *testing.T) {
 	t.Parallel()
 	cmd, stdout, stderr := command(t, "--addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0", "--drain=200ms", "--demo")
 	if err := cmd.Start(); err != nil {
@@ -149,15 +149,15 @@ func TestProgram_SIGTERMDrainsAndEndsWell(t *testing.T) {
 	address := regexp.MustCompile(`http://\S+`)
 	t.Cleanup(func() {
 		if t.Failed() {
-			t.Logf("the program says:\n%s%s", stdout.String(), stderr.String())
+			t.Logf("output of the program:\n%s%s", stdout.String(), stderr.String())
 		}
 	})
 	eventually(t, "a URL", func() bool { return address.MatchString(stdout.String()) })
-	g := start(t) // only for its client
+	g := start(t) // only its HTTP client is used
 	g.url = strings.Replace(address.FindString(stdout.String()), "localhost", "127.0.0.1", 1)
 	s := g.subscribe("")
 	if f := s.next(); f.name != "" || !strings.Contains(f.data, `"value":`) {
-		t.Errorf("the demo sends %+v", f)
+		t.Errorf("got demo event %+v", f)
 	}
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
@@ -167,7 +167,7 @@ func TestProgram_SIGTERMDrainsAndEndsWell(t *testing.T) {
 		t.Errorf("the stream ends with %+v", last)
 	}
 	if err := cmd.Wait(); err != nil {
-		t.Errorf("it ends with %v:\n%s", err, stderr.String())
+		t.Errorf("got error %v:\n%s", err, stderr.String())
 	}
 }
 
@@ -179,21 +179,21 @@ func TestSettings_Defaults(t *testing.T) {
 	}
 	if cfg.Heartbeat != 15*time.Second || cfg.Retry != 2*time.Second || cfg.HistoryEvents != 4096 || cfg.HistoryBytes != 4<<20 ||
 		cfg.Linger != 2*time.Minute || cfg.WriteTimeout != 10*time.Second || cfg.Drain != 10*time.Second || cfg.Demo {
-		t.Errorf("defaults are %+v", cfg)
+		t.Errorf("got defaults %+v", cfg)
 	}
 }
 
-func TestServer_URLIsTheOneThatAnswers(t *testing.T) {
+func TestServer_URL(t *testing.T) {
 	t.Parallel()
 	g := start(t)
-	if a := g.get("/healthz"); a.status != http.StatusOK { // it serves by now
-		t.Fatalf("/healthz gives %d", a.status)
+	if a := g.get("/healthz"); a.status != http.StatusOK { // the server is ready after this
+		t.Fatalf("/healthz: got status %d", a.status)
 	}
 	address := g.server.URL()
 	if !strings.HasPrefix(address, "http://") {
-		t.Fatalf("the URL of a server without TLS is %s", address)
+		t.Fatalf("got URL %s for a server without TLS", address)
 	}
 	if a := g.get(address + "/healthz"); a.status != http.StatusOK {
-		t.Errorf("%s gives %d", address, a.status)
+		t.Errorf("%s: got status %d", address, a.status)
 	}
 }

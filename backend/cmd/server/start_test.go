@@ -21,10 +21,10 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// goroutinesIn returns how many goroutines run code of a package.
+// goroutinesIn returns the number of goroutines that run code of a package.
 func goroutinesIn(name string) int {
 	var b bytes.Buffer
-	_ = pprof.Lookup("goroutine").WriteTo(&b, 2) // a buffer does not fail
+	_ = pprof.Lookup("goroutine").WriteTo(&b, 2) // a write to a buffer does not fail
 	n := 0
 	for goroutine := range strings.SplitSeq(b.String(), "\n\n") {
 		if strings.Contains(goroutine, name) {
@@ -34,7 +34,7 @@ func goroutinesIn(name string) int {
 	return n
 }
 
-func TestStart_ClosesEverythingAfterAnError(t *testing.T) { // not parallel: it counts goroutines
+func TestStart_ReleasesResourcesAfterError(t *testing.T) { // not parallel: it counts goroutines
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -45,21 +45,21 @@ func TestStart_ClosesEverythingAfterAnError(t *testing.T) { // not parallel: it 
 		t.Fatal(err)
 	}
 	if s, err := Start(cfg, slog.New(slog.DiscardHandler)); err == nil {
-		t.Fatalf("it starts at %s", s.URL())
+		t.Fatalf("got a running server at %s, want an error", s.URL())
 	}
 	for _, name := range []string{"sluice/internal/hub.", "sluice/internal/delivery.", "sluice/internal/source."} {
 		eventually(t, "no goroutine in "+name, func() bool { return goroutinesIn(name) == 0 })
 	}
 }
 
-func TestStart_WarnsOfDefaultTopicsThatNoClientMayFollow(t *testing.T) {
+func TestStart_WarnsOfForbiddenDefaultTopics(t *testing.T) {
 	t.Parallel()
 	const warning = "no client may follow a default topic"
 	if g := start(t, "--default-topics=channel:updates", "--allow-subscribe=stream:a, key:b"); !strings.Contains(g.log.String(), warning) {
-		t.Error("it does not warn")
+		t.Error("got no warning")
 	}
 	if g := start(t, "--default-topics=channel:updates", "--allow-subscribe=stream:a, channel:updates"); strings.Contains(g.log.String(), warning) {
-		t.Error("it warns")
+		t.Error("got an unexpected warning")
 	}
 }
 
@@ -72,7 +72,7 @@ func TestSettings_ListsIgnoreSpaces(t *testing.T) {
 	}
 	if cfg.AllowSubscribe[1].Name() != "b" || cfg.AllowPublish[0].Name() != "a" || cfg.DefaultTopics[1].Name() != "b" ||
 		!slices.Equal(cfg.TrustedProxies, []string{"10.0.0.0/8", "::1"}) {
-		t.Errorf("lists are %+v", cfg)
+		t.Errorf("got lists %+v", cfg)
 	}
 }
 
@@ -84,15 +84,15 @@ func TestSettings_SecretFromFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if cfg, err := parseFlags("--jwt-secret-file=" + file); err != nil || cfg.JWTSecret != secret {
-		t.Errorf("the secret is %q, %v", cfg.JWTSecret, err)
+		t.Errorf("got secret %q, error %v", cfg.JWTSecret, err)
 	}
 }
 
-func TestProgram_VersionIsPrinted(t *testing.T) {
+func TestProgram_PrintsVersion(t *testing.T) {
 	t.Parallel()
 	cmd, stdout, _ := command(t, "--version")
 	if err := cmd.Run(); err != nil || stdout.String() != "dev\n" {
-		t.Errorf("it prints %q, %v", stdout.String(), err)
+		t.Errorf("got output %q, error %v", stdout.String(), err)
 	}
 }
 
@@ -107,11 +107,11 @@ func TestSettings_LogFormatAndLevel(t *testing.T) {
 	log.Info("hidden")
 	log.Warn("shown")
 	if !strings.HasPrefix(out.String(), "{") || strings.Contains(out.String(), "hidden") || !strings.Contains(out.String(), `"msg":"shown"`) {
-		t.Errorf("the log is %q", out.String())
+		t.Errorf("got log %q", out.String())
 	}
 }
 
-func TestShutdown_AnswersNewRequestsUntilDrainEnds(t *testing.T) {
+func TestShutdown_AnswersRequestsDuringDrain(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--drain=1h")
 	ctx, cutShort := context.WithCancel(t.Context())
@@ -122,7 +122,7 @@ func TestShutdown_AnswersNewRequestsUntilDrainEnds(t *testing.T) {
 	for path, want := range map[string]string{"/events": `{"reason":"draining"}`, "/healthz": "ok"} {
 		status, closes, body := g.getOnce(path)
 		if status != http.StatusOK || !closes || !strings.Contains(body, want) {
-			t.Errorf("%s gives %d with Connection: close %v: %s", path, status, closes, body)
+			t.Errorf("%s: got status %d, Connection: close %v, body %s", path, status, closes, body)
 		}
 	}
 	cutShort()
@@ -133,7 +133,8 @@ func TestShutdown_AnswersNewRequestsUntilDrainEnds(t *testing.T) {
 	}
 }
 
-// getOnce is get as an EventSource, and reports whether the answer has Connection: close.
+// getOnce sends a GET as an EventSource does. closes reports whether the response has Connection:
+// close.
 func (g *gateway) getOnce(path string) (status int, closes bool, body string) {
 	g.t.Helper()
 	req, err := http.NewRequestWithContext(g.t.Context(), http.MethodGet, g.url+path, nil)
@@ -153,7 +154,7 @@ func (g *gateway) getOnce(path string) (status int, closes bool, body string) {
 	return resp.StatusCode, resp.Close, string(text)
 }
 
-// copyFile replaces a file as a renewal does.
+// copyFile replaces a file atomically, as a certificate renewal does.
 func copyFile(t *testing.T, from, to string) {
 	t.Helper()
 	text, err := os.ReadFile(from)
@@ -173,7 +174,7 @@ func writeFile(t *testing.T, name string, text []byte) {
 	}
 }
 
-func TestCertificate_RenewedFilesAreLoaded(t *testing.T) {
+func TestCertificate_LoadsRenewedFiles(t *testing.T) {
 	t.Parallel()
 	firstCert, firstKey := redistest.NewAuthority(t).Pair()
 	secondCert, secondKey := redistest.NewAuthority(t).Pair()
@@ -186,7 +187,7 @@ func TestCertificate_RenewedFilesAreLoaded(t *testing.T) {
 		t.Fatal(err)
 	}
 	served := func() string {
-		c.checked = c.checked.Add(-certificateCheck) // the next handshake looks at the files
+		c.checked = c.checked.Add(-certificateCheck) // the next handshake checks the files
 		pair, err := c.get(new(tls.ClientHelloInfo))
 		if err != nil {
 			t.Fatal(err)
@@ -208,12 +209,12 @@ func TestCertificate_RenewedFilesAreLoaded(t *testing.T) {
 	}
 }
 
-func TestProgram_SIGHUPReloadsAndDoesNotEnd(t *testing.T) {
+func TestProgram_SIGHUPReloadsCertificate(t *testing.T) {
 	t.Parallel()
 	authority := redistest.NewAuthority(t)
 	g := gatewaytest.StartTLS(t, authority)
 	g.Signal(syscall.SIGHUP)
-	proctest.Await(t, patience, "the certificate is reloaded", func() bool { return strings.Contains(g.Log(), "certificate reloaded") })
+	proctest.Await(t, testTimeout, "the certificate is reloaded", func() bool { return strings.Contains(g.Log(), "certificate reloaded") })
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: authority.Client(), DisableKeepAlives: true}}
 	response, err := client.Get(g.URL() + "/healthz")
 	if err != nil {
@@ -221,6 +222,6 @@ func TestProgram_SIGHUPReloadsAndDoesNotEnd(t *testing.T) {
 	}
 	defer response.Body.Close()
 	if _, err := io.ReadAll(response.Body); err != nil || response.StatusCode != http.StatusOK {
-		t.Errorf("/healthz gives %d, %v", response.StatusCode, err)
+		t.Errorf("/healthz: got status %d, %v", response.StatusCode, err)
 	}
 }

@@ -17,7 +17,7 @@ import (
 func checkProblem(t *testing.T, what string, a answer, status int) {
 	t.Helper()
 	if a.status != status {
-		t.Errorf("%s gives %d, want %d: %.200s", what, a.status, status, a.body)
+		t.Errorf("%s: got status %d, want %d, body %.200s", what, a.status, status, a.body)
 		return
 	}
 	if got := a.header.Get("Content-Type"); got != "application/problem+json" {
@@ -32,11 +32,11 @@ func checkProblem(t *testing.T, what string, a answer, status int) {
 		return
 	}
 	if p.Type == "" || p.Title == "" || p.Detail == "" || p.Status != status {
-		t.Errorf("%s: the problem is %+v", what, p)
+		t.Errorf("%s: got problem %+v", what, p)
 	}
 }
 
-func TestEvents_RequestsThatCannotBeMeant(t *testing.T) {
+func TestEvents_RejectsInvalidQueries(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	many := make(url.Values)
@@ -71,13 +71,13 @@ func TestEvents_RequestsThatCannotBeMeant(t *testing.T) {
 	for i := range 64 {
 		many.Add("channel", fmt.Sprint("c", i))
 	}
-	many.Add("channel", "c0") // counts once
+	many.Add("channel", "c0") // a duplicate, which counts once
 	if s := g.subscribe("?" + many.Encode()); len(s.opened.Topics) != 64 {
 		t.Errorf("%d topics", len(s.opened.Topics))
 	}
 }
 
-func TestEvents_StrangersMayDoWhatIsOpenToAnyoneOnly(t *testing.T) {
+func TestEvents_AnonymousClientsGetOpenTopics(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Start(t)
 	for name, g := range map[string]*gateway{
@@ -98,7 +98,7 @@ func TestEvents_StrangersMayDoWhatIsOpenToAnyoneOnly(t *testing.T) {
 				return g.do(http.MethodPost, "/events?"+query, strings.NewReader("x"))
 			}
 			if a := post("channel=open.in"); a.status != http.StatusOK {
-				t.Errorf("publishing gives %d: %s", a.status, a.body)
+				t.Errorf("publishing: got status %d, body %s", a.status, a.body)
 			}
 			for _, query := range []string{"channel=open.x", "channel=updates", "key=open.in", "stream=open.in"} {
 				checkProblem(t, "POST "+query, post(query), http.StatusUnauthorized)
@@ -107,7 +107,7 @@ func TestEvents_StrangersMayDoWhatIsOpenToAnyoneOnly(t *testing.T) {
 	}
 }
 
-func TestEvents_NothingIsOpenByDefaultButUpdates(t *testing.T) {
+func TestEvents_OpenTopicsByDefault(t *testing.T) {
 	t.Parallel()
 	cfg, err := parseFlags()
 	if err != nil {
@@ -121,13 +121,13 @@ func TestEvents_NothingIsOpenByDefaultButUpdates(t *testing.T) {
 	checkProblem(t, "another", g.get("/events?channel=other"), http.StatusUnauthorized)
 }
 
-func TestEvents_OtherMethodsAreRefused(t *testing.T) {
+func TestEvents_RejectsOtherMethods(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	for _, method := range []string{http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodPatch, http.MethodOptions} {
 		a := g.do(method, "/events", nil)
 		if a.status != http.StatusMethodNotAllowed {
-			t.Errorf("%s gives %d", method, a.status)
+			t.Errorf("%s: got status %d", method, a.status)
 		}
 		allow := strings.Split(strings.ReplaceAll(a.header.Get("Allow"), " ", ""), ",")
 		slices.Sort(allow)
@@ -154,7 +154,7 @@ func TestEvents_CORS(t *testing.T) {
 		if got := s.resp.Header.Get("Access-Control-Allow-Credentials"); got != "" {
 			t.Errorf("Allow-Credentials is %q", got)
 		}
-		// An error must be readable for the page too.
+		// The page must be able to read an error, too.
 		if got := g.get("/events?channel=", "Origin", page).header.Get("Access-Control-Allow-Origin"); got != "*" {
 			t.Errorf("Allow-Origin of an error is %q", got)
 		}
@@ -186,7 +186,7 @@ func TestEvents_CORS(t *testing.T) {
 		"http://[::1]:80":                              "http://[::1]",
 		"http://localhost:5173, capacitor://localhost": "capacitor://localhost",
 	} {
-		t.Run("as browsers write "+setting, func(t *testing.T) {
+		t.Run("normalized "+setting, func(t *testing.T) {
 			t.Parallel()
 			g := start(t, "--cors-origins="+setting)
 			if got := g.get("/healthz", "Origin", origin).header.Get("Access-Control-Allow-Origin"); got != origin {
@@ -208,7 +208,8 @@ func TestEvents_CORS(t *testing.T) {
 	})
 }
 
-// checkRejected checks that nobody is served, and in the way that each can bear.
+// checkRejected checks that new subscriptions are rejected: as a stream.close for an EventSource
+// and as a status for other clients.
 func checkRejected(t *testing.T, g *gateway, query, reason string) {
 	t.Helper()
 	for _, accept := range []string{"text/event-stream", "text/event-stream, */*;q=0.1", "application/json, Text/Event-Stream;q=0.5"} {
@@ -218,7 +219,7 @@ func checkRejected(t *testing.T, g *gateway, query, reason string) {
 		}
 		frames := s.end()
 		if len(frames) != 1 || frames[0].name != "stream.close" || frames[0].data != fmt.Sprintf(`{"reason":%q}`, reason) || frames[0].hasID {
-			t.Fatalf("Accept %q: the stream is %+v", accept, frames)
+			t.Fatalf("Accept %q: got stream %+v", accept, frames)
 		}
 		if n, err := strconv.Atoi(frames[0].retry); err != nil || n <= 4000 {
 			t.Errorf("retry is %q, want more than twice the usual 2000", frames[0].retry)
@@ -233,7 +234,7 @@ func checkRejected(t *testing.T, g *gateway, query, reason string) {
 	}
 }
 
-func TestEvents_RedisAwayAtTheStartThenThere(t *testing.T) {
+func TestEvents_RedisStartsLater(t *testing.T) {
 	t.Parallel()
 	redis := redistest.Reserve(t)
 	g := startOn(t, redis)
@@ -241,31 +242,31 @@ func TestEvents_RedisAwayAtTheStartThenThere(t *testing.T) {
 	a := g.do(http.MethodPost, "/events?channel=a", strings.NewReader("x"))
 	checkProblem(t, "POST", a, http.StatusServiceUnavailable)
 	if a.header.Get("Retry-After") == "" {
-		t.Error("POST gets no Retry-After")
+		t.Error("POST: got no Retry-After")
 	}
 	notReady := g.get("/readyz")
 	checkProblem(t, "/readyz", notReady, http.StatusServiceUnavailable)
 	if strings.Contains(notReady.body, redis.Addr()) || !strings.Contains(g.log.String(), redis.Addr()) {
-		t.Errorf("where Redis is, the log has to say and nobody else: %s", notReady.body)
+		t.Errorf("/readyz exposes the address of Redis: %s", notReady.body)
 	}
 	if a := g.get("/healthz"); a.status != http.StatusOK {
-		t.Errorf("/healthz gives %d", a.status)
+		t.Errorf("/healthz: got status %d", a.status)
 	}
 	redis.Restart()
 	eventually(t, "ready", func() bool { return g.get("/readyz").status == http.StatusOK })
 	s := g.subscribe("?channel=a")
 	g.publish("a", "x")
 	if f := s.next(); f.data != "x" {
-		t.Errorf("the event is %+v", f)
+		t.Errorf("got event %+v", f)
 	}
 }
 
-func TestURLs_HealthReadinessAndFigures(t *testing.T) {
+func TestURLs_HealthReadinessAndStats(t *testing.T) {
 	t.Parallel()
 	onBothBrokers(t, func(t *testing.T, start func(*testing.T, ...string) *gateway) {
 		g := start(t)
 		if a := g.get("/healthz"); a.status != http.StatusOK {
-			t.Errorf("/healthz gives %d", a.status)
+			t.Errorf("/healthz: got status %d", a.status)
 		}
 		eventually(t, "ready", func() bool { return g.get("/readyz").status == http.StatusOK })
 
@@ -275,7 +276,7 @@ func TestURLs_HealthReadinessAndFigures(t *testing.T) {
 		s.data(2)
 		for _, name := range []string{"uptime_seconds", "connections", "topics", "events", "deliveries", "gaps", "slow_clients", "memory_bytes"} {
 			if _, ok := g.stats()[name].(float64); !ok {
-				t.Errorf("/stats has no number %s: %v", name, g.stats())
+				t.Errorf("/stats has no field %s: %v", name, g.stats())
 			}
 		}
 		if g.stats()["node"] != s.opened.Node || g.stats()["version"] == "" {
@@ -288,7 +289,7 @@ func TestURLs_HealthReadinessAndFigures(t *testing.T) {
 			t.Errorf("%d topics", n)
 		}
 		if a := g.get("/stats"); strings.Contains(a.body, "secret") || !strings.HasPrefix(a.header.Get("Content-Type"), "application/json") {
-			t.Errorf("/stats is %s: %s", a.header.Get("Content-Type"), a.body)
+			t.Errorf("got /stats with Content-Type %s, body %s", a.header.Get("Content-Type"), a.body)
 		}
 		s.disconnect()
 		other.disconnect()
@@ -296,10 +297,10 @@ func TestURLs_HealthReadinessAndFigures(t *testing.T) {
 
 		for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/goroutine"} {
 			if a := g.get(path); a.status != http.StatusNotFound {
-				t.Errorf("%s on the public address gives %d", path, a.status)
+				t.Errorf("%s on the public address: got status %d", path, a.status)
 			}
 			if a := g.get(g.admin + path); a.status != http.StatusOK {
-				t.Errorf("%s on the admin address gives %d", path, a.status)
+				t.Errorf("%s on the admin address: got status %d", path, a.status)
 			}
 		}
 		a := g.get(g.admin + "/metrics")
@@ -312,20 +313,20 @@ func TestURLs_HealthReadinessAndFigures(t *testing.T) {
 			t.Error("/metrics has a topic's name")
 		}
 		if a := g.get(g.admin + "/events"); a.status != http.StatusNotFound {
-			t.Errorf("/events on the admin address gives %d", a.status)
+			t.Errorf("/events on the admin address: got status %d", a.status)
 		}
 	})
 }
 
-// A health check with HEAD gets the status of GET, and no body.
-func TestHealth_HeadHasTheStatusOfGet(t *testing.T) {
+// A health check with HEAD gets the status of GET without a body.
+func TestHealth_HeadHasStatusOfGet(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)
 	eventually(t, "ready", func() bool { return g.get("/readyz").status == http.StatusOK })
 	head := func(path string, want int) {
 		t.Helper()
 		if a := g.do(http.MethodHead, path, nil); a.status != want || a.body != "" {
-			t.Errorf("HEAD %s gives %d with the body %q, want %d", path, a.status, a.body, want)
+			t.Errorf("HEAD %s: got status %d with the body %q, want %d", path, a.status, a.body, want)
 		}
 	}
 	head("/healthz", http.StatusOK)

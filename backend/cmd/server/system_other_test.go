@@ -2,7 +2,7 @@
 
 package main
 
-// mkfifo does nothing: the file system has no named pipes.
+// mkfifo does nothing: this file system does not support named pipes.
 func mkfifo(string) error {
 	return nil
 }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-func TestMetrics_ReportTheSubscriptionLimit(t *testing.T) {
+func TestMetrics_SubscriptionLimit(t *testing.T) {
 	t.Parallel()
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -21,11 +21,10 @@ func TestMetrics_ReportTheSubscriptionLimit(t *testing.T) {
 		t.Errorf("the limit is %v, want 7", n)
 	}
 	if n := start(t, fmt.Sprint("--max-connections=", limit.Cur)).metric("sluice_max_connections"); n >= float64(limit.Cur) {
-		t.Errorf("there may be %v subscriptions, with %d descriptors", n, limit.Cur)
+		t.Errorf("got a limit of %v subscriptions with %d descriptors", n, limit.Cur)
 	}
 }
 
-// mkfifo creates a named pipe.
 func mkfifo(path string) error {
 	return syscall.Mkfifo(path, 0o600)
 }

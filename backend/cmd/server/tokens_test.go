@@ -20,7 +20,7 @@ import (
 
 const jwtSecret = "a secret of the tests, and long enough"
 
-// claims is what a token of the tests says.
+// claims are the claims of a test token.
 type claims struct {
 	jwt.RegisteredClaims
 	Sluice struct {
@@ -29,7 +29,7 @@ type claims struct {
 	} `json:"sluice"`
 }
 
-// newClaims returns claims that allow to subscribe and to publish to the same topics.
+// newClaims returns claims that allow a client to subscribe and publish to the topics.
 func newClaims(life time.Duration, topics ...string) claims {
 	var c claims
 	c.ExpiresAt = jwt.NewNumericDate(time.Now().Add(life))
@@ -47,7 +47,7 @@ func token(t *testing.T, c claims) string {
 	return text
 }
 
-// startWithTokens starts a gateway that opens channel:updates to anyone, and takes tokens.
+// startWithTokens starts a gateway that accepts tokens and opens channel:updates to all clients.
 func startWithTokens(t *testing.T, args ...string) *gateway {
 	t.Helper()
 	return start(t, append([]string{"--allow-subscribe=channel:updates", "--allow-publish=", "--jwt-secret=" + jwtSecret}, args...)...)
@@ -97,31 +97,31 @@ func TestTokens_StatusCodes(t *testing.T) {
 					}
 				}
 				if strings.Contains(tt.query, "&") || tt.query == "" {
-					continue // not for a publish
+					continue // publishing does not use this case
 				}
 				status := tt.status
 				if tt.query == "channel=updates" && status == 200 {
-					status = 401 // open to be read only
+					status = 401 // open for reading only
 				}
 				if tt.query == "channel=*" {
 					status = 400
 				}
 				if a := g.do(http.MethodPost, "/events?"+tt.query, strings.NewReader("x"), tt.header...); a.status != status {
-					t.Errorf("%s: publishing gives %d, want %d: %s", tt.name, a.status, status, a.body)
+					t.Errorf("%s: publishing: got status %d, want %d, body %s", tt.name, a.status, status, a.body)
 				}
 			}
 		})
 	}
 }
 
-func TestTokens_ConnectionEndsWhenItsTokenExpires(t *testing.T) {
+func TestTokens_ConnectionEndsAtExpiry(t *testing.T) {
 	t.Parallel()
 	g := startWithTokens(t, "--allow-publish=channel:*")
 	h2c := newH2C(t)
 	text := token(t, newClaims(10*time.Second, "channel:a"))
 	long := token(t, newClaims(time.Hour, "channel:a"))
 	ends := map[string]*stream{
-		"taken over":      g.subscribe("?channel=a", "Authorization", "Bearer "+text),
+		"hijacked":        g.subscribe("?channel=a", "Authorization", "Bearer "+text),
 		"HTTP/2":          g.subscribeWith(h2c, "?channel=a", "Authorization", "Bearer "+text),
 		"conflated":       g.subscribe("?channel=a&every=10ms", "Authorization", "Bearer "+text),
 		"open to anyone":  g.subscribe("?channel=updates", "Authorization", "Bearer "+text),
@@ -137,7 +137,7 @@ func TestTokens_ConnectionEndsWhenItsTokenExpires(t *testing.T) {
 			t.Errorf("%s: the stream ends with %+v", name, last)
 		}
 		if name != "open to anyone" && (len(frames) < 2 || frames[0].data != "before") {
-			t.Errorf("%s: before it ended came %+v", name, frames)
+			t.Errorf("%s: got %+v before the end", name, frames)
 		}
 	}
 	stays[0].data(1)
@@ -145,14 +145,14 @@ func TestTokens_ConnectionEndsWhenItsTokenExpires(t *testing.T) {
 	g.publish("updates", "after")
 	for _, s := range stays {
 		if f := s.next(); f.data != "after" {
-			t.Errorf("another connection gets %+v", f)
+			t.Errorf("another connection: got %+v", f)
 		}
 	}
 	eventually(t, "two connections left", func() bool { return g.stat("connections") == 2 })
 	checkProblem(t, "coming back", g.get("/events?channel=a", "Authorization", "Bearer "+text), http.StatusUnauthorized)
 }
 
-func TestTokens_CursorGivesNothingOfOtherTopics(t *testing.T) {
+func TestTokens_CursorGrantsNoTopics(t *testing.T) {
 	t.Parallel()
 	g := startWithTokens(t, "--redis-url="+redistest.Start(t).URL())
 	all := token(t, newClaims(time.Hour, "channel:*", "stream:*", "key:*"))
@@ -160,7 +160,7 @@ func TestTokens_CursorGivesNothingOfOtherTopics(t *testing.T) {
 	for _, query := range []string{"stream=secret", "channel=secret", "key=secret.key"} {
 		a := g.do(http.MethodPost, "/events?"+query, strings.NewReader("nobody's business"), "Authorization", "Bearer "+all)
 		if a.status != http.StatusOK {
-			t.Fatalf("publishing gives %d: %s", a.status, a.body)
+			t.Fatalf("publishing: got status %d, body %s", a.status, a.body)
 		}
 	}
 	everything := g.subscribe("?stream=secret&channel=secret&key=secret.key&channel=mine&last=10&access_token=" + all)
@@ -171,7 +171,7 @@ func TestTokens_CursorGivesNothingOfOtherTopics(t *testing.T) {
 		for {
 			f := s.next()
 			if strings.Contains(f.data+f.id, "secret") || strings.Contains(f.data, "business") {
-				t.Errorf("with the cursor %q comes %+v", cursor, f)
+				t.Errorf("cursor %q: got %+v", cursor, f)
 			}
 			if f.data == "mine" {
 				break
@@ -182,7 +182,7 @@ func TestTokens_CursorGivesNothingOfOtherTopics(t *testing.T) {
 	}
 }
 
-func TestTokens_AreNeverToldToAnyone(t *testing.T) {
+func TestTokens_AreNeverExposed(t *testing.T) {
 	t.Parallel()
 	g := startWithTokens(t, "--redis-url="+redistest.Start(t).URL(), "--cors-origins=https://app.example.com")
 	good := token(t, newClaims(time.Hour, "channel:user.1"))
@@ -191,7 +191,7 @@ func TestTokens_AreNeverToldToAnyone(t *testing.T) {
 		t.Helper()
 		for _, s := range secrets {
 			if strings.Contains(text, s) {
-				t.Errorf("%s tells a secret: %.300s", what, text)
+				t.Errorf("%s contains a secret: %.300s", what, text)
 			}
 		}
 	}
@@ -233,7 +233,7 @@ func TestTokens_AreNeverToldToAnyone(t *testing.T) {
 	told("the log", g.log.String())
 }
 
-func TestTokens_KeySetAtAURLThatComesUpLater(t *testing.T) {
+func TestTokens_KeySetURLStartsLater(t *testing.T) {
 	t.Parallel()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -261,7 +261,7 @@ func TestTokens_KeySetAtAURLThatComesUpLater(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What needs no key goes on.
+	// Requests that need no key still work.
 	g.subscribe("?channel=updates")
 	g.subscribe("?channel=b&access_token=" + token(t, newClaims(time.Hour, "channel:b")))
 	checkRejected(t, g, "?channel=a&access_token="+text, "unavailable")

@@ -15,17 +15,17 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// traceCollector takes spans as an OpenTelemetry collector does, over HTTP.
+// traceCollector receives spans over HTTP as an OpenTelemetry collector does.
 type traceCollector struct {
 	t *testing.T
 
 	mu    sync.Mutex
-	raw   []byte // everything that came
+	raw   []byte // all request bodies
 	spans []*v1.Span
-	about string // the resource
+	about string // attributes of the resource
 }
 
-// collectTraces starts a collector and has the servers of this test send to it.
+// collectTraces starts a collector and configures this process to export spans to it.
 func collectTraces(t *testing.T) *traceCollector {
 	t.Helper()
 	c := &traceCollector{t: t}
@@ -54,7 +54,7 @@ func (c *traceCollector) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/x-protobuf")
 }
 
-// span waits for a span and returns it with its attributes as text.
+// span waits for a span and returns it with its attributes as strings.
 func (c *traceCollector) span(name string) (span *v1.Span, attributes map[string]string) {
 	c.t.Helper()
 	eventually(c.t, "a span "+name, func() bool {
@@ -81,7 +81,7 @@ func checkAttribute(t *testing.T, attributes map[string]string, name, want strin
 	}
 }
 
-func TestTraces_OfAPublishContinueThatOfItsClient(t *testing.T) {
+func TestTraces_PublishContinuesClientTrace(t *testing.T) {
 	c := collectTraces(t)
 	g := startWithTokens(t)
 	secret := token(t, newClaims(time.Hour, "stream:secret*"))
@@ -92,7 +92,7 @@ func TestTraces_OfAPublishContinueThatOfItsClient(t *testing.T) {
 	}
 	span, attributes := c.span("publish")
 	if !bytes.HasPrefix(span.GetTraceId(), []byte{0x0a, 0xf7, 0x65}) || !bytes.HasPrefix(span.GetParentSpanId(), []byte{0xb7, 0xad}) {
-		t.Errorf("the trace is %x, the parent %x", span.GetTraceId(), span.GetParentSpanId())
+		t.Errorf("got trace %x, parent %x", span.GetTraceId(), span.GetParentSpanId())
 	}
 	if span.GetKind() != v1.Span_SPAN_KIND_SERVER {
 		t.Errorf("the kind is %s", span.GetKind())
@@ -108,19 +108,19 @@ func TestTraces_OfAPublishContinueThatOfItsClient(t *testing.T) {
 	c.checkNoSecret(secret)
 }
 
-// checkNoSecret checks that nothing came that the test calls a secret, nor the tokens.
+// checkNoSecret checks that no request contained a secret of the test or one of the tokens.
 func (c *traceCollector) checkNoSecret(tokens ...string) {
 	c.t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, secret := range append(tokens, "secret") {
 		if i := bytes.Index(c.raw, []byte(secret)); i >= 0 {
-			c.t.Errorf("a trace tells %q", c.raw[max(i-40, 0):min(i+40, len(c.raw))])
+			c.t.Errorf("a trace contains a secret: %q", c.raw[max(i-40, 0):min(i+40, len(c.raw))])
 		}
 	}
 }
 
-func TestTraces_OfASubscriptionEndWhenItIsOpen(t *testing.T) {
+func TestTraces_SubscriptionSpanEndsAtOpen(t *testing.T) {
 	for name, newClient := range map[string]func(*testing.T) *http.Client{"HTTP/1.1": newSmallReader, "HTTP/2": newH2C} {
 		t.Run(name, func(t *testing.T) {
 			c := collectTraces(t)
@@ -128,7 +128,7 @@ func TestTraces_OfASubscriptionEndWhenItIsOpen(t *testing.T) {
 			secret := token(t, newClaims(time.Hour, "channel:secret*", "key:secret*"))
 			s := g.open(newClient(t), "?channel=secret-name&key=secret-key&channel=secret2&access_token="+secret, "Last-Event-ID", "secret")
 			s.readOpen()
-			_, attributes := c.span("subscribe") // while it lasts
+			_, attributes := c.span("subscribe") // before the subscription ends
 			checkAttribute(t, attributes, "http.response.status_code", "200")
 			checkAttribute(t, attributes, "sluice.topic.kinds", "channel")
 			checkAttribute(t, attributes, "sluice.topics", "3")
@@ -144,7 +144,7 @@ func TestTraces_OfASubscriptionEndWhenItIsOpen(t *testing.T) {
 	}
 }
 
-func TestTraces_SayWhatFailed(t *testing.T) {
+func TestTraces_ReportErrors(t *testing.T) {
 	c := collectTraces(t)
 	g := startOnRedis(t)
 	eventually(t, "ready", func() bool { return g.get("/readyz").status == http.StatusOK })
@@ -161,7 +161,7 @@ func TestTraces_SayWhatFailed(t *testing.T) {
 		s := g.open(g.client, "", "Accept", "text/event-stream")
 		return s.end()[0].name == "stream.close"
 	})
-	// The answer is a 200, so that a browser comes back.
+	// The status is 200 because a browser reconnects only then.
 	if span, _ := c.span("subscribe"); span.GetStatus().GetMessage() != "unavailable" {
 		t.Errorf("the status is %s", span.GetStatus())
 	}

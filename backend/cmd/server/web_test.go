@@ -14,7 +14,8 @@ import (
 
 const page, secret = "<!doctype html><title>the app</title>", "nobody's business"
 
-// newWebDir returns a built web app beside a file that is not part of it.
+// newWebDir returns a directory with a built web app. Its parent contains a file that must not be
+// served.
 func newWebDir(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -37,7 +38,7 @@ func newWebDir(t *testing.T) string {
 	return filepath.Join(root, "dist")
 }
 
-func TestWebApp_IsServedWithItsPageForEveryRoute(t *testing.T) {
+func TestWebApp_ServesPageForEveryRoute(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--web-dir="+newWebDir(t))
 	for _, tt := range []struct {
@@ -45,7 +46,7 @@ func TestWebApp_IsServedWithItsPageForEveryRoute(t *testing.T) {
 		status                  int
 	}{
 		{"/", page, "text/html", 200},
-		{"/index.html", page, "text/html", 200}, // by way of a redirect
+		{"/index.html", page, "text/html", 200}, // after a redirect
 		{"/topics", page, "text/html", 200},
 		{"/topics/channel", page, "text/html", 200},
 		{"/favicon.svg", "<svg/>", "image/svg+xml", 200},
@@ -56,7 +57,7 @@ func TestWebApp_IsServedWithItsPageForEveryRoute(t *testing.T) {
 	} {
 		a := g.get(tt.path)
 		if a.status != tt.status || tt.status == 200 && (a.body != tt.body || !strings.HasPrefix(a.header.Get("Content-Type"), tt.contentType)) {
-			t.Errorf("%s gives %d, %s: %.100q", tt.path, a.status, a.header.Get("Content-Type"), a.body)
+			t.Errorf("%s: got status %d, %s: %.100q", tt.path, a.status, a.header.Get("Content-Type"), a.body)
 		}
 	}
 	if got := g.get("/assets/app-1.js").header.Get("Cache-Control"); !strings.Contains(got, "immutable") {
@@ -66,11 +67,11 @@ func TestWebApp_IsServedWithItsPageForEveryRoute(t *testing.T) {
 		t.Errorf("the page has Cache-Control %q", got)
 	}
 	if a := g.do(http.MethodHead, "/", nil); a.status != http.StatusOK {
-		t.Errorf("HEAD / gives %d", a.status)
+		t.Errorf("HEAD /: got status %d", a.status)
 	}
 	checkProblem(t, "POST /", g.do(http.MethodPost, "/", nil), http.StatusMethodNotAllowed)
 	if a := g.get("/healthz"); a.body == page {
-		t.Error("the page hides /healthz")
+		t.Error("/healthz: got the page")
 	}
 	if a := g.get("/metrics"); strings.Contains(a.body, "sluice_") {
 		t.Error("/metrics is on the public address")
@@ -78,7 +79,7 @@ func TestWebApp_IsServedWithItsPageForEveryRoute(t *testing.T) {
 	g.subscribe("").disconnect()
 }
 
-func TestWebApp_GivesNothingFromOutsideItsDirectory(t *testing.T) {
+func TestWebApp_PathTraversal(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--web-dir="+newWebDir(t))
 	for _, path := range []string{
@@ -86,12 +87,12 @@ func TestWebApp_GivesNothingFromOutsideItsDirectory(t *testing.T) {
 		"/..%5csecret.txt", "//../secret.txt", "/./../secret.txt", "/assets/..%2f..%2fsecret.txt", "/secret.txt", "/%00", "/assets/app-1.js%00",
 		"/..", "/topics/..", "/topics%2f..", "/../topics",
 	} {
-		// Written by hand, since a client would clean the path.
+		// A raw request, because an HTTP client would clean the path.
 		conn, err := net.Dial("tcp", strings.TrimPrefix(g.url, "http://"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		_ = conn.SetDeadline(time.Now().Add(patience))
+		_ = conn.SetDeadline(time.Now().Add(testTimeout))
 		fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path)
 		got, err := io.ReadAll(conn)
 		conn.Close()
@@ -102,13 +103,13 @@ func TestWebApp_GivesNothingFromOutsideItsDirectory(t *testing.T) {
 			t.Errorf("GET %s gives %q", path, got)
 		}
 		if strings.Contains(string(got), "text/plain") {
-			t.Errorf("GET %s is not refused like everything else: %q", path, got)
+			t.Errorf("GET %s: got %q, want the same response as for other unknown paths", path, got)
 		}
 	}
 }
 
-// A build that is rolled back has older files; a browser must not keep the newer page.
-func TestWebApp_ETagIsThatOfTheContent(t *testing.T) {
+// An older build has older files. After a rollback a browser must not keep the newer page.
+func TestWebApp_ETagDependsOnContent(t *testing.T) {
 	t.Parallel()
 	dir := newWebDir(t)
 	etags := make(map[string]string)
@@ -124,24 +125,24 @@ func TestWebApp_ETagIsThatOfTheContent(t *testing.T) {
 		g := start(t, "--web-dir="+dir)
 		a := g.get("/", "If-Modified-Since", time.Now().UTC().Format(http.TimeFormat))
 		if a.status != http.StatusOK || a.body != now || a.header.Get("Last-Modified") != "" {
-			t.Errorf("version %d gives %d, %v: %q", i, a.status, a.header, a.body)
+			t.Errorf("version %d: got status %d, headers %v, body %q", i, a.status, a.header, a.body)
 		}
 		etag := a.header.Get("ETag")
 		for _, page := range []string{"/", "/logs"} {
 			if a := g.get(page, "If-None-Match", etag); a.status != http.StatusNotModified || a.body != "" {
-				t.Errorf("%s with its ETag gives %d: %q", page, a.status, a.body)
+				t.Errorf("%s with its ETag: got status %d: %q", page, a.status, a.body)
 			}
 		}
 		for other, content := range etags {
 			if same := other == etag; same != (content == now) {
-				t.Errorf("the contents %q and %q have the ETags %s and %s", content, now, other, etag)
+				t.Errorf("contents %q and %q: got ETags %s and %s", content, now, other, etag)
 			}
 		}
 		etags[etag] = now
 	}
 }
 
-func TestWebApp_ServesRegularFilesOfItsDirectoryOnly(t *testing.T) {
+func TestWebApp_ServesOnlyRegularFiles(t *testing.T) {
 	t.Parallel()
 	dir := newWebDir(t)
 	for name, target := range map[string]string{
@@ -167,12 +168,12 @@ func TestWebApp_ServesRegularFilesOfItsDirectoryOnly(t *testing.T) {
 		checkProblem(t, path, g.get(path), http.StatusNotFound)
 	}
 	if a := g.get("/inside.txt"); a.status != http.StatusOK || a.body != "console.log(1)" {
-		t.Errorf("a link to a file of the directory gives %d: %q", a.status, a.body)
+		t.Errorf("link inside the directory: got status %d, body %q", a.status, a.body)
 	}
 }
 
-// The files are read at the start; a link that is put there later changes nothing.
-func TestWebApp_IsTheOneOfTheStart(t *testing.T) {
+// Files are read at the start. A link that is created later has no effect.
+func TestWebApp_FilesAreReadAtStart(t *testing.T) {
 	t.Parallel()
 	dir := newWebDir(t)
 	g := start(t, "--web-dir="+dir)
@@ -184,11 +185,11 @@ func TestWebApp_IsTheOneOfTheStart(t *testing.T) {
 	}
 	checkProblem(t, "a file of later", g.get("/late.txt"), http.StatusNotFound)
 	if a := g.get("/favicon.svg"); a.body != "<svg/>" {
-		t.Errorf("a file that was removed gives %d: %q", a.status, a.body)
+		t.Errorf("removed file: got status %d, body %q", a.status, a.body)
 	}
 }
 
-func TestWebApp_PathsOfTheServerAreNoPages(t *testing.T) {
+func TestWebApp_ServerPathsAreNotPages(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--web-dir="+newWebDir(t))
 	for _, path := range []string{"/metrics", "/metrics/", "/events/", "/events/x", "/readyz/", "/stats/x", "/debug/pprof/", "//events/"} {
@@ -213,7 +214,7 @@ func TestWebApp_SecurityHeaders(t *testing.T) {
 	}
 }
 
-func TestWebApp_PolicyAllowsTheOriginOfTheAPI(t *testing.T) {
+func TestWebApp_PolicyAllowsAPIOrigin(t *testing.T) {
 	t.Parallel()
 	for _, origin := range []string{"https://events.example.com", "http://127.0.0.1:4000"} {
 		dir := newWebDir(t)
@@ -229,7 +230,7 @@ func TestWebApp_PolicyAllowsTheOriginOfTheAPI(t *testing.T) {
 	}
 }
 
-func TestWebApp_BadOriginOfTheAPI(t *testing.T) {
+func TestWebApp_BadAPIOrigin(t *testing.T) {
 	t.Parallel()
 	for _, origin := range []string{
 		"", "*", "https:", "https://*", "https://*.example.com", "https://example.com/path", "events.example.com", "http://[::1]:4000",
@@ -243,16 +244,16 @@ func TestWebApp_BadOriginOfTheAPI(t *testing.T) {
 			}
 			cmd, _, stderr := command(t, "--addr=127.0.0.1:0", "--admin-addr=127.0.0.1:0", "--web-dir="+dir)
 			if err := cmd.Run(); err == nil {
-				t.Error("the server starts")
+				t.Error("got a running server, want an error")
 			}
 			if line := strings.TrimSuffix(stderr.String(), "\n"); !strings.Contains(line, "--web-dir: api-origin.txt") || strings.Contains(line, "\n") {
-				t.Errorf("the server reports %q", line)
+				t.Errorf("got error %q", line)
 			}
 		})
 	}
 }
 
-func TestWebApp_EncodingsOfTheBuild(t *testing.T) {
+func TestWebApp_Encodings(t *testing.T) {
 	t.Parallel()
 	dir := newWebDir(t)
 	for name, content := range map[string]string{"app-1.js.br": "as br", "app-1.js.gz": "as gzip", "app-1.css.gz": "css as gzip"} {
@@ -283,7 +284,7 @@ func TestWebApp_EncodingsOfTheBuild(t *testing.T) {
 		etags[a.header.Get("ETag")] = true
 	}
 	if len(etags) != 5 {
-		t.Errorf("five contents have %d ETags", len(etags))
+		t.Errorf("got %d ETags for five contents", len(etags))
 	}
 }
 
@@ -316,19 +317,19 @@ func TestWebApp_CachedEncodings(t *testing.T) {
 				}
 			}
 			if head.status != http.StatusOK || head.header.Get("Content-Encoding") != full.header.Get("Content-Encoding") {
-				t.Errorf("HEAD of %s as %s gives %d, %v", tt.path, encoding, head.status, head.header)
+				t.Errorf("HEAD of %s as %s: got status %d, %v", tt.path, encoding, head.status, head.header)
 			}
 			if cached.status != http.StatusNotModified || cached.body != "" {
-				t.Errorf("%s as %s with its ETag gives %d: %q", tt.path, encoding, cached.status, cached.body)
+				t.Errorf("%s as %s with its ETag: got status %d: %q", tt.path, encoding, cached.status, cached.body)
 			}
 		}
 		if a := g.get(tt.path, "Accept-Encoding", "gzip", "If-None-Match", etags["br"]); a.status != http.StatusOK || a.header.Get("ETag") != etags["gzip"] {
-			t.Errorf("%s as gzip with the ETag of br gives %d, %v", tt.path, a.status, a.header)
+			t.Errorf("%s as gzip with the ETag of br: got status %d, %v", tt.path, a.status, a.header)
 		}
 	}
 }
 
-func TestWebApp_WithoutADirectoryThereIsNone(t *testing.T) {
+func TestWebApp_WithoutDirectory(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	checkProblem(t, "GET /", g.get("/"), http.StatusNotFound)

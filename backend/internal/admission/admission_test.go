@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-func TestPublishLimiter_AllowsTheRateOnAverage(t *testing.T) {
+func TestPublishLimiter_AllowsRateOnAverage(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := NewPublishLimiter(2)
@@ -28,20 +28,20 @@ func TestPublishLimiter_AllowsTheRateOnAverage(t *testing.T) {
 			case err == nil:
 				taken++
 			case !errors.As(err, &tooFast) || tooFast.Wait <= 0 || tooFast.Wait > time.Second:
-				t.Fatalf("it is refused with %v", err)
+				t.Fatalf("got error %v", err)
 			}
 			time.Sleep(100 * time.Millisecond)
 		}
 		if want := q.Burst() + 2*60; taken < want-2 || taken > want {
-			t.Errorf("%d events are let through in a minute, want %d", taken, want)
+			t.Errorf("got %d events in a minute, want %d", taken, want)
 		}
 		if err := q.Allow("b", q.Burst()); err != nil {
-			t.Errorf("another publisher: %v", err)
+			t.Errorf("other publisher: got error %v", err)
 		}
 	})
 }
 
-func TestPublishLimiter_RefusedEventsCostNothing(t *testing.T) {
+func TestPublishLimiter_RejectedEventsAreFree(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q := NewPublishLimiter(1)
@@ -50,19 +50,19 @@ func TestPublishLimiter_RefusedEventsCostNothing(t *testing.T) {
 		}
 		for range 1000 {
 			if q.Allow("a", 5) == nil {
-				t.Fatal("too many are let through")
+				t.Fatal("got more events than the burst")
 			}
 		}
 		time.Sleep(5 * time.Second)
 		if err := q.Allow("a", 5); err != nil {
-			t.Errorf("after the time that was told: %v", err)
+			t.Errorf("after the reported delay: got error %v", err)
 		}
 	})
 }
 
-func TestPublishLimiter_ForgetsTheLeastRecentPublisher(t *testing.T) {
+func TestPublishLimiter_EvictsLeastRecentPublisher(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) { // in which no time passes
+	synctest.Test(t, func(t *testing.T) { // no time passes in the bubble
 		q := NewPublishLimiter(1)
 		if err := q.Allow("steady", q.Burst()); err != nil {
 			t.Fatal(err)
@@ -72,20 +72,20 @@ func TestPublishLimiter_ForgetsTheLeastRecentPublisher(t *testing.T) {
 				t.Fatal(err)
 			}
 			if i%1000 == 0 && q.Allow("steady", 1) == nil {
-				t.Fatal("a publisher that publishes all the time is forgotten")
+				t.Fatal("an active publisher was evicted")
 			}
 		}
 		if n := q.limiters.Len(); n > maxPublishers {
-			t.Fatalf("%d publishers are remembered, want at most %d", n, maxPublishers)
+			t.Fatalf("got %d publishers, want at most %d", n, maxPublishers)
 		}
 	})
 }
 
-func TestPublishLimiter_ZeroMeansNoLimit(t *testing.T) {
+func TestPublishLimiter_ZeroIsUnlimited(t *testing.T) {
 	t.Parallel()
 	q := NewPublishLimiter(0)
 	if err := q.Allow("a", 1<<30); err != nil || q.Burst() < 1<<30 || q.limiters.Len() > 0 {
-		t.Errorf("the error is %v", err)
+		t.Errorf("got error %v", err)
 	}
 }
 
@@ -112,7 +112,7 @@ func (c *fakeConn) closed() bool {
 	return c.ended
 }
 
-func TestConnLimiter_EvictsTheLongestIdle(t *testing.T) {
+func TestConnLimiter_EvictsLongestIdle(t *testing.T) {
 	t.Parallel()
 	const most = 4
 	l := NewConnLimiter(most)
@@ -126,15 +126,15 @@ func TestConnLimiter_EvictsTheLongestIdle(t *testing.T) {
 	for i, c := range conns {
 		stays := i == 0 || i > len(conns)-most
 		if c.closed() == stays {
-			t.Errorf("connection %d has ended: %v", i, c.closed())
+			t.Errorf("connection %d: got closed %v", i, c.closed())
 		}
 	}
 	if l.count != most || len(l.conns) != most {
-		t.Errorf("%d connections are counted and %d are tracked", l.count, len(l.conns))
+		t.Errorf("got %d counted and %d tracked connections", l.count, len(l.conns))
 	}
 }
 
-func TestConnLimiter_EvictsFromTheAddressWithTheMost(t *testing.T) {
+func TestConnLimiter_EvictsFromBusiestAddress(t *testing.T) {
 	t.Parallel()
 	const most = 8
 	l := NewConnLimiter(most)
@@ -149,7 +149,7 @@ func TestConnLimiter_EvictsFromTheAddressWithTheMost(t *testing.T) {
 		flood = append(flood, at("127.0.0.2"), at(fmt.Sprintf("2001:db8:1::%x", i)))
 	}
 	if slow.closed() || v6.closed() {
-		t.Error("a flood from another address evicts a connection")
+		t.Error("connections of another address evicted a connection")
 	}
 	open := 0
 	for _, c := range flood {
@@ -158,7 +158,7 @@ func TestConnLimiter_EvictsFromTheAddressWithTheMost(t *testing.T) {
 		}
 	}
 	if open != most-2 {
-		t.Errorf("%d connections of the floods are open, want %d", open, most-2)
+		t.Errorf("got %d open connections of the busy addresses, want %d", open, most-2)
 	}
 	if newest := flood[len(flood)-1]; newest.closed() {
 		t.Error("the newest connection is evicted before an older one of its address")
@@ -170,7 +170,7 @@ func requestOn(t *testing.T, c net.Conn) *http.Request {
 	return (&http.Request{}).WithContext(ConnContext(t.Context(), c))
 }
 
-func TestConnLimiter_IgnoresConnectionsWithAStream(t *testing.T) {
+func TestConnLimiter_IgnoresStreams(t *testing.T) {
 	t.Parallel()
 	l := NewConnLimiter(1)
 	taken, streaming, closed, next := new(fakeConn), new(fakeConn), new(fakeConn), new(fakeConn)
@@ -183,41 +183,41 @@ func TestConnLimiter_IgnoresConnectionsWithAStream(t *testing.T) {
 	l.ConnState(next, http.StateNew)
 	for i, c := range []*fakeConn{taken, streaming, closed, next} {
 		if c.closed() {
-			t.Errorf("connection %d is evicted", i)
+			t.Errorf("connection %d was evicted", i)
 		}
 	}
-	// When its stream has ended it is in the way like any other.
+	// After its stream has ended, the connection can be evicted.
 	back()
 	if !next.closed() || streaming.closed() {
-		t.Error("the oldest is evicted, want the newest")
+		t.Error("the oldest was evicted, want the newest")
 	}
 }
 
-func TestConnLimiter_CountsAConnectionAfterItsLastStream(t *testing.T) {
+func TestConnLimiter_CountsConnectionAfterLastStream(t *testing.T) {
 	t.Parallel()
 	l := NewConnLimiter(2)
 	several, waiting := new(fakeConn), new(fakeConn)
 	l.ConnState(several, http.StateNew)
 	l.ConnState(waiting, http.StateNew)
 	first, second := l.StreamStarted(requestOn(t, several)), l.StreamStarted(requestOn(t, several))
-	l.ConnState(several, http.StateActive) // another request, which never ends
+	l.ConnState(several, http.StateActive) // another request, which does not end
 	first()
 	if l.count != 1 {
-		t.Errorf("with a stream left, %d connections are counted", l.count)
+		t.Errorf("with a stream: got %d counted connections", l.count)
 	}
 	second()
 	if l.count != 2 {
-		t.Errorf("without a stream, %d connections are counted", l.count)
+		t.Errorf("without a stream: got %d counted connections", l.count)
 	}
 	again := l.StreamStarted(requestOn(t, several))
 	l.ConnState(several, http.StateClosed)
 	again()
 	if l.count != 1 || len(l.conns) != 1 {
-		t.Errorf("when it is closed, %d connections are counted, %d are tracked", l.count, len(l.conns))
+		t.Errorf("after the close: got %d counted and %d tracked connections", l.count, len(l.conns))
 	}
 }
 
-func TestConnLimiter_EvictsTheConnectionWithTheMostRequests(t *testing.T) {
+func TestConnLimiter_EvictsMostRequests(t *testing.T) {
 	t.Parallel()
 	l := NewConnLimiter(10)
 	l.maxRequests = 4
@@ -226,7 +226,7 @@ func TestConnLimiter_EvictsTheConnectionWithTheMostRequests(t *testing.T) {
 		l.ConnState(c, http.StateNew)
 	}
 	modestEnded, greedyEnded := l.StreamStarted(requestOn(t, modest)), l.StreamStarted(requestOn(t, greedy))
-	// The requests of one become event streams, which are counted elsewhere.
+	// The requests of one connection become event streams, which another limit counts.
 	for range 5 {
 		v, _ := l.begin(streaming)
 		r := requestOn(t, streaming)
@@ -237,29 +237,29 @@ func TestConnLimiter_EvictsTheConnectionWithTheMostRequests(t *testing.T) {
 	l.finish(first)
 	for range 3 {
 		if _, out := l.begin(greedy); out != nil {
-			t.Fatal("a connection is evicted below the limit")
+			t.Fatal("a connection was evicted below the limit")
 		}
 	}
 	_, _ = l.begin(modest)
 	if _, out := l.begin(modest); out != net.Conn(greedy) {
-		t.Errorf("%v is evicted, want %v", out, greedy)
+		t.Errorf("got %v evicted, want %v", out, greedy)
 	}
 	if l.requests != 5 {
-		t.Errorf("%d requests are counted, want 5", l.requests)
+		t.Errorf("got %d counted requests, want 5", l.requests)
 	}
 	if modestEnded() || !greedyEnded() {
-		t.Error("the streams do not end with the eviction of their connection")
+		t.Error("the eviction did not end the streams")
 	}
 }
 
-func TestConnLimiter_ClosesTLSConnectionsWithoutAnAlert(t *testing.T) {
+func TestConnLimiter_ClosesTLSWithoutAlert(t *testing.T) {
 	t.Parallel()
 	l := NewConnLimiter(1)
 	under := new(fakeConn)
 	l.ConnState(tls.Server(under, &tls.Config{MinVersion: tls.VersionTLS12}), http.StateNew)
 	l.ConnState(new(fakeConn), http.StateNew)
 	if !under.closed() {
-		t.Error("it stays")
+		t.Error("the connection is still open")
 	}
 }
 
@@ -280,10 +280,10 @@ func TestBudget_ReservesDescriptorsForRedis(t *testing.T) {
 		var said bytes.Buffer
 		subscriptions, conns := budget(tt.descriptors, tt.wanted, slog.New(slog.NewTextHandler(&said, nil)))
 		if subscriptions != tt.subscriptions || conns != tt.conns {
-			t.Errorf("of %d descriptors %d are for subscriptions and %d for other connections", tt.descriptors, subscriptions, conns)
+			t.Errorf("%d descriptors: got %d for subscriptions and %d for other connections", tt.descriptors, subscriptions, conns)
 		}
 		if warned := strings.Contains(said.String(), "max-connections"); warned != tt.warns {
-			t.Errorf("with %d of %d wanted the log says %q", tt.wanted, tt.descriptors, said.String())
+			t.Errorf("%d subscriptions and %d descriptors: got log %q", tt.wanted, tt.descriptors, said.String())
 		}
 	}
 }

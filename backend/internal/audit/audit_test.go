@@ -15,37 +15,37 @@ import (
 )
 
 var (
-	errAway = errors.New("away")
+	errUnavailable = errors.New("unavailable")
 
 	channel = event.Literal(event.Channel, "c")
 	stream  = event.Literal(event.Stream, "s")
 	key     = event.Literal(event.Key, "k")
 )
 
-// account is one subscriber of one topic, and what was published there.
-type account struct {
+// testSubscriber is one subscriber of one topic and the messages that were published there.
+type testSubscriber struct {
 	t        *testing.T
 	topic    event.Topic
 	books    *audit.Books
 	p        *audit.Publication
-	payloads []string // by number; the first is none
+	payloads []string // payloads by number; the first element is unused
 }
 
-func newAccount(t *testing.T, topic event.Topic) *account {
+func newTestSubscriber(t *testing.T, topic event.Topic) *testSubscriber {
 	p := audit.NewPublication("r", topic)
-	return &account{t: t, topic: topic, p: p, books: audit.NewBooks(p), payloads: []string{""}}
+	return &testSubscriber{t: t, topic: topic, p: p, books: audit.NewBooks(p), payloads: []string{""}}
 }
 
-func (a *account) publish(n int, err error) {
+func (a *testSubscriber) publish(n int, err error) {
 	for range n {
 		a.payloads = append(a.payloads, string(a.p.Next(0)))
 		a.p.Done(err)
 	}
 }
 
-// play replays a short script: "open", a number that arrives, "gap" or "gap=N",
-// "deleted", "publish=N", "doubt=N" for publishing that failed.
-func (a *account) play(script string) {
+// play runs a short script: "open", a number that arrives, "gap" or "gap=N", "deleted",
+// "publish=N", "doubt=N" for failed publishes.
+func (a *testSubscriber) play(script string) {
 	a.t.Helper()
 	for step := range strings.FieldsSeq(script) {
 		name, value, _ := strings.Cut(step, "=")
@@ -57,7 +57,7 @@ func (a *account) play(script string) {
 		case "publish":
 			a.publish(n, nil)
 		case "doubt":
-			a.publish(n, errAway)
+			a.publish(n, errUnavailable)
 		case "gap":
 			lost := "null"
 			if value != "" {
@@ -83,20 +83,20 @@ func TestBooks_Sequence(t *testing.T) {
 	}{
 		{"all in order", "open publish=3 1 2 3", audit.Tally{Received: 3}},
 		{"one is missing", "open publish=4 1 2 4", audit.Tally{Received: 3, Lost: 1}},
-		{"three are missing at two places", "open publish=6 1 4 6", audit.Tally{Received: 3, Lost: 3}},
+		{"three are missing at two positions", "open publish=6 1 4 6", audit.Tally{Received: 3, Lost: 3}},
 		{"the first is missing", "open publish=2 2", audit.Tally{Received: 1, Lost: 1}},
 		{"the last is missing", "open publish=2 1", audit.Tally{Received: 1, Lost: 1}},
-		{"nothing came", "open publish=2", audit.Tally{Lost: 2}},
+		{"no message arrives", "open publish=2", audit.Tally{Lost: 2}},
 		{"one is repeated", "open publish=3 1 2 2 3", audit.Tally{Received: 4, Duplicates: 1}},
 		{"an old one is repeated", "open publish=3 1 2 3 1", audit.Tally{Received: 4, Duplicates: 1}},
 		{"two are exchanged", "open publish=4 1 3 2 4", audit.Tally{Received: 4, OutOfOrder: 1}},
-		{"one comes late, and then again", "open publish=4 1 3 4 2 2", audit.Tally{Received: 5, OutOfOrder: 1, Duplicates: 1}},
-		{"one of those missing comes late", "open publish=5 1 5 3", audit.Tally{Received: 3, Lost: 2, OutOfOrder: 1}},
+		{"one arrives late, and then again", "open publish=4 1 3 4 2 2", audit.Tally{Received: 5, OutOfOrder: 1, Duplicates: 1}},
+		{"one of the missing arrives late", "open publish=5 1 5 3", audit.Tally{Received: 3, Lost: 2, OutOfOrder: 1}},
 		{"the first two are exchanged", "open publish=2 2 1", audit.Tally{Received: 2, OutOfOrder: 1}},
 
 		{"before it is open", "publish=5 open publish=1 6", audit.Tally{Received: 1}},
 		{"a little before it is open", "publish=5 open publish=1 4 5 6", audit.Tally{Received: 3}},
-		{"missing behind a start before it is open", "publish=5 open publish=1 4 6", audit.Tally{Received: 2, Lost: 1}},
+		{"missing after a start before it is open", "publish=5 open publish=1 4 6", audit.Tally{Received: 2, Lost: 1}},
 		{"the first after it is open is missing", "publish=5 open publish=2 7", audit.Tally{Received: 1, Lost: 1}},
 		{"opened again, with nothing missing", "open publish=2 1 publish=1 open 2 3", audit.Tally{Received: 3}},
 		{"opened again, with something missing", "open publish=2 1 publish=1 open 3", audit.Tally{Received: 2, Lost: 1}},
@@ -110,28 +110,28 @@ func TestBooks_Sequence(t *testing.T) {
 		{"counts of gaps in a row add up", "open publish=5 1 gap=1 gap=2 5", audit.Tally{Received: 2, Gaps: 2, Announced: 3}},
 		{"counts of gaps in a row do not add up", "open publish=5 1 gap=1 gap=1 5", audit.Tally{Received: 2, Gaps: 2, Announced: 3, WrongCounts: 1}},
 		{"one of the gaps in a row has no count", "open publish=5 1 gap=1 gap 5", audit.Tally{Received: 2, Gaps: 2, Announced: 3}},
-		{"missing behind a gap, not at it", "open publish=5 1 gap 2 5", audit.Tally{Received: 3, Gaps: 1, Lost: 2}},
+		{"missing after a gap, not at it", "open publish=5 1 gap 2 5", audit.Tally{Received: 3, Gaps: 1, Lost: 2}},
 		{"missing before a gap", "open publish=4 1 3 gap 4", audit.Tally{Received: 3, Gaps: 1, Lost: 1}},
 		{"missing at a gap before the first", "open publish=3 gap 3", audit.Tally{Received: 1, Gaps: 1, Announced: 2}},
 		{"missing at a gap with a count before the first", "open publish=3 gap=2 3", audit.Tally{Received: 1, Gaps: 1, Announced: 2}},
 		{"a count before the first that is too low", "open publish=3 gap=1 3", audit.Tally{Received: 1, Gaps: 1, Announced: 2, WrongCounts: 1}},
 		{"the last ones are missing at a gap", "open publish=3 1 gap", audit.Tally{Received: 1, Gaps: 1, Announced: 2}},
-		{"missing at a gap, and then late", "open publish=4 1 gap 4 2", audit.Tally{Received: 3, Gaps: 1, Announced: 1, OutOfOrder: 1}},
+		{"missing at a gap, then late", "open publish=4 1 gap 4 2", audit.Tally{Received: 3, Gaps: 1, Announced: 1, OutOfOrder: 1}},
 
-		{"doubtful ones do not come", "open publish=1 doubt=2 publish=1 1 4", audit.Tally{Received: 2}},
-		{"doubtful ones come", "open publish=1 doubt=2 publish=1 1 2 3 4", audit.Tally{Received: 4}},
-		{"a doubtful one comes late", "open publish=1 doubt=2 publish=1 1 4 3", audit.Tally{Received: 3}},
-		{"a doubtful one comes twice", "open publish=1 doubt=1 publish=1 1 2 2 3", audit.Tally{Received: 4, Duplicates: 1}},
+		{"doubtful ones do not arrive", "open publish=1 doubt=2 publish=1 1 4", audit.Tally{Received: 2}},
+		{"doubtful ones arrive", "open publish=1 doubt=2 publish=1 1 2 3 4", audit.Tally{Received: 4}},
+		{"a doubtful one arrives late", "open publish=1 doubt=2 publish=1 1 4 3", audit.Tally{Received: 3}},
+		{"a doubtful one arrives twice", "open publish=1 doubt=1 publish=1 1 2 2 3", audit.Tally{Received: 4, Duplicates: 1}},
 		{"missing between doubtful ones", "open publish=1 doubt=1 publish=1 doubt=1 publish=1 1 5", audit.Tally{Received: 2, Lost: 1}},
-		{"a count that leaves doubtful ones out", "open publish=2 doubt=1 publish=1 1 gap=1 4", audit.Tally{Received: 2, Gaps: 1, Announced: 1}},
-		{"a count that has doubtful ones in it", "open publish=2 doubt=1 publish=1 1 gap=2 4", audit.Tally{Received: 2, Gaps: 1, Announced: 1}},
+		{"a count without doubtful ones", "open publish=2 doubt=1 publish=1 1 gap=1 4", audit.Tally{Received: 2, Gaps: 1, Announced: 1}},
+		{"a count with doubtful ones", "open publish=2 doubt=1 publish=1 1 gap=2 4", audit.Tally{Received: 2, Gaps: 1, Announced: 1}},
 		{"a count too high even with doubtful ones", "open publish=2 doubt=1 publish=1 1 gap=3 4", audit.Tally{Received: 2, Gaps: 1, Announced: 1, WrongCounts: 1}},
 		{"the last ones are doubtful", "open publish=1 doubt=2 1", audit.Tally{Received: 1}},
 	} {
 		for _, topic := range []event.Topic{channel, stream} {
 			t.Run(topic.Kind.String()+", "+test.name, func(t *testing.T) {
 				t.Parallel()
-				a := newAccount(t, topic)
+				a := newTestSubscriber(t, topic)
 				a.play(test.script)
 				check(t, a.books, topic, test.want)
 			})
@@ -147,23 +147,23 @@ func TestBooks_LatestValue(t *testing.T) {
 	}{
 		{"every value", "open publish=3 1 2 3", audit.Tally{Received: 3}},
 		{"only the last value", "open publish=3 3", audit.Tally{Received: 1}},
-		{"values are left out", "open publish=9 1 4 9", audit.Tally{Received: 3}},
+		{"values are skipped", "open publish=9 1 4 9", audit.Tally{Received: 3}},
 		{"it goes back", "open publish=3 1 2 1 3", audit.Tally{Received: 4, OutOfOrder: 1}},
 		{"it is shown again", "open publish=2 1 1 2", audit.Tally{Received: 3, Duplicates: 1}},
 		{"it is shown again on the next connection", "open publish=2 1 2 open 2", audit.Tally{Received: 3, Duplicates: 1}},
 		{"it is shown again after a gap", "open publish=2 1 2 gap 2", audit.Tally{Received: 3, Gaps: 1}},
-		{"it is deleted and comes back", "open publish=2 1 2 deleted 2", audit.Tally{Received: 3}},
+		{"it is deleted and set again", "open publish=2 1 2 deleted 2", audit.Tally{Received: 3}},
 		{"it ends on an older value", "open publish=3 1 2", audit.Tally{Received: 2, WrongFinal: 1}},
 		{"it goes back at the end", "open publish=3 3 2", audit.Tally{Received: 2, OutOfOrder: 1, WrongFinal: 1}},
 		{"it ends deleted", "open publish=2 1 2 deleted", audit.Tally{Received: 2, WrongFinal: 1}},
-		{"no value came", "open publish=1", audit.Tally{WrongFinal: 1}},
+		{"no value arrives", "open publish=1", audit.Tally{WrongFinal: 1}},
 		{"nothing was written", "open", audit.Tally{}},
-		{"a doubtful value comes late", "open publish=1 doubt=1 publish=1 3 2 3", audit.Tally{Received: 3, OutOfOrder: 0, Duplicates: 1}},
-		{"a doubtful value comes late and is overwritten", "open publish=1 doubt=1 publish=2 3 2 4", audit.Tally{Received: 3}},
+		{"a doubtful value arrives late", "open publish=1 doubt=1 publish=1 3 2 3", audit.Tally{Received: 3, OutOfOrder: 0, Duplicates: 1}},
+		{"a doubtful value arrives late and is overwritten", "open publish=1 doubt=1 publish=2 3 2 4", audit.Tally{Received: 3}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			a := newAccount(t, key)
+			a := newTestSubscriber(t, key)
 			a.play(test.script)
 			check(t, a.books, key, test.want)
 		})
@@ -172,38 +172,38 @@ func TestBooks_LatestValue(t *testing.T) {
 
 func check(t *testing.T, b *audit.Books, topic event.Topic, want audit.Tally) {
 	t.Helper()
-	for range 2 { // to ask changes nothing
+	for range 2 { // reading the tally does not change it
 		if got := b.Tallies()[topic]; got != want {
-			t.Errorf("the tally is\n%+v, want\n%+v", got, want)
+			t.Errorf("got tally\n%+v, want\n%+v", got, want)
 		}
 	}
 }
 
-func TestTally_BrokenByEachFault(t *testing.T) {
+func TestTally_BrokenByEachField(t *testing.T) {
 	t.Parallel()
 	harmless := audit.Tally{Received: 5, Gaps: 2, Announced: 3}
 	if harmless.Broken() {
-		t.Error("gaps that were announced break the promise")
+		t.Error("got Broken true for announced gaps")
 	}
 	for _, fault := range []audit.Tally{{Lost: 1}, {Duplicates: 1}, {OutOfOrder: 1}, {WrongCounts: 1}, {WrongFinal: 1}, {Misplaced: 1}} {
 		sum := harmless
 		sum.Add(fault)
 		if !sum.Broken() {
-			t.Errorf("%+v does not break the promise", sum)
+			t.Errorf("%+v: got Broken false", sum)
 		}
 	}
 }
 
-func TestTally_AddsEveryFigure(t *testing.T) {
+func TestTally_AddsEveryField(t *testing.T) {
 	t.Parallel()
 	sum := audit.Tally{Received: 1, Gaps: 2, Announced: 3, Lost: 4, Duplicates: 5, OutOfOrder: 6, WrongCounts: 7, WrongFinal: 8, Misplaced: 9}
 	sum.Add(sum)
 	if want := (audit.Tally{Received: 2, Gaps: 4, Announced: 6, Lost: 8, Duplicates: 10, OutOfOrder: 12, WrongCounts: 14, WrongFinal: 16, Misplaced: 18}); sum != want {
-		t.Errorf("the sum is %+v", sum)
+		t.Errorf("got sum %+v", sum)
 	}
 }
 
-func TestBooks_SeveralTopicsAreToldApartByTheirIDs(t *testing.T) {
+func TestBooks_IDsDistinguishTopics(t *testing.T) {
 	t.Parallel()
 	a, b := audit.NewPublication("r", channel), audit.NewPublication("r", stream)
 	books := audit.NewBooks(a, b)
@@ -213,11 +213,11 @@ func TestBooks_SeveralTopicsAreToldApartByTheirIDs(t *testing.T) {
 		p.Done(nil)
 		id := strings.TrimSuffix(p.Topic().String(), "@") + "@1"
 		if m, ok := books.Take(id, "", payload); !ok || m.Topic != p.Topic().String() {
-			t.Fatalf("%s under %s gives %+v, %v", payload, id, m, ok)
+			t.Fatalf("%s with id %s: got %+v, %v", payload, id, m, ok)
 		}
 	}
 	if !books.Complete() || len(books.Behind(nil)) > 0 {
-		t.Error("not complete, though everything came")
+		t.Error("got Complete false after all messages")
 	}
 	check(t, books, channel, audit.Tally{Received: 1})
 	check(t, books, stream, audit.Tally{Received: 2})
@@ -225,16 +225,16 @@ func TestBooks_SeveralTopicsAreToldApartByTheirIDs(t *testing.T) {
 	payload := string(a.Next(0))
 	a.Done(nil)
 	if got := books.Behind(nil); books.Complete() || len(got) != 1 || got[0] != channel {
-		t.Errorf("behind with %v", got)
+		t.Errorf("got lagging topics %v", got)
 	}
 	if _, ok := books.Take("stream:s@2", "", payload); ok {
-		t.Error("an event under the topic of another one is taken")
+		t.Error("an event with the id of another topic is accepted")
 	}
 	check(t, books, stream, audit.Tally{Received: 2, Misplaced: 1})
 	check(t, books, channel, audit.Tally{Received: 1, Lost: 1})
 }
 
-func TestBooks_IgnoreWhatIsNotOfThisAudit(t *testing.T) {
+func TestBooks_IgnoreOtherMessages(t *testing.T) {
 	t.Parallel()
 	mine, other := audit.NewPublication("mine", channel), audit.NewPublication("other", channel)
 	books := audit.NewBooks(mine)
@@ -244,7 +244,7 @@ func TestBooks_IgnoreWhatIsNotOfThisAudit(t *testing.T) {
 		{"stream.gap", `{"topic":"channel:x","lost":3}`}, {"stream.gap", `?`},
 	} {
 		if m, ok := books.Take("1", e[0], e[1]); ok {
-			t.Errorf("%q is taken for %+v", e, m)
+			t.Errorf("%q: got %+v, want no match", e, m)
 		}
 	}
 	check(t, books, channel, audit.Tally{})
@@ -261,15 +261,15 @@ func TestPublication_PayloadsAreNumberedAndPadded(t *testing.T) {
 			t.Fatal(err)
 		}
 		if m.N != int64(n+1) || m.Run != "r" || m.Topic != "channel:c" || m.Time == 0 {
-			t.Errorf("message %d is %+v", n+1, m)
+			t.Errorf("message %d: got %+v", n+1, m)
 		}
 		if size > 0 && len(payload) != size {
-			t.Errorf("a payload of %d bytes, want %d", len(payload), size)
+			t.Errorf("got a payload of %d bytes, want %d", len(payload), size)
 		}
 	}
 }
 
-func TestPublication_DoneCoversATransaction(t *testing.T) {
+func TestPublication_DoneCoversTransaction(t *testing.T) {
 	t.Parallel()
 	p := audit.NewPublication("r", channel)
 	for range 3 {
@@ -277,18 +277,18 @@ func TestPublication_DoneCoversATransaction(t *testing.T) {
 	}
 	p.Done(nil)
 	if p.Confirmed() != 3 || p.Doubtful() != 0 {
-		t.Errorf("%d confirmed and %d doubtful after a transaction of 3", p.Confirmed(), p.Doubtful())
+		t.Errorf("got %d confirmed and %d doubtful after a transaction of 3", p.Confirmed(), p.Doubtful())
 	}
 	for range 4 {
 		p.Next(0)
 	}
-	p.Done(errAway)
+	p.Done(errUnavailable)
 	if p.Confirmed() != 3 || p.Doubtful() != 4 {
-		t.Errorf("%d confirmed and %d doubtful after a failed transaction of 4", p.Confirmed(), p.Doubtful())
+		t.Errorf("got %d confirmed and %d doubtful after a failed transaction of 4", p.Confirmed(), p.Doubtful())
 	}
 }
 
-func TestPublication_SteadilyKeepsItsRate(t *testing.T) {
+func TestPublication_SteadilyKeepsRate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := audit.NewPublication("r", channel)
@@ -299,12 +299,12 @@ func TestPublication_SteadilyKeepsItsRate(t *testing.T) {
 			return nil
 		}, nil)
 		if got := p.Confirmed(); got != 500 {
-			t.Errorf("%d messages in 10 s at 50 a second", got)
+			t.Errorf("got %d messages in 10 s at 50 per second", got)
 		}
 	})
 }
 
-func TestPublication_SteadilyGoesOnAfterFailures(t *testing.T) {
+func TestPublication_SteadilyContinuesAfterFailures(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := audit.NewPublication("r", channel)
@@ -314,36 +314,36 @@ func TestPublication_SteadilyGoesOnAfterFailures(t *testing.T) {
 		var failures int64
 		p.Steadily(ctx, 100, 0, func(context.Context, event.Topic, []byte) error {
 			if s := time.Since(start); s > 2*time.Second && s < 7*time.Second {
-				return errAway
+				return errUnavailable
 			}
 			return nil
 		}, func(error) { failures++ })
 		if p.Doubtful() != failures || failures < 10 || failures > 60 {
-			t.Errorf("%d failures, %d doubtful", failures, p.Doubtful())
+			t.Errorf("got %d failures, %d doubtful", failures, p.Doubtful())
 		}
-		// What could not be published in time is not made up for in one burst.
+		// Messages that could not be published in time are not published later in a burst.
 		if got := p.Confirmed() - failures; got < 450 || got > 650 {
-			t.Errorf("%d messages were taken", got)
+			t.Errorf("got %d messages", got)
 		}
 	})
 }
 
-func TestPublication_ConcludeEndsOnMessagesThatAreCertain(t *testing.T) {
+func TestPublication_ConcludeEndsOnConfirmed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := audit.NewPublication("r", channel)
-		answers := []error{nil, errAway, errAway, nil, errAway, nil, nil}
+		answers := []error{nil, errUnavailable, errUnavailable, nil, errUnavailable, nil, nil}
 		if err := p.Conclude(t.Context(), 0, func(context.Context, event.Topic, []byte) error {
 			err := answers[0]
 			answers = answers[1:]
 			return err
 		}); err != nil || len(answers) > 0 || p.Confirmed() != 7 || p.Doubtful() != 3 {
-			t.Errorf("%v, with %d answers left, %d confirmed and %d doubtful", err, len(answers), p.Confirmed(), p.Doubtful())
+			t.Errorf("got error %v, %d remaining results, %d confirmed and %d doubtful", err, len(answers), p.Confirmed(), p.Doubtful())
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := p.Conclude(ctx, 0, func(context.Context, event.Topic, []byte) error { return errAway }); err == nil {
-			t.Error("it concluded without any answer")
+		if err := p.Conclude(ctx, 0, func(context.Context, event.Topic, []byte) error { return errUnavailable }); err == nil {
+			t.Error("got success without a publish result")
 		}
 	})
 }

@@ -15,7 +15,7 @@ import (
 	"sluice/internal/auth"
 )
 
-func TestKeySet_LeavesOutKeysThatAreNotForItsAlgorithms(t *testing.T) {
+func TestKeySet_IgnoresUnsuitableKeys(t *testing.T) {
 	t.Parallel()
 	good := jwk("good", ecKey)
 	shared := map[string]string{"kty": "oct", "kid": "shared", "k": "c2VjcmV0"}
@@ -44,20 +44,20 @@ func TestKeySet_LeavesOutKeysThatAreNotForItsAlgorithms(t *testing.T) {
 		"symmetric":       {sign(jwt.SigningMethodHS256, []byte("secret"), "shared", inAnHour()), false},
 		"of no secret":    {sign(jwt.SigningMethodHS256, []byte{}, "", inAnHour()), false},
 	} {
-		if _, err := grantOf(a, bearer(tt.token)); (err == nil) != tt.taken {
-			t.Errorf("%s: the error is %v", name, err)
+		if _, err := grant(a, bearer(tt.token)); (err == nil) != tt.taken {
+			t.Errorf("%s: got error %v", name, err)
 		}
 	}
 }
 
-func TestKeySet_FileThatIsNoGoodIsAnErrorInOneLine(t *testing.T) {
+func TestKeySet_BadFileIsOneLineError(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string][]byte{
 		"none":            nil,
 		"not JSON":        []byte("keys"),
-		"no set":          []byte("{}"),
+		"not a set":       []byte("{}"),
 		"no keys":         keySet(),
-		"no key of use":   keySet(jwk("a", p384Key), jwk("b", shortRSAKey)),
+		"no usable key":   keySet(jwk("a", p384Key), jwk("b", shortRSAKey)),
 		"not even a key":  []byte(`{"keys":[1]}`),
 		"keys are no set": []byte(`[]`),
 	} {
@@ -69,12 +69,12 @@ func TestKeySet_FileThatIsNoGoodIsAnErrorInOneLine(t *testing.T) {
 		}
 		_, err := auth.OpenKeyFile(path, quiet)
 		if err == nil || strings.Contains(err.Error(), "\n") {
-			t.Errorf("%s: the error is %v", name, err)
+			t.Errorf("%s: got error %v", name, err)
 		}
 	}
 }
 
-// awaitLog returns what a key set says of its first load.
+// awaitLog returns what a key set logs at its first load.
 func awaitLog(t *testing.T, address string) string {
 	t.Helper()
 	said := make(chan string, 8)
@@ -95,7 +95,7 @@ func (w writer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestKeySet_URLThatIsNoGoodIsLoggedWithoutItsSecrets(t *testing.T) {
+func TestKeySet_BadURLIsLoggedWithoutSecrets(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
@@ -117,7 +117,7 @@ func TestKeySet_URLThatIsNoGoodIsLoggedWithoutItsSecrets(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if said := awaitLog(t, tt.address); !strings.Contains(said, tt.has) || strings.Contains(said, "hunter2") {
-				t.Errorf("the log says %q", said)
+				t.Errorf("got log %q", said)
 			}
 		})
 	}

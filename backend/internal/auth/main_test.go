@@ -36,11 +36,11 @@ const secret = "0123456789abcdef0123456789abcdef"
 var (
 	quiet = slog.New(slog.DiscardHandler)
 
-	rsaKey, strangersKey = newRSA(2048), newRSA(2048)
-	shortRSAKey          = newRSA(1024)
-	ecKey                = newEC(elliptic.P256())
-	p384Key              = newEC(elliptic.P384())
-	edKey                = newEd25519()
+	rsaKey, otherKey = newRSA(2048), newRSA(2048)
+	shortRSAKey      = newRSA(1024)
+	ecKey            = newEC(elliptic.P256())
+	p384Key          = newEC(elliptic.P384())
+	edKey            = newEd25519()
 )
 
 func must[T any](v T, err error) T {
@@ -59,7 +59,7 @@ func newEd25519() ed25519.PrivateKey {
 	return must(key, err)
 }
 
-// inAnHour is a claim set that allows one topic of each.
+// inAnHour returns claims for one topic of each right that expire in an hour.
 func inAnHour(more ...func(jwt.MapClaims)) jwt.MapClaims {
 	c := jwt.MapClaims{
 		"exp": time.Now().Add(time.Hour).Unix(),
@@ -82,7 +82,7 @@ func without(name string) func(jwt.MapClaims) {
 	return func(c jwt.MapClaims) { delete(c, name) }
 }
 
-// sign returns a token. The id of the key is left out if it is empty.
+// sign returns a token. It omits the key id if id is empty.
 func sign(method jwt.SigningMethod, key any, id string, claims jwt.MapClaims) string {
 	t := jwt.NewWithClaims(method, claims)
 	if id != "" {
@@ -111,7 +111,7 @@ func jwk(id string, key crypto.Signer) map[string]string {
 	panic("unknown type of key")
 }
 
-// changed returns a key with one more member.
+// changed returns a copy of a key with one more member.
 func changed(key map[string]string, name, value string) map[string]string {
 	key[name] = value
 	return key
@@ -121,7 +121,7 @@ func keySet(keys ...map[string]string) []byte {
 	return must(json.Marshal(map[string]any{"keys": keys}))
 }
 
-// keyFile returns a set of one key of each type.
+// keyFile returns a key set with one key of each type.
 func keyFile(t *testing.T, keys ...map[string]string) *auth.KeySet {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "jwks.json")
@@ -135,7 +135,7 @@ func keyFile(t *testing.T, keys ...map[string]string) *auth.KeySet {
 	return set
 }
 
-// newAuthority returns an authority that takes all kinds of tokens.
+// newAuthority returns an authority that accepts all kinds of tokens.
 func newAuthority(t *testing.T, origins ...string) *auth.Authority {
 	t.Helper()
 	a, err := auth.New(auth.Options{
@@ -154,7 +154,7 @@ func topic(text string) event.Topic {
 	return must(event.ParseGrantTopic(text))
 }
 
-// request returns a request with a target and pairs of a header's name and value.
+// request returns a request with a target and pairs of a header name and value.
 func request(target string, header ...string) *http.Request {
 	r := httptest.NewRequest(http.MethodGet, target, nil)
 	for i := 0; i < len(header); i += 2 {
@@ -163,8 +163,8 @@ func request(target string, header ...string) *http.Request {
 	return r
 }
 
-// grantOf returns what a request may do.
-func grantOf(a *auth.Authority, r *http.Request) (auth.Grant, error) {
+// grant returns the grant of a request.
+func grant(a *auth.Authority, r *http.Request) (auth.Grant, error) {
 	return a.Grant(r, r.URL.Query())
 }
 
@@ -172,7 +172,7 @@ func bearer(token string) *http.Request {
 	return request("/events", "Authorization", "Bearer "+token)
 }
 
-// publicPEM returns a public key as it is often given away.
+// publicPEM returns a public key in PEM format.
 func publicPEM(key crypto.Signer) []byte {
 	der := must(x509.MarshalPKIXPublicKey(key.Public()))
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestAlarms_ComeUpOnceInTheOrderOfTheirTimes(t *testing.T) {
+func TestAlarms_AreDueOnceInOrder(t *testing.T) {
 	t.Parallel()
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	at := func(n int) time.Time { return start.Add(time.Duration(n) * time.Second) }
@@ -14,8 +14,8 @@ func TestAlarms_ComeUpOnceInTheOrderOfTheirTimes(t *testing.T) {
 	all.set(a, at(3))
 	all.set(b, at(2))
 	all.set(c, time.Time{}) // never
-	all.set(b, at(9))       // no later than it was
-	all.set(a, at(1))       // but sooner
+	all.set(b, at(9))       // not earlier than before
+	all.set(a, at(1))       // earlier than before
 	for _, step := range []struct {
 		now  int
 		want []*conn
@@ -25,11 +25,11 @@ func TestAlarms_ComeUpOnceInTheOrderOfTheirTimes(t *testing.T) {
 			got = append(got, c)
 		}
 		if len(got) != len(step.want) || len(got) > 0 && got[0] != step.want[0] {
-			t.Errorf("after %d s come up %v, want %v", step.now, got, step.want)
+			t.Errorf("after %d s: got due %v, want %v", step.now, got, step.want)
 		}
 	}
 	if all.next() != nil {
-		t.Error("something is due after all have come up")
+		t.Error("got a due time after all alarms")
 	}
 	all.set(a, at(10))
 	all.set(c, at(11))
@@ -38,6 +38,6 @@ func TestAlarms_ComeUpOnceInTheOrderOfTheirTimes(t *testing.T) {
 		t.Error("an ended connection stays in the queue")
 	}
 	if all.due(at(10)) != a {
-		t.Error("one that has come up does not come up again")
+		t.Error("an alarm cannot be set again")
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-func TestExpiry_IsNoLaterThanItWasTold(t *testing.T) {
+func TestExpiry_IsNotLaterThanGiven(t *testing.T) {
 	t.Parallel()
 	for name, at := range map[string]time.Time{
 		"never":            {},
@@ -17,7 +17,7 @@ func TestExpiry_IsNoLaterThanItWasTold(t *testing.T) {
 	} {
 		got := expiryOf(at).time()
 		if got.IsZero() != at.IsZero() || got.After(at) || at.Sub(got) >= time.Millisecond {
-			t.Errorf("%s: %s becomes %s", name, at, got)
+			t.Errorf("%s: %s: got %s", name, at, got)
 		}
 	}
 }

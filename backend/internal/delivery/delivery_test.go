@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// counts is the metrics of a server.
+// counts implements the metrics of a server.
 type counts struct {
 	mu          sync.Mutex
 	frames, cut int
@@ -64,12 +64,11 @@ func (c *counts) checkStalled(t *testing.T, want int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.stalled != want {
-		t.Errorf("%d clients are stalled, want %d", c.stalled, want)
+		t.Errorf("got %d stalled clients, want %d", c.stalled, want)
 	}
 }
 
-// newServer returns a server. It waits for sockets, so that it must not be made inside
-// of a bubble of synctest.
+// newServer returns a server. Do not call it in a synctest bubble: it waits for sockets.
 func newServer(t *testing.T, options delivery.Options) (*delivery.Server, *counts) {
 	t.Helper()
 	metrics := new(counts)
@@ -78,8 +77,8 @@ func newServer(t *testing.T, options delivery.Options) (*delivery.Server, *count
 	return s, metrics
 }
 
-// fakeStream delivers what the test puts in. Its journal only wakes the connection, except
-// if its reader is conflated.
+// fakeStream delivers the frames of a test. Its journal only wakes the connection unless its reader
+// is conflated.
 type fakeStream struct {
 	mu     sync.Mutex
 	queue  []journal.Batch
@@ -139,14 +138,14 @@ func (f *fakeStream) Reader() journal.BatchReader { return &f.reader }
 
 func (*fakeStream) OnRevoke(func()) {}
 
-// client takes an answer, and notes when each part of it came.
-type client struct {
+// client records a response and the time of each part.
+type testClient struct {
 	mu     sync.Mutex
 	header http.Header
 	text   bytes.Buffer
 	sent   []arrival
-	err    error         // what writing gives
-	room   chan struct{} // that writing waits for, if it is not nil
+	err    error         // error of later writes
+	room   chan struct{} // writes block on it if it is not nil
 }
 
 type arrival struct {
@@ -154,17 +153,17 @@ type arrival struct {
 	text string
 }
 
-func (c *client) Header() http.Header { return c.header }
-func (c *client) WriteHeader(int)     {}
-func (c *client) FlushError() error   { return c.failure() }
+func (c *testClient) Header() http.Header { return c.header }
+func (c *testClient) WriteHeader(int)     {}
+func (c *testClient) FlushError() error   { return c.failure() }
 
-func (c *client) failure() error {
+func (c *testClient) failure() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.err
 }
 
-func (c *client) Write(p []byte) (int, error) {
+func (c *testClient) Write(p []byte) (int, error) {
 	c.awaitRoom()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -176,7 +175,7 @@ func (c *client) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (c *client) awaitRoom() {
+func (c *testClient) awaitRoom() {
 	c.mu.Lock()
 	room := c.room
 	c.mu.Unlock()
@@ -185,22 +184,22 @@ func (c *client) awaitRoom() {
 	}
 }
 
-// fill has the next writes wait until the channel is closed.
-func (c *client) fill() (room chan struct{}) {
+// fill blocks later writes until the channel is closed.
+func (c *testClient) fill() (room chan struct{}) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.room = make(chan struct{})
 	return c.room
 }
 
-func (c *client) arrivals() []arrival {
+func (c *testClient) arrivals() []arrival {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.sent)
 }
 
 // whole returns everything that was written.
-func (c *client) whole() string {
+func (c *testClient) whole() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.text.String()
@@ -208,10 +207,10 @@ func (c *client) whole() string {
 
 // connection is one call of Serve.
 type connection struct {
-	client *client
+	client *testClient
 	stream *fakeStream
 	cancel context.CancelFunc
-	ended  chan *delivery.End // with room for more than there may be
+	ended  chan *delivery.End // buffered for more ends than expected
 }
 
 func serve(t *testing.T, s *delivery.Server) *connection {
@@ -227,20 +226,20 @@ func serveUntil(t *testing.T, s *delivery.Server, expires time.Time) *connection
 func serveStream(t *testing.T, s *delivery.Server, stream *fakeStream, expires time.Time) *connection {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
-	c := &connection{&client{header: make(http.Header)}, stream, cancel, make(chan *delivery.End, 8)}
+	c := &connection{&testClient{header: make(http.Header)}, stream, cancel, make(chan *delivery.End, 8)}
 	r := httptest.NewRequestWithContext(ctx, http.MethodGet, "/events", nil)
-	go serveToTheEnd(s, c.client, r, c.stream, expires, func(end *delivery.End) { c.ended <- end })
+	go serveAndReport(s, c.client, r, c.stream, expires, func(end *delivery.End) { c.ended <- end })
 	return c
 }
 
-// serveToTheEnd calls Serve, and ended however the end is told.
-func serveToTheEnd(s *delivery.Server, w http.ResponseWriter, r *http.Request, stream delivery.Stream, expires time.Time, ended func(*delivery.End)) {
+// serveAndReport calls Serve and then ended, for either way to report the end.
+func serveAndReport(s *delivery.Server, w http.ResponseWriter, r *http.Request, stream delivery.Stream, expires time.Time, ended func(*delivery.End)) {
 	if end := s.Serve(w, r, stream, expires, ended); end != nil {
 		ended(end)
 	}
 }
 
-// leave ends the connection from the client's side.
+// leave disconnects from the client's side.
 func (c *connection) leave(t *testing.T) {
 	t.Helper()
 	c.cancel()
@@ -251,11 +250,11 @@ func (c *connection) leave(t *testing.T) {
 func (c *connection) checkEnd(t *testing.T, want delivery.EndReason) {
 	t.Helper()
 	if end := <-c.ended; end.Reason != want {
-		t.Errorf("the reason is %q, want %q", end.Reason, want)
+		t.Errorf("got reason %q, want %q", end.Reason, want)
 	}
 }
 
-// at returns when texts came that contain a word, since start.
+// at returns the times, since start, of the parts that contain a word.
 func (c *connection) at(start time.Time, word string) []time.Duration {
 	var out []time.Duration
 	for _, a := range c.client.arrivals() {
@@ -268,7 +267,7 @@ func (c *connection) at(start time.Time, word string) []time.Duration {
 
 var options = delivery.Options{Heartbeat: 15 * time.Second, WriteTimeout: 10 * time.Second, Retry: 2 * time.Second}
 
-func TestServe_PingsAfterTheHeartbeatOfSilence(t *testing.T) {
+func TestServe_PingsAfterIdleHeartbeat(t *testing.T) {
 	t.Parallel()
 	s, _ := newServer(t, options)
 	synctest.Test(t, func(t *testing.T) {
@@ -277,22 +276,22 @@ func TestServe_PingsAfterTheHeartbeatOfSilence(t *testing.T) {
 		time.Sleep(40 * time.Second)
 		c.stream.put("data: x\n\n") // at 40
 		time.Sleep(16 * time.Second)
-		for range 5 { // events from 56 to 96, never 15 seconds apart
+		for range 5 { // events from 56 to 96, at intervals below 15 seconds
 			c.stream.put("data: y\n\n")
 			time.Sleep(10 * time.Second)
 		}
 		c.leave(t)
 		want := []time.Duration{15 * time.Second, 30 * time.Second, 55 * time.Second}
 		if got := c.at(start, "stream.ping"); !slices.Equal(got, want) {
-			t.Errorf("pings come after %v, want %v", got, want)
+			t.Errorf("got pings after %v, want %v", got, want)
 		}
 		if want := start.Add(15 * time.Second).UTC().Format(time.RFC3339Nano); !strings.Contains(c.client.whole(), want) {
-			t.Errorf("no ping has the time %s: %s", want, c.client.whole())
+			t.Errorf("got no ping with time %s: %s", want, c.client.whole())
 		}
 	})
 }
 
-func TestServe_SendsWhatIsDueWithoutBeingWoken(t *testing.T) {
+func TestServe_SendsDueEventsWithoutWake(t *testing.T) {
 	t.Parallel()
 	s, _ := newServer(t, options)
 	synctest.Test(t, func(t *testing.T) {
@@ -306,16 +305,16 @@ func TestServe_SendsWhatIsDueWithoutBeingWoken(t *testing.T) {
 		time.Sleep(time.Minute)
 		c.leave(t)
 		if got := c.at(start, "due"); !slices.Equal(got, []time.Duration{20 * time.Second}) {
-			t.Errorf("it comes after %v", got)
+			t.Errorf("got the event after %v", got)
 		}
 		want := []time.Duration{15 * time.Second, 35 * time.Second, 50 * time.Second}
 		if got := c.at(start, "stream.ping"); !slices.Equal(got, want) {
-			t.Errorf("pings come after %v, want %v", got, want)
+			t.Errorf("got pings after %v, want %v", got, want)
 		}
 	})
 }
 
-func TestServe_RetryStandsInTheFirstBlock(t *testing.T) {
+func TestServe_FirstBlockHasRetry(t *testing.T) {
 	t.Parallel()
 	s, _ := newServer(t, options)
 	synctest.Test(t, func(t *testing.T) {
@@ -324,12 +323,12 @@ func TestServe_RetryStandsInTheFirstBlock(t *testing.T) {
 		c.leave(t)
 		var retry int
 		if _, err := fmt.Sscanf(c.client.whole(), "retry: %d\nevent: stream.open\n", &retry); err != nil || retry < 2000 || retry > 4000 {
-			t.Errorf("the stream begins with %q", c.client.whole())
+			t.Errorf("got stream %q", c.client.whole())
 		}
 	})
 }
 
-func TestServe_EndsWithACloseWhenTheStreamFails(t *testing.T) {
+func TestServe_SendsCloseWhenStreamFails(t *testing.T) {
 	t.Parallel()
 	s, metrics := newServer(t, options)
 	synctest.Test(t, func(t *testing.T) {
@@ -338,10 +337,10 @@ func TestServe_EndsWithACloseWhenTheStreamFails(t *testing.T) {
 		broken := fmt.Errorf("redis is away: %w", os.ErrDeadlineExceeded)
 		c.stream.fail(broken)
 		if end := <-c.ended; end.Reason != delivery.Unavailable || !errors.Is(end.Err, broken) {
-			t.Errorf("the end is %+v", end)
+			t.Errorf("got end %+v", end)
 		}
 		if !strings.HasSuffix(c.client.whole(), "event: stream.close\ndata: {\"reason\":\"unavailable\"}\n\n") {
-			t.Errorf("the stream is %q", c.client.whole())
+			t.Errorf("got stream %q", c.client.whole())
 		}
 	})
 	if _, cut := metrics.both(); cut > 0 {
@@ -349,7 +348,7 @@ func TestServe_EndsWithACloseWhenTheStreamFails(t *testing.T) {
 	}
 }
 
-func TestServe_EndsWithACloseWhenTheRightToItExpires(t *testing.T) {
+func TestServe_SendsCloseAtExpiry(t *testing.T) {
 	t.Parallel()
 	s, _ := newServer(t, options)
 	synctest.Test(t, func(t *testing.T) {
@@ -361,27 +360,27 @@ func TestServe_EndsWithACloseWhenTheRightToItExpires(t *testing.T) {
 		for _, c := range []*connection{c, late} {
 			c.checkEnd(t, delivery.TokenExpired)
 			if !strings.HasSuffix(c.client.whole(), "event: stream.close\ndata: {\"reason\":\"token-expired\"}\n\n") {
-				t.Errorf("the stream is %q", c.client.whole())
+				t.Errorf("got stream %q", c.client.whole())
 			}
 		}
 		if got := c.at(start, "stream.close"); !slices.Equal(got, []time.Duration{20 * time.Second}) {
-			t.Errorf("it is closed after %v", got)
+			t.Errorf("closed after %v", got)
 		}
 		if text := late.client.whole(); strings.Contains(text, "stream.open") {
-			t.Errorf("what had expired before is opened: %q", text)
+			t.Errorf("got %q for an expired token", text)
 		}
 	})
 }
 
-func TestServe_ClientThatIsGoneIsNoSlowClient(t *testing.T) {
+func TestServe_DisconnectedClientIsNotSlow(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		err    error
 		reason delivery.EndReason
 		cut    int
 	}{
-		"gone":          {errors.New("broken pipe"), delivery.ClientGone, 0},
-		"takes nothing": {fmt.Errorf("write: %w", os.ErrDeadlineExceeded), delivery.WriteTimeout, 1},
+		"gone":    {errors.New("broken pipe"), delivery.ClientGone, 0},
+		"stalled": {fmt.Errorf("write: %w", os.ErrDeadlineExceeded), delivery.WriteTimeout, 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -400,13 +399,13 @@ func TestServe_ClientThatIsGoneIsNoSlowClient(t *testing.T) {
 				}
 			})
 			if _, cut := metrics.both(); cut != tt.cut {
-				t.Errorf("%d clients were cut off, want %d", cut, tt.cut)
+				t.Errorf("got %d slow clients, want %d", cut, tt.cut)
 			}
 		})
 	}
 }
 
-func TestServe_ClientIsStalledWhileAWriteToItWaits(t *testing.T) {
+func TestServe_ClientIsStalledDuringBlockedWrite(t *testing.T) {
 	t.Parallel()
 	s, metrics := newServer(t, options)
 	synctest.Test(t, func(t *testing.T) {
@@ -423,7 +422,7 @@ func TestServe_ClientIsStalledWhileAWriteToItWaits(t *testing.T) {
 			synctest.Wait()
 			metrics.checkStalled(t, 0)
 		}
-		time.Sleep(time.Minute) // of silence
+		time.Sleep(time.Minute) // without events
 		metrics.checkStalled(t, 0)
 		room := c.client.fill()
 		c.stream.put("data: x\n\n")
@@ -437,7 +436,7 @@ func TestServe_ClientIsStalledWhileAWriteToItWaits(t *testing.T) {
 	})
 }
 
-func TestServe_CountsWhatItDelivers(t *testing.T) {
+func TestServe_CountsDeliveredFrames(t *testing.T) {
 	t.Parallel()
 	s, metrics := newServer(t, options)
 	synctest.Test(t, func(t *testing.T) {
@@ -447,11 +446,11 @@ func TestServe_CountsWhatItDelivers(t *testing.T) {
 		c.leave(t)
 	})
 	if frames, _ := metrics.both(); frames != 3 {
-		t.Errorf("%d frames were delivered, want 3", frames)
+		t.Errorf("got %d frames, want 3", frames)
 	}
 }
 
-func TestDrain_IsSpreadEvenly(t *testing.T) {
+func TestDrain_ClosesEvenly(t *testing.T) {
 	t.Parallel()
 	s, _ := newServer(t, options)
 	synctest.Test(t, func(t *testing.T) {
@@ -465,7 +464,7 @@ func TestDrain_IsSpreadEvenly(t *testing.T) {
 		start := time.Now()
 		s.Drain(t.Context(), 10*time.Second)
 		if took := time.Since(start); took > 10*time.Second {
-			t.Errorf("it takes %s", took)
+			t.Errorf("the drain took %s", took)
 		}
 		if !s.Draining() {
 			t.Error("Draining is false")
@@ -476,29 +475,29 @@ func TestDrain_IsSpreadEvenly(t *testing.T) {
 			c.checkEnd(t, delivery.Draining)
 			at := c.at(start, "stream.close")
 			if len(at) != 1 || !strings.HasSuffix(c.client.whole(), "event: stream.close\ndata: {\"reason\":\"draining\"}\n\n") {
-				t.Fatalf("the stream is %q", c.client.whole())
+				t.Fatalf("got stream %q", c.client.whole())
 			}
 			closed = append(closed, at...)
-			// The retry of the goodbye, behind that of the beginning.
+			// The retry of stream.close follows that of stream.open.
 			_, rest, _ := strings.Cut(c.client.whole()[1:], "\nretry: ")
 			retry, _, _ := strings.Cut(rest, "\n")
 			if n, err := strconv.Atoi(retry); err != nil || n < 2000 || n > 4000 {
-				t.Errorf("retry is %q", retry)
+				t.Errorf("got retry %q", retry)
 			}
 			retries[retry] = true
 		}
 		slices.Sort(closed)
 		want := []time.Duration{0, 2 * time.Second, 4 * time.Second, 6 * time.Second, 8 * time.Second}
 		if !slices.Equal(closed, want) {
-			t.Errorf("connections are closed after %v, want %v", closed, want)
+			t.Errorf("got connections closed after %v, want %v", closed, want)
 		}
 		if len(retries) == 1 {
-			t.Error("all come back at the same time")
+			t.Error("got equal retry times for all clients")
 		}
 	})
 }
 
-func TestDrain_EndsAtOnceWithItsContext(t *testing.T) {
+func TestDrain_EndsWithContext(t *testing.T) {
 	t.Parallel()
 	s, _ := newServer(t, options)
 	synctest.Test(t, func(t *testing.T) {
@@ -514,27 +513,27 @@ func TestDrain_EndsAtOnceWithItsContext(t *testing.T) {
 		for _, c := range all {
 			c.checkEnd(t, delivery.Draining)
 			if at := c.at(start, "stream.close"); len(at) != 1 || at[0] > 3*time.Second {
-				t.Errorf("a connection is closed after %v", at)
+				t.Errorf("a connection was closed after %v", at)
 			}
 		}
 	})
 }
 
-func TestDrain_RefusesNewConnections(t *testing.T) {
+func TestDrain_RejectsNewConnections(t *testing.T) {
 	t.Parallel()
 	s, _ := newServer(t, options)
 	synctest.Test(t, func(t *testing.T) {
 		s.Drain(t.Context(), time.Second)
 		c := serve(t, s)
 		c.checkEnd(t, delivery.Draining)
-		// What the client gets is a goodbye, if anything at all.
+		// The client gets stream.close or an empty response.
 		if text := c.client.whole(); text != "" && !strings.Contains(text, "stream.close") {
-			t.Errorf("the stream is %q", text)
+			t.Errorf("got stream %q", text)
 		}
 	})
 }
 
-func TestRetry_IsRandomInItsBounds(t *testing.T) {
+func TestRetry_IsRandomWithinBounds(t *testing.T) {
 	t.Parallel()
 	s, _ := newServer(t, options)
 	for name, tt := range map[string]struct {
@@ -548,12 +547,12 @@ func TestRetry_IsRandomInItsBounds(t *testing.T) {
 		for range 1000 {
 			d := tt.next()
 			if d < tt.from || d > tt.upTo {
-				t.Fatalf("%s: %s is not between %s and %s", name, d, tt.from, tt.upTo)
+				t.Fatalf("%s: got %s, want between %s and %s", name, d, tt.from, tt.upTo)
 			}
 			seen[d] = true
 		}
 		if len(seen) < 900 {
-			t.Errorf("%s: only %d different times in 1000", name, len(seen))
+			t.Errorf("%s: got only %d different times in 1000", name, len(seen))
 		}
 	}
 }

@@ -12,9 +12,9 @@ import (
 	"sluice/internal/journal"
 )
 
-// Drain comes while some connections are live, some are on their way to it, and some have
-// not asked for a stream yet.
-func TestDrain_ReachesConnectionsHoweverFarTheyAre(t *testing.T) {
+// The drain begins while some connections are live, some are catching up, and some have sent no
+// request.
+func TestDrain_ReachesConnectionsInEveryState(t *testing.T) {
 	t.Parallel()
 	const clients = 100
 	log := journal.New(journal.Limits{Events: 16, Bytes: 1 << 10}, "0")
@@ -40,7 +40,7 @@ func TestDrain_ReachesConnectionsHoweverFarTheyAre(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.HasSuffix(text, []byte("event: stream.close\ndata: {\"reason\":\"draining\"}\n\n")) {
-			t.Errorf("connection %d gets %q", i, text)
+			t.Errorf("connection %d: got %q", i, text)
 		}
 	}
 	ended.Wait()

@@ -35,16 +35,16 @@ func connect(t *testing.T, timeout time.Duration) (server, client net.Conn) {
 	return server, client
 }
 
-func TestListener_ClientThatTakesNothingIsCutOff(t *testing.T) {
+func TestListener_ClosesStalledClient(t *testing.T) {
 	t.Parallel()
 	server, _ := connect(t, 200*time.Millisecond)
 	n, err := server.Write(make([]byte, 64<<20))
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		t.Errorf("writing gives %d, %v", n, err)
+		t.Errorf("Write: got %d, %v", n, err)
 	}
 }
 
-func TestListener_ClientThatTakesSomethingIsKept(t *testing.T) {
+func TestListener_KeepsSlowClient(t *testing.T) {
 	t.Parallel()
 	const timeout, size = 2 * time.Second, 24 << 20
 	server, client := connect(t, timeout)
@@ -53,7 +53,7 @@ func TestListener_ClientThatTakesSomethingIsKept(t *testing.T) {
 		_, err := server.Write(make([]byte, size))
 		written <- err
 	}()
-	// A piece from time to time, for longer in all than the timeout.
+	// The client reads a part from time to time, for longer in total than the timeout.
 	began := time.Now()
 	read := 0
 	for time.Since(began) < 2*timeout {
@@ -65,12 +65,12 @@ func TestListener_ClientThatTakesSomethingIsKept(t *testing.T) {
 		time.Sleep(100 * time.Millisecond)
 	}
 	if read >= size {
-		t.Fatal("it has read everything: the test tests nothing")
+		t.Fatal("the client has read everything: the test needs more data")
 	}
 	if _, err := io.CopyN(io.Discard, client, size-int64(read)); err != nil {
 		t.Fatal(err)
 	}
 	if err := <-written; err != nil {
-		t.Errorf("writing gives %v", err)
+		t.Errorf("Write: got error %v", err)
 	}
 }

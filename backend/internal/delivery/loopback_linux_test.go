@@ -22,7 +22,7 @@ type loopback struct {
 	journal *journal.Journal
 	clients []*bufio.Reader
 	frame   journal.Frame
-	event   []byte // room for one, as it goes over the wire
+	event   []byte // buffer for one event in wire format
 }
 
 // newLoopback returns a server whose clients are all live.
@@ -42,21 +42,21 @@ func newLoopback(tb testing.TB, clients int) *loopback {
 	for range clients {
 		l.clients = append(l.clients, bufio.NewReaderSize(subscribeTCP(tb, address), 16<<10))
 	}
-	l.journal.Append(l.frame) // those that join later read it too
+	l.journal.Append(l.frame) // clients that connect later read it too
 	for _, client := range l.clients {
 		readUntil(tb, client, l.frame.Body)
 	}
 	return l
 }
 
-// serveTCP serves streams at an address until the end of the test.
+// serveTCP serves streams at an address until the test ends.
 func serveTCP(tb testing.TB, options delivery.Options, stream func() delivery.Stream, done func(*delivery.End)) string {
 	tb.Helper()
 	_, address := startTCP(tb, options, stream, done)
 	return address
 }
 
-// startTCP is serveTCP for those that want the server too.
+// startTCP is like serveTCP, but also returns the server.
 func startTCP(tb testing.TB, options delivery.Options, stream func() delivery.Stream, done func(*delivery.End)) (*delivery.Server, string) {
 	tb.Helper()
 	server := delivery.New(options, new(counts))
@@ -65,12 +65,12 @@ func startTCP(tb testing.TB, options delivery.Options, stream func() delivery.St
 		tb.Fatal(err)
 	}
 	public := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		serveToTheEnd(server, w, r, stream(), time.Time{}, done)
+		serveAndReport(server, w, r, stream(), time.Time{}, done)
 	})}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = public.Serve(&delivery.Listener{Listener: inner, WriteTimeout: options.WriteTimeout}) // until it is closed
+		_ = public.Serve(&delivery.Listener{Listener: inner, WriteTimeout: options.WriteTimeout}) // returns when the listener is closed
 	}()
 	tb.Cleanup(func() {
 		public.Close()
@@ -80,7 +80,7 @@ func startTCP(tb testing.TB, options delivery.Options, stream func() delivery.St
 	return server, inner.Addr().String()
 }
 
-// subscribeTCP returns a connection on which a stream was asked for.
+// subscribeTCP returns a connection that has requested a stream.
 func subscribeTCP(tb testing.TB, address string) *net.TCPConn {
 	tb.Helper()
 	conn, err := net.Dial("tcp", address)
@@ -106,7 +106,7 @@ func readUntil(tb testing.TB, r *bufio.Reader, end []byte) {
 	}
 }
 
-// deliver appends events and returns when every client has them.
+// deliver appends events and waits until every client has received them.
 func (l *loopback) deliver(tb testing.TB, events int) {
 	for range events {
 		l.journal.Append(l.frame)
@@ -120,7 +120,7 @@ func (l *loopback) deliver(tb testing.TB, events int) {
 	}
 }
 
-// liveStream has a greeting to give out, and then nothing but a journal.
+// liveStream delivers a first block and then reads its journal.
 type liveStream struct {
 	reader  journal.Reader
 	greeted bool

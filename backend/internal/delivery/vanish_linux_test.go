@@ -16,7 +16,7 @@ import (
 	"sluice/internal/test/proctest"
 )
 
-func TestServe_ClientWhoseLineIsCutIsCutOff(t *testing.T) {
+func TestServe_ClosesVanishedClient(t *testing.T) {
 	t.Parallel()
 	for name, stream := range map[string]delivery.Stream{
 		"live":            newLiveStream(journal.New(journal.Limits{Events: 16, Bytes: 1 << 10}, "0")),
@@ -29,21 +29,21 @@ func TestServe_ClientWhoseLineIsCutIsCutOff(t *testing.T) {
 			address := serveTCP(t, options, func() delivery.Stream { return stream }, func(end *delivery.End) { ended <- end })
 			client := subscribeTCP(t, address)
 			readUntil(t, bufio.NewReader(client), []byte("event: stream.ping\n"))
-			if err := proctest.CutLine(client); err != nil {
+			if err := proctest.DropInput(client); err != nil {
 				t.Fatal(err)
 			}
 			if end := <-ended; end.Reason != delivery.WriteTimeout {
-				t.Errorf("the reason is %q", end.Reason)
+				t.Errorf("got reason %q", end.Reason)
 			}
 		})
 	}
 }
 
-// lagging is a stream that is live once, at a position that its journal does not hold.
+// lagging is a stream that is live once, at a position that its journal has evicted.
 type lagging struct {
 	*liveStream
 	wasLive bool
-	behind  chan struct{} // receives one when Next is called after that
+	behind  chan struct{} // receives one value when Next is called after that
 	goingOn chan struct{} // closed when Next may return
 }
 
@@ -66,7 +66,7 @@ func (s *lagging) Next(ctx context.Context) (journal.Batch, error) {
 	return s.liveStream.Next(ctx)
 }
 
-func TestServe_ClientThatFellBehindCostsOneDescriptor(t *testing.T) {
+func TestServe_LaggingClientUsesOneDescriptor(t *testing.T) {
 	t.Parallel()
 	full := journal.New(journal.Limits{Events: 1, Bytes: 1 << 10}, "0")
 	for range 2 {
@@ -84,12 +84,12 @@ func TestServe_ClientThatFellBehindCostsOneDescriptor(t *testing.T) {
 	<-stream.behind
 	port := client.LocalAddr().(*net.TCPAddr).Port
 	if n := descriptorsTo(t, port); n != 1 {
-		t.Errorf("the connection has %d descriptors while it replays, want 1", n)
+		t.Errorf("got %d descriptors during the replay, want 1", n)
 	}
 	close(stream.goingOn)
 	client.Close()
 	if end := <-ended; end.Reason != delivery.ClientGone {
-		t.Errorf("the reason is %q", end.Reason)
+		t.Errorf("got reason %q", end.Reason)
 	}
 }
 
@@ -113,7 +113,7 @@ func descriptorsTo(t *testing.T, port int) (n int) {
 	return n
 }
 
-func TestServe_ConflatedConnectionContinuesAfterATurn(t *testing.T) {
+func TestServe_ConflatedConnectionContinues(t *testing.T) {
 	t.Parallel()
 	const topics = 1000
 	log := journal.New(journal.Limits{Events: topics, Bytes: 1 << 20}, "0")
@@ -129,6 +129,6 @@ func TestServe_ConflatedConnectionContinuesAfterATurn(t *testing.T) {
 	readUntil(t, bufio.NewReader(client), []byte("data: 999\n"))
 	client.Close()
 	if end := <-ended; end.Reason != delivery.ClientGone {
-		t.Errorf("the reason is %q", end.Reason)
+		t.Errorf("got reason %q", end.Reason)
 	}
 }

@@ -17,15 +17,15 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-// mebibyte is the largest payload that a publish over HTTP takes.
+// mebibyte is the largest payload of a publish over HTTP.
 const mebibyte = 1 << 20
 
-// dataFrame returns a whole frame of a data event.
+// dataFrame returns the frame of a data event.
 func dataFrame(eventType string, data []byte) []byte {
 	return event.AppendBody(event.AppendID(nil, "", []byte("c-1")), eventType, data)
 }
 
-// parse reads frames with a parser that shares nothing with ours.
+// parse reads frames with an independent parser.
 func parse(t testing.TB, stream []byte) []sse.Event {
 	t.Helper()
 	var events []sse.Event
@@ -38,8 +38,8 @@ func parse(t testing.TB, stream []byte) []sse.Event {
 	return events
 }
 
-// arriving is what the format makes of a payload on its way.
-func arriving(data []byte) string {
+// delivered returns a payload as a client receives it.
+func delivered(data []byte) string {
 	s := strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(string(data))
 	if !utf8.ValidString(s) {
 		panic("arriving needs valid UTF-8")
@@ -47,7 +47,7 @@ func arriving(data []byte) string {
 	return s
 }
 
-func TestFrames_AreWrittenAsTheGoldenFiles(t *testing.T) {
+func TestFrames_MatchGoldenFiles(t *testing.T) {
 	t.Parallel()
 	noon := time.Date(2026, 3, 1, 13, 0, 0, 123_456_789, time.FixedZone("CET", 3600))
 	updates := event.Topic{Kind: event.Channel, Pattern: "updates"}
@@ -96,16 +96,16 @@ func TestFrames_AreWrittenAsTheGoldenFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !bytes.Equal(frame, golden) {
-				t.Errorf("frame is\n%q\nthe golden file has\n%q", frame, golden)
+				t.Errorf("got frame\n%q\nwant\n%q", frame, golden)
 			}
 			if events := parse(t, frame); len(events) != 1 {
-				t.Errorf("a parser reads %d events from one frame: %v", len(events), events)
+				t.Errorf("got %d events from one frame: %v", len(events), events)
 			}
 		})
 	}
 }
 
-func TestAppendBody_LargePayloadArrivesWhole(t *testing.T) {
+func TestAppendBody_LargePayload(t *testing.T) {
 	t.Parallel()
 	for name, payload := range map[string][]byte{
 		"one line":    bytes.Repeat([]byte("0123456789abcdef"), mebibyte/16),
@@ -117,16 +117,16 @@ func TestAppendBody_LargePayloadArrivesWhole(t *testing.T) {
 			t.Parallel()
 			events := parse(t, dataFrame("", payload))
 			if len(events) != 1 {
-				t.Fatalf("%d events", len(events))
+				t.Fatalf("got %d events", len(events))
 			}
-			if events[0].Data != arriving(payload) {
-				t.Errorf("%d bytes arrive as other %d bytes", len(payload), len(events[0].Data))
+			if events[0].Data != delivered(payload) {
+				t.Errorf("sent %d bytes, got %d different bytes", len(payload), len(events[0].Data))
 			}
 		})
 	}
 }
 
-func TestAppendBody_ReplacesWhatIsNotUTF8AsADecoderWould(t *testing.T) {
+func TestAppendBody_ReplacesInvalidUTF8(t *testing.T) {
 	t.Parallel()
 	// One U+FFFD for each maximal subpart (Encoding standard, UTF-8 decoder).
 	for _, tt := range []struct{ name, data, want string }{
@@ -146,28 +146,28 @@ func TestAppendBody_ReplacesWhatIsNotUTF8AsADecoderWould(t *testing.T) {
 			t.Parallel()
 			events := parse(t, dataFrame("", []byte(tt.data)))
 			if len(events) != 1 || events[0].Data != tt.want {
-				t.Errorf("%q arrives as %q, want %q", tt.data, events, tt.want)
+				t.Errorf("%q: got %q, want %q", tt.data, events, tt.want)
 			}
 		})
 	}
 }
 
-func TestAppendBody_LeavesThePayloadAsItIs(t *testing.T) {
+func TestAppendBody_DoesNotModifyPayload(t *testing.T) {
 	t.Parallel()
 	payload := []byte("a\r\nb\xffc")
 	event.AppendBody(nil, "", payload)
 	if string(payload) != "a\r\nb\xffc" {
-		t.Errorf("the publisher's bytes are now %q", payload)
+		t.Errorf("the bytes of the publisher changed to %q", payload)
 	}
 }
 
-func FuzzAppendBody_ArrivesAsSent(f *testing.F) {
+func FuzzAppendBody_RoundTrip(f *testing.F) {
 	for _, seed := range []string{"", "x", "a\nb", "a\r\nb\r", "id: 1\n\nevent: x", " leading", "\ufeff", "\x00", "\xff\xfe", "\n", "\u2028", ":", "data", "data:"} {
 		f.Add("", []byte(seed), "c-1")
 		f.Add("order.created", []byte(seed), "topic@c")
 	}
 	f.Fuzz(func(t *testing.T, eventType string, data []byte, cursor string) {
-		// Publishers' types are checked before they come here; cursors are ours.
+		// Types are checked before they reach this function, and cursors are made by the gateway.
 		if !utf8.ValidString(eventType) || strings.ContainsAny(eventType, "\r\n\x00") || strings.HasPrefix(eventType, " ") {
 			t.Skip()
 		}
@@ -182,28 +182,28 @@ func FuzzAppendBody_ArrivesAsSent(f *testing.F) {
 			t.Fatalf("%q is not UTF-8", stream)
 		}
 		whole := len(stream)
-		// What comes before and behind must stay apart from it.
+		// The frame must not merge with the frames before and after it.
 		stream = event.AppendBody(stream, "", []byte("behind"))
 		events := parse(t, stream)
 		if len(events) != 2 {
-			t.Fatalf("%q: %d events", stream, len(events))
+			t.Fatalf("%q: got %d events", stream, len(events))
 		}
-		want := arriving([]byte(strings.ToValidUTF8(string(data), "\ufffd")))
+		want := delivered([]byte(strings.ToValidUTF8(string(data), "\ufffd")))
 		got := events[0].Data
 		if !utf8.Valid(data) {
-			// How many replacements stand for a run is tested above.
+			// Another test checks the number of replacement characters.
 			got, want = squeezed(got), squeezed(want)
 		}
 		if got != want || events[0].Type != eventType || events[0].LastEventID != cursor {
-			t.Errorf("id %q, type %q, data %q arrives as %+v", cursor, eventType, data, events[0])
+			t.Errorf("id %q, type %q, data %q: got %+v", cursor, eventType, data, events[0])
 		}
 		if events[1].Data != "behind" {
-			t.Errorf("the frame behind %q arrives as %+v", stream[:whole], events[1])
+			t.Errorf("frame after %q: got %+v", stream[:whole], events[1])
 		}
 	})
 }
 
-// squeezed writes each run of U+FFFD as one.
+// squeezed replaces each run of U+FFFD by one.
 func squeezed(s string) string {
 	for strings.Contains(s, "\ufffd\ufffd") {
 		s = strings.ReplaceAll(s, "\ufffd\ufffd", "\ufffd")

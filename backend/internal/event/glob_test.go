@@ -41,7 +41,7 @@ var globTable = []struct {
 	{"[", nil, []string{"[", "a"}},
 	{"[^", []string{"a", "["}, []string{"ab"}},
 	{"[a-", []string{"a", "-"}, []string{"b"}},
-	{"[a-]", []string{"a", "]", "^"}, []string{"-", "b"}}, // a range from a down to ]
+	{"[a-]", []string{"a", "]", "^"}, []string{"-", "b"}}, // a range from ] to a
 	{"[-a]", []string{"-", "a"}, []string{"b"}},
 	{`[\]]`, []string{"]"}, []string{`\`, "a"}},
 	{`[\-a]`, []string{"-", "a"}, []string{"b", `\`}},
@@ -56,7 +56,7 @@ var globTable = []struct {
 	{"a-b", []string{"a-b"}, []string{"ab"}},
 }
 
-func TestGlob_MatchesAsTheTableSays(t *testing.T) {
+func TestGlob_Match(t *testing.T) {
 	t.Parallel()
 	for _, tt := range globTable {
 		t.Run(tt.pattern, func(t *testing.T) {
@@ -76,7 +76,7 @@ func TestGlob_MatchesAsTheTableSays(t *testing.T) {
 	}
 }
 
-// redisMatches returns which of the names each pattern matches, as Redis sees it.
+// redisMatches returns which names each pattern matches in Redis.
 func redisMatches(t *testing.T, patterns, names []string) []map[string]bool {
 	t.Helper()
 	client := redistest.Start(t).Client()
@@ -102,8 +102,7 @@ func redisMatches(t *testing.T, patterns, names []string) []map[string]bool {
 	return matches
 }
 
-// globAlphabet has what patterns are made of, and little else, so that random ones
-// meet the corners of the syntax.
+// globAlphabet consists mainly of special characters, so random patterns cover unusual syntax.
 const globAlphabet = `ab*?[]^-\`
 
 func randomText(rnd *rand.Rand, alphabet string, most int) string {
@@ -122,7 +121,7 @@ func randomTexts(rnd *rand.Rand, n int, alphabet string, most int) []string {
 	return texts
 }
 
-// seeded returns a random source that a failure names.
+// seeded returns a random source and logs its seed.
 func seeded(t testing.TB) *rand.Rand {
 	t.Helper()
 	seed := rand.Uint64()
@@ -134,7 +133,7 @@ func seeded(t testing.TB) *rand.Rand {
 	return rand.New(rand.NewPCG(seed, 0))
 }
 
-func TestGlob_MatchesAsRedisDoes(t *testing.T) {
+func TestGlob_MatchesLikeRedis(t *testing.T) {
 	t.Parallel()
 	rnd := seeded(t)
 	var patterns, names []string
@@ -150,7 +149,7 @@ func TestGlob_MatchesAsRedisDoes(t *testing.T) {
 		g := event.CompileGlob(patterns[i])
 		for _, name := range names {
 			if g.Match(name) != want[name] {
-				t.Errorf("pattern %q, name %q: Redis says %v", patterns[i], name, want[name])
+				t.Errorf("pattern %q, name %q: want %v as in Redis", patterns[i], name, want[name])
 			}
 			if want[name] {
 				matched++
@@ -158,11 +157,11 @@ func TestGlob_MatchesAsRedisDoes(t *testing.T) {
 		}
 	}
 	if matched < len(patterns) {
-		t.Errorf("only %d matches: the test compares too little", matched)
+		t.Errorf("got only %d matches: the test needs more", matched)
 	}
 }
 
-func TestTopic_CoversAsTheTableSays(t *testing.T) {
+func TestTopic_Covers(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		a, b string
@@ -212,7 +211,7 @@ func TestTopic_CoversAsTheTableSays(t *testing.T) {
 				t.Fatal(err)
 			}
 			if a.Covers(b) != tt.want {
-				t.Errorf("Covers is %v", !tt.want)
+				t.Errorf("got Covers %v", !tt.want)
 			}
 		})
 	}
@@ -242,13 +241,13 @@ func TestGlob_HasOneSpelling(t *testing.T) {
 		{`[!-~]`, "[!-~]"},
 	} {
 		if got := event.CompileGlob(tt.pattern).String(); got != tt.want {
-			t.Errorf("%q is written %q, want %q", tt.pattern, got, tt.want)
+			t.Errorf("%q: got spelling %q, want %q", tt.pattern, got, tt.want)
 		}
 	}
 }
 
-// Redis itself has to take the one spelling for what was asked.
-func TestGlob_SpellingMeansTheSameToRedis(t *testing.T) {
+// The canonical spelling must mean the same to Redis as the original.
+func TestGlob_SpellingIsEqualInRedis(t *testing.T) {
 	t.Parallel()
 	rnd := seeded(t)
 	names := randomTexts(rnd, 300, `aab]^-\*`, 5)
@@ -261,12 +260,12 @@ func TestGlob_SpellingMeansTheSameToRedis(t *testing.T) {
 	matches := redisMatches(t, slices.Concat(asked, spelled), names)
 	for i := range asked {
 		if !maps.Equal(matches[i], matches[i+len(asked)]) {
-			t.Errorf("%q matches %v, and as %q %v", asked[i], matches[i], spelled[i], matches[i+len(asked)])
+			t.Errorf("%q matches %v, but its spelling %q matches %v", asked[i], matches[i], spelled[i], matches[i+len(asked)])
 		}
 	}
 }
 
-func FuzzGlob_SpellingIsOneAndMeansTheSame(f *testing.F) {
+func FuzzGlob_SpellingIsCanonical(f *testing.F) {
 	f.Add("[uu][p-p]dates", "updates", uint64(1))
 	f.Add("[z-]]*?*", "]x", uint64(2))
 	f.Add(`[^\^-\]`, "]", uint64(3))
@@ -278,20 +277,20 @@ func FuzzGlob_SpellingIsOneAndMeansTheSame(f *testing.F) {
 		}
 		asked, spelled := event.CompileGlob(pattern), event.CompileGlob(topic.Pattern)
 		if asked.Match(name) != spelled.Match(name) {
-			t.Errorf("%q and %q, its spelling, differ on %q", pattern, topic.Pattern, name)
+			t.Errorf("%q and its spelling %q differ for %q", pattern, topic.Pattern, name)
 		}
 		if again := spelled.String(); again != topic.Pattern {
-			t.Errorf("%q is spelled %q, and that %q", pattern, topic.Pattern, again)
+			t.Errorf("%q has the spelling %q, which has the spelling %q", pattern, topic.Pattern, again)
 		}
 		other := respelled(rand.New(rand.NewPCG(seed, 0)), asked)
 		if got := event.CompileGlob(other).String(); got != topic.Pattern {
-			t.Errorf("%q is spelled %q, and %q, which is the same, %q", pattern, topic.Pattern, other, got)
+			t.Errorf("%q has the spelling %q, but the equal pattern %q has %q", pattern, topic.Pattern, other, got)
 		}
 	})
 }
 
-// respelled writes a glob anew: each place as a set of what it takes, which is found out by
-// asking, in any order and some of it twice.
+// respelled writes a glob in another way. It writes each element as a set of the bytes that it
+// matches, in any order and partly repeated.
 func respelled(rnd *rand.Rand, g event.Glob) string {
 	var b strings.Builder
 	for i := range g {
@@ -325,8 +324,8 @@ func respelled(rnd *rand.Rand, g event.Glob) string {
 	return b.String()
 }
 
-// A grant that covered too much would open topics that it does not name.
-func TestGlob_CoversNoNameThatItDoesNotMatch(t *testing.T) {
+// A grant that covers too much would permit topics that it does not name.
+func TestGlob_CoversIsSound(t *testing.T) {
 	t.Parallel()
 	rnd := seeded(t)
 	names := randomTexts(rnd, 400, `aab]^-\*`, 5)
@@ -348,7 +347,7 @@ func TestGlob_CoversNoNameThatItDoesNotMatch(t *testing.T) {
 		}
 	}
 	if covered < 1000 {
-		t.Errorf("only %d pairs were covered: the test compares too little", covered)
+		t.Errorf("got only %d covered pairs: the test needs more", covered)
 	}
 }
 
@@ -368,8 +367,8 @@ func FuzzGlob_CoversIsSound(f *testing.F) {
 	})
 }
 
-// These finish at once, or, where stars are tried by recursion, not in a lifetime.
-func TestGlob_ManyStarsStayCheap(t *testing.T) {
+// An implementation with recursion for stars would not finish these in reasonable time.
+func TestGlob_ManyStarsAreFast(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, pattern, text string }{
 		{"one letter", strings.Repeat("a*", 30) + "b", strings.Repeat("a", 4096)},
@@ -381,7 +380,7 @@ func TestGlob_ManyStarsStayCheap(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			if event.CompileGlob(tt.pattern).Match(tt.text) {
-				t.Error("it matches")
+				t.Error("got a match")
 			}
 		})
 	}
@@ -390,7 +389,7 @@ func TestGlob_ManyStarsStayCheap(t *testing.T) {
 		a := event.CompileGlob(strings.Repeat("a*", 500) + "b")
 		b := event.CompileGlob(strings.Repeat("a*", 500) + "c")
 		if a.Covers(b) {
-			t.Error("it covers")
+			t.Error("got Covers true")
 		}
 	})
 }

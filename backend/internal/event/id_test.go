@@ -6,7 +6,7 @@ import (
 	"sluice/internal/event"
 )
 
-func TestQualifier_IsPrintableASCIIAndComesBack(t *testing.T) {
+func TestQualifier_RoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, topic, want string }{
 		{"plain", "channel:updates", "channel:updates@"},
@@ -28,17 +28,17 @@ func TestQualifier_IsPrintableASCIIAndComesBack(t *testing.T) {
 			}
 			got := event.Qualifier(topic)
 			if got != tt.want {
-				t.Errorf("Qualifier is %q, want %q", got, tt.want)
+				t.Errorf("got Qualifier %q, want %q", got, tt.want)
 			}
 			back, cursor := event.SplitID(got + "tag=e-1,tag2=e-2")
 			if back != topic || cursor != "tag=e-1,tag2=e-2" {
-				t.Errorf("SplitID gives %q and %q", back, cursor)
+				t.Errorf("SplitID: got %q and %q", back, cursor)
 			}
 		})
 	}
 }
 
-// A client may name a glob, or a name, in its own way for as long as it likes.
+// A client may use any spelling of a topic.
 func TestSplitID_TopicInAnySpelling(t *testing.T) {
 	t.Parallel()
 	for spelled, want := range map[string]string{
@@ -49,12 +49,12 @@ func TestSplitID_TopicInAnySpelling(t *testing.T) {
 		"channel:%5Ba%5D%40": "channel:a@",
 	} {
 		if topic, cursor := event.SplitID(spelled + "@c-1"); topic.String() != want || cursor != "c-1" {
-			t.Errorf("%q is of %q, and the cursor is %q", spelled, topic, cursor)
+			t.Errorf("%q: got topic %q and cursor %q", spelled, topic, cursor)
 		}
 	}
 }
 
-func TestSplitID_KeepsTheCursorOfAnyText(t *testing.T) {
+func TestSplitID_KeepsCursorOfAnyText(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, id, cursor string }{
 		{"no topic", "1763820000000-0", "1763820000000-0"},
@@ -68,10 +68,10 @@ func TestSplitID_KeepsTheCursorOfAnyText(t *testing.T) {
 			t.Parallel()
 			topic, cursor := event.SplitID(tt.id)
 			if cursor != tt.cursor {
-				t.Errorf("cursor is %q, want %q", cursor, tt.cursor)
+				t.Errorf("got cursor %q, want %q", cursor, tt.cursor)
 			}
 			if tt.id != "channel:a@b@c" && topic != (event.Topic{}) {
-				t.Errorf("topic is %q, want none", topic)
+				t.Errorf("got topic %q, want none", topic)
 			}
 		})
 	}

@@ -13,9 +13,9 @@ func TestParseTopic(t *testing.T) {
 	for _, tt := range []struct {
 		text    string
 		kind    event.Kind
-		pattern string // as the topic shows it
+		pattern string // as String returns it
 		glob    bool
-		name    string // of a literal
+		name    string // only of a literal
 	}{
 		{"channel:updates", event.Channel, "updates", false, "updates"},
 		{"stream:orders", event.Stream, "orders", false, "orders"},
@@ -43,19 +43,19 @@ func TestParseTopic(t *testing.T) {
 				t.Fatal(err)
 			}
 			if want := (event.Topic{Kind: tt.kind, Pattern: tt.pattern}); topic != want {
-				t.Errorf("topic is %+v, want %+v", topic, want)
+				t.Errorf("got topic %+v, want %+v", topic, want)
 			}
 			if topic.IsGlob() != tt.glob {
-				t.Errorf("IsGlob is %v", topic.IsGlob())
+				t.Errorf("got IsGlob %v", topic.IsGlob())
 			}
 			if !tt.glob && topic.Name() != tt.name {
-				t.Errorf("Name is %q, want %q", topic.Name(), tt.name)
+				t.Errorf("got Name %q, want %q", topic.Name(), tt.name)
 			}
 		})
 	}
 }
 
-func TestParseTopic_RefusesWhatCannotBeFollowed(t *testing.T) {
+func TestParseTopic_RejectsInvalid(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, text string }{
 		{"nothing", ""},
@@ -66,9 +66,9 @@ func TestParseTopic_RefusesWhatCannotBeFollowed(t *testing.T) {
 		{"only the kind", "channel"},
 		{"glob on a stream", "stream:orders.*"},
 		{"glob on a stream, after an escaped star", `stream:a\*b*`},
-		{"a set of nothing", "channel:[]"},
-		{"a set of nothing that does not end", "channel:["},
-		{"a set of nothing among others", "channel:a*[bc][]"},
+		{"an empty set", "channel:[]"},
+		{"an unterminated empty set", "channel:["},
+		{"an empty set among others", "channel:a*[bc][]"},
 		{"half a character", "channel:[ü]"},
 		{"anything but half a character", "key:[^ü]"},
 		{"a range that ends in half a character", "key:[a-ü]"},
@@ -78,13 +78,13 @@ func TestParseTopic_RefusesWhatCannotBeFollowed(t *testing.T) {
 		{"carriage return", "channel:a\rb"},
 		{"NUL", "channel:a\x00b"},
 		{"delete character", "channel:a\x7fb"},
-		{"the kind of no kind", "unknown:a"},
+		{"the kind unknown", "unknown:a"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			topic, err := event.ParseTopic(tt.text)
 			if !errors.Is(err, event.ErrBadTopic) {
-				t.Fatalf("%q is %+v, %v", tt.text, topic, err)
+				t.Fatalf("%q: got %+v, %v", tt.text, topic, err)
 			}
 			if strings.ContainsAny(err.Error(), "\r\n\x00") {
 				t.Errorf("the error is not one clean line: %q", err.Error())
@@ -93,37 +93,37 @@ func TestParseTopic_RefusesWhatCannotBeFollowed(t *testing.T) {
 	}
 }
 
-func TestParseGrantTopic_TakesGlobsOfStreams(t *testing.T) {
+func TestParseGrantTopic_AcceptsStreamGlobs(t *testing.T) {
 	t.Parallel()
 	topic, err := event.ParseGrantTopic("stream:orders:*")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if want := (event.Topic{Kind: event.Stream, Pattern: "orders:*"}); topic != want {
-		t.Errorf("topic is %+v, want %+v", topic, want)
+		t.Errorf("got topic %+v, want %+v", topic, want)
 	}
 	if _, err := event.ParseGrantTopic("stream:"); !errors.Is(err, event.ErrBadTopic) {
-		t.Errorf("an empty name gives %v", err)
+		t.Errorf("empty name: got error %v", err)
 	}
 }
 
-func TestTopic_SpellingsOfOneNameAreEqual(t *testing.T) {
+func TestTopic_EqualSpellings(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct{ name, a, b string }{
 		{"needless escape", `channel:a\bc`, "channel:abc"},
 		{"escaped escape at the end", `channel:a\`, `channel:a\\`},
 		{"escaped bracket", `channel:x\]`, "channel:x]"},
 		{"escaped colon in a stream", `stream:a\:b`, "stream:a:b"},
-		{"a set of one", "channel:[u]pdates", "channel:updates"},
-		{"a set of one, again and again", "channel:[uuu][p-p]dates", "channel:updates"},
-		{"a set of one in a stream", "stream:[o]rders", "stream:orders"},
-		{"a set of one that is special", "channel:[*]", `channel:\*`},
+		{"a set with one member", "channel:[u]pdates", "channel:updates"},
+		{"a set with one repeated member", "channel:[uuu][p-p]dates", "channel:updates"},
+		{"a set with one member in a stream", "stream:[o]rders", "stream:orders"},
+		{"a set with one special member", "channel:[*]", `channel:\*`},
 		{"a set of everything", "channel:[^]x", "channel:?x"},
 		{"the order in a set", "channel:[cab]", "channel:[a-c]"},
 		{"a range backwards", "channel:[c-a]", "channel:[a-c]"},
 		{"ranges that overlap", "channel:[a-kf-z]", "channel:[a-z]"},
 		{"needless escapes in a set", `channel:[\b\a]`, "channel:[ab]"},
-		{"a set that does not end", "channel:[ab", "channel:[ab]"},
+		{"an unterminated set", "channel:[ab", "channel:[ab]"},
 		{"needless order of what is excluded", "channel:[^b-ca]", "channel:[^a-c]"},
 		{"special characters in a set", `channel:[-\]^]`, `channel:[\-\]\^]`},
 		{"stars", "channel:a***", "channel:a*"},
@@ -140,13 +140,13 @@ func TestTopic_SpellingsOfOneNameAreEqual(t *testing.T) {
 				t.Fatal(err)
 			}
 			if a != b {
-				t.Errorf("%q and %q are %+v and %+v", tt.a, tt.b, a, b)
+				t.Errorf("%q and %q: got %+v and %+v", tt.a, tt.b, a, b)
 			}
 		})
 	}
 }
 
-func FuzzParseTopic_IsTheInverseOfString(f *testing.F) {
+func FuzzParseTopic_RoundTrip(f *testing.F) {
 	for _, seed := range []string{"channel:updates", "channel:prices.*", `key:\*`, `stream:a\*b`, `channel:a\`, `channel:\\`, "channel:[a-c]", "channel:[^", `channel:[\]]`, "key:🚀", "list:x", "channel:a b@c%d"} {
 		f.Add(seed)
 	}
@@ -159,18 +159,18 @@ func FuzzParseTopic_IsTheInverseOfString(f *testing.F) {
 			return
 		}
 		again, err := event.ParseTopic(topic.String())
-		// Escaping every special character can make a name of the greatest length too long.
+		// Escaping every special character can make a name of maximum length too long.
 		if err != nil && len(topic.Pattern) <= event.MaxNameBytes {
-			t.Fatalf("%q is %q, which is refused: %v", text, topic, err)
+			t.Fatalf("%q has the spelling %q, which is rejected: %v", text, topic, err)
 		}
 		if err == nil && again != topic {
-			t.Errorf("%q is %q, and that is %q", text, topic, again)
+			t.Errorf("%q has the spelling %q, which has the spelling %q", text, topic, again)
 		}
 		if !topic.Covers(topic) {
 			t.Errorf("%q does not cover itself", topic)
 		}
 		if id, cursor := event.SplitID(event.Qualifier(topic) + "c-1"); err == nil && (id != topic || cursor != "c-1") {
-			t.Errorf("%q comes back from an id as %q, %q", topic, id, cursor)
+			t.Errorf("%q: got %q, %q from its id", topic, id, cursor)
 		}
 	})
 }
@@ -182,7 +182,7 @@ func FuzzLiteral_NameRoundTrip(f *testing.F) {
 	f.Fuzz(func(t *testing.T, name, other string) {
 		topic := event.Literal(event.Channel, name)
 		if topic.Name() != name || topic.IsGlob() {
-			t.Errorf("%q becomes %+v with the name %q", name, topic, topic.Name())
+			t.Errorf("%q: got %+v with name %q", name, topic, topic.Name())
 		}
 		glob := event.CompileGlob(topic.Pattern)
 		if !glob.Match(name) {

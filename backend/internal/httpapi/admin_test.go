@@ -24,10 +24,10 @@ func TestAdmin_ServesLocalNamesOnly(t *testing.T) {
 			w := httptest.NewRecorder()
 			admin.ServeHTTP(w, r)
 			if path == "/debug/pprof/cmdline" && want == http.StatusOK {
-				continue // not served at all
+				continue // not served at any host
 			}
 			if w.Code != want {
-				t.Errorf("%s with the host %q gives %d, want %d", path, host, w.Code, want)
+				t.Errorf("%s with host %q: got status %d, want %d", path, host, w.Code, want)
 			}
 		}
 	}
@@ -45,7 +45,7 @@ func TestAdmin_ProfilesAreBounded(t *testing.T) {
 		w := httptest.NewRecorder()
 		bounded.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/debug/pprof/trace?seconds="+seconds, http.NoBody))
 		if w.Code != want || (served == 1) != (want == 200) {
-			t.Errorf("seconds=%s gives %d, want %d", seconds, w.Code, want)
+			t.Errorf("seconds=%s: got status %d, want %d", seconds, w.Code, want)
 		}
 	}
 	admin := NewAdmin("127.0.0.1:0", prometheus.NewRegistry(), slog.New(slog.DiscardHandler)).Handler
@@ -55,7 +55,7 @@ func TestAdmin_ProfilesAreBounded(t *testing.T) {
 		w := httptest.NewRecorder()
 		admin.ServeHTTP(w, r)
 		if w.Code != http.StatusBadRequest {
-			t.Errorf("%s for ten minutes gives %d", path, w.Code)
+			t.Errorf("%s for ten minutes: got status %d", path, w.Code)
 		}
 	}
 }

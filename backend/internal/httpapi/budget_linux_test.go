@@ -25,10 +25,10 @@ import (
 	"sluice/internal/source/memory"
 )
 
-// What stays of a subscriber's request is its connection and its place in the journal:
-// nothing of net/http, of gin or of the connection limiter.
-func TestBudget_IdleConnectionKeepsFewBytes(t *testing.T) {
-	const few, many, most = 100, 1100, 400 // bytes a connection
+// After the response begins, a subscriber costs its connection and its position in the journal.
+// net/http, gin and the connection limiter keep no memory for it.
+func TestBudget_IdleConnectionBytes(t *testing.T) {
+	const few, many, most = 100, 1100, 400 // bytes per connection
 	counters := metrics.New()
 	address := serve(t, counters)
 	goroutines := runtime.NumGoroutine()
@@ -42,23 +42,23 @@ func TestBudget_IdleConnectionKeepsFewBytes(t *testing.T) {
 		for len(clients) < connections {
 			clients = append(clients, subscribe(t, address))
 		}
-		for runtime.NumGoroutine() > goroutines { // some are still being handed over
+		for runtime.NumGoroutine() > goroutines { // some are being handed off
 			time.Sleep(time.Millisecond)
 		}
 		if open := counters.Snapshot().Connections; open != int64(connections) {
-			t.Fatalf("%d connections are open, want %d", open, connections)
+			t.Fatalf("got %d open connections, want %d", open, connections)
 		}
 		return liveHeap()
 	}
 	alone, together := heapWith(few), heapWith(many)
 	if each := (float64(together) - float64(alone)) / (many - few); each > most {
-		t.Errorf("a connection keeps %.0f bytes, and at most %d are allowed", each, most)
+		t.Errorf("got %.0f bytes per connection, want at most %d", each, most)
 	}
 }
 
-// liveHeap returns the bytes of all objects that are in use.
+// liveHeap returns the bytes of all reachable objects.
 func liveHeap() uint64 {
-	for range 3 { // what a sync.Pool has survives two
+	for range 3 { // objects in a sync.Pool survive two collections
 		runtime.GC()
 	}
 	var m runtime.MemStats
@@ -66,7 +66,7 @@ func liveHeap() uint64 {
 	return m.HeapAlloc
 }
 
-// serve serves channel:updates at an address until the end of the test.
+// serve serves channel:updates at an address until the test ends.
 func serve(t *testing.T, counters *metrics.Metrics) string {
 	t.Helper()
 	updates := []event.Topic{event.Literal(event.Channel, "updates")}
@@ -92,7 +92,7 @@ func serve(t *testing.T, counters *metrics.Metrics) string {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = server.Serve(&delivery.Listener{Listener: inner, WriteTimeout: time.Hour}) // until it is closed
+		_ = server.Serve(&delivery.Listener{Listener: inner, WriteTimeout: time.Hour}) // returns when the listener is closed
 	}()
 	t.Cleanup(func() {
 		server.Close()
@@ -102,8 +102,8 @@ func serve(t *testing.T, counters *metrics.Metrics) string {
 	return inner.Addr().String()
 }
 
-// subscribe returns the descriptor of a connection on which a stream is open. That is all
-// that this process keeps of its client.
+// subscribe returns the descriptor of a connection with an open stream. This process keeps no other
+// memory of the client.
 func subscribe(t *testing.T, address string) int {
 	t.Helper()
 	conn, err := new(net.Dialer).DialContext(t.Context(), "tcp", address)

@@ -8,7 +8,7 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-func TestForwarded_AddressOfTheClient(t *testing.T) {
+func TestForwarded_ClientAddress(t *testing.T) {
 	t.Parallel()
 	r := gin.New()
 	r.RemoteIPHeaders = []string{forwardedFor}
@@ -28,7 +28,7 @@ func TestForwarded_AddressOfTheClient(t *testing.T) {
 		{"10.0.0.1:1", []string{"[2001:db8::1]"}, "2001:db8::"},
 		{"10.0.0.1:1", []string{"2001:db8::1%eth0"}, "2001:db8::"},
 		{"10.0.0.1:1", []string{"1.1.1.4:5555, [fd00::1]:80"}, "1.1.1.4"},
-		{"10.0.0.1:1", []string{"6.6.6.6", "1.1.1.4:5555"}, "1.1.1.4"}, // the proxy adds a line of its own
+		{"10.0.0.1:1", []string{"6.6.6.6", "1.1.1.4:5555"}, "1.1.1.4"}, // the proxy adds another line
 		{"10.0.0.1:1", []string{"6.6.6.6, 1.1.1.4"}, "1.1.1.4"},
 		{"10.0.0.1:1", []string{"unknown"}, "10.0.0.1"},
 		{"10.0.0.1:1", []string{"1.1.1.4:http"}, "10.0.0.1"},
@@ -41,7 +41,7 @@ func TestForwarded_AddressOfTheClient(t *testing.T) {
 		w := httptest.NewRecorder()
 		r.ServeHTTP(w, request)
 		if got := w.Body.String(); got != tt.want {
-			t.Errorf("%s with %q is %s, want %s", tt.remote, tt.forwarded, got, tt.want)
+			t.Errorf("%s with %q: got %s, want %s", tt.remote, tt.forwarded, got, tt.want)
 		}
 	}
 }

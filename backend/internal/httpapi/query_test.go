@@ -10,8 +10,8 @@ import (
 	"sluice/internal/event"
 )
 
-// FuzzQuery_GivesARequestWithinItsBoundsOrAClearError reads a query as both routes do.
-func FuzzQuery_GivesARequestWithinItsBoundsOrAClearError(f *testing.F) {
+// FuzzQuery_ValidRequestOrClearError parses a query as both routes do.
+func FuzzQuery_ValidRequestOrClearError(f *testing.F) {
 	for _, query := range []string{
 		"", "channel=updates", "channel=prices.*&stream=orders&key=stock:%3F", "channel=a&last=5&every=500ms&lastEventId=1-0",
 		"stream=orders&event=order.created&maxlen=100", "channel=%zz", "channel=a;b", "key=%00", "every=1e9h", "last=-0", "channel=__sluice__:marks",
@@ -32,10 +32,10 @@ func FuzzQuery_GivesARequestWithinItsBoundsOrAClearError(f *testing.F) {
 		if err == nil {
 			checkSubscription(t, req.Topics, req.Last)
 			if req.Every != 0 && (req.Every < minEvery || req.Every > maxEvery) {
-				t.Errorf("the interval is %s", req.Every)
+				t.Errorf("got interval %s", req.Every)
 			}
 			if lastID != "" && !slices.Equal(req.IDs, []string{lastID}) {
-				t.Errorf("the ids are %q, want that of the header", req.IDs)
+				t.Errorf("got ids %q, want the one of the header", req.IDs)
 			}
 		}
 		topic, err := parseLiteralTopic(query)
@@ -44,17 +44,17 @@ func FuzzQuery_GivesARequestWithinItsBoundsOrAClearError(f *testing.F) {
 			return
 		}
 		if topic.IsGlob() || !slices.Contains(event.Kinds, topic.Kind) {
-			t.Errorf("a publish goes to %s", topic)
+			t.Errorf("got topic %s for a publish", topic)
 		}
 		m, err := parseMessage(query, topic)
 		checkClear(t, err)
 		if err == nil && (event.CheckType(m.Type) != nil || m.MaxLen < 0 || query.Has("maxlen") != (m.MaxLen > 0)) {
-			t.Errorf("the message is %+v", m)
+			t.Errorf("got message %+v", m)
 		}
 	})
 }
 
-// checkClear checks that an error is one that the client is told.
+// checkClear checks that an error describes the request.
 func checkClear(t *testing.T, err error) {
 	t.Helper()
 	var bad badRequestError
@@ -66,17 +66,17 @@ func checkClear(t *testing.T, err error) {
 func checkSubscription(t *testing.T, topics []event.Topic, last int) {
 	t.Helper()
 	if len(topics) == 0 || len(topics) > MaxTopics {
-		t.Errorf("%d topics", len(topics))
+		t.Errorf("got %d topics", len(topics))
 	}
 	for i, topic := range topics {
 		if topic.Kind == event.Stream && topic.IsGlob() {
-			t.Errorf("a glob of streams: %s", topic)
+			t.Errorf("got a glob of streams: %s", topic)
 		}
 		if slices.Contains(topics[:i], topic) {
-			t.Errorf("%s is there twice", topic)
+			t.Errorf("got %s twice", topic)
 		}
 	}
 	if last < 0 || last > maxLast {
-		t.Errorf("last is %d", last)
+		t.Errorf("got last %d", last)
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"sluice/internal/delivery"
 )
 
-// countingBroker counts how often it is asked whether it is ready.
+// countingBroker counts the calls of Ready.
 type countingBroker struct {
 	Broker
 	asked    int
@@ -30,33 +30,33 @@ func (b *countingBroker) Ready(ctx context.Context) (string, error) {
 	return b.unserved, errors.Join(b.err, ctx.Err())
 }
 
-func TestReadiness_OneAnswerIsForAllWhoAskMeanwhile(t *testing.T) {
+func TestReadiness_ConcurrentRequestsShareCheck(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		broker := new(countingBroker)
 		var log bytes.Buffer
 		r := &readiness{broker: broker, log: slog.New(slog.NewTextHandler(&log, nil))}
-		gone, leave := context.WithCancel(t.Context()) // who asks first may have left since
+		gone, leave := context.WithCancel(t.Context()) // the first client may have disconnected
 		leave()
-		for i, err := range []error{nil, errors.New("away"), errors.New("away"), nil} {
+		for i, err := range []error{nil, errors.New("unavailable"), errors.New("unavailable"), nil} {
 			broker.err = err
 			for range 100 {
 				if got, _ := r.now(gone); got != (err == nil) {
-					t.Fatalf("ready is %v, want %v", got, err == nil)
+					t.Fatalf("got ready %v, want %v", got, err == nil)
 				}
 			}
 			if broker.asked != i+1 {
-				t.Fatalf("the broker is asked %d times, want %d", broker.asked, i+1)
+				t.Fatalf("got %d calls of Ready, want %d", broker.asked, i+1)
 			}
 			time.Sleep(2 * readinessAge)
 		}
-		if n := strings.Count(log.String(), "away"); n != 1 {
-			t.Errorf("the log says %d times why: %s", n, log.String())
+		if n := strings.Count(log.String(), "unavailable"); n != 1 {
+			t.Errorf("got %d log lines with the reason: %s", n, log.String())
 		}
 	})
 }
 
-func TestReadyz_ListsSlotsThatAreNotServed(t *testing.T) {
+func TestReadyz_ListsUnservedSlots(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		broker := new(countingBroker)
@@ -79,13 +79,13 @@ func TestReadyz_ListsSlotsThatAreNotServed(t *testing.T) {
 			c.Request = httptest.NewRequest(http.MethodGet, "/readyz", nil)
 			a.ready(c)
 			if answer.Code != http.StatusOK || answer.Body.String() != tt.want {
-				t.Errorf("%d %q, want 200 %q", answer.Code, answer.Body, tt.want)
+				t.Errorf("got %d %q, want 200 %q", answer.Code, answer.Body, tt.want)
 			}
 			time.Sleep(2 * readinessAge)
 		}
 		for _, line := range []string{"served in part", "served as a whole"} {
 			if n := strings.Count(log.String(), line); n != 1 {
-				t.Errorf("the log says %q %d times:\n%s", line, n, log)
+				t.Errorf("got %q %d times in the log:\n%s", line, n, log)
 			}
 		}
 	})

@@ -14,10 +14,10 @@ import (
 	"sluice/internal/delivery"
 )
 
-func TestTraced_SpanOfAHandlerThatPanicsEndsWithItsStatus(t *testing.T) {
+func TestTraced_PanicEndsSpanWithStatus(t *testing.T) {
 	t.Parallel()
 	spans := tracetest.NewSpanRecorder()
-	a := &api{Options: Options{ // without an authority, so that the handler panics
+	a := &api{Options: Options{ // no authority, so the handler panics
 		CORSOrigins: []string{"*"},
 		Delivery:    new(delivery.Server),
 		Tracer:      sdk.NewTracerProvider(sdk.WithSpanProcessor(spans)).Tracer("test"),
@@ -30,15 +30,15 @@ func TestTraced_SpanOfAHandlerThatPanicsEndsWithItsStatus(t *testing.T) {
 	answer := httptest.NewRecorder()
 	routes.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/events?channel=c", nil))
 	if answer.Code != http.StatusInternalServerError {
-		t.Fatalf("the answer is a %d", answer.Code)
+		t.Fatalf("got status %d", answer.Code)
 	}
 	if len(spans.Ended()) != 1 {
-		t.Fatalf("%d spans have ended", len(spans.Ended()))
+		t.Fatalf("got %d ended spans", len(spans.Ended()))
 	}
 	span := spans.Ended()[0]
 	attributes := attribute.NewSet(span.Attributes()...)
 	status, _ := attributes.Value("http.response.status_code")
 	if status.AsInt64() != http.StatusInternalServerError || span.Status().Code != codes.Error {
-		t.Errorf("the span has the status %d, %s", status.AsInt64(), span.Status().Code)
+		t.Errorf("got span status %d, %s", status.AsInt64(), span.Status().Code)
 	}
 }

@@ -17,22 +17,22 @@ import (
 	"sluice/internal/source/memory"
 )
 
-// The loss audit: publishers number their messages, and clients lose their lines at
-// random, come back with the id of what they saw last, and lag. Each topic's numbers
-// must go on without a hole, but for gaps, whose count must be exact.
+// The loss audit: publishers number their messages. Clients lose their connections at random,
+// resume with their last id, and lag. The numbers of each topic must be contiguous except at gaps,
+// whose counts must be exact.
 
 const (
 	auditChannels = 4
-	auditMessages = 2500 // of each channel
+	auditMessages = 2500 // per channel
 )
 
-// progress counts what was published, for clients that lag on purpose.
+// progress counts the published messages. Clients wait for it to lag on purpose.
 type progress struct {
 	mu        sync.Mutex
 	published int
 	done      bool
 	moved     *sync.Cond
-	waiting   []wake // woken when all was published
+	waiting   []waker // woken after the last message
 }
 
 func newProgress() *progress {
@@ -54,7 +54,7 @@ func (p *progress) step() {
 	}
 }
 
-// lag waits until n more messages were published, or all.
+// lag waits until n more messages or all messages are published.
 func (p *progress) lag(n int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,12 +73,12 @@ func auditChannel(i int) string {
 	return fmt.Sprint("c", i)
 }
 
-func TestAudit_NoHoleWithoutAGap(t *testing.T) {
+func TestAudit_EveryHoleHasGap(t *testing.T) {
 	t.Parallel()
 	for _, history := range []journal.Limits{
-		events(1 << 20),
-		events(300),
-		events(7),
+		history(1 << 20),
+		history(300),
+		history(7),
 		{Events: 1 << 20, Bytes: 4 << 10},
 	} {
 		t.Run(fmt.Sprintf("events=%d,bytes=%d", history.Events, history.Bytes), func(t *testing.T) {
@@ -95,7 +95,7 @@ func TestAudit_NoHoleWithoutAGap(t *testing.T) {
 				topics(t, "channel:c[12]", "channel:c3"),
 			} {
 				for range 2 {
-					a := newAuditor(t, h, p, list)
+					a := newAuditClient(t, h, p, list)
 					ready.Add(1)
 					running.Go(func() { a.run(ready.Done) })
 				}
@@ -115,7 +115,7 @@ func TestAudit_NoHoleWithoutAGap(t *testing.T) {
 
 func publishNumbers(t *testing.T, broker *memory.Broker, name string, p *progress) {
 	for n := range auditMessages {
-		publish(t, broker, name, fmt.Sprint(name, " ", n))
+		publish(t, broker, "channel:"+name, fmt.Sprint(name, " ", n))
 		p.step()
 		if n%16 == 0 {
 			runtime.Gosched()
@@ -123,79 +123,70 @@ func publishNumbers(t *testing.T, broker *memory.Broker, name string, p *progres
 	}
 }
 
-// auditor is one client that keeps books.
-type auditor struct {
+// auditClient is one client that records what it receives.
+type auditClient struct {
 	t    *testing.T
 	h    *hub.Hub
 	p    *progress
 	rnd  *rand.Rand
 	list []event.Topic
-	id   string // of what it saw last
-	wake wake
+	id   string // last id that it received
+	wake waker
 
-	books map[event.Topic]*book
+	records map[event.Topic]*topicRecord
 }
 
-// book is what an auditor knows of one topic.
-type book struct {
+// topicRecord is what an auditClient received from one topic.
+type topicRecord struct {
 	channels []string
-	next     map[string]int // the next number of each channel
-	lost     int64          // announced
-	skipped  int64          // found missing
+	next     map[string]int // next number of each channel
+	lost     int64          // announced by gaps
+	skipped  int64          // missing numbers
 }
 
-func newAuditor(t *testing.T, h *hub.Hub, p *progress, list []event.Topic) *auditor {
-	a := &auditor{
-		t: t, h: h, p: p, list: list, wake: make(wake, 1),
-		rnd:   rand.New(rand.NewPCG(rand.Uint64(), 0)),
-		books: make(map[event.Topic]*book),
+func newAuditClient(t *testing.T, h *hub.Hub, p *progress, list []event.Topic) *auditClient {
+	a := &auditClient{
+		t: t, h: h, p: p, list: list, wake: make(waker, 1),
+		rnd:     rand.New(rand.NewPCG(rand.Uint64(), 0)),
+		records: make(map[event.Topic]*topicRecord),
 	}
 	p.waiting = append(p.waiting, a.wake)
 	for _, topic := range list {
-		b := &book{next: make(map[string]int)}
+		b := &topicRecord{next: make(map[string]int)}
 		for i := range auditChannels {
 			if event.CompileGlob(topic.Pattern).Match(auditChannel(i)) {
 				b.channels = append(b.channels, auditChannel(i))
 			}
 		}
-		a.books[topic] = b
+		a.records[topic] = b
 	}
 	return a
 }
 
-type wake chan struct{}
-
-func (w wake) Wake() {
-	select {
-	case w <- struct{}{}:
-	default:
-	}
-}
-
-// run reads until everything was published and read.
-func (a *auditor) run(ready func()) {
+// run reads until all messages are published and read.
+func (a *auditClient) run(ready func()) {
 	for !a.connection(ready) && !a.t.Failed() {
 		ready = func() {}
 		if a.rnd.IntN(3) == 0 {
 			a.p.lag(a.rnd.IntN(1500))
 		}
 	}
-	for topic, b := range a.books {
+	for topic, b := range a.records {
 		total := int64(0)
 		for _, name := range b.channels {
 			total += int64(b.next[name])
 		}
-		// What was lost at the very end no later number shows.
+		// No later number shows a loss at the end, so it is computed from the total.
 		missing := int64(len(b.channels)*auditMessages) - total
 		if b.skipped+missing != b.lost {
-			a.t.Errorf("%v: of %s %d are missing and %d were announced as lost", a.list, topic, b.skipped+missing, b.lost)
+			a.t.Errorf("%v: topic %s: %d messages are missing, gaps announced %d", a.list, topic, b.skipped+missing, b.lost)
 		}
 	}
 }
 
-// connection is one connection, which may end anywhere. It reports whether all was
+// connection is one connection, which can end at any frame. It reports whether all messages were
 // read.
-func (a *auditor) connection(ready func()) bool {
+func (a *auditClient) connection(ready func()) bool {
 	sub, err := a.h.Subscribe(context.Background(), hub.Request{Topics: a.list, IDs: []string{a.id}})
 	if err != nil {
 		a.t.Errorf("Subscribe: %v", err)
@@ -221,25 +212,25 @@ func (a *auditor) connection(ready func()) bool {
 			continue
 		}
 		all := frames(a.t, batch.Bytes)
-		if a.id != "" && a.rnd.IntN(20) == 0 { // a client without any id is a new one
-			all, left = all[:a.rnd.IntN(len(all)+1)], 0 // the line breaks here
+		if a.id != "" && a.rnd.IntN(20) == 0 { // a client without an id is a new one
+			all, left = all[:a.rnd.IntN(len(all)+1)], 0 // the connection breaks here
 		}
 		for _, f := range all {
 			switch {
 			case !opened:
 				o := f.open(a.t)
 				opened = true
-				// What follows in the same batch are the gaps of this connection.
+				// Gaps of this connection follow in the same batch.
 				for _, other := range frames(a.t, batch.Bytes)[1:] {
 					if other.name == "stream.gap" {
 						gaps++
 					}
 				}
 				if o.Resumed != (a.id != "" && gaps == 0) {
-					a.t.Errorf("resumed is %v, with the id %q and %d gaps", o.Resumed, a.id, gaps)
+					a.t.Errorf("got resumed %v with id %q and %d gaps", o.Resumed, a.id, gaps)
 				}
 			default:
-				a.take(f)
+				a.record(f)
 			}
 			a.id = f.id
 		}
@@ -250,19 +241,19 @@ func (a *auditor) connection(ready func()) bool {
 	return false
 }
 
-// take books one event.
-func (a *auditor) take(f frame) {
+// record records one event.
+func (a *auditClient) record(f frame) {
 	if f.name == "stream.gap" {
 		g := f.gap(a.t)
 		topic, err := event.ParseTopic(g.Topic)
-		if err != nil || a.books[topic] == nil || g.Lost == nil || *g.Lost <= 0 {
-			a.t.Errorf("%v: a gap %s", a.list, f.data)
+		if err != nil || a.records[topic] == nil || g.Lost == nil || *g.Lost <= 0 {
+			a.t.Errorf("%v: got gap %s", a.list, f.data)
 			return
 		}
-		if g.Reason != string(event.SlowConsumer) && g.Reason != string(event.HistoryExpired) {
-			a.t.Errorf("%v: a gap %s", a.list, f.data)
+		if g.Reason != event.SlowConsumer && g.Reason != event.HistoryExpired {
+			a.t.Errorf("%v: got gap %s", a.list, f.data)
 		}
-		b := a.books[topic]
+		b := a.records[topic]
 		b.lost += *g.Lost
 		if !topic.IsGlob() {
 			b.next[topic.Name()] += int(*g.Lost)
@@ -273,17 +264,17 @@ func (a *auditor) take(f frame) {
 	name, number, _ := strings.Cut(f.data, " ")
 	var n int
 	if _, err := fmt.Sscan(number, &n); err != nil {
-		a.t.Errorf("an event %+v", f)
+		a.t.Errorf("got event %+v", f)
 		return
 	}
 	if len(a.list) > 1 || a.list[0].IsGlob() {
 		if f.origin() != "channel:"+name {
-			a.t.Errorf("the id %q stands on an event of %s", f.id, name)
+			a.t.Errorf("got id %q on an event of channel %s", f.id, name)
 		}
 	}
-	for topic, b := range a.books {
+	for topic, b := range a.records {
 		if !event.CompileGlob(topic.Pattern).Match(name) {
-			continue // topics of one auditor do not overlap
+			continue // topics of one client do not overlap
 		}
 		want := b.next[name]
 		switch {
@@ -291,17 +282,17 @@ func (a *auditor) take(f frame) {
 		case n > want && topic.IsGlob() && b.skipped+int64(n-want) <= b.lost:
 			b.skipped += int64(n - want)
 		default:
-			a.t.Errorf("%v: of %s comes %d, want %d", a.list, name, n, want)
+			a.t.Errorf("%v: channel %s: got %d, want %d", a.list, name, n, want)
 		}
 		b.next[name] = n + 1
 	}
 }
 
-// A crowd that comes and goes must not disturb the books either.
-func TestHub_SubscribersComeAndGoWhileEventsFlow(t *testing.T) {
+// Clients that connect and disconnect must not affect the audit.
+func TestHub_SubscribeAndCloseDuringEvents(t *testing.T) {
 	t.Parallel()
 	broker := memory.New(source.Fill{Events: 100, Bytes: 1 << 20})
-	h := hub.New(broker, hub.Options{Node: "n1", History: events(100), Linger: time.Microsecond}, new(counts))
+	h := hub.New(broker, hub.Options{Node: "n1", History: history(100), Linger: time.Microsecond}, noMetrics{})
 	defer h.Close()
 	stop := make(chan struct{})
 	var publishing, running sync.WaitGroup
@@ -311,7 +302,7 @@ func TestHub_SubscribersComeAndGoWhileEventsFlow(t *testing.T) {
 			case <-stop:
 				return
 			default:
-				publish(t, broker, fmt.Sprint("c", n%3), fmt.Sprint(n))
+				publish(t, broker, fmt.Sprint("channel:c", n%3), fmt.Sprint(n))
 			}
 		}
 	})

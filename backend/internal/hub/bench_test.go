@@ -20,7 +20,7 @@ func BenchmarkHub_Resume(b *testing.B) {
 		for _, missed := range []int{0, 10, 1000} {
 			b.Run(fmt.Sprintf("topics=%d/events=%d", lists, missed), func(b *testing.B) {
 				broker := memory.New(source.Fill{Events: held, Bytes: 4 << 20})
-				h := hub.New(broker, hub.Options{Node: "n1", History: journal.Limits{Events: held, Bytes: 4 << 20}, Linger: time.Hour}, new(counts))
+				h := hub.New(broker, hub.Options{Node: "n1", History: journal.Limits{Events: held, Bytes: 4 << 20}, Linger: time.Hour}, noMetrics{})
 				defer h.Close()
 				request := hub.Request{Topics: []event.Topic{event.Literal(event.Channel, "a"), event.Literal(event.Channel, "b")}[:lists]}
 				stay, err := h.Subscribe(b.Context(), request)
@@ -28,10 +28,10 @@ func BenchmarkHub_Resume(b *testing.B) {
 					b.Fatal(err)
 				}
 				defer stay.Close()
-				publish(b, broker, "a", numbers(1, held-missed)...)
+				publish(b, broker, "channel:a", numbers(1, held-missed)...)
 				seen := frames(b, drain(b, stay))
 				request.IDs = []string{seen[len(seen)-1].id}
-				publish(b, broker, "a", numbers(1, missed)...)
+				publish(b, broker, "channel:a", numbers(1, missed)...)
 				b.ReportAllocs()
 				for b.Loop() {
 					sub, err := h.Subscribe(b.Context(), request)
@@ -46,14 +46,14 @@ func BenchmarkHub_Resume(b *testing.B) {
 	}
 }
 
-// BenchmarkEvery reports the time of an event for one conflated subscriber that holds back
-// the newest events of many topics, and the memory that they cost.
+// BenchmarkEvery reports the time per event for a conflated subscriber that holds the newest events
+// of many topics, and their memory.
 func BenchmarkEvery(b *testing.B) {
 	for _, held := range []int{1, 10_000} {
 		b.Run(fmt.Sprintf("held=%d", held), func(b *testing.B) {
 			limits := journal.Limits{Events: 4096, Bytes: 4 << 20}
 			broker := memory.New(source.Fill{Events: 4096, Bytes: 4 << 20})
-			h := hub.New(broker, hub.Options{Node: "n1", History: limits, Linger: time.Hour}, new(counts))
+			h := hub.New(broker, hub.Options{Node: "n1", History: limits, Linger: time.Hour}, noMetrics{})
 			defer h.Close()
 			glob, err := event.ParseTopic("channel:a.*")
 			if err != nil {
@@ -75,7 +75,7 @@ func BenchmarkEvery(b *testing.B) {
 			fill := func(subs ...*hub.Subscription) {
 				for range 2 {
 					for i, name := range names {
-						publish(b, broker, name, payload)
+						publish(b, broker, "channel:"+name, payload)
 						if i%1000 > 0 && i < held-1 {
 							continue
 						}
@@ -91,7 +91,7 @@ func BenchmarkEvery(b *testing.B) {
 			next := 0
 			b.ReportAllocs()
 			for b.Loop() {
-				publish(b, broker, names[next%held], payload)
+				publish(b, broker, "channel:"+names[next%held], payload)
 				drain(b, sub)
 				next++
 			}
@@ -114,7 +114,7 @@ func heapInUse() uint64 {
 	return m.HeapAlloc
 }
 
-// drain takes everything that there is for a subscription, and returns the end of it.
+// drain reads all available bytes of a subscription and returns the last batch.
 func drain(tb testing.TB, sub *hub.Subscription) (end []byte) {
 	tb.Helper()
 	for {
@@ -129,13 +129,13 @@ func drain(tb testing.TB, sub *hub.Subscription) (end []byte) {
 	}
 }
 
-// BenchmarkList reports the time to read one event for a client of one shared topic, and for
-// one that has a topic of its own besides.
+// BenchmarkList reports the time to read one event for a client of one shared topic, and for a
+// client that also has a topic that no other client follows.
 func BenchmarkList(b *testing.B) {
 	for _, own := range []bool{false, true} {
 		b.Run(fmt.Sprintf("own=%v", own), func(b *testing.B) {
 			broker := memory.New(source.Fill{Events: 4096, Bytes: 4 << 20})
-			h := hub.New(broker, hub.Options{Node: "n1", History: journal.Limits{Events: 4096, Bytes: 4 << 20}, Linger: time.Hour}, new(counts))
+			h := hub.New(broker, hub.Options{Node: "n1", History: journal.Limits{Events: 4096, Bytes: 4 << 20}, Linger: time.Hour}, noMetrics{})
 			defer h.Close()
 			const clients = 1000
 			var subs []*hub.Subscription
@@ -155,7 +155,7 @@ func BenchmarkList(b *testing.B) {
 			payload := strings.Repeat("x", 400)
 			b.ReportAllocs()
 			for b.Loop() {
-				publish(b, broker, "hot", payload)
+				publish(b, broker, "channel:hot", payload)
 				for _, sub := range subs {
 					if batch, err := sub.Next(b.Context()); err != nil || batch.Frames != 1 {
 						b.Fatal(batch.Frames, err)

@@ -16,16 +16,15 @@ import (
 	"sluice/internal/source/memory"
 )
 
-// What an event allocates on its way into the journal is for its cursor, and a share of a
-// segment; nothing of it is for the sake of a subscriber.
-func TestBudget_AnEventAllocatesForItsCursorAndNotForSubscribers(t *testing.T) {
-	const events, most = 1000, 1.1 // allocations an event
+// An event allocates its cursor and a part of a segment. It allocates nothing per subscriber.
+func TestBudget_EventAllocationsIndependentOfSubscribers(t *testing.T) {
+	const events, most = 1000, 1.1 // allocations per event
 	for _, subscribers := range []int{1, 1000} {
 		t.Run(fmt.Sprintf("subs=%d", subscribers), func(t *testing.T) {
 			markers := marker.NewLog()
 			src := newFakeSource()
 			src.begin = source.Position{Markers: markers.View()}
-			h := hub.New(src, hub.Options{Node: "n1", History: journal.Limits{Events: 4096, Bytes: 4 << 20}, Linger: time.Hour}, new(counts))
+			h := hub.New(src, hub.Options{Node: "n1", History: journal.Limits{Events: 4096, Bytes: 4 << 20}, Linger: time.Hour}, noMetrics{})
 			defer h.Close()
 			a := event.Literal(event.Channel, "a")
 			for range subscribers {
@@ -34,12 +33,12 @@ func TestBudget_AnEventAllocatesForItsCursorAndNotForSubscribers(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer sub.Close()
-				hub.Watch(sub.Reader(), make(wake, 1))
+				hub.Watch(sub.Reader(), make(waker, 1))
 			}
-			markers.Add(marker.Marker{Node: "abcdefgh", Sequence: 1}) // so cursors have all their parts
+			markers.Add(marker.Marker{Node: "abcdefgh", Sequence: 1}) // so cursors have all parts
 			sink := src.sink(t, "channel:a")
 			e := event.Event{Topic: a, Data: []byte(`{"time":"2026-03-01T12:00:00.000Z","value":7}`)}
-			for range 2 * events { // until segments have their full size
+			for range 2 * events { // until segments have reached their full size
 				sink.Event(e, source.Position{})
 			}
 			n := testing.AllocsPerRun(20, func() {
@@ -48,18 +47,18 @@ func TestBudget_AnEventAllocatesForItsCursorAndNotForSubscribers(t *testing.T) {
 				}
 			})
 			if n > events*most {
-				t.Errorf("%.2f allocations an event, and at most %v are allowed", n/events, most)
+				t.Errorf("got %.2f allocations per event, want at most %v", n/events, most)
 			}
 		})
 	}
 }
 
-// Clients that each follow one shared topic and one of their own cost little, even while they
-// read nothing: events are held by the journals of the topics alone.
-func TestBudget_OwnListOfTopicsHoldsNoEvents(t *testing.T) {
-	const clients, events, most = 1000, 1000, 4 << 10 // bytes a client
+// Clients that each follow one shared topic and one other topic need little memory, even while they
+// do not read: only the journals of the topics hold events.
+func TestBudget_TopicListHoldsNoEvents(t *testing.T) {
+	const clients, events, most = 1000, 1000, 4 << 10 // bytes per client
 	broker := memory.New(source.Fill{Events: 4096, Bytes: 4 << 20})
-	h := hub.New(broker, hub.Options{Node: "n1", History: journal.Limits{Events: 4096, Bytes: 4 << 20}, Linger: time.Hour}, new(counts))
+	h := hub.New(broker, hub.Options{Node: "n1", History: journal.Limits{Events: 4096, Bytes: 4 << 20}, Linger: time.Hour}, noMetrics{})
 	defer h.Close()
 	shared := event.Literal(event.Channel, "hot")
 	subs := make([]*hub.Subscription, clients)
@@ -75,10 +74,10 @@ func TestBudget_OwnListOfTopicsHoldsNoEvents(t *testing.T) {
 	before := heapInUse()
 	payload := strings.Repeat("x", 400)
 	for range events {
-		publish(t, broker, "hot", payload)
+		publish(t, broker, "channel:hot", payload)
 	}
 	if cost := (int64(heapInUse()) - int64(before)) / clients; cost > most {
-		t.Errorf("%d events cost %d bytes a client, and at most %d are allowed", events, cost, most)
+		t.Errorf("after %d events: got %d bytes per client, want at most %d", events, cost, most)
 	}
 	for i, sub := range subs {
 		n := 0

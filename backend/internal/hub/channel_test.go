@@ -42,30 +42,29 @@ func (g gateway) churn(ctx context.Context, t *testing.T, name string, followed 
 	}
 }
 
-// checkResumes resumes with an id, and checks that the first events after it are those that
-// are wanted, without a gap.
+// checkResumes resumes with an id and checks that the first events after it are the wanted ones,
+// without a gap.
 func (g gateway) checkResumes(t *testing.T, what, topic, id string, want []string) {
 	t.Helper()
 	want = want[:min(len(want), 100)]
-	s := g.take(t, hub.Request{Topics: listOf(t, topic), IDs: []string{id}})
-	defer s.leave()
-	s.expectResumed(what, true)
-	if !s.resumed {
+	s := g.subscribe(t, hub.Request{Topics: topics(t, topic), IDs: []string{id}})
+	defer s.close()
+	s.checkResumed(what, true)
+	if !s.opened.Resumed {
 		return
 	}
-	s.until("the events after the id", func() bool { return len(s.got) >= len(want) })
+	s.await("the events after the id", func() bool { return len(s.got) >= len(want) })
 	s.got = s.got[:len(want)]
-	s.expect(what, want, nil)
+	s.check(what, want, nil)
 }
 
-// All positions in the memory of both nodes can be resumed, although many markers lie between
-// them.
-func TestChannel_EveryPositionInMemoryResumesOnTheOtherNode(t *testing.T) {
+// Every position in the memory of both nodes can be resumed, even with many markers between them.
+func TestChannel_AnyPositionResumesOnOtherNode(t *testing.T) {
 	t.Parallel()
 	const messages, chunk, positions = 4000, 100, 200
 	server := redistest.Start(t)
 	gateways := []gateway{redisGateway(t, server, history(1<<14)), redisGateway(t, server, history(1<<14))}
-	seats := make([]*seat, len(gateways))
+	clients := make([]*testClient, len(gateways))
 	ctx, cancel := context.WithCancel(t.Context())
 	var churning sync.WaitGroup
 	defer churning.Wait()
@@ -73,17 +72,17 @@ func TestChannel_EveryPositionInMemoryResumesOnTheOtherNode(t *testing.T) {
 	followed := make(chan struct{})
 	for i, g := range gateways {
 		for n := range 20 {
-			defer g.take(t, hub.Request{Topics: listOf(t, fmt.Sprint("channel:other", n))}).leave()
+			defer g.subscribe(t, hub.Request{Topics: topics(t, fmt.Sprint("channel:other", n))}).close()
 		}
-		seats[i] = g.take(t, hub.Request{Topics: listOf(t, "channel:c")})
-		defer seats[i].leave()
+		clients[i] = g.subscribe(t, hub.Request{Topics: topics(t, "channel:c")})
+		defer clients[i].close()
 		churning.Go(func() { g.churn(ctx, t, fmt.Sprint("churn", i, "."), followed) })
 	}
 	client := server.Client()
 	for n := 1; n <= messages; n += chunk {
 		pipe := client.Pipeline()
 		for k := n; k < n+chunk; k++ {
-			// Markers as of other gateways, a new one every now and then.
+			// Markers as other gateways publish them, from new nodes now and then.
 			pipe.Publish(ctx, markersChannel, fmt.Sprintf("gateway%d.%s", k/1000, strconv.FormatInt(int64(k), 36)))
 			pipe.Publish(ctx, "c", k)
 			pipe.Publish(ctx, fmt.Sprint("other", k%20), k)
@@ -94,14 +93,14 @@ func TestChannel_EveryPositionInMemoryResumesOnTheOtherNode(t *testing.T) {
 		<-followed
 		<-followed
 	}
-	for i, s := range seats {
-		s.untilData(fmt.Sprint(messages))
-		s.expect(fmt.Sprint("the subscriber of gateway ", i), series(1, messages), nil)
+	for i, s := range clients {
+		s.awaitData(fmt.Sprint(messages))
+		s.check(fmt.Sprint("the subscriber of gateway ", i), numbers(1, messages), nil)
 	}
 	for k := 0; k < messages; k += messages / positions {
-		for i, s := range seats {
+		for i, s := range clients {
 			other := gateways[1-i]
-			other.checkResumes(t, fmt.Sprintf("from gateway %d after message %d", i, k+1), "channel:c", s.got[k].id, series(k+2, messages))
+			other.checkResumes(t, fmt.Sprintf("from gateway %d after message %d", i, k+1), "channel:c", s.got[k].id, numbers(k+2, messages))
 			if t.Failed() {
 				return
 			}
@@ -109,15 +108,15 @@ func TestChannel_EveryPositionInMemoryResumesOnTheOtherNode(t *testing.T) {
 	}
 }
 
-// The journal of the other node may be shorter.
-func TestChannel_TailOfTheOtherNodeResumes(t *testing.T) {
+// The journal of the other node can be shorter.
+func TestChannel_TailOfOtherNodeResumes(t *testing.T) {
 	t.Parallel()
 	const messages, kept = 1000, 100
 	server := redistest.Start(t)
 	one, other := redisGateway(t, server, history(messages)), redisGateway(t, server, history(kept))
-	s := one.take(t, hub.Request{Topics: listOf(t, "channel:c")})
-	defer s.leave()
-	defer other.take(t, hub.Request{Topics: listOf(t, "channel:c")}).leave()
+	s := one.subscribe(t, hub.Request{Topics: topics(t, "channel:c")})
+	defer s.close()
+	defer other.subscribe(t, hub.Request{Topics: topics(t, "channel:c")}).close()
 	pipe := server.Client().Pipeline()
 	for k := 1; k <= messages; k++ {
 		pipe.Publish(t.Context(), markersChannel, fmt.Sprintf("gateway%d.%s", k%10, strconv.FormatInt(int64(k), 36)))
@@ -126,15 +125,15 @@ func TestChannel_TailOfTheOtherNodeResumes(t *testing.T) {
 	if _, err := pipe.Exec(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	s.untilData(fmt.Sprint(messages))
+	s.awaitData(fmt.Sprint(messages))
 	other.settle(t)
 	for k := messages - kept; k <= messages; k++ {
-		other.checkResumes(t, fmt.Sprint("after message ", k), "channel:c", s.got[k-1].id, series(k+1, messages))
+		other.checkResumes(t, fmt.Sprint("after message ", k), "channel:c", s.got[k-1].id, numbers(k+1, messages))
 	}
 }
 
-// An id that was given right after the first subscribers were accepted is known elsewhere.
-func TestChannel_FirstEventsResumeOnTheOtherNode(t *testing.T) {
+// An id that was issued to the first subscribers is valid on other nodes.
+func TestChannel_FirstEventsResumeOnOtherNode(t *testing.T) {
 	t.Parallel()
 	const rounds, messages = 20, 200
 	server := redistest.Start(t)
@@ -144,9 +143,9 @@ func TestChannel_FirstEventsResumeOnTheOtherNode(t *testing.T) {
 		name := fmt.Sprint("c", round)
 		topic := "channel:" + name
 		var opening sync.WaitGroup
-		var s, keep *seat
-		opening.Go(func() { s = one.take(t, hub.Request{Topics: listOf(t, topic)}) })
-		opening.Go(func() { keep = other.take(t, hub.Request{Topics: listOf(t, topic)}) })
+		var s, keep *testClient
+		opening.Go(func() { s = one.subscribe(t, hub.Request{Topics: topics(t, topic)}) })
+		opening.Go(func() { keep = other.subscribe(t, hub.Request{Topics: topics(t, topic)}) })
 		opening.Wait()
 		pipe := client.Pipeline()
 		for n := range messages {
@@ -155,15 +154,15 @@ func TestChannel_FirstEventsResumeOnTheOtherNode(t *testing.T) {
 		if _, err := pipe.Exec(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		s.untilData(fmt.Sprint(messages))
-		s.expect("the first gateway", series(1, messages), nil)
+		s.awaitData(fmt.Sprint(messages))
+		s.check("the first gateway", numbers(1, messages), nil)
 		for n, b := range s.got {
-			if n%(1+round) == 0 { // all of them at first
-				other.checkResumes(t, fmt.Sprintf("round %d, after message %d", round, n+1), topic, b.id, series(n+2, messages))
+			if n%(1+round) == 0 { // in the first round, all clients
+				other.checkResumes(t, fmt.Sprintf("round %d, after message %d", round, n+1), topic, b.id, numbers(n+2, messages))
 			}
 		}
-		s.leave()
-		keep.leave()
+		s.close()
+		keep.close()
 		if t.Failed() {
 			return
 		}
@@ -171,23 +170,23 @@ func TestChannel_FirstEventsResumeOnTheOtherNode(t *testing.T) {
 }
 
 // The client loses its connection before the first event.
-func TestChannel_FirstOpeningResumesOnTheOtherNode(t *testing.T) {
+func TestChannel_FirstOpenResumesOnOtherNode(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	client := server.Client()
 	one, other := redisGateway(t, server, history(100)), redisGateway(t, server, history(100))
 	for round := range 20 {
 		name := fmt.Sprint("c", round)
-		keep := other.take(t, hub.Request{Topics: listOf(t, "channel:"+name)})
-		s := one.take(t, hub.Request{Topics: listOf(t, "channel:"+name)})
-		for _, data := range series(1, 3) {
+		keep := other.subscribe(t, hub.Request{Topics: topics(t, "channel:"+name)})
+		s := one.subscribe(t, hub.Request{Topics: topics(t, "channel:"+name)})
+		for _, data := range numbers(1, 3) {
 			if err := client.Publish(t.Context(), name, data).Err(); err != nil {
 				t.Fatal(err)
 			}
 		}
-		other.checkResumes(t, fmt.Sprint("round ", round), "channel:"+name, s.opened.id, series(1, 3))
-		s.leave()
-		keep.leave()
+		other.checkResumes(t, fmt.Sprint("round ", round), "channel:"+name, s.openID, numbers(1, 3))
+		s.close()
+		keep.close()
 	}
 }
 
@@ -199,24 +198,24 @@ func userGateway(t *testing.T, server *redistest.Server, user, password string, 
 		t.Fatal(err)
 	}
 	fill := source.Fill{Events: limits.Events, Bytes: limits.Bytes}
-	return gatewayOver(t, redis.Open(options, "n", fill, slog.New(slog.DiscardHandler)), limits)
+	return newGateway(t, redis.Open(options, "n", fill, slog.New(slog.DiscardHandler)), limits)
 }
 
-// Without the right to publish, no markers arrive.
+// Without permission to publish, a gateway has only cursors without markers.
 func TestChannel_OpensWithoutMarkers(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "allkeys", "allchannels", "-publish")
 	g := userGateway(t, server, "gateway", "secret", history(100))
-	s := g.take(t, hub.Request{Topics: listOf(t, "channel:c")})
-	if id := s.opened.id; strings.Count(id, ".") != 1 {
+	s := g.subscribe(t, hub.Request{Topics: topics(t, "channel:c")})
+	if id := s.openID; strings.Count(id, ".") != 1 {
 		t.Errorf("the id %q contains a marker", id)
 	}
-	s.leave()
-	for _, data := range series(1, 3) {
+	s.close()
+	for _, data := range numbers(1, 3) {
 		server.Do("PUBLISH", "c", data)
 	}
-	g.checkResumes(t, "the client", "channel:c", s.opened.id, series(1, 3))
+	g.checkResumes(t, "the client", "channel:c", s.openID, numbers(1, 3))
 }
 
 // limitedGateway returns a gateway whose Redis user may use channels that begin with "ok.".
@@ -228,17 +227,17 @@ func limitedGateway(t *testing.T, server *redistest.Server) gateway {
 
 func (g gateway) checkForbidden(t *testing.T, topic string) {
 	t.Helper()
-	if _, err := g.Subscribe(t.Context(), hub.Request{Topics: listOf(t, topic)}); !errors.Is(err, source.ErrForbidden) {
+	if _, err := g.Subscribe(t.Context(), hub.Request{Topics: topics(t, topic)}); !errors.Is(err, source.ErrForbidden) {
 		t.Errorf("Subscribe to %s returns %v", topic, err)
 	}
 }
 
-// awaitOpen waits until a subscription to a topic is accepted, which fails with an error
-// before.
-func (g gateway) awaitOpen(t *testing.T, topic string, before error) *seat {
+// awaitOpen waits until a subscription to a topic succeeds. Until then it must fail with the given
+// error.
+func (g gateway) awaitOpen(t *testing.T, topic string, before error) *testClient {
 	t.Helper()
-	for deadline := time.Now().Add(longest); time.Now().Before(deadline); {
-		s, err := g.tryTake(t, hub.Request{Topics: listOf(t, topic)})
+	for deadline := time.Now().Add(testTimeout); time.Now().Before(deadline); {
+		s, err := g.trySubscribe(t, hub.Request{Topics: topics(t, topic)})
 		if err == nil {
 			return s
 		}
@@ -246,53 +245,53 @@ func (g gateway) awaitOpen(t *testing.T, topic string, before error) *seat {
 			t.Fatalf("Subscribe to %s returns %v", topic, err)
 		}
 	}
-	t.Fatalf("not in %s: %s is open", longest, topic)
+	t.Fatalf("after %s: %s is not open", testTimeout, topic)
 	return nil
 }
 
-// A default topic is followed before the first client, and while Redis refuses it.
-func TestChannel_ForbiddenDefaultTopicIsFollowedOnceAllowed(t *testing.T) {
+// A default topic is followed before the first client, and while Redis rejects it.
+func TestChannel_DefaultTopicAllowedLater(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	g := limitedGateway(t, server)
-	if err := g.Follow(listOf(t, "channel:secret")); err != nil {
+	if err := g.Follow(topics(t, "channel:secret")); err != nil {
 		t.Fatal(err)
 	}
-	other := g.take(t, hub.Request{Topics: listOf(t, "channel:ok.a")})
-	defer other.leave()
+	other := g.subscribe(t, hub.Request{Topics: topics(t, "channel:ok.a")})
+	defer other.close()
 	g.checkForbidden(t, "channel:secret")
 	g.checkForbidden(t, "channel:secret")
 	server.Do("ACL", "SETUSER", "gateway", "&secret")
 	s := g.awaitOpen(t, "channel:secret", source.ErrForbidden)
-	defer s.leave()
+	defer s.close()
 	for _, name := range []string{"secret", "ok.a"} {
 		server.Do("PUBLISH", name, "x")
 	}
-	s.untilData("x")
-	other.untilData("x")
-	s.expect("the topic that is allowed now", []string{"x"}, nil)
-	other.expect("the other topic", []string{"x"}, nil)
+	s.awaitData("x")
+	other.awaitData("x")
+	s.check("the topic that is allowed now", []string{"x"}, nil)
+	other.check("the other topic", []string{"x"}, nil)
 	if n := g.source.Reconnects(); n != 0 {
-		t.Errorf("there were %d reconnects", n)
+		t.Errorf("got %d reconnects", n)
 	}
 }
 
-// Subscribers that are connected stay, and new ones are refused.
-func TestChannel_ForbiddenAtRunTimeContinuesAfterAGap(t *testing.T) {
+// Connected subscribers stay connected, and new ones are rejected.
+func TestChannel_ForbiddenAtRunTime(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	g := limitedGateway(t, server)
-	s := g.take(t, hub.Request{Topics: listOf(t, "channel:ok.c")})
-	defer s.leave()
-	other := g.take(t, hub.Request{Topics: listOf(t, "channel:ok.other")})
-	defer other.leave()
+	s := g.subscribe(t, hub.Request{Topics: topics(t, "channel:ok.c")})
+	defer s.close()
+	other := g.subscribe(t, hub.Request{Topics: topics(t, "channel:ok.other")})
+	defer other.close()
 	server.Do("PUBLISH", "ok.c", "before")
-	s.untilData("before")
+	s.awaitData("before")
 	server.Do("ACL", "SETUSER", "gateway", "resetchannels", "&ok.other", "&__sluice__:*", "&__redis__:invalidate")
-	other.until("a gap", func() bool { return len(other.gaps()) == 1 })
-	// Redis answers it as soon as the connection is established again.
+	other.await("a gap", func() bool { return len(other.gaps()) == 1 })
+	// Redis answers this after the connection is established again.
 	for {
-		_, err := g.Subscribe(t.Context(), hub.Request{Topics: listOf(t, "channel:ok.c")})
+		_, err := g.Subscribe(t.Context(), hub.Request{Topics: topics(t, "channel:ok.c")})
 		if errors.Is(err, source.ErrForbidden) {
 			break
 		}
@@ -302,17 +301,17 @@ func TestChannel_ForbiddenAtRunTimeContinuesAfterAGap(t *testing.T) {
 	}
 	server.Do("PUBLISH", "ok.c", "meanwhile")
 	server.Do("ACL", "SETUSER", "gateway", "&ok.c")
-	g.awaitOpen(t, "channel:ok.c", source.ErrForbidden).leave()
+	g.awaitOpen(t, "channel:ok.c", source.ErrForbidden).close()
 	for _, name := range []string{"ok.c", "ok.other"} {
 		server.Do("PUBLISH", name, "after")
 	}
-	s.untilData("after")
-	other.untilData("after")
-	s.expect("the subscriber that stayed", []string{"before", "after"}, []string{"channel:ok.c source-interrupted null"})
-	other.expect("the other topic", []string{"after"}, []string{"channel:ok.other source-interrupted null"})
+	s.awaitData("after")
+	other.awaitData("after")
+	s.check("the subscriber that stayed", []string{"before", "after"}, []string{"channel:ok.c source-interrupted null"})
+	other.check("the other topic", []string{"after"}, []string{"channel:ok.other source-interrupted null"})
 }
 
-// channelOn returns a channel whose slot is a master's.
+// channelOn returns a channel whose slot belongs to a master.
 func channelOn(cluster *redistest.Cluster, master *redistest.Server, prefix string) string {
 	for n := 0; ; n++ {
 		if name := fmt.Sprint(prefix, n); cluster.Owner(name) == master {
@@ -322,7 +321,7 @@ func channelOn(cluster *redistest.Cluster, master *redistest.Server, prefix stri
 }
 
 // A master that does not answer delays only its own topics, even if writes to it block.
-func TestChannel_StoppedMasterDoesNotDelayOthers(t *testing.T) {
+func TestChannel_StoppedMasterDelaysNoOthers(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
 	options, err := redis.ParseURL(cluster.URL() + "&write_timeout=5m")
@@ -339,8 +338,8 @@ func TestChannel_StoppedMasterDoesNotDelayOthers(t *testing.T) {
 		name := fmt.Sprintf("{%s}%d%s", onStopped, n, strings.Repeat("x", 100_000))
 		blocked = append(blocked, event.Literal(event.Channel, name))
 	}
-	last := g.take(t, hub.Request{Topics: listOf(t, "channel:"+onStopped)})
-	staying := g.take(t, hub.Request{Topics: listOf(t, "channel:"+followed)})
+	last := g.subscribe(t, hub.Request{Topics: topics(t, "channel:"+onStopped)})
+	staying := g.subscribe(t, hub.Request{Topics: topics(t, "channel:"+followed)})
 	t.Cleanup(func() {
 		g.Close()
 		_ = src.Close()
@@ -352,13 +351,13 @@ func TestChannel_StoppedMasterDoesNotDelayOthers(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		// More bytes than the sockets accept.
+		// More bytes than the socket buffers hold.
 		if err := g.Follow(blocked); err != nil {
 			t.Errorf("Follow: %v", err)
 		}
 		topics := g.Stats().Topics
-		last.leave()
-		for g.Stats().Topics != topics-1 { // it is closed on another goroutine
+		last.close()
+		for g.Stats().Topics != topics-1 { // another goroutine closes it
 			runtime.Gosched()
 		}
 		for _, topic := range []string{followed, fresh} {
@@ -372,17 +371,17 @@ func TestChannel_StoppedMasterDoesNotDelayOthers(t *testing.T) {
 	}()
 	select {
 	case <-done:
-	case <-time.After(longest):
+	case <-time.After(testTimeout):
 		t.Fatal("a stopped master blocks topics of another one")
 	}
 	healthy.Do("SPUBLISH", followed, "1")
-	staying.untilData("1")
-	staying.expect("a topic of another master", []string{"1"}, nil)
+	staying.awaitData("1")
+	staying.check("a topic of another master", []string{"1"}, nil)
 
 	resume()
 	again := g.awaitOpen(t, "channel:"+onStopped, source.ErrUnavailable)
-	defer again.leave()
+	defer again.close()
 	stopped.Do("SPUBLISH", onStopped, "2")
-	again.untilData("2")
-	again.expect("a topic of the master that was stopped", []string{"2"}, nil)
+	again.awaitData("2")
+	again.check("a topic of the master that was stopped", []string{"2"}, nil)
 }

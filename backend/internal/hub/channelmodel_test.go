@@ -10,14 +10,8 @@ import (
 	"sluice/internal/source/marker"
 )
 
-// A model of several nodes that follow one channel. Each receives the same markers and
-// messages in the same order, at its own speed and with its own interruptions.
-
-type modelMetrics struct{}
-
-func (modelMetrics) EventReceived(event.Kind)     {}
-func (modelMetrics) GapAnnounced(event.GapReason) {}
-func (modelMetrics) ReplayRead()                  {}
+// This model has several nodes that follow one channel. Each receives the same markers and messages
+// in the same order, at a different speed and with different interruptions.
 
 // modelItem is a marker, or a message if the marker is zero.
 type modelItem struct {
@@ -41,7 +35,7 @@ type modelNode struct {
 }
 
 func newModelNode(events int) *modelNode {
-	h := New(nil, Options{History: journal.Limits{Events: events, Bytes: 1 << 30}}, modelMetrics{})
+	h := New(nil, Options{History: journal.Limits{Events: events, Bytes: 1 << 30}}, noMetrics{})
 	n := &modelNode{topicLog: newTopicLog(h, event.Literal(event.Channel, "c")), log: marker.NewLog()}
 	n.view = n.log.View()
 	n.topicLog.Begin(source.Position{Markers: n.view})
@@ -67,7 +61,7 @@ func (n *modelNode) head() uint64 {
 	return n.topicLog.view.Head()
 }
 
-// disconnect loses some items and the log.
+// disconnect loses some items and the journal.
 func (n *modelNode) disconnect(items []modelItem) {
 	for range min(rand.IntN(20), len(items)-n.received) {
 		n.messages = items[n.received].message
@@ -88,7 +82,7 @@ type modelCursor struct {
 	message int
 }
 
-// cursor returns the cursor of the head, as a client or as stream.open has it.
+// cursor returns the cursor of the head as an event has it, or as stream.open has it.
 func (n *modelNode) cursor(open bool) modelCursor {
 	n.topicLog.lock()
 	defer n.topicLog.unlock()
@@ -99,8 +93,8 @@ func (n *modelNode) cursor(open bool) modelCursor {
 	return modelCursor{text, n.messages}
 }
 
-// checkFrom checks that a client at a position, which has received the first messages, gets
-// the next one or a gap.
+// checkFrom checks that a client at a position, which has received the first messages, gets the
+// next message or a gap.
 func (n *modelNode) checkFrom(t *testing.T, pos uint64, c modelCursor) {
 	t.Helper()
 	for _, f := range n.frames {
@@ -118,7 +112,7 @@ func (n *modelNode) checkFrom(t *testing.T, pos uint64, c modelCursor) {
 }
 
 // All payloads are equal, so only markers and counts distinguish positions.
-func TestChannelCursors_NameTheSamePositionOnAllNodes(t *testing.T) {
+func TestChannelCursors_SamePositionOnAllNodes(t *testing.T) {
 	t.Parallel()
 	const steps, rounds = 4000, 20
 	found, missed := 0, 0
@@ -163,7 +157,7 @@ func TestChannelCursors_NameTheSamePositionOnAllNodes(t *testing.T) {
 				c := cursors[len(cursors)-1-rand.IntN(min(len(cursors), 200))]
 				parsed, ok := parseJournalCursor(c.text)
 				if !ok {
-					t.Fatalf("the cursor %q is unreadable", c.text)
+					t.Fatalf("cannot parse the cursor %q", c.text)
 				}
 				n.topicLog.lock()
 				pos, ok := n.topicLog.cursors.(*channelCursors).find(parsed)
@@ -193,6 +187,6 @@ func TestChannelCursors_NameTheSamePositionOnAllNodes(t *testing.T) {
 		}
 	}
 	if found < missed {
-		t.Errorf("%d cursors were found, and %d were not", found, missed)
+		t.Errorf("%d cursors were found, %d were not; want some of both", found, missed)
 	}
 }

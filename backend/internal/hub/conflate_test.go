@@ -15,28 +15,28 @@ import (
 	"sluice/internal/source/memory"
 )
 
-type silent struct{}
+type noMetrics struct{}
 
-func (silent) EventReceived(event.Kind)     {}
-func (silent) GapAnnounced(event.GapReason) {}
-func (silent) ReplayRead()                  {}
+func (noMetrics) EventReceived(event.Kind)     {}
+func (noMetrics) GapAnnounced(event.GapReason) {}
+func (noMetrics) ReplayRead()                  {}
 
-// everyHub returns a hub over an embedded broker, for a test in a bubble of time.
-func everyHub(t *testing.T, events int) (*Hub, func(topic, data string)) {
+// newIntervalHub returns a hub over an embedded broker for a synctest bubble.
+func newIntervalHub(t *testing.T, events int) (*Hub, func(topic, data string)) {
 	t.Helper()
 	limits := journal.Limits{Events: events, Bytes: 1 << 30}
 	src := memory.New(source.Fill{Events: events, Bytes: 1 << 30})
-	h := New(src, Options{Node: "n", History: limits, Linger: time.Hour}, silent{})
+	h := New(src, Options{Node: "n", History: limits, Linger: time.Hour}, noMetrics{})
 	t.Cleanup(h.Close)
 	return h, func(topic, data string) {
 		t.Helper()
-		if _, err := src.Publish(context.Background(), topicNamed(t, topic), source.Message{Data: []byte(data)}); err != nil {
+		if _, err := src.Publish(context.Background(), parseTopic(t, topic), source.Message{Data: []byte(data)}); err != nil {
 			t.Fatal(err)
 		}
 	}
 }
 
-func topicNamed(t *testing.T, text string) event.Topic {
+func parseTopic(t *testing.T, text string) event.Topic {
 	t.Helper()
 	topic, err := event.ParseTopic(text)
 	if err != nil {
@@ -45,7 +45,7 @@ func topicNamed(t *testing.T, text string) event.Topic {
 	return topic
 }
 
-// received are the data lines and the ids that a subscription gives out now.
+// received returns the data lines and the last id that a subscription has available.
 func received(t *testing.T, s *Subscription) (data []string, id string) {
 	t.Helper()
 	for {
@@ -72,7 +72,7 @@ func subscribeEvery(t *testing.T, h *Hub, every time.Duration, cursor string, to
 	t.Helper()
 	var list []event.Topic
 	for _, topic := range topics {
-		list = append(list, topicNamed(t, topic))
+		list = append(list, parseTopic(t, topic))
 	}
 	s, err := h.Subscribe(context.Background(), Request{Topics: list, IDs: []string{cursor}, Every: every})
 	if err != nil {
@@ -81,10 +81,10 @@ func subscribeEvery(t *testing.T, h *Hub, every time.Duration, cursor string, to
 	return s
 }
 
-func TestEvery_KeysAndChannelsOfAGlobCountEachForItself(t *testing.T) {
+func TestEvery_LimitsEachTopicOfGlob(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h, publish := everyHub(t, 1000)
+		h, publish := newIntervalHub(t, 1000)
 		s := subscribeEvery(t, h, time.Second, "", "channel:p.*", "key:k:*", "stream:s")
 		defer s.Close()
 		round := func(n int) {
@@ -98,7 +98,7 @@ func TestEvery_KeysAndChannelsOfAGlobCountEachForItself(t *testing.T) {
 			want := []string{fmt.Sprint("channel:p.a=", n), fmt.Sprint("channel:p.b=", n), fmt.Sprint("key:k:1=", n), fmt.Sprint("key:k:2=", n), fmt.Sprint("stream:s=", n)}
 			slices.Sort(data)
 			if !slices.Equal(data, want) {
-				t.Errorf("it gets %q, want %q", data, want)
+				t.Errorf("got %q, want %q", data, want)
 			}
 		}
 		round(1)
@@ -107,53 +107,53 @@ func TestEvery_KeysAndChannelsOfAGlobCountEachForItself(t *testing.T) {
 			round(n)
 			time.Sleep(100 * time.Millisecond)
 			if data, _ := received(t, s); len(data) > 0 {
-				t.Errorf("in the interval comes %q", data)
+				t.Errorf("got %q within the interval", data)
 			}
 		}
 		if due := s.Reader().Due(); !due.Equal(time.Now().Add(200 * time.Millisecond)) {
-			t.Errorf("something is due in %s", time.Until(due))
+			t.Errorf("got a next event in %s", time.Until(due))
 		}
 		time.Sleep(200 * time.Millisecond)
 		expect(9)
 		if due := s.Reader().Due(); !due.IsZero() {
-			t.Errorf("nothing is held, and something is due in %s", time.Until(due))
+			t.Errorf("got a next event in %s, but no event is held", time.Until(due))
 		}
 		time.Sleep(time.Hour)
 		if data, _ := received(t, s); len(data) > 0 {
-			t.Errorf("later comes %q", data)
+			t.Errorf("got late event %q", data)
 		}
 	})
 }
 
-func TestEvery_ClientThatComesBackGetsWhatWasHeld(t *testing.T) {
+func TestEvery_ReconnectGetsHeldEvents(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h, publish := everyHub(t, 1000)
+		h, publish := newIntervalHub(t, 1000)
 		topics := []string{"channel:a", "channel:b", "stream:s"}
 		s := subscribeEvery(t, h, time.Second, "", topics...)
 		publish("channel:a", "a1")
 		received(t, s)
 		time.Sleep(100 * time.Millisecond)
 		publish("channel:a", "a2") // held
-		publish("channel:b", "b1") // goes out
+		publish("channel:b", "b1") // sent
 		data, id := received(t, s)
 		if !slices.Equal(data, []string{"b1"}) {
-			t.Fatalf("it gets %q", data)
+			t.Fatalf("got %q", data)
 		}
 		s.Close()
 		back := subscribeEvery(t, h, time.Second, id, topics...)
 		defer back.Close()
 		if data, _ := received(t, back); !slices.Contains(data, "a2") {
-			t.Errorf("back it gets %q, and a2 was held", data)
+			t.Errorf("after a reconnect: got %q, want the held a2", data)
 		}
 	})
 }
 
-// The gap of a client that fell behind must not pass what is held for it.
-func TestEvery_GapOfASlowClientDoesNotPassWhatIsHeld(t *testing.T) {
+// The gap of a slow client must not overtake an event that is held for it.
+func TestEvery_SlowClientGapKeepsOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h, publish := everyHub(t, 10)
+		h, publish := newIntervalHub(t, 10)
 		topics := []string{"channel:a*", "channel:b"} // of a literal topic only the newest event is read
 		s := subscribeEvery(t, h, time.Hour, "", topics...)
 		publish("channel:b", "b1")
@@ -167,7 +167,7 @@ func TestEvery_GapOfASlowClientDoesNotPassWhatIsHeld(t *testing.T) {
 		data, id := received(t, s)
 		s.Close()
 		if !slices.ContainsFunc(data, func(d string) bool { return strings.Contains(d, "slow-consumer") }) {
-			t.Fatalf("it was not too slow: %q", data)
+			t.Fatalf("got %q, want a gap", data)
 		}
 		if slices.Contains(data, "b2") {
 			return
@@ -175,30 +175,30 @@ func TestEvery_GapOfASlowClientDoesNotPassWhatIsHeld(t *testing.T) {
 		back := subscribeEvery(t, h, time.Hour, id, topics...)
 		defer back.Close()
 		if again, _ := received(t, back); !slices.Contains(again, "b2") {
-			t.Errorf("it got %q, and back with the id of the gap %q; b2 was held and is lost", data, again)
+			t.Errorf("got %q, and %q after a reconnect with the id of the gap; the held event b2 is lost", data, again)
 		}
 	})
 }
 
-func TestEvery_GapFromTheSourceComesInItsPlace(t *testing.T) {
+func TestEvery_SourceGapKeepsOrder(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		h, publish := everyHub(t, 1000)
+		h, publish := newIntervalHub(t, 1000)
 		s := subscribeEvery(t, h, time.Hour, "", "channel:a")
 		defer s.Close()
 		publish("channel:a", "1")
 		received(t, s)
 		publish("channel:a", "2")
 		publish("channel:a", "3")
-		h.logs[topicNamed(t, "channel:a")].Gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown})
+		h.logs[parseTopic(t, "channel:a")].Gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown})
 		publish("channel:a", "4")
 		data, _ := received(t, s)
 		if len(data) != 2 || data[0] != "3" || !strings.Contains(data[1], "source-interrupted") {
-			t.Errorf("it gets %q, want the newest before the gap, and the gap", data)
+			t.Errorf("got %q, want the newest event before the gap, and the gap", data)
 		}
 		time.Sleep(time.Hour)
 		if data, _ := received(t, s); !slices.Equal(data, []string{"4"}) {
-			t.Errorf("then it gets %q", data)
+			t.Errorf("got %q after the gap", data)
 		}
 	})
 }

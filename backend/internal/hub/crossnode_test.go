@@ -20,44 +20,44 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// Positions in channels, on several nodes of one Redis. All payloads may be equal, so a
-// payload does not identify an event. The checker identifies events by the node's own count,
-// since the tests know at which message each node joined.
+// These tests check positions in channels on several nodes of one Redis. All payloads may be equal,
+// so a payload does not identify an event. The checker identifies events by the node's count,
+// because a test knows at which message each node joined.
 //
 // A position is a marker and a count. It contains no time, so clock skew is not tested.
 
-// member is a node with what the checker knows of it.
+// member is a node and what the checker knows about it.
 type member struct {
 	gateway
-	keep   *seat
+	keep   *testClient
 	joined int64 // messages published before it followed the topic
 }
 
-// index returns the number of the message after a cursor that the node issued.
+// index returns the number of the message after a cursor of this node.
 func (m *member) index(t testing.TB, id string) int64 {
 	t.Helper()
 	_, text := event.SplitID(id)
-	text = text[strings.IndexByte(text, '=')+1:] // a glob's is tagged
+	text = text[strings.IndexByte(text, '=')+1:] // the cursor of a glob has a tag
 	_, position, _ := strings.Cut(text, ".")
 	position, _, _ = strings.Cut(position, ".")
 	pos, err := strconv.ParseInt(position, 36, 64)
 	if err != nil {
-		t.Fatalf("the id %q cannot be read", id)
+		t.Fatalf("cannot parse the id %q", id)
 	}
 	return m.joined + pos - journal.First
 }
 
-// join opens a node and follows a topic on it. Nothing may be published during the call.
+// join starts a node and follows a topic on it. No message may be published during the call.
 func join(t *testing.T, server *redistest.Server, topic string, published int64) *member {
 	t.Helper()
 	m := &member{gateway: redisGateway(t, server, history(1<<20)), joined: published}
-	m.keep = m.take(t, hub.Request{Topics: listOf(t, topic)})
-	t.Cleanup(m.keep.leave)
+	m.keep = m.subscribe(t, hub.Request{Topics: topics(t, topic)})
+	t.Cleanup(m.keep.close)
 	return m
 }
 
-// channelTraffic publishes to channels until its context ends. It can be paused, so nodes
-// join at a known message.
+// channelTraffic publishes to channels until its context ends. It can be paused, so nodes can join
+// at a known message.
 type channelTraffic struct {
 	hold      sync.RWMutex
 	published atomic.Int64
@@ -75,14 +75,14 @@ func (c *channelTraffic) run(ctx context.Context, client *redis.Client, next fun
 				n++
 			}
 		}
-		// Without ctx: all messages that are counted must have been published.
+		// Not cancelled by ctx: every counted message must be published.
 		_, _ = pipe.Exec(context.Background())
 		c.published.Store(n)
 		c.hold.RUnlock()
 	}
 }
 
-func TestChannel_PlacesHoldOnEveryNodeWhateverThePayloads(t *testing.T) {
+func TestChannel_CursorsHoldOnAllNodes(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name, topic string
@@ -112,7 +112,7 @@ func TestChannel_PlacesHoldOnEveryNodeWhateverThePayloads(t *testing.T) {
 			// The others join later, one by one, at a message that is known.
 			for len(members) < 3 {
 				start := traffic.published.Load()
-				members[0].keep.until("traffic", func() bool {
+				members[0].keep.await("traffic", func() bool {
 					members[0].keep.got = nil
 					return traffic.published.Load() > start+500
 				})
@@ -125,7 +125,7 @@ func TestChannel_PlacesHoldOnEveryNodeWhateverThePayloads(t *testing.T) {
 			rounds := func(moves, gaps *atomic.Int64) {
 				for range 6 {
 					running.Go(func() {
-						w := wanderer{t: t, members: members, topic: tt.topic}
+						w := roamingClient{t: t, members: members, topic: tt.topic}
 						for range 40 {
 							w.connect(moves, gaps)
 							if t.Failed() {
@@ -141,84 +141,84 @@ func TestChannel_PlacesHoldOnEveryNodeWhateverThePayloads(t *testing.T) {
 				m.settle(t) // each makes a mark, which all see
 			}
 			rounds(&late, &gapsLate)
-			t.Logf("%d messages; right after joining %d gaps in %d moves, later %d in %d",
+			t.Logf("%d messages; %d gaps in %d moves right after the nodes joined, later %d in %d",
 				traffic.published.Load(), gapsEarly.Load(), early.Load(), gapsLate.Load(), late.Load())
 			if gapsLate.Load()*50 > late.Load() {
-				t.Errorf("%d of %d moves were gaps although all nodes had followed for a while", gapsLate.Load(), late.Load())
+				t.Errorf("got %d gaps in %d moves although all nodes had exchanged markers", gapsLate.Load(), late.Load())
 			}
 		})
 	}
 }
 
-// wanderer is a client that loses its line at random and moves between nodes.
-type wanderer struct {
+// roamingClient is a client that loses its connection at random and moves between nodes.
+type roamingClient struct {
 	t       *testing.T
 	members []*member
 	topic   string
 	id      string
-	next    int64 // which of all messages it must get next
+	next    int64 // number of the next message that it must receive
 }
 
 // connect is one connection. No message may be missing or arrive twice, except at a gap.
-func (w *wanderer) connect(moves, gaps *atomic.Int64) {
+func (w *roamingClient) connect(moves, gaps *atomic.Int64) {
 	t := w.t
 	m := w.members[rand.IntN(len(w.members))]
-	s := m.take(t, hub.Request{Topics: listOf(t, w.topic), IDs: []string{w.id}})
-	defer s.leave()
+	s := m.subscribe(t, hub.Request{Topics: topics(t, w.topic), IDs: []string{w.id}})
+	defer s.close()
 	fresh := w.id == ""
 	if !fresh {
 		moves.Add(1)
 	}
-	limit := rand.IntN(60) // of events before the line is lost
+	limit := rand.IntN(60) // events before the connection is lost
 	if rand.IntN(4) == 0 {
 		limit = 0 // right after stream.open
 	}
 	switch {
 	case fresh:
-		w.next = m.index(t, s.opened.id)
-	case s.resumed && m.index(t, s.opened.id) != w.next:
-		t.Errorf("with the id %s it is placed before message %d, and %d was next", w.id, m.index(t, s.opened.id), w.next)
+		w.next = m.index(t, s.openID)
+	case s.opened.Resumed && m.index(t, s.openID) != w.next:
+		t.Errorf("id %s: got position before message %d, want %d", w.id, m.index(t, s.openID), w.next)
 		return
-	case !s.resumed:
+	case !s.opened.Resumed:
 		gaps.Add(1)
 		if len(s.got) == 0 {
-			s.until("a gap", func() bool { return len(s.got) > 0 })
+			s.await("a gap", func() bool { return len(s.got) > 0 })
 		}
 		if !s.got[0].isGap() {
-			t.Errorf("not resumed, and the first is %v", s.got[0])
+			t.Errorf("not resumed: got first event %v, want a gap", s.got[0])
 			return
 		}
 		at := m.index(t, s.got[0].id)
-		// A node that is behind may show again what the client has.
+		// A node that lags may send events that the client already has.
 		w.next, w.id = at, s.got[0].id
 		s.got = s.got[1:]
 	}
-	if s.resumed || fresh {
-		w.id = s.opened.id
+	if s.opened.Resumed || fresh {
+		w.id = s.openID
 	}
-	s.until("events", func() bool { return len(s.got) >= limit })
+	s.await("events", func() bool { return len(s.got) >= limit })
 	for _, b := range s.got[:limit] {
 		if b.isGap() {
-			t.Errorf("a gap in the middle: %v", b)
+			t.Errorf("got gap %v after the start", b)
 		}
 		w.next++
 		if got := m.index(t, b.id); got != w.next {
-			t.Errorf("message %d comes, want %d", got-1, w.next-1)
+			t.Errorf("got message %d, want %d", got-1, w.next-1)
 			return
 		}
 		w.id = b.id
 	}
 }
 
-// With interruptions of single nodes, by numbered messages.
-func TestChannel_PlacesHoldWhenNodesLoseRedis(t *testing.T) {
+// Single nodes are interrupted. Messages are numbered.
+func TestChannel_CursorsHoldWhenNodesLoseRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	gateways := []gateway{redisGateway(t, server, history(1<<20)), redisGateway(t, server, history(1<<20)), redisGateway(t, server, history(200))}
-	list := listOf(t, "channel:c")
+	list := topics(t, "channel:c")
 	for _, g := range gateways {
-		keep := g.take(t, hub.Request{Topics: list})
-		defer keep.leave()
+		keep := g.subscribe(t, hub.Request{Topics: list})
+		defer keep.close()
 	}
 	var traffic channelTraffic
 	ctx, cancel := context.WithCancel(context.Background())
@@ -232,21 +232,21 @@ func TestChannel_PlacesHoldWhenNodesLoseRedis(t *testing.T) {
 	var moves, gaps atomic.Int64
 	for range 6 {
 		running.Go(func() {
-			// The next number, and whether it must be that one.
+			// The next number, and whether it is known exactly.
 			id, next, sure := "", 0, false
 			for range 50 {
-				s, err := gateways[rand.IntN(len(gateways))].tryTake(t, hub.Request{Topics: list, IDs: []string{id}})
+				s, err := gateways[rand.IntN(len(gateways))].trySubscribe(t, hub.Request{Topics: list, IDs: []string{id}})
 				if errors.Is(err, source.ErrUnavailable) {
-					continue // it has lost its connection; perhaps another has not
+					continue // This node has lost its connection. Another one may still have it.
 				}
 				if err != nil {
 					t.Error(err)
 					return
 				}
 				limit := rand.IntN(300)
-				s.until("events", func() bool { return len(s.got) >= limit })
+				s.await("events", func() bool { return len(s.got) >= limit })
 				from := id
-				id = s.opened.id
+				id = s.openID
 				for k, b := range s.got[:limit] {
 					id = b.id
 					if b.isGap() {
@@ -263,12 +263,12 @@ func TestChannel_PlacesHoldWhenNodesLoseRedis(t *testing.T) {
 						t.Error(err)
 					}
 					if sure && n != next {
-						t.Errorf("message %d comes, and %d was next; %d %v\n%s\n%v", n, next, k, from, s.opened, s.got[max(0, k-3):k+1])
+						t.Errorf("got message %d, want %d; %d %v\n%s\n%v", n, next, k, from, s.openID, s.got[max(0, k-3):k+1])
 					}
 					next, sure = n+1, true
 				}
 				moves.Add(1)
-				s.leave()
+				s.close()
 				if t.Failed() {
 					return
 				}
@@ -284,7 +284,7 @@ func TestChannel_PlacesHoldWhenNodesLoseRedis(t *testing.T) {
 			return
 		default:
 		}
-		// One of the Pub/Sub connections, as they follow each other in the list.
+		// Picks one of the Pub/Sub connections in the order of CLIENT LIST.
 		text, _ := server.Do("CLIENT", "LIST", "TYPE", "pubsub").(string)
 		conns := strings.Split(strings.TrimSpace(text), "\n")
 		var id int
@@ -304,45 +304,45 @@ func TestChannel_PlacesHoldWhenNodesLoseRedis(t *testing.T) {
 	}
 }
 
-func TestChannel_ClientThatSawOnlyTheOpeningResumesOnEveryNode(t *testing.T) {
+func TestChannel_OpenCursorResumesOnAllNodes(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	one, other := redisGateway(t, server, history(100)), redisGateway(t, server, history(100))
-	list := listOf(t, "channel:c")
+	list := topics(t, "channel:c")
 	for _, g := range []gateway{one, other} {
-		keep := g.take(t, hub.Request{Topics: list})
-		defer keep.leave()
+		keep := g.subscribe(t, hub.Request{Topics: list})
+		defer keep.close()
 	}
 	one.settle(t)
 	other.settle(t)
 	for round := range 20 {
 		one.settle(t)
-		s := one.take(t, hub.Request{Topics: list})
-		s.leave()
-		put(t, one.source, "channel:c", series(1, round)...)
-		back := other.take(t, hub.Request{Topics: list, IDs: []string{s.opened.id}})
-		back.expectResumed("the client", true)
+		s := one.subscribe(t, hub.Request{Topics: list})
+		s.close()
+		publish(t, one.source, "channel:c", numbers(1, round)...)
+		back := other.subscribe(t, hub.Request{Topics: list, IDs: []string{s.openID}})
+		back.checkResumed("the client", true)
 		if round > 0 {
-			back.untilData(fmt.Sprint(round))
+			back.awaitData(fmt.Sprint(round))
 		}
-		back.expect("the client", series(1, round), nil)
-		back.leave()
+		back.check("the client", numbers(1, round), nil)
+		back.close()
 	}
 }
 
-// A node that was not there, or that lost sight of the channel, must not guess, not even
-// where what it has looks the same.
-func TestChannel_NodeThatCannotKnowThePlaceSendsAGap(t *testing.T) {
+// A node that did not follow the channel all the time, or whose connection was interrupted, must
+// not guess a position, even if its data looks the same.
+func TestChannel_UnknownPositionIsGap(t *testing.T) {
 	t.Parallel()
 	list := []string{"channel:c"}
 	follow := func(t *testing.T, g gateway) {
 		t.Helper()
-		keep := g.take(t, hub.Request{Topics: listOf(t, list...)})
-		t.Cleanup(keep.leave)
+		keep := g.subscribe(t, hub.Request{Topics: topics(t, list...)})
+		t.Cleanup(keep.close)
 	}
 	for _, tt := range []struct {
 		name string
-		// early is done before the client's messages, late after them.
+		// early runs before the client's messages, late after them.
 		early func(t *testing.T, server *redistest.Server) gateway
 		late  func(t *testing.T, server *redistest.Server, g gateway) gateway
 	}{
@@ -355,7 +355,7 @@ func TestChannel_NodeThatCannotKnowThePlaceSendsAGap(t *testing.T) {
 		{"it followed the channel later", func(t *testing.T, server *redistest.Server) gateway {
 			t.Helper()
 			g := redisGateway(t, server, history(100))
-			g.take(t, hub.Request{Topics: listOf(t, "channel:other")}).leave()
+			g.subscribe(t, hub.Request{Topics: topics(t, "channel:other")}).close()
 			return g
 		}, func(t *testing.T, _ *redistest.Server, g gateway) gateway {
 			t.Helper()
@@ -367,43 +367,43 @@ func TestChannel_NodeThatCannotKnowThePlaceSendsAGap(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t)
 			one := redisGateway(t, server, history(100))
-			s := one.take(t, hub.Request{Topics: listOf(t, list...)})
+			s := one.subscribe(t, hub.Request{Topics: topics(t, list...)})
 			var g gateway
 			if tt.early != nil {
 				g = tt.early(t, server)
 				g.settle(t)
 			}
 			one.settle(t)
-			put(t, one.source, "channel:c", "x", "x", "x")
-			s.until("three", func() bool { return len(s.got) == 3 })
+			publish(t, one.source, "channel:c", "x", "x", "x")
+			s.await("three", func() bool { return len(s.got) == 3 })
 			id := s.got[1].id
-			s.leave()
+			s.close()
 			g = tt.late(t, server, g)
-			put(t, one.source, "channel:c", "x", "x", "x")
+			publish(t, one.source, "channel:c", "x", "x", "x")
 			g.settle(t)
-			back := g.take(t, hub.Request{Topics: listOf(t, list...), IDs: []string{id}})
-			defer back.leave()
-			back.drain()
-			back.expect("the client", nil, []string{"channel:c unknown-cursor null"})
-			back.expectResumed("the client", false)
-			put(t, one.source, "channel:c", "live")
-			back.untilData("live")
+			back := g.subscribe(t, hub.Request{Topics: topics(t, list...), IDs: []string{id}})
+			defer back.close()
+			back.read()
+			back.check("the client", nil, []string{"channel:c unknown-cursor null"})
+			back.checkResumed("the client", false)
+			publish(t, one.source, "channel:c", "live")
+			back.awaitData("live")
 		})
 	}
 }
 
-// Messages that a node missed are not in its count.
-func TestChannel_NodeThatMissedMessagesDoesNotMatchOthersInstead(t *testing.T) {
+// A node does not count messages that it missed.
+func TestChannel_MissedMessagesAreNotMatched(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	list := listOf(t, "channel:c")
+	list := topics(t, "channel:c")
 	one := redisGateway(t, server, history(100))
-	s := one.take(t, hub.Request{Topics: list})
-	defer s.leave()
+	s := one.subscribe(t, hub.Request{Topics: list})
+	defer s.close()
 	known := server.Do("CLIENT", "LIST", "TYPE", "pubsub").(string)
 	other := redisGateway(t, server, history(100))
-	keep := other.take(t, hub.Request{Topics: list})
-	defer keep.leave()
+	keep := other.subscribe(t, hub.Request{Topics: list})
+	defer keep.close()
 	both := server.Do("CLIENT", "LIST", "TYPE", "pubsub").(string)
 	var mine, its int
 	_, err1 := fmt.Sscanf(known, "id=%d", &mine)
@@ -414,12 +414,12 @@ func TestChannel_NodeThatMissedMessagesDoesNotMatchOthersInstead(t *testing.T) {
 		}
 	}
 	if err1 != nil || its == 0 {
-		t.Fatalf("the connections are %q and %q", known, both)
+		t.Fatalf("got connections %q and %q", known, both)
 	}
 	one.settle(t)
 	other.settle(t)
-	put(t, one.source, "channel:c", "x", "x", "x")
-	keep.until("three", func() bool { return len(keep.got) == 3 })
+	publish(t, one.source, "channel:c", "x", "x", "x")
+	keep.await("three", func() bool { return len(keep.got) == 3 })
 	_, err := server.Client().TxPipelined(t.Context(), func(tx redis.Pipeliner) error {
 		tx.Do(t.Context(), "CLIENT", "KILL", "ID", its)
 		tx.Publish(t.Context(), "c", "x")
@@ -429,53 +429,53 @@ func TestChannel_NodeThatMissedMessagesDoesNotMatchOthersInstead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.until("five", func() bool { return len(s.got) == 5 })
-	keep.until("a gap", func() bool { return len(keep.got) == 4 })
-	put(t, one.source, "channel:c", "x", "x", "x")
+	s.await("five", func() bool { return len(s.got) == 5 })
+	keep.await("a gap", func() bool { return len(keep.got) == 4 })
+	publish(t, one.source, "channel:c", "x", "x", "x")
 	other.settle(t)
 	for k := range 5 {
-		back := other.take(t, hub.Request{Topics: list, IDs: []string{s.got[k].id}})
-		back.drain()
+		back := other.subscribe(t, hub.Request{Topics: list, IDs: []string{s.got[k].id}})
+		back.read()
 		switch {
 		case len(back.gaps()) != 1:
-			t.Errorf("after message %d it is told %q", k+1, back.gaps())
+			t.Errorf("after message %d: got gaps %q", k+1, back.gaps())
 		case k < 3 && len(back.data()) != 2-k+3:
-			t.Errorf("after message %d, which it has, come %q", k+1, back.data())
-		case k >= 3 && back.resumed:
-			t.Errorf("message %d, which it missed, is found", k+1)
+			t.Errorf("after message %d, which the node has: got %q", k+1, back.data())
+		case k >= 3 && back.opened.Resumed:
+			t.Errorf("message %d, which the node missed: got resumed true", k+1)
 		}
-		back.leave()
+		back.close()
 	}
 }
 
-func TestChannel_OlderThanTheJournalOfAnotherNodeIsAnExactGap(t *testing.T) {
+func TestChannel_ExpiredOnOtherNodeIsExactGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	one, other := redisGateway(t, server, history(1000)), redisGateway(t, server, history(10))
-	list := listOf(t, "channel:c")
-	keep := other.take(t, hub.Request{Topics: list})
-	defer keep.leave()
-	s := one.take(t, hub.Request{Topics: list})
+	list := topics(t, "channel:c")
+	keep := other.subscribe(t, hub.Request{Topics: list})
+	defer keep.close()
+	s := one.subscribe(t, hub.Request{Topics: list})
 	one.settle(t)
 	other.settle(t)
-	put(t, one.source, "channel:c", series(1, 100)...)
-	s.untilData("100")
-	s.leave()
+	publish(t, one.source, "channel:c", numbers(1, 100)...)
+	s.awaitData("100")
+	s.close()
 	other.settle(t)
 	for _, k := range []int{0, 5, 50, 88} {
-		back := other.take(t, hub.Request{Topics: list, IDs: []string{s.got[k].id}})
-		back.drain()
-		back.expect(fmt.Sprint("after message ", k+1), series(91, 100), []string{fmt.Sprint("channel:c history-expired ", 89-k)})
-		again := other.take(t, hub.Request{Topics: list, IDs: []string{back.got[0].id}})
-		again.drain()
-		again.expect("back with the id of the gap", series(91, 100), nil)
-		again.leave()
-		back.leave()
+		back := other.subscribe(t, hub.Request{Topics: list, IDs: []string{s.got[k].id}})
+		back.read()
+		back.check(fmt.Sprint("after message ", k+1), numbers(91, 100), []string{fmt.Sprint("channel:c history-expired ", 89-k)})
+		again := other.subscribe(t, hub.Request{Topics: list, IDs: []string{back.got[0].id}})
+		again.read()
+		again.check("back with the id of the gap", numbers(91, 100), nil)
+		again.close()
+		back.close()
 	}
 	for _, k := range []int{89, 95, 99} {
-		back := other.take(t, hub.Request{Topics: list, IDs: []string{s.got[k].id}})
-		back.drain()
-		back.expect(fmt.Sprint("after message ", k+1), series(k+2, 100), nil)
-		back.leave()
+		back := other.subscribe(t, hub.Request{Topics: list, IDs: []string{s.got[k].id}})
+		back.read()
+		back.check(fmt.Sprint("after message ", k+1), numbers(k+2, 100), nil)
+		back.close()
 	}
 }

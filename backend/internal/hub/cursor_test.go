@@ -8,7 +8,7 @@ import (
 	"sluice/internal/source/marker"
 )
 
-func TestParseCursor_ReadsWhatStringWrote(t *testing.T) {
+func TestParseCursor_RoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, c := range []journalCursor{
 		{},
@@ -19,12 +19,12 @@ func TestParseCursor_ReadsWhatStringWrote(t *testing.T) {
 		{epoch: 7, pos: 42, marker: marker.Marker{Node: "abcdefgh", Sequence: 5}, count: 3, check: checkOf("", []byte("x"))},
 	} {
 		if back, ok := parseJournalCursor(c.String()); !ok || back != c {
-			t.Errorf("%+v is %q, and that is %+v, %v", c, c, back, ok)
+			t.Errorf("%+v: got text %q, parsed again as %+v, %v", c, c, back, ok)
 		}
 	}
 }
 
-func TestParseCursor_RefusesOtherText(t *testing.T) {
+func TestParseCursor_RejectsOtherText(t *testing.T) {
 	t.Parallel()
 	for _, text := range []string{
 		"", ".", "1.", ".1", "1", "lost", "1763820000000-0", "AAAAAAAAAAA", "AAAAAAAAAAA.", ".AAAAAAAAAAA", "AAAAAAAAAAA.-1",
@@ -33,18 +33,18 @@ func TestParseCursor_RefusesOtherText(t *testing.T) {
 		"AAAAAAAAAAA.01", "AAAAAAAAAAA.A", "AAAAAAAAAAB.1", "AAAAAAAAAAA.1.mark.00", "AAAAAAAAAAA.1 ", "AAAAAAAAAAA.zzzzzzzzzzzzzz", "AAAAAAAAAAAA.1", "AAAAAAAAAAA.1\x00", "AAAAAAAAAAA.1.\n.0",
 	} {
 		if c, ok := parseJournalCursor(text); ok {
-			t.Errorf("%q is read as %+v", text, c)
+			t.Errorf("parseCursor(%q): got %+v, want an error", text, c)
 		}
 	}
 }
 
-func TestNewEpoch_IsNeverTheSame(t *testing.T) {
+func TestNewEpoch_IsUnique(t *testing.T) {
 	t.Parallel()
 	seen := make(map[epoch]bool)
 	for range 10_000 {
 		e := newEpoch()
 		if seen[e] {
-			t.Fatalf("%d came twice", e)
+			t.Fatalf("got epoch %d twice", e)
 		}
 		seen[e] = true
 	}
@@ -60,11 +60,11 @@ func FuzzParseCursor(f *testing.F) {
 			return
 		}
 		if c.String() != text {
-			t.Errorf("%q is %+v, whose text is %q", text, c, c)
+			t.Errorf("parseCursor(%q): got %+v, whose text is %q", text, c, c)
 		}
 		for _, r := range c.String() {
 			if r <= ' ' || r >= 0x7f || strings.ContainsRune("@,=%", r) {
-				t.Errorf("%q has %q", c, r)
+				t.Errorf("cursor %q contains %q", c, r)
 			}
 		}
 	})

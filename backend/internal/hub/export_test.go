@@ -9,8 +9,8 @@ import (
 	"sluice/internal/source"
 )
 
-// Sync waits until everything that was published before the call, to any followed channel or
-// to one of the topics, has reached the journals.
+// Sync waits until every message that was published to a followed channel or to one of the topics
+// before the call is in the journals.
 func (h *Hub) Sync(ctx context.Context, topics ...event.Topic) error {
 	h.mu.Lock()
 	var logs []*topicLog

@@ -9,10 +9,10 @@ import (
 	"sluice/internal/source"
 )
 
-// fakeSource is a source whose events and faults come from the test.
+// fakeSource is a source whose events and faults the test controls.
 type fakeSource struct {
-	away  error // what Live returns
-	never bool  // Live waits for ever
+	away  error // error of Live
+	never bool  // Live blocks until its context ends
 	begin source.Position
 
 	mu    sync.Mutex
@@ -95,7 +95,7 @@ func (s *fakeSource) sink(t *testing.T, topic string) source.Sink {
 	return sink
 }
 
-// event gives the followed topic an event from a channel.
+// event sends an event of a channel to a followed topic.
 func (s *fakeSource) event(t *testing.T, topic, channel, data string) {
 	t.Helper()
 	s.sink(t, topic).Event(event.Event{Topic: event.Literal(event.Channel, channel), Data: []byte(data)}, source.Position{})

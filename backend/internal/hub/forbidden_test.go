@@ -8,44 +8,44 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// gatewayOfUser returns a gateway that uses Redis as the user "gateway".
-func gatewayOfUser(t testing.TB, server *redistest.Server) gateway {
+// restrictedGateway returns a gateway that connects to Redis as the user "gateway".
+func restrictedGateway(t testing.TB, server *redistest.Server) gateway {
 	t.Helper()
 	url := strings.Replace(server.URL(), "redis://", "redis://gateway:secret@", 1)
-	return gatewayOver(t, sourceAt(t, url, history(100)), history(100))
+	return newGateway(t, sourceAt(t, url, history(100)), history(100))
 }
 
-// A key that Redis forbids at run time ends with a gap. The gap's id is where the client
-// resumes, on any node, so it has no second one.
-func TestKey_ResumesFromTheGapOfAForbiddenKey(t *testing.T) {
+// If Redis forbids a key at run time, the topic ends with a gap. A client resumes at the id of that
+// gap, on any node, and gets no second gap.
+func TestKey_ResumesFromGapOfForbiddenKey(t *testing.T) {
 	t.Parallel()
 	for _, value := range []string{"old", "new"} {
 		t.Run(value, func(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t)
 			server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "allkeys", "allchannels")
-			g, other := gatewayOfUser(t, server), gatewayOfUser(t, server)
+			g, other := restrictedGateway(t, server), restrictedGateway(t, server)
 			server.Do("SET", "k", "old")
-			s := g.take(t, hub.Request{Topics: listOf(t, "key:k")})
-			s.untilData("old")
+			s := g.subscribe(t, hub.Request{Topics: topics(t, "key:k")})
+			s.awaitData("old")
 			server.Do("ACL", "SETUSER", "gateway", "resetkeys", "~__sluice__:*")
 			server.Do("SET", "k", value+" between")
-			untilGap(s)
+			awaitGap(s)
 			id := s.lastID()
-			s.leave()
+			s.close()
 			server.Do("SET", "k", value)
 			server.Do("ACL", "SETUSER", "gateway", "allkeys")
 			for name, node := range map[string]gateway{"the same node": g, "another node": other} {
-				back := node.take(t, hub.Request{Topics: listOf(t, "key:k"), IDs: []string{id}})
-				back.drain()
+				back := node.subscribe(t, hub.Request{Topics: topics(t, "key:k"), IDs: []string{id}})
+				back.read()
 				if value == "old" {
-					back.expectTexts(name)
+					back.checkTexts(name)
 				} else {
-					back.untilData("new")
-					back.expectTexts(name, "new")
+					back.awaitData("new")
+					back.checkTexts(name, "new")
 				}
-				back.expectResumed(name, true)
-				back.leave()
+				back.checkResumed(name, true)
+				back.close()
 			}
 		})
 	}

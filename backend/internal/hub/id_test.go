@@ -10,7 +10,7 @@ import (
 
 func literal(name string) event.Topic { return event.Literal(event.Channel, name) }
 
-// idFor returns the id of an event of the first topic, for a subscription to all.
+// idFor returns the id of an event of the first topic for a subscription to all topics.
 func idFor(cursors []string, topics ...event.Topic) string {
 	v := make(vector, len(topics))
 	for i, t := range topics {
@@ -19,7 +19,7 @@ func idFor(cursors []string, topics ...event.Topic) string {
 	return event.Qualifier(topics[0]) + v.String()
 }
 
-func TestParseID_ReturnsTheCursorOfEachTopic(t *testing.T) {
+func TestParseID_ReturnsCursorOfEachTopic(t *testing.T) {
 	t.Parallel()
 	a, b, glob := literal("a@ü"), event.Literal(event.Stream, "b"), event.Topic{Kind: event.Key, Pattern: "k:*"}
 	many := make([]event.Topic, maxComponents)
@@ -39,19 +39,19 @@ func TestParseID_ReturnsTheCursorOfEachTopic(t *testing.T) {
 		{"a glob", idFor([]string{"c.1"}, glob), []event.Topic{glob}, vector{{tag(glob), "c.1"}}},
 		{"an event of a glob", event.Qualifier(literal("g")) + tag(glob) + "=c.1", []event.Topic{glob}, vector{{tag(glob), "c.1"}}},
 		{"named by the client", "stream:b@1-0", []event.Topic{a, b}, vector{{tag(b), "1-0"}}},
-		{"as many as there may be", idFor([]string{"x"}, many...), many, nil},
+		{"maximum number of topics", idFor([]string{"x"}, many...), many, nil},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			v, ok := parseID(tt.id, tt.request)
 			if !ok || tt.want != nil && !slices.Equal(v, tt.want) {
-				t.Errorf("%q is %v, %v; want %v", tt.id, v, ok, tt.want)
+				t.Errorf("parseID(%q): got %v, %v, want %v", tt.id, v, ok, tt.want)
 			}
 		})
 	}
 }
 
-func TestParseID_RefusesIDsOfNoGateway(t *testing.T) {
+func TestParseID_RejectsInvalidIDs(t *testing.T) {
 	t.Parallel()
 	a, b := literal("a"), event.Literal(event.Stream, "b")
 	glob := event.Topic{Kind: event.Channel, Pattern: "a*"}
@@ -70,13 +70,13 @@ func TestParseID_RefusesIDsOfNoGateway(t *testing.T) {
 	} {
 		for _, request := range [][]event.Topic{{a}, {a, b}, {glob}} {
 			if v, ok := parseID(id, request); ok {
-				t.Errorf("%q for %v is %v", id, request, v)
+				t.Errorf("parseID(%q) for %v: got %v, want an error", id, request, v)
 			}
 		}
 	}
 	for _, request := range [][]event.Topic{nil, {a, b}, {glob}} {
 		if v, ok := parseID("1-0", request); ok {
-			t.Errorf("a cursor without a topic, for %v, is %v", request, v)
+			t.Errorf("cursor without a topic, for %v: got %v", request, v)
 		}
 	}
 }
@@ -92,21 +92,21 @@ func FuzzParseID(f *testing.F) {
 			_, covered := v.of(request[0])
 			switch _, text := event.SplitID(id); {
 			case !ok && v != nil && covered:
-				t.Errorf("%q is refused and covers %v", id, request[0])
+				t.Errorf("parseID(%q) fails and covers %v", id, request[0])
 			case covered && strings.Contains(id, "=") && !strings.Contains(text, tag(request[0])+"="):
-				t.Errorf("%q covers %v, and has no part of it", id, request[0])
+				t.Errorf("parseID(%q) covers %v, but has no cursor for it", id, request[0])
 			case ok && strings.Contains(text, "=") && v.String() != text:
-				t.Errorf("%q is %v", id, v)
+				t.Errorf("parseID(%q): got %v", id, v)
 			}
 		}
 		for _, topics := range [][]event.Topic{{a, b}, {b, a, glob}, {glob}} {
 			want := idFor([]string{cursor}, topics...)
 			v, ok := parseID(want, topics)
 			if ok != isCursor(cursor) {
-				t.Errorf("%q is read: %v", want, ok)
+				t.Errorf("parseID(%q): got %v", want, ok)
 			}
 			if ok && event.Qualifier(topics[0])+v.String() != want {
-				t.Errorf("%q is %v", want, v)
+				t.Errorf("parseID(%q): got %v", want, v)
 			}
 		}
 	})

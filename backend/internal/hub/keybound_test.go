@@ -16,7 +16,7 @@ import (
 	"sluice/internal/source/memory"
 )
 
-// boundedGateway is a gateway over a broker of its own, with a bound for the values of keys.
+// boundedGateway returns a gateway over a new broker, with a bound for the values of keys.
 func boundedGateway(t *testing.T, keyBytes int) gateway {
 	t.Helper()
 	broker := memory.New(source.Fill{Events: 10, Bytes: 1 << 20})
@@ -25,39 +25,39 @@ func boundedGateway(t *testing.T, keyBytes int) gateway {
 	return gateway{h, broker}
 }
 
-// readUntilError reads until the subscription ends, and returns why.
-func readUntilError(t *testing.T, s *seat) error {
+// readUntilError reads until the subscription ends and returns its error.
+func readUntilError(t *testing.T, s *testClient) error {
 	t.Helper()
 	for {
 		b, err := s.sub.Next(t.Context())
 		if err != nil {
 			return err
 		}
-		s.got = append(s.got, blocksOf(t, b.Bytes)...)
+		s.got = append(s.got, frames(t, b.Bytes)...)
 		if len(b.Bytes) == 0 {
 			select {
 			case <-s.wake:
-			case <-time.After(longest):
-				t.Fatalf("the subscription has not ended after %d blocks", len(s.got))
+			case <-time.After(testTimeout):
+				t.Fatalf("the subscription has not ended after %d frames", len(s.got))
 			}
 		}
 	}
 }
 
-func checkEnded(t *testing.T, s *seat, cause error) {
+func checkEnded(t *testing.T, s *testClient, cause error) {
 	t.Helper()
 	err := readUntilError(t, s)
 	var failed *hub.FailedError
 	if !errors.As(err, &failed) || !errors.Is(err, cause) || failed.CloseReason() != event.Overloaded {
-		t.Errorf("the subscription ends with %v", err)
+		t.Errorf("got error %v at the end of the subscription", err)
 	}
 	if last := s.got[len(s.got)-1]; !last.isGap() {
-		t.Errorf("the last block is %+v, want a gap", last)
+		t.Errorf("got last frame %+v, want a gap", last)
 	}
 }
 
-// unboundedKeys is a broker with any number of keys: the events of those that it refuses
-// reach the sink of a glob all the same.
+// unboundedKeys is a broker that accepts any number of keys: events of keys that the broker rejects
+// still reach the sink of a glob.
 type unboundedKeys struct {
 	source.Source
 	glob string
@@ -80,55 +80,54 @@ func (u *unboundedKeys) Publish(ctx context.Context, topic event.Topic, m source
 	return id, err
 }
 
-func TestKeyGlob_TooManyKeysLaterEndsTheTopicOnly(t *testing.T) {
+func TestKeyGlob_TooManyKeysLaterEndsTopic(t *testing.T) {
 	t.Parallel()
 	broker := &unboundedKeys{Source: memory.New(source.Fill{Events: 10, Bytes: 1 << 20}), glob: "g:*"}
 	h := hub.New(broker, hub.Options{Node: "n", History: history(100), Linger: time.Hour, KeyBytes: 1 << 30}, noMetrics{})
 	t.Cleanup(h.Close)
 	g := gateway{h, broker}
-	other := g.take(t, hub.Request{Topics: listOf(t, "key:g:1")})
-	defer other.leave()
-	alone := g.take(t, hub.Request{Topics: listOf(t, "key:g:*")})
-	defer alone.leave()
-	mixed := g.take(t, hub.Request{Topics: listOf(t, "key:g:*", "key:other")})
-	defer mixed.leave()
-	paced := g.take(t, hub.Request{Topics: listOf(t, "key:g:*"), Every: time.Hour})
-	defer paced.leave()
+	other := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:1")})
+	defer other.close()
+	alone := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*")})
+	defer alone.close()
+	mixed := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*", "key:other")})
+	defer mixed.close()
+	paced := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*"), Every: time.Hour})
+	defer paced.close()
 	for i := range source.MaxKeys + 1 {
-		put(t, g.source, fmt.Sprint("key:g:", i), "x")
+		publish(t, g.source, fmt.Sprint("key:g:", i), "x")
 	}
-	for _, s := range []*seat{alone, mixed, paced} {
+	for _, s := range []*testClient{alone, mixed, paced} {
 		checkEnded(t, s, source.ErrTooManyKeys)
 	}
-	put(t, g.source, "key:g:1", "y")
-	other.untilData("y")
+	publish(t, g.source, "key:g:1", "y")
+	other.awaitData("y")
 	if n := len(other.gaps()); n != 0 {
 		t.Errorf("another topic has %d gaps", n)
 	}
 }
 
-func TestKeyGlob_TooManyBytesIsAnError(t *testing.T) {
+func TestKeyGlob_TooManyBytesIsError(t *testing.T) {
 	t.Parallel()
 	const limit = 64 << 10
 	g := boundedGateway(t, limit)
-	put(t, g.source, "key:g:1", string(make([]byte, limit/2)))
-	s := g.take(t, hub.Request{Topics: listOf(t, "key:g:*")})
-	defer s.leave()
+	publish(t, g.source, "key:g:1", string(make([]byte, limit/2)))
+	s := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*")})
+	defer s.close()
 	if n := g.Stats().KeyBytes; n < limit/2 || n > limit {
-		t.Errorf("%d bytes are counted", n)
+		t.Errorf("got a count of %d bytes", n)
 	}
-	put(t, g.source, "key:g:2", string(make([]byte, limit/2)))
+	publish(t, g.source, "key:g:2", string(make([]byte, limit/2)))
 	checkEnded(t, s, hub.ErrKeyBytes)
-	if _, err := g.tryTake(t, hub.Request{Topics: listOf(t, "key:g:*")}); !errors.Is(err, hub.ErrKeyBytes) {
-		t.Errorf("the next subscriber gets %v", err)
+	if _, err := g.trySubscribe(t, hub.Request{Topics: topics(t, "key:g:*")}); !errors.Is(err, hub.ErrKeyBytes) {
+		t.Errorf("next subscriber: got error %v", err)
 	}
-	fits := g.take(t, hub.Request{Topics: listOf(t, "key:g:1")})
-	fits.leave()
+	fits := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:1")})
+	fits.close()
 }
 
-// A client in a long replay learns of every deletion, or of a gap, although the node forgets
-// them meanwhile.
-func TestKeyGlob_DeletionsDuringAReplayAreNotForgotten(t *testing.T) {
+// A client in a long replay gets every deletion, or a gap if the node has evicted the deletions.
+func TestKeyGlob_KeepsDeletionsDuringReplay(t *testing.T) {
 	t.Parallel()
 	const keys, kept = 6000, 1700
 	for _, tt := range []struct {
@@ -138,9 +137,9 @@ func TestKeyGlob_DeletionsDuringAReplayAreNotForgotten(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			src := newFakeSource()
-			g := gatewayOver(t, src, history(100))
-			keep := g.take(t, hub.Request{Topics: listOf(t, "key:g:*")})
-			defer keep.leave()
+			g := newGateway(t, src, history(100))
+			keep := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*")})
+			defer keep.close()
 			write := func(n int, kind, data string) {
 				for i := range n {
 					topic := event.Literal(event.Key, fmt.Sprintf("g:%04d", i))
@@ -148,7 +147,7 @@ func TestKeyGlob_DeletionsDuringAReplayAreNotForgotten(t *testing.T) {
 				}
 			}
 			write(keys, "", "x")
-			s := g.take(t, hub.Request{Topics: listOf(t, "key:g:*")})
+			s := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*")})
 			for len(s.data()) < keys/2 {
 				s.next()
 			}
@@ -156,55 +155,55 @@ func TestKeyGlob_DeletionsDuringAReplayAreNotForgotten(t *testing.T) {
 			got := s.got
 			if tt.back {
 				id := s.lastID()
-				s.leave()
-				s = g.take(t, hub.Request{Topics: listOf(t, "key:g:*"), IDs: []string{id}})
+				s.close()
+				s = g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*"), IDs: []string{id}})
 				got = append(got, s.got...)
 			}
 			before := len(s.got)
-			s.drain()
-			defer s.leave()
+			s.read()
+			defer s.close()
 			got = append(got, s.got[before:]...)
 			checkDeletions(t, got, kept)
 		})
 	}
 }
 
-// checkDeletions checks that a client which starts again at each gap has the kept keys only.
-func checkDeletions(t *testing.T, got []block, kept int) {
+// checkDeletions checks that a client that clears its state at each gap has the kept keys only.
+func checkDeletions(t *testing.T, got []frame, kept int) {
 	t.Helper()
 	has := make(map[string]bool)
 	for _, b := range got {
 		switch {
 		case b.isGap():
 			clear(has)
-		case b.kind == event.KeyDeleted:
+		case b.name == event.KeyDeleted:
 			delete(has, b.origin())
-		case b.kind == "":
+		case b.name == "":
 			has[b.origin()] = true
 		}
 	}
 	if len(has) != kept {
-		t.Errorf("the client has %d keys, want %d; gaps: %v", len(has), kept, slices.ContainsFunc(got, block.isGap))
+		t.Errorf("got %d keys, want %d; gaps: %v", len(has), kept, slices.ContainsFunc(got, frame.isGap))
 	}
 }
 
-// Values never take the memory of journals: the key topic that needs more ends, and channels
+// Values never use the memory of journals: a key topic that exceeds its share ends, and channels
 // are delivered as before.
-func TestKey_MoreThanItsPartOfAllMemoryEndsTheTopicOnly(t *testing.T) {
+func TestKey_MemoryLimitEndsTopicOnly(t *testing.T) {
 	t.Parallel()
 	limits := history(100)
 	limits.Memory = journal.NewMemory(1<<20, time.Minute)
-	g := gatewayOver(t, memory.New(source.Fill{Events: 10, Bytes: 1 << 20}), limits)
-	key := g.take(t, hub.Request{Topics: listOf(t, "key:k:*")})
-	defer key.leave()
-	channel := g.take(t, hub.Request{Topics: listOf(t, "channel:c")})
-	defer channel.leave()
+	g := newGateway(t, memory.New(source.Fill{Events: 10, Bytes: 1 << 20}), limits)
+	key := g.subscribe(t, hub.Request{Topics: topics(t, "key:k:*")})
+	defer key.close()
+	channel := g.subscribe(t, hub.Request{Topics: topics(t, "channel:c")})
+	defer channel.close()
 	value := strings.Repeat("x", 100<<10)
 	for n := range 6 {
-		put(t, g.source, fmt.Sprint("key:k:", n), value)
+		publish(t, g.source, fmt.Sprint("key:k:", n), value)
 	}
-	put(t, g.source, "channel:c", series(1, 50)...)
+	publish(t, g.source, "channel:c", numbers(1, 50)...)
 	checkEnded(t, key, hub.ErrKeyBytes)
-	channel.drain()
-	channel.expect("the channel", series(1, 50), nil)
+	channel.read()
+	channel.check("the channel", numbers(1, 50), nil)
 }

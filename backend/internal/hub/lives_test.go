@@ -15,8 +15,8 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// texts returns the data of the events that a client received, and "gap" for gaps.
-func (s *seat) texts() []string {
+// texts returns the data of the received events, with "gap" for gaps.
+func (s *testClient) texts() []string {
 	var out []string
 	for _, b := range s.got {
 		if b.isGap() {
@@ -28,20 +28,21 @@ func (s *seat) texts() []string {
 	return out
 }
 
-// expectTexts checks what a client received, gaps included.
-func (s *seat) expectTexts(what string, want ...string) {
+// checkTexts checks the received events and gaps.
+func (s *testClient) checkTexts(what string, want ...string) {
 	s.t.Helper()
 	if got := s.texts(); !slices.Equal(got, want) {
 		s.t.Errorf("%s: received %.600q, want %.600q", what, got, want)
 	}
 }
 
-func untilGap(s *seat) {
+func awaitGap(s *testClient) {
 	s.t.Helper()
-	s.until("a gap", func() bool { return len(s.gaps()) > 0 })
+	s.await("a gap", func() bool { return len(s.gaps()) > 0 })
 }
 
-// addAll adds entries with the ids and texts prefix1 to prefixn in one transaction.
+// addAll adds entries with the ids first to last in one transaction. The data is prefix and the
+// number.
 func addAll(tx redis.Pipeliner, first, last int, prefix string) {
 	for n := first; n <= last; n++ {
 		tx.XAdd(context.Background(), &redis.XAddArgs{Stream: "s", ID: fmt.Sprint(n, "-0"), Values: []any{"data", fmt.Sprint(prefix, n)}})
@@ -59,14 +60,14 @@ func transact(t testing.TB, server *redistest.Server, commands func(tx redis.Pip
 	}
 }
 
-// A gap's id is a position, so no entry can get it, and a client that resumes there misses
+// The id of a gap is a position that no entry can have, so a client that resumes there misses
 // nothing.
-func TestStream_ResumesFromTheIDOfAGap(t *testing.T) {
+func TestStream_ResumesFromGapID(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name    string
 		restart func(t *testing.T, server *redistest.Server)
-		next    string // the lowest id that the next entry can get
+		next    string // lowest id that the next entry can have
 	}{
 		{"newest entries lost", func(t *testing.T, server *redistest.Server) {
 			kept := server.Client().Dump(t.Context(), "s").Val()
@@ -88,28 +89,28 @@ func TestStream_ResumesFromTheIDOfAGap(t *testing.T) {
 			server := redistest.Start(t)
 			g, other := redisGateway(t, server, history(100)), redisGateway(t, server, history(100))
 			transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, 5, "") })
-			s := g.take(t, hub.Request{Topics: listOf(t, "stream:s")})
+			s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
 			tt.restart(t, server)
-			untilGap(s)
+			awaitGap(s)
 			id := s.lastID()
-			s.leave()
+			s.close()
 			server.Do("XADD", "s", tt.next, "data", "next")
 			if entryID(id) == tt.next || id == tt.next {
-				t.Errorf("the gap has the id %q of the next entry", id)
+				t.Errorf("got gap id %q, the id of the next entry", id)
 			}
 			for name, node := range map[string]gateway{"the same node": g, "another node": other} {
-				back := node.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{id}})
-				back.untilData("next")
-				back.expectTexts(name, "next")
-				back.expectResumed(name, true)
-				back.leave()
+				back := node.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{id}})
+				back.awaitData("next")
+				back.checkTexts(name, "next")
+				back.checkResumed(name, true)
+				back.close()
 			}
 		})
 	}
 }
 
-// The ids and even the contents of entries occur again in the next life of a stream.
-func TestStream_CursorOfAnEarlierLifeIsAGap(t *testing.T) {
+// A later life of a stream can have the same ids and even the same contents.
+func TestStream_CursorOfEarlierLifeIsGap(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
@@ -126,80 +127,80 @@ func TestStream_CursorOfAnEarlierLifeIsAGap(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t)
 			g, other := redisGateway(t, server, history(10)), redisGateway(t, server, history(10))
-			slow := g.take(t, hub.Request{Topics: listOf(t, "stream:s")})
-			defer slow.leave()
+			slow := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+			defer slow.close()
 			transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, 5, "old") })
-			slow.untilData("old5")
-			fast := g.take(t, hub.Request{Topics: listOf(t, "stream:s")})
-			defer fast.leave()
+			slow.awaitData("old5")
+			fast := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+			defer fast.close()
 			transact(t, server, func(tx redis.Pipeliner) {
 				tx.Del(context.Background(), "s")
 				tt.second(tx)
 			})
-			fast.untilData(tt.last)
+			fast.awaitData(tt.last)
 			id := slow.lastID()
 			slow.got = nil
-			slow.untilData(tt.last)
+			slow.awaitData(tt.last)
 			if got := slow.texts(); got[0] != "gap" {
-				t.Errorf("a slow client receives %q after old5", got)
+				t.Errorf("slow client: got %q after old5", got)
 			}
-			back := other.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{id}})
-			defer back.leave()
-			back.untilData(tt.last)
-			back.expectResumed("on another node", false)
+			back := other.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{id}})
+			defer back.close()
+			back.awaitData(tt.last)
+			back.checkResumed("on another node", false)
 		})
 	}
 }
 
-// A client that starts after a deletion knows of no gap, so it needs one for what follows.
-func TestStream_TrimmedAfterADeletionIsAGapForANewClient(t *testing.T) {
+// A client that starts after a deletion has seen no gap for it, so later losses need one.
+func TestStream_TrimAfterDeletionIsGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	g := redisGateway(t, server, history(100))
-	first := g.take(t, hub.Request{Topics: listOf(t, "stream:s")})
-	defer first.leave()
+	first := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+	defer first.close()
 	server.Do("XADD", "s", "1-0", "data", "old")
-	first.untilData("old")
+	first.awaitData("old")
 	server.Do("DEL", "s")
-	untilGap(first)
-	s := g.take(t, hub.Request{Topics: listOf(t, "stream:s")})
-	defer s.leave()
+	awaitGap(first)
+	s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+	defer s.close()
 	transact(t, server, func(tx redis.Pipeliner) {
 		addAll(tx, 1, 1000, "")
 		tx.XTrimMaxLen(context.Background(), "s", 10)
 	})
-	s.untilData("1000")
-	s.expectTexts("a client that started after the deletion", append([]string{"gap"}, series(991, 1000)...)...)
+	s.awaitData("1000")
+	s.checkTexts("a client that started after the deletion", append([]string{"gap"}, numbers(991, 1000)...)...)
 	if gaps := s.gaps(); gaps[0] != "stream:s history-expired 990" {
-		t.Errorf("the gap is %q", gaps[0])
+		t.Errorf("got gap %q", gaps[0])
 	}
 }
 
-func TestStream_CreatedAgainDuringAReplayIsAGapInItsPlace(t *testing.T) {
+func TestStream_CreatedAgainDuringReplayIsGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	g := redisGateway(t, server, history(10))
 	transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, 500, "") })
-	keep := g.take(t, hub.Request{Topics: listOf(t, "stream:s")})
-	defer keep.leave()
-	s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{"1-0"}})
-	defer s.leave()
-	s.until("some of the replay", func() bool { return len(s.data()) > 0 })
+	keep := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+	defer keep.close()
+	s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{"1-0"}})
+	defer s.close()
+	s.await("some of the replay", func() bool { return len(s.data()) > 0 })
 	n := len(s.got)
 	if n > 400 {
-		t.Fatalf("%d entries come at once, so this shows nothing", n)
+		t.Fatalf("the first read has %d entries, which is too many for this test", n)
 	}
 	transact(t, server, func(tx redis.Pipeliner) {
 		tx.Del(context.Background(), "s")
 		addAll(tx, 490, 600, "new")
 	})
-	s.untilData("new600")
-	if got := s.texts(); got[n] != "gap" || !slices.Equal(got[:n], series(2, n+1)) {
-		t.Errorf("after entry %d comes %q, want a gap", n+1, got[n])
+	s.awaitData("new600")
+	if got := s.texts(); got[n] != "gap" || !slices.Equal(got[:n], numbers(2, n+1)) {
+		t.Errorf("after entry %d: got %q, want a gap", n+1, got[n])
 	}
 }
 
-func TestStream_DeletedEntryIsAGapInItsPlace(t *testing.T) {
+func TestStream_DeletedEntryIsGap(t *testing.T) {
 	t.Parallel()
 	const n = 1500
 	for _, held := range []int{10, 4096} {
@@ -209,9 +210,9 @@ func TestStream_DeletedEntryIsAGapInItsPlace(t *testing.T) {
 				server := redistest.Start(t)
 				transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, n, "") })
 				early := redisGateway(t, server, history(held))
-				first := early.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{"0"}})
-				defer first.leave()
-				first.until("the first entry", func() bool { return len(first.got) > 0 })
+				first := early.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{"0"}})
+				defer first.close()
+				first.await("the first entry", func() bool { return len(first.got) > 0 })
 				for _, d := range deleted {
 					server.Do("XDEL", "s", fmt.Sprint(d, "-0"))
 				}
@@ -219,10 +220,10 @@ func TestStream_DeletedEntryIsAGapInItsPlace(t *testing.T) {
 				server.Do("XADD", "s", n+1, "data", n+1)
 				for _, cursor := range []string{"0", "1-0", first.got[0].id} {
 					for name, g := range map[string]gateway{"followed before": early, "followed after": late} {
-						s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{cursor}})
-						s.untilData(fmt.Sprint(n + 1))
+						s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{cursor}})
+						s.awaitData(fmt.Sprint(n + 1))
 						checkHoles(t, fmt.Sprintf("%s, from %q", name, cursor), s.texts(), len(deleted) == 1)
-						s.leave()
+						s.close()
 					}
 				}
 			})
@@ -230,8 +231,8 @@ func TestStream_DeletedEntryIsAGapInItsPlace(t *testing.T) {
 	}
 }
 
-// checkHoles checks that consecutive numbers have a gap between them if one is missing, and
-// no other gap if exact is true.
+// checkHoles checks that there is a gap between consecutive numbers if one is missing, and no other
+// gap if exact is true.
 func checkHoles(t testing.TB, what string, texts []string, exact bool) {
 	t.Helper()
 	last, gap := 0, false
@@ -249,15 +250,15 @@ func checkHoles(t testing.TB, what string, texts []string, exact bool) {
 			case number != last+1 && !gap:
 				t.Errorf("%s: %d follows %d without a gap", what, number, last)
 			case number == last+1 && gap && exact:
-				t.Errorf("%s: there is a gap between %d and %d", what, last, number)
+				t.Errorf("%s: got an unexpected gap between %d and %d", what, last, number)
 			}
 		}
 		last, gap = number, false
 	}
 }
 
-// A client that disconnects at once misses nothing, on any node.
-func TestStream_ResumesFromTheOpeningID(t *testing.T) {
+// A client that disconnects immediately misses nothing, on any node.
+func TestStream_ResumesFromOpenID(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
@@ -282,78 +283,78 @@ func TestStream_ResumesFromTheOpeningID(t *testing.T) {
 			server := redistest.Start(t)
 			tt.before(server)
 			g := redisGateway(t, server, history(100))
-			s := g.take(t, hub.Request{Topics: listOf(t, "stream:s")})
-			id := s.opened.id
-			s.leave()
+			s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+			id := s.openID
+			s.close()
 			server.Do("XADD", "s", "3-0", "data", "a")
 			server.Do("XADD", "s", "3-1", "data", "b")
 			for name, node := range map[string]gateway{"the same node": g, "another node": redisGateway(t, server, history(100))} {
-				back := node.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{id}})
-				back.untilData("b")
-				back.expectTexts(name, "a", "b")
-				back.expectResumed(name, true)
-				back.leave()
+				back := node.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{id}})
+				back.awaitData("b")
+				back.checkTexts(name, "a", "b")
+				back.checkResumed(name, true)
+				back.close()
 			}
 		})
 	}
 }
 
-// All lives begin at the same position, so the id of the gap there must not be taken for that
-// of an earlier life, which is the newest one that a node that is behind knows.
-func TestStream_ResumesFromTheBeginningOfALife(t *testing.T) {
+// All lives of a stream begin at the same position. A node that lags knows an earlier life only, so
+// it must not match the id of a gap there with its newest life.
+func TestStream_ResumesFromBeginningOfLife(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server.Addr())
-	g, behind := redisGateway(t, server, history(100)), gatewayOver(t, sourceAt(t, "redis://"+proxy.Addr(), history(100)), history(100))
-	request := hub.Request{Topics: listOf(t, "stream:s")}
+	g, behind := redisGateway(t, server, history(100)), newGateway(t, sourceAt(t, "redis://"+proxy.Addr(), history(100)), history(100))
+	request := hub.Request{Topics: topics(t, "stream:s")}
 	server.Do("XADD", "s", "1-0", "data", "a")
-	s, o := g.take(t, request), behind.take(t, request)
-	defer o.leave()
+	s, o := g.subscribe(t, request), behind.subscribe(t, request)
+	defer o.close()
 	server.Do("DEL", "s")
-	untilGap(s)
-	untilGap(o)
+	awaitGap(s)
+	awaitGap(o)
 	server.Do("XADD", "s", "1-0", "data", "b")
-	s.untilData("b")
-	o.untilData("b")
+	s.awaitData("b")
+	o.awaitData("b")
 	release := proxy.Hold(t)
 	server.Do("DEL", "s")
-	s.until("another gap", func() bool { return len(s.gaps()) == 2 })
+	s.await("another gap", func() bool { return len(s.gaps()) == 2 })
 	request.IDs = []string{s.lastID()}
-	s.leave()
+	s.close()
 	server.Do("XADD", "s", "1-0", "data", "c")
 	time.AfterFunc(time.Second/10, release)
 	for name, node := range map[string]gateway{"the same node": g, "a node that was behind": behind} {
-		back := node.take(t, request)
-		back.untilData("c")
+		back := node.subscribe(t, request)
+		back.awaitData("c")
 		if got := back.data(); !slices.Equal(got, []string{"c"}) {
 			t.Errorf("%s: received %q, want the entry of the new life", name, got)
 		}
-		back.leave()
+		back.close()
 	}
 }
 
-// A node that saw several lives begin cannot know which of them a client of another node means.
-func TestStream_BeginningOfOneOfSeveralLivesIsAGapOnAnotherNode(t *testing.T) {
+// A node that saw several lives begin cannot know which one a client of another node has.
+func TestStream_AmbiguousBeginningIsGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	g, other := redisGateway(t, server, history(100)), redisGateway(t, server, history(100))
-	request := hub.Request{Topics: listOf(t, "stream:s")}
+	request := hub.Request{Topics: topics(t, "stream:s")}
 	server.Do("XADD", "s", "1-0", "data", "a")
-	s, o := g.take(t, request), other.take(t, request)
-	defer o.leave()
+	s, o := g.subscribe(t, request), other.subscribe(t, request)
+	defer o.close()
 	for n, text := range []string{"b", "c"} {
 		server.Do("DEL", "s")
-		for _, seat := range []*seat{s, o} {
-			seat.until("a gap", func() bool { return len(seat.gaps()) == n+1 })
+		for _, testClient := range []*testClient{s, o} {
+			testClient.await("a gap", func() bool { return len(testClient.gaps()) == n+1 })
 		}
 		if text == "c" {
 			request.IDs = []string{s.lastID()}
 		}
 		server.Do("XADD", "s", "1-0", "data", text)
-		s.untilData(text)
-		o.untilData(text)
+		s.awaitData(text)
+		o.awaitData(text)
 	}
-	s.leave()
+	s.close()
 	for _, tt := range []struct {
 		name string
 		node gateway
@@ -362,19 +363,19 @@ func TestStream_BeginningOfOneOfSeveralLivesIsAGapOnAnotherNode(t *testing.T) {
 		{"the same node", g, []string{"c"}},
 		{"another node", other, []string{"gap", "c"}},
 	} {
-		back := tt.node.take(t, request)
-		back.untilData("c")
-		back.expectTexts(tt.name, tt.want...)
-		back.leave()
+		back := tt.node.subscribe(t, request)
+		back.awaitData("c")
+		back.checkTexts(tt.name, tt.want...)
+		back.close()
 	}
 }
 
-// Two nodes may announce the same missing entries at different ids.
+// Two nodes can announce the same missing entries at different ids.
 func TestStream_MissingEntriesAreAnnouncedOnce(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
-		more int // entries that are missing after the gap that the client received
+		more int // missing entries after the gap that the client received
 		want []string
 	}{
 		{"nothing more is missing", 0, nil},
@@ -385,10 +386,10 @@ func TestStream_MissingEntriesAreAnnouncedOnce(t *testing.T) {
 			server := redistest.Start(t)
 			server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "allkeys", "allchannels")
 			g, late := redisGateway(t, server, history(100)), limitedGateway(t, server)
-			request := hub.Request{Topics: listOf(t, "stream:s")}
+			request := hub.Request{Topics: topics(t, "stream:s")}
 			transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, 5, "") })
-			s, l := g.take(t, request), late.take(t, request)
-			defer l.leave()
+			s, l := g.subscribe(t, request), late.subscribe(t, request)
+			defer l.close()
 			trimmed := func(first, last int) {
 				transact(t, server, func(tx redis.Pipeliner) {
 					addAll(tx, first, last, "")
@@ -397,26 +398,26 @@ func TestStream_MissingEntriesAreAnnouncedOnce(t *testing.T) {
 			}
 			server.Do("ACL", "SETUSER", "gateway", "resetkeys", "~__sluice__:*") // so it reads all changes at once
 			trimmed(6, 8)
-			untilGap(s)
+			awaitGap(s)
 			request.IDs = []string{s.lastID()}
-			s.leave()
+			s.close()
 			if tt.more > 0 {
 				trimmed(9, 8+tt.more)
 			}
 			server.Do("XADD", "s", "20-0", "data", "next")
 			server.Do("ACL", "SETUSER", "gateway", "allkeys")
-			l.untilData("next")
-			back := late.take(t, request)
-			defer back.leave()
-			back.untilData("next")
-			back.expect("the other node", []string{"next"}, tt.want)
+			l.awaitData("next")
+			back := late.subscribe(t, request)
+			defer back.close()
+			back.awaitData("next")
+			back.check("the other node", []string{"next"}, tt.want)
 		})
 	}
 }
 
-// last= starts without a gap for entries that were deleted before, but its ids name the right
-// positions: a client that resumes has a gap where an entry is missing.
-func TestStream_IDsOfLastNameTheirPositions(t *testing.T) {
+// With last= a subscription starts without a gap for entries that were deleted before. Its ids
+// still name the right positions: a client that resumes gets a gap if an entry is missing.
+func TestStream_LastIDsNamePositions(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	transact(t, server, func(tx redis.Pipeliner) {
@@ -424,12 +425,12 @@ func TestStream_IDsOfLastNameTheirPositions(t *testing.T) {
 		tx.XDel(context.Background(), "s", "5-0")
 	})
 	g := redisGateway(t, server, history(3))
-	s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Last: 8})
-	defer s.leave()
-	s.untilData("10")
-	s.expectTexts("last=8", "2", "3", "4", "6", "7", "8", "9", "10")
-	back := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{s.got[1].id}})
-	defer back.leave()
-	back.untilData("10")
-	back.expectTexts("a client that resumes after 3", "4", "gap", "6", "7", "8", "9", "10")
+	s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), Last: 8})
+	defer s.close()
+	s.awaitData("10")
+	s.checkTexts("last=8", "2", "3", "4", "6", "7", "8", "9", "10")
+	back := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{s.got[1].id}})
+	defer back.close()
+	back.awaitData("10")
+	back.checkTexts("a client that resumes after 3", "4", "gap", "6", "7", "8", "9", "10")
 }

@@ -21,14 +21,14 @@ func checkMarker(t *testing.T, x *markerIndex, m marker.Marker, wantPos uint64, 
 	}
 }
 
-func TestMarkerIndex_FindsTheIntervalOfAMarker(t *testing.T) {
+func TestMarkerIndex_FindsIntervalOfMarker(t *testing.T) {
 	t.Parallel()
 	var x markerIndex
 	a := func(sequence uint64) marker.Marker { return marker.Marker{Node: markerNode(1), Sequence: sequence} }
 	checkMarker(t, &x, a(1), 0, false, true)
 	x.add(a(5), 3, 10)
-	x.add(a(9), 3, 12)   // the floor of the view is older than the last call
-	x.add(a(20), 15, 30) // a later view: 10 to 15 were not received in it
+	x.add(a(9), 3, 12)   // the first position of the view is older than the last call
+	x.add(a(20), 15, 30) // a later view, in which 10 to 15 were not received
 	for sequence := range uint64(21) {
 		switch {
 		case 4 <= sequence && sequence <= 5:
@@ -45,22 +45,22 @@ func TestMarkerIndex_FindsTheIntervalOfAMarker(t *testing.T) {
 	checkMarker(t, &x, marker.Marker{Node: markerNode(2), Sequence: 5}, 0, false, true)
 }
 
-// For any order of markers and events, the index finds the newest marker before each position
-// in the journal, and holds at most twice as much as it needs.
-func TestMarkerIndex_HoldsExactlyAsMuchAsTheJournal(t *testing.T) {
+// For any order of markers and events, the index finds the newest marker before each position in
+// the journal, and is at most twice as large as needed.
+func TestMarkerIndex_IsBoundedByJournal(t *testing.T) {
 	t.Parallel()
 	for range 30 {
 		const events = 3000
 		var x markerIndex
 		journal := uint64(rand.IntN(200) + 1)
-		rate := rand.Float64() // of markers per event
+		rate := rand.Float64() // markers per event
 		nodes := rand.IntN(8) + 1
 		sequences := make([]uint64, nodes)
 		type newest struct {
 			marker.Marker
 			pos uint64
 		}
-		before := make([]newest, events+1) // position -> the newest marker before the event that precedes it
+		before := make([]newest, events+1) // position -> newest marker before the preceding event
 		var now newest
 		most := 0
 		for number := uint64(1); number < events; number++ {
@@ -86,7 +86,7 @@ func TestMarkerIndex_HoldsExactlyAsMuchAsTheJournal(t *testing.T) {
 				}
 			}
 			if t.Failed() {
-				t.Fatalf("at event %d with a journal of %d", number, journal)
+				t.Fatalf("event %d, journal of %d", number, journal)
 			}
 		}
 		if limit := 2*(nodes*(int(journal)+2)+nodes) + minEviction; most > limit+nodes {
@@ -95,8 +95,8 @@ func TestMarkerIndex_HoldsExactlyAsMuchAsTheJournal(t *testing.T) {
 	}
 }
 
-// An event can stay in the journal for longer than its marker's node.
-func TestMarkerIndex_KeepsMarkersOfNodesThatEnded(t *testing.T) {
+// An event can stay in the journal after the node of its marker has ended.
+func TestMarkerIndex_KeepsMarkersOfEndedNodes(t *testing.T) {
 	t.Parallel()
 	var x markerIndex
 	old := marker.Marker{Node: markerNode(0), Sequence: 7}
@@ -105,17 +105,17 @@ func TestMarkerIndex_KeepsMarkersOfNodesThatEnded(t *testing.T) {
 	x.evict(11, knows)
 	checkMarker(t, &x, old, 10, true, false)
 	x.add(marker.Marker{Node: markerNode(1), Sequence: 1}, 0, 12)
-	x.evict(12, knows) // a cursor of the position 12 has the old marker
+	x.evict(12, knows) // a cursor of position 12 has the old marker
 	checkMarker(t, &x, old, 10, true, false)
 	x.evict(13, knows)
 	checkMarker(t, &x, old, 0, false, true)
 	if len(x.nodes) != 1 || x.size != 2 {
-		t.Errorf("the index holds %d nodes, and its size is %d", len(x.nodes), x.size)
+		t.Errorf("got an index of %d nodes and size %d", len(x.nodes), x.size)
 	}
 }
 
-// The markers of a node that were evicted must not be found at the position of later ones.
-func TestMarkerIndex_RemembersTheLastMarkerOfAKnownNode(t *testing.T) {
+// Evicted markers of a node must not be found at the positions of later ones.
+func TestMarkerIndex_KeepsLastMarkerOfNode(t *testing.T) {
 	t.Parallel()
 	var x markerIndex
 	x.add(marker.Marker{Node: markerNode(0), Sequence: 7}, 2, 10)

@@ -21,14 +21,14 @@ import (
 var allKinds = []string{"channel:c", "channel:g.*", "stream:s", "stream:t", "key:k", "key:m:*"}
 
 // One cursor resumes literals and globs of all kinds, on any node.
-func TestMixed_OneCursorResumesAllKindsOnEveryNode(t *testing.T) {
+func TestMixed_CursorResumesAllKinds(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	gateways := []gateway{redisGateway(t, server, history(1<<16)), redisGateway(t, server, history(1<<16))}
-	list := listOf(t, allKinds...)
+	list := topics(t, allKinds...)
 	for _, g := range gateways {
-		keep := g.take(t, hub.Request{Topics: list})
-		defer keep.leave()
+		keep := g.subscribe(t, hub.Request{Topics: list})
+		defer keep.close()
 	}
 	for _, g := range gateways {
 		g.settle(t)
@@ -37,7 +37,7 @@ func TestMixed_OneCursorResumesAllKindsOnEveryNode(t *testing.T) {
 	var running sync.WaitGroup
 	for range 4 {
 		ready := make(chan struct{})
-		w := &collector{t: t, gateways: gateways, list: list, next: make(map[string]int), values: make(map[string]string)}
+		w := &mixedClient{t: t, gateways: gateways, list: list, next: make(map[string]int), values: make(map[string]string)}
 		running.Go(func() { w.run(n, ready) })
 		<-ready
 	}
@@ -60,8 +60,8 @@ func TestMixed_OneCursorResumesAllKindsOnEveryNode(t *testing.T) {
 	running.Wait()
 }
 
-// collector is a client of all kinds that loses its line at random.
-type collector struct {
+// mixedClient is a client of all kinds that loses its connection at random.
+type mixedClient struct {
 	t        *testing.T
 	gateways []gateway
 	list     []event.Topic
@@ -72,35 +72,35 @@ type collector struct {
 	gaps     []string
 }
 
-func (c *collector) run(last int, ready chan struct{}) {
+func (c *mixedClient) run(last int, ready chan struct{}) {
 	for done := false; !done && !c.t.Failed(); {
-		s := c.gateways[rand.IntN(len(c.gateways))].take(c.t, hub.Request{Topics: c.list, IDs: []string{c.id}})
+		s := c.gateways[rand.IntN(len(c.gateways))].subscribe(c.t, hub.Request{Topics: c.list, IDs: []string{c.id}})
 		if c.id == "" {
 			close(ready)
 		} else {
 			c.moves++
 		}
-		c.id = s.opened.id
+		c.id = s.openID
 		limit := rand.IntN(200)
 		seen := 0
-		s.until("events", func() bool {
+		s.await("events", func() bool {
 			for ; seen < len(s.got) && seen < limit; seen++ {
 				c.read(s.got[seen])
 			}
 			done = c.complete(last)
 			return done || seen == limit
 		})
-		s.leave()
+		s.close()
 	}
 	for _, gap := range c.gaps {
-		// Which keys of a glob were deleted, another node cannot know.
+		// Another node cannot know which keys of a glob were deleted.
 		if gap != "key:m:* unknown-cursor null" {
-			c.t.Errorf("a gap %q", gap)
+			c.t.Errorf("got gap %q", gap)
 		}
 	}
 }
 
-func (c *collector) complete(last int) bool {
+func (c *mixedClient) complete(last int) bool {
 	for _, topic := range []string{"channel:c", "channel:g.1", "channel:g.2", "stream:s", "stream:t"} {
 		if c.next[topic] != last+1 {
 			return false
@@ -114,7 +114,7 @@ func (c *collector) complete(last int) bool {
 	return c.values["key:k"] == fmt.Sprint(last)
 }
 
-func (c *collector) read(b block) {
+func (c *mixedClient) read(b frame) {
 	c.id = b.id
 	if b.isGap() {
 		c.gaps = append(c.gaps, b.gap(c.t).String())
@@ -129,17 +129,17 @@ func (c *collector) read(b block) {
 		c.next[topic] = 1
 	}
 	if b.data != fmt.Sprint(c.next[topic]) {
-		c.t.Errorf("of %s comes %s, want %d", topic, b.data, c.next[topic])
+		c.t.Errorf("topic %s: got %s, want %d", topic, b.data, c.next[topic])
 	}
 	c.next[topic]++
 }
 
-func TestMixed_TopicsThatChangeBetweenConnections(t *testing.T) {
+func TestMixed_ResumeWithOtherTopics(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name          string
 		before, after []string
-		want          []string // of what happened meanwhile: "topic data"
+		want          []string // "topic data" of the events during the disconnection
 		gaps          []string
 	}{
 		{
@@ -161,8 +161,8 @@ func TestMixed_TopicsThatChangeBetweenConnections(t *testing.T) {
 		{"from several to one stream", []string{"stream:s", "channel:c"}, []string{"stream:s"}, []string{"stream:s 2"}, nil},
 		{"from several to one channel", []string{"stream:s", "channel:c"}, []string{"channel:c"}, []string{"channel:c 2"}, nil},
 		{"from several to one key", []string{"key:k", "channel:c"}, []string{"key:k"}, []string{"key:k 2"}, nil},
-		{"from several to one that is new", []string{"stream:s", "channel:c"}, []string{"stream:t"}, nil, nil},
-		{"others altogether", []string{"stream:s", "channel:c"}, []string{"stream:t", "channel:d"}, nil, nil},
+		{"from several to a new one", []string{"stream:s", "channel:c"}, []string{"stream:t"}, nil, nil},
+		{"all different", []string{"stream:s", "channel:c"}, []string{"stream:t", "channel:d"}, nil, nil},
 		{"from a literal, whose id names no topic, to several", []string{"stream:s"}, []string{"stream:s", "stream:t"}, nil,
 			[]string{"stream:s unknown-cursor null", "stream:t unknown-cursor null"}},
 		{"from a literal, whose id names no topic, to a glob", []string{"channel:c"}, []string{"channel:?"}, nil,
@@ -175,35 +175,35 @@ func TestMixed_TopicsThatChangeBetweenConnections(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t)
 			one, other := redisGateway(t, server, history(100)), redisGateway(t, server, history(100))
-			everything := listOf(t, "channel:c", "channel:d", "channel:?", "channel:g.*", "stream:s", "stream:t", "key:k", "key:m:*")
+			everything := topics(t, "channel:c", "channel:d", "channel:?", "channel:g.*", "stream:s", "stream:t", "key:k", "key:m:*")
 			for _, g := range []gateway{one, other} {
-				keep := g.take(t, hub.Request{Topics: everything})
-				defer keep.leave()
+				keep := g.subscribe(t, hub.Request{Topics: everything})
+				defer keep.close()
 			}
 			one.settle(t)
 			other.settle(t)
 			step := func(data string) {
 				for _, topic := range []string{"channel:d", "channel:g.1", "stream:t", "key:m:1", "stream:s", "channel:c", "key:k"} {
-					put(t, one.source, topic, data)
+					publish(t, one.source, topic, data)
 				}
 				one.settle(t)
 				other.settle(t, "key:k", "key:m:*")
 			}
-			s := one.take(t, hub.Request{Topics: listOf(t, tt.before...)})
+			s := one.subscribe(t, hub.Request{Topics: topics(t, tt.before...)})
 			step("1")
 			for _, topic := range tt.before {
-				s.until("1 of "+topic, func() bool {
+				s.await("1 of "+topic, func() bool {
 					return len(tt.before) == 1 && len(s.data()) > 0 ||
-						slices.ContainsFunc(s.got, func(b block) bool { return b.origin() == topic && b.data == "1" })
+						slices.ContainsFunc(s.got, func(b frame) bool { return b.origin() == topic && b.data == "1" })
 				})
 			}
-			s.drain()
-			s.leave()
+			s.read()
+			s.close()
 			step("2")
-			back := other.take(t, hub.Request{Topics: listOf(t, tt.after...), IDs: []string{s.lastID()}})
-			defer back.leave()
-			// Streams are read on other connections than channels.
-			back.until("what is missing", func() bool { return len(back.data()) >= len(tt.want) })
+			back := other.subscribe(t, hub.Request{Topics: topics(t, tt.after...), IDs: []string{s.lastID()}})
+			defer back.close()
+			// Streams and channels use different connections.
+			back.await("what is missing", func() bool { return len(back.data()) >= len(tt.want) })
 			var got []string
 			for _, b := range back.got {
 				topic := b.origin()
@@ -216,41 +216,41 @@ func TestMixed_TopicsThatChangeBetweenConnections(t *testing.T) {
 			}
 			slices.Sort(got)
 			if !slices.Equal(got, tt.want) {
-				t.Errorf("it gets %q, want %q", got, tt.want)
+				t.Errorf("got %q, want %q", got, tt.want)
 			}
 			if !slices.Equal(back.gaps(), tt.gaps) {
-				t.Errorf("the gaps are %q, want %q", back.gaps(), tt.gaps)
+				t.Errorf("got gaps %q, want %q", back.gaps(), tt.gaps)
 			}
 		})
 	}
 }
 
-func TestMixed_LostCursorIsAGapAgain(t *testing.T) {
+func TestMixed_LostCursorIsGapAgain(t *testing.T) {
 	t.Parallel()
 	bothBrokers(t, history(100), func(t *testing.T, g gateway) {
-		put(t, g.source, "stream:s", "1")
+		publish(t, g.source, "stream:s", "1")
 		for _, list := range [][]string{{"channel:c"}, {"channel:c*"}, {"stream:s"}, {"key:m:*"}, {"channel:c", "stream:s", "key:m:*"}} {
-			s := g.take(t, hub.Request{Topics: listOf(t, list...), IDs: []string{"channel:x@garbage!"}})
-			s.drain()
-			if len(s.gaps()) != len(list) || s.resumed {
-				t.Errorf("%v: the gaps are %q, resumed %v", list, s.gaps(), s.resumed)
+			s := g.subscribe(t, hub.Request{Topics: topics(t, list...), IDs: []string{"channel:x@garbage!"}})
+			s.read()
+			if len(s.gaps()) != len(list) || s.opened.Resumed {
+				t.Errorf("%v: got gaps %q, resumed %v", list, s.gaps(), s.opened.Resumed)
 			}
-			s.leave()
-			// It lost its line before it read the gap, or after it read the first of several.
-			ids := []string{s.opened.id, s.got[0].id}
+			s.close()
+			// The client reconnects from before the gaps, then from the first one.
+			ids := []string{s.openID, s.got[0].id}
 			for i, id := range ids {
-				back := g.take(t, hub.Request{Topics: listOf(t, list...), IDs: []string{id}})
-				back.drain()
-				if want := len(list) - i; len(back.gaps()) != want || back.resumed != (want == 0) {
-					t.Errorf("%v: back with %q the gaps are %q, resumed %v; want %d", list, id, back.gaps(), back.resumed, want)
+				back := g.subscribe(t, hub.Request{Topics: topics(t, list...), IDs: []string{id}})
+				back.read()
+				if want := len(list) - i; len(back.gaps()) != want || back.opened.Resumed != (want == 0) {
+					t.Errorf("%v: after a reconnect with %q: got gaps %q, resumed %v; want %d gaps", list, id, back.gaps(), back.opened.Resumed, want)
 				}
-				back.leave()
+				back.close()
 			}
 		}
 	})
 }
 
-// hostile are cursors that no gateway gives.
+// hostileCursors returns cursors that a gateway never issues.
 func hostileCursors() []string {
 	long := strings.Repeat("9", 60_000)
 	return []string{
@@ -266,39 +266,39 @@ func hostileCursors() []string {
 
 func checkHostile(t testing.TB, g gateway, list []event.Topic, cursor string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), longest)
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	defer cancel()
 	sub, err := g.Subscribe(ctx, hub.Request{Topics: list, IDs: []string{cursor}})
 	if err != nil {
-		t.Errorf("the cursor %.100q gives %v", cursor, err)
+		t.Errorf("cursor %.100q: got error %v", cursor, err)
 		return
 	}
 	defer sub.Close()
 	for range 100 {
 		b, err := sub.Next(ctx)
 		if err != nil {
-			t.Errorf("the cursor %.100q: Next gives %v", cursor, err)
+			t.Errorf("cursor %.100q: Next: got error %v", cursor, err)
 		}
 		if len(b.Bytes) == 0 {
 			break
 		}
-		blocksOf(t, b.Bytes) // complains of all that is no good frame
+		frames(t, b.Bytes) // fails the test if a frame is invalid
 		if t.Failed() {
 			t.FailNow()
 		}
 	}
 }
 
-func withoutMarks(t testing.TB, sources ...source.Source) []gateway {
+func withoutMarkers(t testing.TB, sources ...source.Source) []gateway {
 	t.Helper()
 	var out []gateway
 	for _, src := range sources {
-		g := gatewayOver(t, src, history(10))
+		g := newGateway(t, src, history(10))
 		for _, topic := range []string{"stream:s", "key:k", "key:m:1", "channel:c"} {
-			put(t, src, topic, series(1, 30)...)
+			publish(t, src, topic, numbers(1, 30)...)
 		}
-		keep := g.take(t, hub.Request{Topics: listOf(t, allKinds...)})
-		t.Cleanup(keep.leave)
+		keep := g.subscribe(t, hub.Request{Topics: topics(t, allKinds...)})
+		t.Cleanup(keep.close)
 		out = append(out, g)
 	}
 	return out
@@ -306,18 +306,18 @@ func withoutMarks(t testing.TB, sources ...source.Source) []gateway {
 
 func everySubscription(t testing.TB) [][]event.Topic {
 	t.Helper()
-	lists := [][]event.Topic{listOf(t, allKinds...)}
+	lists := [][]event.Topic{topics(t, allKinds...)}
 	for _, topic := range allKinds {
-		lists = append(lists, listOf(t, topic))
+		lists = append(lists, topics(t, topic))
 	}
 	return lists
 }
 
-func TestCursor_HostileOnesAreGapsAndNeverEchoed(t *testing.T) {
+func TestCursor_HostileIsGapAndNotEchoed(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	memory := memory.New(source.Fill{Events: 10, Bytes: 1 << 20})
-	for i, g := range withoutMarks(t, memory, redisSource(t, server, history(10))) {
+	for i, g := range withoutMarkers(t, memory, redisSource(t, server, history(10))) {
 		for _, list := range everySubscription(t) {
 			t.Run(fmt.Sprintf("%s/%d topics, %s", []string{"memory", "redis"}[i], len(list), list[0]), func(t *testing.T) {
 				for _, cursor := range hostileCursors() {
@@ -331,9 +331,9 @@ func TestCursor_HostileOnesAreGapsAndNeverEchoed(t *testing.T) {
 	}
 }
 
-// tagged returns a cursor of several topics with that part for one of them.
+// tagged returns a cursor of several topics with a part for one of them.
 func tagged(topic event.Topic, cursor string) string {
-	sum := uint64(14695981039346656037) // FNV-1a, as tags are made
+	sum := uint64(14695981039346656037) // FNV-1a, as in the hub
 	for _, c := range []byte(topic.String()) {
 		sum = (sum ^ uint64(c)) * 1099511628211
 	}
@@ -344,25 +344,25 @@ func tagged(topic event.Topic, cursor string) string {
 	return base64.RawURLEncoding.EncodeToString(b[:5]) + "=" + cursor
 }
 
-func TestCursor_TagsOfTheTestAreThoseOfTheHub(t *testing.T) {
+func TestCursor_TestTagsMatchHub(t *testing.T) {
 	t.Parallel()
-	g := gatewayOver(t, memory.New(source.Fill{}), history(10))
-	s := g.take(t, hub.Request{Topics: listOf(t, "stream:s", "channel:c")})
-	defer s.leave()
-	if want := tagged(event.Topic{Kind: event.Stream, Pattern: "s"}, ""); !strings.Contains(s.opened.id, want) {
-		t.Fatalf("the id is %q, and the test takes %q for a tag", s.opened.id, want)
+	g := newGateway(t, memory.New(source.Fill{}), history(10))
+	s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s", "channel:c")})
+	defer s.close()
+	if want := tagged(event.Topic{Kind: event.Stream, Pattern: "s"}, ""); !strings.Contains(s.openID, want) {
+		t.Fatalf("got id %q, want it to contain the tag %q", s.openID, want)
 	}
 }
 
-// What a client may make of a cursor that it really got.
-func TestCursor_ForgedFromARealOneIsNotEchoed(t *testing.T) {
+// Variations of a valid cursor.
+func TestCursor_ForgedIsNotEchoed(t *testing.T) {
 	t.Parallel()
-	g := withoutMarks(t, memory.New(source.Fill{Events: 10, Bytes: 1 << 20}))[0]
-	list := listOf(t, "channel:c")
-	put(t, g.source, "channel:c", series(1, 30)...)
-	s := g.take(t, hub.Request{Topics: list, Last: 1})
-	defer s.leave()
-	s.drain()
+	g := withoutMarkers(t, memory.New(source.Fill{Events: 10, Bytes: 1 << 20}))[0]
+	list := topics(t, "channel:c")
+	publish(t, g.source, "channel:c", numbers(1, 30)...)
+	s := g.subscribe(t, hub.Request{Topics: list, Last: 1})
+	defer s.close()
+	s.read()
 	epoch, _, _ := strings.Cut(s.lastID(), ".")
 	for _, cursor := range []string{
 		epoch[:4] + "\n" + epoch[4:] + ".1", epoch[:4] + "\r" + epoch[4:] + ".p", epoch + ".p.m\nx.0", epoch + ".p.m.1.x\ny",
@@ -380,7 +380,7 @@ func FuzzCursor(f *testing.F) {
 	}
 	f.Add("AAAAAAAAAAE.2.abcdefgh.1.3.abcd")
 	f.Add("AAAAAAAAAAE")
-	g := withoutMarks(f, memory.New(source.Fill{Events: 10, Bytes: 1 << 20}))[0]
+	g := withoutMarkers(f, memory.New(source.Fill{Events: 10, Bytes: 1 << 20}))[0]
 	lists := everySubscription(f)
 	f.Fuzz(func(t *testing.T, cursor string) {
 		for _, list := range lists {
@@ -393,38 +393,38 @@ func FuzzCursor(f *testing.F) {
 	})
 }
 
-// A vector is as short as it can be: a few bytes for each topic besides its cursor.
+// A vector adds only a few bytes per topic to the cursors.
 func TestMixed_CursorIsShort(t *testing.T) {
 	t.Parallel()
-	g := gatewayOver(t, memory.New(source.Fill{Events: 10, Bytes: 1 << 20}), history(10))
+	g := newGateway(t, memory.New(source.Fill{Events: 10, Bytes: 1 << 20}), history(10))
 	long := "stream:" + strings.Repeat("x", 500)
-	s := g.take(t, hub.Request{Topics: listOf(t, "stream:s", long)})
-	defer s.leave()
-	put(t, g.source, "stream:s", "x")
-	s.untilData("x")
+	s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s", long)})
+	defer s.close()
+	publish(t, g.source, "stream:s", "x")
+	s.awaitData("x")
 	_, cursor := event.SplitID(s.lastID())
 	if len(cursor) > 60 {
-		t.Errorf("the cursor has %d bytes: %s", len(cursor), cursor)
+		t.Errorf("got a cursor of %d bytes: %s", len(cursor), cursor)
 	}
 }
 
-func TestMixed_EachTopicGoesOnFromItsOwnID(t *testing.T) {
+func TestMixed_EachTopicResumesFromItsID(t *testing.T) {
 	t.Parallel()
 	bothBrokers(t, history(100), func(t *testing.T, g gateway) {
 		all := []string{"channel:c", "stream:s", "stream:t"}
-		keep := g.take(t, hub.Request{Topics: listOf(t, all...)})
-		defer keep.leave()
+		keep := g.subscribe(t, hub.Request{Topics: topics(t, all...)})
+		defer keep.close()
 		lastOf := make(map[string]string)
 		for _, name := range all {
-			one := g.take(t, hub.Request{Topics: listOf(t, name)})
-			put(t, g.source, name, "1")
-			one.untilData("1")
+			one := g.subscribe(t, hub.Request{Topics: topics(t, name)})
+			publish(t, g.source, name, "1")
+			one.awaitData("1")
 			lastOf[name] = name + "@" + one.lastID()
-			one.leave()
-			put(t, g.source, name, "2", "3")
+			one.close()
+			publish(t, g.source, name, "2", "3")
 		}
-		keep.until("everything", func() bool { return len(keep.data()) == 9 })
-		vector := keep.got[0].id // behind the first event of the channel
+		keep.await("everything", func() bool { return len(keep.data()) == 9 })
+		vector := keep.got[0].id // after the first event of the channel
 
 		for _, tt := range []struct {
 			name string
@@ -432,21 +432,21 @@ func TestMixed_EachTopicGoesOnFromItsOwnID(t *testing.T) {
 			last int
 			want []string
 		}{
-			{"one topic's id leaves the others fresh", []string{lastOf["stream:s"]}, 0, []string{"stream:s 2", "stream:s 3"}},
+			{"one topic's id starts the others live", []string{lastOf["stream:s"]}, 0, []string{"stream:s 2", "stream:s 3"}},
 			{"an id for each", []string{lastOf["stream:s"], lastOf["channel:c"], lastOf["stream:t"]}, 1,
 				[]string{"channel:c 2", "channel:c 3", "stream:s 2", "stream:s 3", "stream:t 2", "stream:t 3"}},
 			{"recent events of those without one", []string{lastOf["stream:s"]}, 1,
 				[]string{"channel:c 3", "stream:s 2", "stream:s 3", "stream:t 3"}},
 			{"the later one counts", []string{vector, lastOf["stream:s"], lastOf["stream:t"]}, 1,
 				[]string{"channel:c 2", "channel:c 3", "stream:s 2", "stream:s 3", "stream:t 2", "stream:t 3"}},
-			{"the later one counts, the other way round", []string{lastOf["stream:s"], vector}, 0,
+			{"the later one counts, in reverse order", []string{lastOf["stream:s"], vector}, 0,
 				[]string{"channel:c 2", "channel:c 3", "stream:s 1", "stream:s 2", "stream:s 3", "stream:t 1", "stream:t 2", "stream:t 3"}},
 		} {
 			t.Run(tt.name, func(t *testing.T) {
-				back := g.take(t, hub.Request{Topics: listOf(t, all...), IDs: tt.ids, Last: tt.last})
-				defer back.leave()
-				back.until("what is missing", func() bool { return len(back.data()) >= len(tt.want) })
-				back.drain()
+				back := g.subscribe(t, hub.Request{Topics: topics(t, all...), IDs: tt.ids, Last: tt.last})
+				defer back.close()
+				back.await("what is missing", func() bool { return len(back.data()) >= len(tt.want) })
+				back.read()
 				var got []string
 				for _, b := range back.got {
 					got = append(got, b.origin()+" "+b.data)
@@ -455,7 +455,7 @@ func TestMixed_EachTopicGoesOnFromItsOwnID(t *testing.T) {
 				if !slices.Equal(got, tt.want) {
 					t.Errorf("got %q, want %q", got, tt.want)
 				}
-				back.expectResumed("back", true)
+				back.checkResumed("back", true)
 			})
 		}
 	})

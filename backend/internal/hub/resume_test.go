@@ -26,7 +26,7 @@ func bothBrokers(t *testing.T, limits journal.Limits, test func(t *testing.T, g 
 	t.Run("memory", func(t *testing.T) {
 		t.Parallel()
 		fill := source.Fill{Events: limits.Events, Bytes: limits.Bytes}
-		test(t, gatewayOver(t, memory.New(fill), limits))
+		test(t, newGateway(t, memory.New(fill), limits))
 	})
 	t.Run("redis", func(t *testing.T) {
 		t.Parallel()
@@ -34,15 +34,15 @@ func bothBrokers(t *testing.T, limits journal.Limits, test func(t *testing.T, g 
 	})
 }
 
-func TestStream_ResumesFromEveryRetainedID(t *testing.T) {
+func TestStream_ResumesFromRetainedIDs(t *testing.T) {
 	t.Parallel()
 	const n, held = 400, 50
 	bothBrokers(t, history(held), func(t *testing.T, g gateway) {
-		ids := put(t, g.source, "stream:s", series(1, n/2)...) // before it is followed
-		keep := g.take(t, hub.Request{Topics: listOf(t, "stream:s")})
-		defer keep.leave()
-		ids = append(ids, put(t, g.source, "stream:s", series(n/2+1, n)...)...)
-		keep.untilData(fmt.Sprint(n))
+		ids := publish(t, g.source, "stream:s", numbers(1, n/2)...) // before the topic is followed
+		keep := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+		defer keep.close()
+		ids = append(ids, publish(t, g.source, "stream:s", numbers(n/2+1, n)...)...)
+		keep.awaitData(fmt.Sprint(n))
 		for i := -1; i < n; i++ {
 			if i > 5 && i < n-held-5 && i%41 != 0 {
 				continue
@@ -51,70 +51,70 @@ func TestStream_ResumesFromEveryRetainedID(t *testing.T) {
 			if i >= 0 {
 				cursor = ids[i]
 			}
-			s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{cursor}})
-			s.drain()
-			s.expect(fmt.Sprint("resumed after entry ", i+1), series(i+2, n), nil)
-			s.expectResumed(cursor, true)
+			s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{cursor}})
+			s.read()
+			s.check(fmt.Sprint("resumed after entry ", i+1), numbers(i+2, n), nil)
+			s.checkResumed(cursor, true)
 			for k, b := range s.got {
 				if entryID(b.id) != ids[i+1+k] {
-					t.Fatalf("entry %d has the id %q, want %s", i+2+k, b.id, ids[i+1+k])
+					t.Fatalf("entry %d: got id %q, want %s", i+2+k, b.id, ids[i+1+k])
 				}
 			}
-			s.leave()
+			s.close()
 		}
 	})
 }
 
-func TestStream_ResumedReplayGoesOnLive(t *testing.T) {
+func TestStream_ReplayContinuesLive(t *testing.T) {
 	t.Parallel()
 	const n = 500
 	bothBrokers(t, history(20), func(t *testing.T, g gateway) {
-		put(t, g.source, "stream:s", series(1, n)...)
-		s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{"0-1"}})
-		defer s.leave()
+		publish(t, g.source, "stream:s", numbers(1, n)...)
+		s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{"0-1"}})
+		defer s.close()
 		for i := range 200 { // while the pages are read
 			s.next()
-			put(t, g.source, "stream:s", fmt.Sprint(n+1+i))
+			publish(t, g.source, "stream:s", fmt.Sprint(n+1+i))
 		}
-		s.untilData(fmt.Sprint(n + 200))
-		s.expect("the client", series(1, n+200), s.gaps())
+		s.awaitData(fmt.Sprint(n + 200))
+		s.check("the client", numbers(1, n+200), s.gaps())
 		if len(s.gaps()) > 1 {
-			t.Errorf("the gaps are %q", s.gaps())
+			t.Errorf("got gaps %q", s.gaps())
 		}
 	})
 }
 
-// A client that saw only the opening of a stream without entries has the cursor 0-0.
-func TestStream_WithoutEntriesAtTheOpeningLosesNothing(t *testing.T) {
+// A client that saw only stream.open of an empty stream has the cursor 0-0.
+func TestStream_EmptyAtOpenLosesNothing(t *testing.T) {
 	t.Parallel()
 	bothBrokers(t, history(20), func(t *testing.T, g gateway) {
-		s := g.take(t, hub.Request{Topics: listOf(t, "stream:s")})
-		s.leave()
-		put(t, g.source, "stream:s", series(1, 100)...)
-		back := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{s.lastID()}})
-		defer back.leave()
-		back.untilData("100")
-		back.expect("the client", series(1, 100), nil)
-		back.expectResumed("the client", true)
+		s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+		s.close()
+		publish(t, g.source, "stream:s", numbers(1, 100)...)
+		back := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{s.lastID()}})
+		defer back.close()
+		back.awaitData("100")
+		back.check("the client", numbers(1, 100), nil)
+		back.checkResumed("the client", true)
 	})
 }
 
-func TestStream_WithoutEntriesAtTheOpeningLosesNothingOnANodeThatJoinedLater(t *testing.T) {
+func TestStream_EmptyAtOpenResumesOnLaterNode(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	one := redisGateway(t, server, history(20))
-	s := one.take(t, hub.Request{Topics: listOf(t, "stream:s")})
-	s.leave()
-	put(t, one.source, "stream:s", series(1, 200)...)
+	s := one.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+	s.close()
+	publish(t, one.source, "stream:s", numbers(1, 200)...)
 	other := redisGateway(t, server, history(20))
-	back := other.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{s.lastID()}})
-	defer back.leave()
-	back.untilData("200")
-	back.expect("the client", series(1, 200), nil)
-	back.expectResumed("the client", true)
+	back := other.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{s.lastID()}})
+	defer back.close()
+	back.awaitData("200")
+	back.check("the client", numbers(1, 200), nil)
+	back.checkResumed("the client", true)
 }
 
-func TestStream_OlderThanTheOldestIsAGap(t *testing.T) {
+func TestStream_OlderThanOldestIsGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	for _, tt := range []struct {
@@ -122,7 +122,7 @@ func TestStream_OlderThanTheOldestIsAGap(t *testing.T) {
 		want         string
 	}{
 		{"from the position before the first entry", "0-0.0-g", "history-expired null"},
-		{"from an entry that is gone", "7-0", "history-expired null"},
+		{"from a removed entry", "7-0", "history-expired null"},
 	} {
 		for _, follow := range []string{"before", "after"} {
 			t.Run(tt.name+", followed "+follow+" the trimming", func(t *testing.T) {
@@ -130,9 +130,9 @@ func TestStream_OlderThanTheOldestIsAGap(t *testing.T) {
 				g := redisGateway(t, server, history(10))
 				name := fmt.Sprint("s", follow, tt.cursor)
 				keep := func() {
-					s := g.take(t, hub.Request{Topics: listOf(t, "stream:"+name), Last: 1})
-					t.Cleanup(s.leave)
-					s.untilData("100")
+					s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:"+name), Last: 1})
+					t.Cleanup(s.close)
+					s.awaitData("100")
 				}
 				for n := 1; n <= 100; n++ {
 					server.Do("XADD", name, fmt.Sprint(n, "-0"), "data", n)
@@ -144,163 +144,163 @@ func TestStream_OlderThanTheOldestIsAGap(t *testing.T) {
 				if follow == "after" {
 					keep()
 				}
-				s := g.take(t, hub.Request{Topics: listOf(t, "stream:"+name), IDs: []string{tt.cursor}})
-				defer s.leave()
-				s.untilData("100")
-				s.expect("the client", series(61, 100), []string{"stream:" + name + " " + tt.want})
-				s.expectResumed("the client", false)
+				s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:"+name), IDs: []string{tt.cursor}})
+				defer s.close()
+				s.awaitData("100")
+				s.check("the client", numbers(61, 100), []string{"stream:" + name + " " + tt.want})
+				s.checkResumed("the client", false)
 				if !s.got[0].isGap() {
-					t.Errorf("the gap does not come first: %v", s.got[0])
+					t.Errorf("got first event %v, want a gap", s.got[0])
 				}
-				// Its id is where continuity starts again.
-				again := g.take(t, hub.Request{Topics: listOf(t, "stream:"+name), IDs: []string{s.got[0].id}})
-				defer again.leave()
-				again.untilData("100")
-				again.expect("back with the id of the gap", series(61, 100), nil)
-				again.expectResumed("back with the id of the gap", true)
-				// Whoever lost its line before it saw the gap is told of it again.
-				before := g.take(t, hub.Request{Topics: listOf(t, "stream:"+name), IDs: []string{s.opened.id}})
-				defer before.leave()
-				if before.resumed {
-					t.Errorf("the id of stream.open, %q, hides the gap", s.opened.id)
+				// Its id is the position at which continuity starts again.
+				again := g.subscribe(t, hub.Request{Topics: topics(t, "stream:"+name), IDs: []string{s.got[0].id}})
+				defer again.close()
+				again.awaitData("100")
+				again.check("back with the id of the gap", numbers(61, 100), nil)
+				again.checkResumed("back with the id of the gap", true)
+				// A client that reconnects from before the gap gets it again.
+				before := g.subscribe(t, hub.Request{Topics: topics(t, "stream:"+name), IDs: []string{s.openID}})
+				defer before.close()
+				if before.opened.Resumed {
+					t.Errorf("after a reconnect with the id %q of stream.open: got no gap", s.openID)
 				}
 			})
 		}
 	}
 }
 
-func TestStream_NewerThanRedisEverGaveIsUnknown(t *testing.T) {
+func TestStream_FutureIDIsUnknown(t *testing.T) {
 	t.Parallel()
 	bothBrokers(t, history(10), func(t *testing.T, g gateway) {
-		put(t, g.source, "stream:s", series(1, 5)...)
+		publish(t, g.source, "stream:s", numbers(1, 5)...)
 		for _, cursor := range []string{"9999999999999-0", "18446744073709551615-18446744073709551615"} {
 			for _, name := range []string{"stream:s", "stream:absent"} {
-				s := g.take(t, hub.Request{Topics: listOf(t, name), IDs: []string{cursor}})
-				s.expect(name+" after "+cursor, nil, []string{name + " unknown-cursor null"})
-				s.expectResumed(cursor, false)
-				s.leave()
+				s := g.subscribe(t, hub.Request{Topics: topics(t, name), IDs: []string{cursor}})
+				s.check(name+" after "+cursor, nil, []string{name + " unknown-cursor null"})
+				s.checkResumed(cursor, false)
+				s.close()
 			}
 		}
-		s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{"9999999999999-0"}})
-		defer s.leave()
-		put(t, g.source, "stream:s", "live")
-		s.untilData("live")
-		s.expect("then live", []string{"live"}, []string{"stream:s unknown-cursor null"})
+		s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{"9999999999999-0"}})
+		defer s.close()
+		publish(t, g.source, "stream:s", "live")
+		s.awaitData("live")
+		s.check("then live", []string{"live"}, []string{"stream:s unknown-cursor null"})
 	})
 }
 
-// An id that Redis has given, but that this node has not read yet, is no gap: it waits.
-func TestStream_NodeThatIsBehindCatchesUpFirst(t *testing.T) {
+// An id of an entry that this node has not read yet is not a gap: the node waits for the entry.
+func TestStream_LaggingNodeCatchesUpFirst(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	g := redisGateway(t, server, history(10))
-	keep := g.take(t, hub.Request{Topics: listOf(t, "stream:s")})
-	defer keep.leave()
+	keep := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+	defer keep.close()
 	for n := range 100 {
-		// In one script, as many entries as take the reader some time.
+		// One script adds so many entries that the reader needs some time.
 		ids, _ := server.Do("EVAL", "local ids = {} for i = 1, 50 do ids[i] = redis.call('XADD', 's', '*', 'data', i) end return ids", 0).([]any)
-		s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{fmt.Sprint(ids[44])}})
-		s.untilData("50")
-		s.expect(fmt.Sprint("round ", n), series(46, 50), nil)
-		s.expectResumed("the client", true)
-		s.leave()
+		s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{fmt.Sprint(ids[44])}})
+		s.awaitData("50")
+		s.check(fmt.Sprint("round ", n), numbers(46, 50), nil)
+		s.checkResumed("the client", true)
+		s.close()
 	}
 }
 
-func TestStream_LastGivesTheNewestEntries(t *testing.T) {
+func TestStream_LastSendsNewestEntries(t *testing.T) {
 	t.Parallel()
 	const n, held = 300, 120
 	bothBrokers(t, history(held), func(t *testing.T, g gateway) {
-		put(t, g.source, "stream:s", series(1, n)...)
+		publish(t, g.source, "stream:s", numbers(1, n)...)
 		for _, last := range []int{0, 1, 10, 100, held} {
-			s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Last: last})
-			s.drain()
-			s.expect(fmt.Sprint("last=", last), series(n-last+1, n), nil)
-			s.leave()
+			s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), Last: last})
+			s.read()
+			s.check(fmt.Sprint("last=", last), numbers(n-last+1, n), nil)
+			s.close()
 		}
-		few := put(t, g.source, "stream:few", "1", "2")
-		s := g.take(t, hub.Request{Topics: listOf(t, "stream:few"), Last: 10})
-		defer s.leave()
-		s.drain()
-		s.expect("more than there are", []string{"1", "2"}, nil)
+		few := publish(t, g.source, "stream:few", "1", "2")
+		s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:few"), Last: 10})
+		defer s.close()
+		s.read()
+		s.check("more than there are", []string{"1", "2"}, nil)
 		if entryID(s.lastID()) != few[1] {
-			t.Errorf("the id is %q", s.lastID())
+			t.Errorf("got id %q", s.lastID())
 		}
-		back := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{s.opened.id}, Last: 10})
-		defer back.leave()
-		back.drain()
+		back := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{s.openID}, Last: 10})
+		defer back.close()
+		back.read()
 		if len(back.data()) != n && len(back.gaps()) == 0 {
-			t.Errorf("a client that comes back gets %d entries: last= is for fresh ones", len(back.data()))
+			t.Errorf("client that reconnects: got %d entries; last= applies to new clients only", len(back.data()))
 		}
 	})
 }
 
-// last= counts entries in Redis, so that what the server keeps in memory does not matter.
-func TestStream_LastReachesBeyondTheJournal(t *testing.T) {
+// last= counts entries in Redis, so the size of the journal does not matter.
+func TestStream_LastExceedsJournal(t *testing.T) {
 	t.Parallel()
 	bothBrokers(t, history(10), func(t *testing.T, g gateway) {
-		put(t, g.source, "stream:s", series(1, 200)...)
-		s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Last: 150})
-		defer s.leave()
-		s.drain()
-		s.expect("last=150", series(51, 200), nil)
+		publish(t, g.source, "stream:s", numbers(1, 200)...)
+		s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), Last: 150})
+		defer s.close()
+		s.read()
+		s.check("last=150", numbers(51, 200), nil)
 	})
 }
 
-func TestStream_ReplaysReadInBoundedPages(t *testing.T) {
+func TestStream_ReplayPagesAreBounded(t *testing.T) {
 	t.Parallel()
 	const n = 300
-	watched := &ranges{Source: memory.New(source.Fill{Events: 10, Bytes: 1 << 30})}
-	g := gatewayOver(t, watched, history(10))
+	watched := &rangeRecorder{Source: memory.New(source.Fill{Events: 10, Bytes: 1 << 30})}
+	g := newGateway(t, watched, history(10))
 	large := strings.Repeat("x", 20<<10)
 	for i := range n {
-		put(t, watched, "stream:s", fmt.Sprint(i, large))
+		publish(t, watched, "stream:s", fmt.Sprint(i, large))
 	}
-	put(t, watched, "stream:small", series(1, 2000)...)
-	g.take(t, hub.Request{Topics: listOf(t, "stream:s", "stream:small")}).leave()
-	s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{"1-0"}})
-	defer s.leave()
-	s.drain()
+	publish(t, watched, "stream:small", numbers(1, 2000)...)
+	g.subscribe(t, hub.Request{Topics: topics(t, "stream:s", "stream:small")}).close()
+	s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{"1-0"}})
+	defer s.close()
+	s.read()
 	if len(s.data()) != n {
-		t.Errorf("%d entries come", len(s.data()))
+		t.Errorf("got %d entries", len(s.data()))
 	}
-	// The first page is small since nothing is known of the size; the rest aim at 64 KiB.
+	// The first page is small because the size of entries is unknown. The others aim at 64 KiB.
 	if s.largest > 17*(21<<10) {
-		t.Errorf("a batch has %d bytes", s.largest)
+		t.Errorf("got a batch of %d bytes", s.largest)
 	}
 	var sizes []int
 	for _, r := range watched.all[2:] {
 		sizes = append(sizes, r.Count)
 	}
 	if slices.Max(sizes) > 8 {
-		t.Errorf("pages of entries of 20 KiB have %v entries", sizes)
+		t.Errorf("got pages of %v entries of 20 KiB", sizes)
 	}
-	small := g.take(t, hub.Request{Topics: listOf(t, "stream:small"), IDs: []string{"1-0"}})
-	defer small.leave()
-	small.drain()
+	small := g.subscribe(t, hub.Request{Topics: topics(t, "stream:small"), IDs: []string{"1-0"}})
+	defer small.close()
+	small.read()
 	if len(small.data()) != 2000 {
-		t.Errorf("%d small entries come", len(small.data()))
+		t.Errorf("got %d small entries", len(small.data()))
 	}
 	for _, r := range watched.all {
 		if r.Count > 64 {
-			t.Errorf("a page of %d entries is asked for", r.Count)
+			t.Errorf("got a request for a page of %d entries", r.Count)
 		}
 	}
 }
 
-func TestStream_ReplaysAtOnceAreBounded(t *testing.T) {
+func TestStream_ConcurrentReplaysAreBounded(t *testing.T) {
 	t.Parallel()
 	const n, clients = 200, 100
 	entered := make(chan struct{}, 1000)
 	pass := make(chan struct{})
-	watched := &ranges{Source: memory.New(source.Fill{Events: 10, Bytes: 1 << 30})}
+	watched := &rangeRecorder{Source: memory.New(source.Fill{Events: 10, Bytes: 1 << 30})}
 	watched.before = func() {
 		entered <- struct{}{}
 		<-pass
 	}
-	g := gatewayOver(t, watched, history(10))
-	ids := put(t, watched, "stream:s", series(1, n)...)
-	g.take(t, hub.Request{Topics: listOf(t, "stream:s")}).leave()
+	g := newGateway(t, watched, history(10))
+	ids := publish(t, watched, "stream:s", numbers(1, n)...)
+	g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")}).close()
 	var running sync.WaitGroup
 	for i := range clients {
 		running.Go(func() {
@@ -319,31 +319,31 @@ func TestStream_ReplaysAtOnceAreBounded(t *testing.T) {
 				total += b.Frames
 			}
 			if want := n - 1 - i; total != want {
-				t.Errorf("client %d gets %d frames, want %d", i, total, want)
+				t.Errorf("client %d: got %d frames, want %d", i, total, want)
 			}
 		})
 	}
 	for range 16 {
-		<-entered // as many as may read at once do
+		<-entered // the maximum number of concurrent reads has started
 	}
 	close(pass)
 	running.Wait()
 	if watched.mostNow > 16 {
-		t.Errorf("%d read at once", watched.mostNow)
+		t.Errorf("got %d concurrent reads", watched.mostNow)
 	}
 }
 
 func TestStream_EqualReplaysShareReads(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		watched := &ranges{Source: memory.New(source.Fill{Events: 10, Bytes: 1 << 30})}
+		watched := &rangeRecorder{Source: memory.New(source.Fill{Events: 10, Bytes: 1 << 30})}
 		gate := make(chan struct{})
 		watched.before = func() { <-gate }
 		h := hub.New(watched, hub.Options{Node: "n", History: history(10), Linger: time.Hour}, noMetrics{})
 		defer h.Close()
 		for range 10 {
 			go func() {
-				if _, err := h.ReadRange(t.Context(), listOf(t, "stream:s")[0], source.Range{UpTo: event.MaxStreamID, Count: 1}); err != nil {
+				if _, err := h.ReadRange(t.Context(), topics(t, "stream:s")[0], source.Range{UpTo: event.MaxStreamID, Count: 1}); err != nil {
 					t.Error(err)
 				}
 			}()
@@ -352,69 +352,69 @@ func TestStream_EqualReplaysShareReads(t *testing.T) {
 		close(gate)
 		synctest.Wait()
 		if n := watched.count(); n != 1 {
-			t.Errorf("%d reads for 10 equal ones", n)
+			t.Errorf("got %d reads for 10 equal replays", n)
 		}
 	})
 }
 
-func TestStream_ResumesWithinTheJournalCostRedisNothing(t *testing.T) {
+func TestStream_ResumeWithinJournalReadsNothing(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	first := redisGateway(t, server, history(500))
-	ids := put(t, first.source, "stream:s", series(1, 400)...)
-	// A node that has just been started fills its journal once.
+	ids := publish(t, first.source, "stream:s", numbers(1, 400)...)
+	// A new node fills its journal once.
 	g := redisGateway(t, server, history(500))
-	g.take(t, hub.Request{Topics: listOf(t, "stream:s")}).leave()
+	g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")}).close()
 	before := reads(t, server, "xrange", "xrevrange")
 	for i := range 1000 {
 		k := i % 400
-		s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{ids[k]}})
-		s.drain()
+		s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{ids[k]}})
+		s.read()
 		if len(s.data()) != 399-k || len(s.gaps()) > 0 {
-			t.Fatalf("after entry %d come %d, %v", k+1, len(s.data()), s.gaps())
+			t.Fatalf("after entry %d: got %d entries, gaps %v", k+1, len(s.data()), s.gaps())
 		}
-		s.leave()
+		s.close()
 	}
-	for range 200 { // fresh ones that ask for more than there is
-		s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), Last: 1000})
-		s.drain()
-		s.expect("last=1000", series(1, 400), nil)
-		s.leave()
+	for range 200 { // new clients that request more entries than exist
+		s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), Last: 1000})
+		s.read()
+		s.check("last=1000", numbers(1, 400), nil)
+		s.close()
 	}
-	// The live reader looks at quiet streams from time to time.
+	// The live reader reads quiet streams from time to time.
 	if n := reads(t, server, "xrange", "xrevrange") - before; n > 100 {
-		t.Errorf("1200 subscriptions cost %d reads", n)
+		t.Errorf("got %d reads for 1200 subscriptions", n)
 	}
 }
 
-func TestStream_TrimmedWhileItIsReplayedIsAGapInItsPlace(t *testing.T) {
+func TestStream_TrimDuringReplayIsGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	g := redisGateway(t, server, history(10))
 	for n := 1; n <= 500; n++ {
 		server.Do("XADD", "s", fmt.Sprint(n, "-0"), "data", n)
 	}
-	g.take(t, hub.Request{Topics: listOf(t, "stream:s")}).leave()
-	s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{"1-0"}})
-	defer s.leave()
+	g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")}).close()
+	s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{"1-0"}})
+	defer s.close()
 	for len(s.data()) == 0 {
 		s.next()
 	}
 	read := len(s.data())
 	server.Do("XTRIM", "s", "MAXLEN", 100)
-	s.untilData("500")
-	s.expect("the client", append(series(2, read+1), series(401, 500)...), []string{"stream:s history-expired null"})
+	s.awaitData("500")
+	s.check("the client", append(numbers(2, read+1), numbers(401, 500)...), []string{"stream:s history-expired null"})
 	if !s.got[read].isGap() {
-		t.Errorf("the gap is not in its place: %v", s.got[read])
+		t.Errorf("got %v, want the gap here", s.got[read])
 	}
-	again := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{s.got[read].id}})
-	defer again.leave()
-	again.untilData("500")
-	again.expect("back with the id of the gap", series(401, 500), nil)
+	again := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{s.got[read].id}})
+	defer again.close()
+	again.awaitData("500")
+	again.check("back with the id of the gap", numbers(401, 500), nil)
 }
 
-// An entry that was deleted before a client saw it is missing, and Redis can tell.
-func TestStream_EntryDeletedWhileTheClientWasAwayIsAGap(t *testing.T) {
+// An entry was deleted before a client received it, and Redis reports the deletion.
+func TestStream_DeletionWhileDisconnectedIsGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	g := redisGateway(t, server, history(5))
@@ -422,28 +422,28 @@ func TestStream_EntryDeletedWhileTheClientWasAwayIsAGap(t *testing.T) {
 		server.Do("XADD", "s", fmt.Sprint(n, "-0"), "data", n)
 	}
 	server.Do("XDEL", "s", "20-0")
-	g.take(t, hub.Request{Topics: listOf(t, "stream:s")}).leave()
-	s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{"10-0"}})
-	defer s.leave()
-	s.untilData("50")
+	g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")}).close()
+	s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{"10-0"}})
+	defer s.close()
+	s.awaitData("50")
 	if len(s.gaps()) != 1 {
-		t.Errorf("entry 20 is missing, and the gaps are %q", s.gaps())
+		t.Errorf("entry 20 is missing: got gaps %q", s.gaps())
 	}
-	later := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{"30-0"}})
-	defer later.leave()
-	later.untilData("50")
-	later.expect("a client that was further", series(31, 50), nil)
+	later := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{"30-0"}})
+	defer later.close()
+	later.awaitData("50")
+	later.check("a client that was further", numbers(31, 50), nil)
 }
 
-// Cursors from before a stream was made anew name no place in the new one.
-func TestStream_MadeAnewWhileTheClientWasAwayIsAGap(t *testing.T) {
+// Cursors from before a stream was deleted and created again are not positions in the new one.
+func TestStream_CreatedAgainWhileDisconnectedIsGap(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name    string
-		ids     []int // of the new one; the old one had 11 to 15
+		ids     []int // ids in the new stream; the old one had 11 to 15
 		cursor  string
 		data    []string
-		several bool // the new one is noticed entry by entry
+		several bool // the node reads the new stream entry by entry
 	}{
 		{"higher ids, from the last", []int{21, 22, 23}, "15-0", []string{"21", "22", "23"}, true},
 		{"higher ids, from the last, at once", []int{21, 22, 23}, "15-0", []string{"21", "22", "23"}, false},
@@ -455,17 +455,17 @@ func TestStream_MadeAnewWhileTheClientWasAwayIsAGap(t *testing.T) {
 			t.Parallel()
 			server := redistest.Start(t)
 			g := redisGateway(t, server, history(100))
-			live := g.take(t, hub.Request{Topics: listOf(t, "stream:s")})
-			defer live.leave()
+			live := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+			defer live.close()
 			for n := 11; n <= 15; n++ {
 				server.Do("XADD", "s", fmt.Sprint(n, "-0"), "data", n)
 			}
-			live.untilData("15")
+			live.awaitData("15")
 			server.Do("XADD", "s", "16-0", "data", "seen by few")
-			live.untilData("seen by few")
+			live.awaitData("seen by few")
 			if tt.several {
 				server.Do("DEL", "s")
-				live.until("a gap", func() bool { return len(live.gaps()) > 0 })
+				live.await("a gap", func() bool { return len(live.gaps()) > 0 })
 				for _, n := range tt.ids {
 					server.Do("XADD", "s", fmt.Sprint(n, "-0"), "data", n)
 				}
@@ -476,38 +476,38 @@ func TestStream_MadeAnewWhileTheClientWasAwayIsAGap(t *testing.T) {
 				}
 				server.Do("EVAL", script, 0)
 			}
-			live.untilData(fmt.Sprint(tt.ids[2]))
+			live.awaitData(fmt.Sprint(tt.ids[2]))
 			if len(live.gaps()) != 1 {
-				t.Errorf("whoever was there is told %q", live.gaps())
+				t.Errorf("connected client: got gaps %q", live.gaps())
 			}
-			s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{tt.cursor}})
-			defer s.leave()
-			s.drain()
+			s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{tt.cursor}})
+			defer s.close()
+			s.read()
 			if len(s.gaps()) == 0 {
-				t.Errorf("it is told of no gap, and gets %q", s.data())
+				t.Errorf("got no gap and events %q", s.data())
 			}
 			for _, n := range tt.data {
 				if !slices.Contains(s.data(), n) {
 					t.Errorf("%s is missing from %q", n, s.data())
 				}
 			}
-			// What was delivered in the new stream is a place in it.
-			again := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{fmt.Sprint(tt.ids[0], "-0")}})
-			defer again.leave()
-			again.drain()
-			again.expect("from the first of the new one", []string{fmt.Sprint(tt.ids[1]), fmt.Sprint(tt.ids[2])}, nil)
+			// An event of the new stream is a position in it.
+			again := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{fmt.Sprint(tt.ids[0], "-0")}})
+			defer again.close()
+			again.read()
+			again.check("from the first of the new one", []string{fmt.Sprint(tt.ids[1]), fmt.Sprint(tt.ids[2])}, nil)
 		})
 	}
 }
 
-// A failover lost the newest entries: clients that had them, and clients that did not,
-// must both hear of it, however the ids go on.
-func TestStream_FailoverThatLostEntriesIsAGapForWhoeverComesBack(t *testing.T) {
+// A failover lost the newest entries. Clients that had received them and clients that had not must
+// both get a gap, whatever ids follow.
+func TestStream_FailoverLossIsGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	g := redisGateway(t, server, history(100))
-	live := g.take(t, hub.Request{Topics: listOf(t, "stream:s")})
-	defer live.leave()
+	live := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+	defer live.close()
 	for n := 1; n <= 5; n++ {
 		server.Do("XADD", "s", fmt.Sprint(n, "-0"), "data", n)
 	}
@@ -515,9 +515,9 @@ func TestStream_FailoverThatLostEntriesIsAGapForWhoeverComesBack(t *testing.T) {
 	for n := 6; n <= 9; n++ {
 		server.Do("XADD", "s", fmt.Sprint(n, "-0"), "data", n)
 	}
-	live.untilData("9")
+	live.awaitData("9")
 	server.Do("RESTORE", "s", 0, kept, "REPLACE")
-	live.until("a gap", func() bool { return len(live.gaps()) > 0 })
+	live.await("a gap", func() bool { return len(live.gaps()) > 0 })
 	gapID := live.lastID()
 	check := func(when string, more []string) {
 		t.Helper()
@@ -525,53 +525,53 @@ func TestStream_FailoverThatLostEntriesIsAGapForWhoeverComesBack(t *testing.T) {
 			name, cursor string
 			gap          bool
 		}{
-			{"one that had all that was lost", "9-0", true},
-			{"one that had some of it", "7-0", true},
-			{"one that had none of it", "5-0", true},
-			{"one that was further back", "3-0", true},
-			{"one that saw the gap", gapID, false},
+			{"client that had all lost entries", "9-0", true},
+			{"client that had some of them", "7-0", true},
+			{"client that had none of them", "5-0", true},
+			{"client that was further behind", "3-0", true},
+			{"client that received the gap", gapID, false},
 		} {
-			s := g.take(t, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{tt.cursor}})
-			s.drain()
+			s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{tt.cursor}})
+			s.read()
 			if tt.gap && len(s.gaps()) == 0 {
-				t.Errorf("%s: %s, with the cursor %s, gets %q and no gap", when, tt.name, tt.cursor, s.data())
+				t.Errorf("%s: %s, with the cursor %s: got %q and no gap", when, tt.name, tt.cursor, s.data())
 			}
 			if !tt.gap && (len(s.gaps()) > 0 || !slices.Equal(s.data(), more)) {
-				t.Errorf("%s: %s, with the cursor %s, gets %q and the gaps %q", when, tt.name, tt.cursor, s.data(), s.gaps())
+				t.Errorf("%s: %s, with the cursor %s: got %q and gaps %q", when, tt.name, tt.cursor, s.data(), s.gaps())
 			}
 			for _, want := range more {
 				if !slices.Contains(s.data(), want) {
 					t.Errorf("%s: %s misses %s", when, tt.name, want)
 				}
 			}
-			s.leave()
+			s.close()
 		}
 	}
 	check("before anything new", nil)
 	server.Do("XADD", "s", "20-0", "data", "20")
-	live.untilData("20")
+	live.awaitData("20")
 	check("when the ids have gone on", []string{"20"})
 }
 
-// The last id of a stream without entries can be set forward; another node begins there.
-func TestStream_LastIDSetForwardIsNoDeadEnd(t *testing.T) {
+// XSETID can advance the last id of an empty stream. Another node starts there.
+func TestStream_ResumesAfterXSETID(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	one := redisGateway(t, server, history(100))
-	keep := one.take(t, hub.Request{Topics: listOf(t, "stream:s")})
-	defer keep.leave()
+	keep := one.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+	defer keep.close()
 	server.Do("XADD", "s", "1-0", "data", "1")
-	keep.untilData("1")
+	keep.awaitData("1")
 	server.Do("XTRIM", "s", "MAXLEN", 0)
 	server.Do("XSETID", "s", "100-0")
 	other := redisGateway(t, server, history(100))
-	s := other.take(t, hub.Request{Topics: listOf(t, "stream:s")})
-	s.leave()
-	ctx, cancel := context.WithTimeout(t.Context(), longest/6)
+	s := other.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+	s.close()
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout/6)
 	defer cancel()
-	sub, err := one.Subscribe(ctx, hub.Request{Topics: listOf(t, "stream:s"), IDs: []string{s.lastID()}})
+	sub, err := one.Subscribe(ctx, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{s.lastID()}})
 	if err != nil {
-		t.Fatalf("with the cursor %s, which another node has just given: %v", s.lastID(), err)
+		t.Fatalf("cursor %s of another node: %v", s.lastID(), err)
 	}
 	sub.Close()
 }
@@ -579,31 +579,31 @@ func TestStream_LastIDSetForwardIsNoDeadEnd(t *testing.T) {
 func TestStream_SlowConsumerLosesNothing(t *testing.T) {
 	t.Parallel()
 	bothBrokers(t, history(7), func(t *testing.T, g gateway) {
-		alone := g.take(t, hub.Request{Topics: listOf(t, "stream:s")})
-		defer alone.leave()
-		among := g.take(t, hub.Request{Topics: listOf(t, "stream:s", "channel:c", "key:k")})
-		defer among.leave()
-		put(t, g.source, "stream:s", series(1, 3)...)
-		alone.untilData("3")
-		put(t, g.source, "stream:s", series(4, 2000)...)
-		put(t, g.source, "channel:c", "x")
-		for _, s := range []*seat{alone, among} {
-			s.untilData("2000")
+		alone := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+		defer alone.close()
+		among := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s", "channel:c", "key:k")})
+		defer among.close()
+		publish(t, g.source, "stream:s", numbers(1, 3)...)
+		alone.awaitData("3")
+		publish(t, g.source, "stream:s", numbers(4, 2000)...)
+		publish(t, g.source, "channel:c", "x")
+		for _, s := range []*testClient{alone, among} {
+			s.awaitData("2000")
 		}
-		alone.expect("alone", series(1, 2000), nil)
+		alone.check("alone", numbers(1, 2000), nil)
 		var ofStream []string
 		for _, b := range among.got {
 			if b.origin() == "stream:s" {
 				ofStream = append(ofStream, b.data)
 			}
 		}
-		if !slices.Equal(ofStream, series(1, 2000)) || len(among.gaps()) > 0 {
-			t.Errorf("among others: %d entries, gaps %q", len(ofStream), among.gaps())
+		if !slices.Equal(ofStream, numbers(1, 2000)) || len(among.gaps()) > 0 {
+			t.Errorf("among others: got %d entries, gaps %q", len(ofStream), among.gaps())
 		}
 	})
 }
 
-func TestKey_ResumeSendsTheValueOnlyIfItChanged(t *testing.T) {
+func TestKey_ResumeSendsChangedValue(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	for _, tt := range []struct {
@@ -628,95 +628,95 @@ func TestKey_ResumeSendsTheValueOnlyIfItChanged(t *testing.T) {
 				}
 				name := strings.ReplaceAll(tt.name+where, " ", "-")
 				server.Do("SET", name, "1")
-				keep := other.take(t, hub.Request{Topics: listOf(t, "key:"+name)})
-				defer keep.leave()
-				s := one.take(t, hub.Request{Topics: listOf(t, "key:"+name)})
-				s.untilData("1")
-				s.leave()
+				keep := other.subscribe(t, hub.Request{Topics: topics(t, "key:"+name)})
+				defer keep.close()
+				s := one.subscribe(t, hub.Request{Topics: topics(t, "key:"+name)})
+				s.awaitData("1")
+				s.close()
 				if tt.do != nil {
 					command := slices.Clone(tt.do)
 					command[slices.Index(command, any("k"))] = name
 					server.Do(command...)
 				}
 				if tt.want != nil {
-					keep.untilData(tt.want[0])
+					keep.awaitData(tt.want[0])
 				}
 				for _, cursor := range []string{s.lastID(), s.got[0].id} {
-					back := other.take(t, hub.Request{Topics: listOf(t, "key:"+name), IDs: []string{cursor}})
-					back.drain()
-					back.expect("the client", tt.want, nil)
-					back.expectResumed("the client", true)
-					if tt.want != nil && tt.want[0] == "null" && back.got[0].kind != event.KeyDeleted {
-						t.Errorf("the deletion comes as %v", back.got[0])
+					back := other.subscribe(t, hub.Request{Topics: topics(t, "key:"+name), IDs: []string{cursor}})
+					back.read()
+					back.check("the client", tt.want, nil)
+					back.checkResumed("the client", true)
+					if tt.want != nil && tt.want[0] == "null" && back.got[0].name != event.KeyDeleted {
+						t.Errorf("got %v, want a deletion", back.got[0])
 					}
-					back.leave()
+					back.close()
 				}
-				opened := other.take(t, hub.Request{Topics: listOf(t, "key:"+name), IDs: []string{s.opened.id}})
-				defer opened.leave()
-				opened.drain()
-				if n := len(opened.data()); n > 1 || n == 0 && tt.want != nil || !opened.resumed {
-					t.Errorf("a client that saw only stream.open gets %q, resumed %v", opened.data(), opened.resumed)
+				opened := other.subscribe(t, hub.Request{Topics: topics(t, "key:"+name), IDs: []string{s.openID}})
+				defer opened.close()
+				opened.read()
+				if n := len(opened.data()); n > 1 || n == 0 && tt.want != nil || !opened.opened.Resumed {
+					t.Errorf("client that saw only stream.open: got %q, resumed %v", opened.data(), opened.opened.Resumed)
 				}
 			})
 		}
 	}
 }
 
-func TestKey_AbsentFromTheStartIsToldOnce(t *testing.T) {
+func TestKey_AbsentKeyIsSentOnce(t *testing.T) {
 	t.Parallel()
 	bothBrokers(t, history(10), func(t *testing.T, g gateway) {
-		s := g.take(t, hub.Request{Topics: listOf(t, "key:k")})
-		s.drain()
-		s.expect("the fresh client", []string{"null"}, nil)
-		s.leave()
-		back := g.take(t, hub.Request{Topics: listOf(t, "key:k"), IDs: []string{s.lastID()}})
-		defer back.leave()
-		back.drain()
-		back.expect("the one that came back", nil, nil)
-		back.expectResumed("the one that came back", true)
+		s := g.subscribe(t, hub.Request{Topics: topics(t, "key:k")})
+		s.read()
+		s.check("the fresh client", []string{"null"}, nil)
+		s.close()
+		back := g.subscribe(t, hub.Request{Topics: topics(t, "key:k"), IDs: []string{s.lastID()}})
+		defer back.close()
+		back.read()
+		back.check("the one that came back", nil, nil)
+		back.checkResumed("the one that came back", true)
 	})
 }
 
-func TestKeyGlob_ResumeOnTheSameNodeSendsWhatChanged(t *testing.T) {
+func TestKeyGlob_ResumeOnSameNodeSendsChanges(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	g := redisGateway(t, server, history(5))
 	for i := range 200 {
 		server.Do("SET", fmt.Sprint("g:", i), fmt.Sprint("v", i))
 	}
-	s := g.take(t, hub.Request{Topics: listOf(t, "key:g:*")})
-	s.drain()
+	s := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*")})
+	s.read()
 	if len(s.data()) != 200 || len(s.gaps()) > 0 {
-		t.Fatalf("the snapshot has %d keys, gaps %q", len(s.data()), s.gaps())
+		t.Fatalf("got a snapshot of %d keys, gaps %q", len(s.data()), s.gaps())
 	}
 	middle := s.got[99].id
-	s.leave()
-	keep := g.take(t, hub.Request{Topics: listOf(t, "key:g:*")})
-	defer keep.leave()
+	s.close()
+	keep := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*")})
+	defer keep.close()
 	server.Do("SET", "g:1", "changed")
 	server.Do("DEL", "g:2")
 	server.Do("SET", "g:3", "v3")
 	server.Do("SET", "g:new", "created")
 	server.Do("EVAL", "redis.call('SET', 'g:brief', 'x') redis.call('DEL', 'g:brief')", 0)
 	server.Do("SET", "g:last", "last")
-	keep.untilData("last")
-	back := g.take(t, hub.Request{Topics: listOf(t, "key:g:*"), IDs: []string{s.lastID()}})
-	defer back.leave()
-	back.drain()
+	keep.awaitData("last")
+	back := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*"), IDs: []string{s.lastID()}})
+	defer back.close()
+	back.read()
 	want := []string{"key:g:1 changed", "key:g:2 null", "key:g:last last", "key:g:new created"}
 	var got []string
 	for _, b := range back.got {
 		got = append(got, b.origin()+" "+b.data)
 	}
 	slices.Sort(got)
-	if !slices.Equal(got, want) || !back.resumed {
-		t.Errorf("it gets %q, want %q; resumed is %v", got, want, back.resumed)
+	if !slices.Equal(got, want) || !back.opened.Resumed {
+		t.Errorf("got %q, want %q; resumed %v", got, want, back.opened.Resumed)
 	}
-	// In the middle of a snapshot it has no place: all that it misses comes, and what it
-	// has may come again.
-	half := g.take(t, hub.Request{Topics: listOf(t, "key:g:*"), IDs: []string{middle}})
-	defer half.leave()
-	half.drain()
+	// A client in the middle of a snapshot has no position. It gets all events that it misses, and
+	// may get events again.
+	half := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*"), IDs: []string{middle}})
+	defer half.close()
+	half.read()
 	values := make(map[string]string)
 	for _, b := range slices.Concat(s.got[:100], half.got) {
 		values[b.origin()] = b.data
@@ -730,79 +730,79 @@ func TestKeyGlob_ResumeOnTheSameNodeSendsWhatChanged(t *testing.T) {
 			continue // checked below
 		}
 		if values[name] != want {
-			t.Errorf("a client that had half of it has %q for %s", values[name], name)
+			t.Errorf("client with half of the snapshot: got %q for %s", values[name], name)
 		}
 	}
-	if slices.ContainsFunc(s.got[:100], func(b block) bool { return b.origin() == "key:g:2" }) && values["key:g:2"] != "null" {
-		t.Errorf("a client that had g:2 is not told that it is gone: %q", values["key:g:2"])
+	if slices.ContainsFunc(s.got[:100], func(b frame) bool { return b.origin() == "key:g:2" }) && values["key:g:2"] != "null" {
+		t.Errorf("client that had g:2: got no deletion of it: %q", values["key:g:2"])
 	}
 }
 
-func TestKeyGlob_ResumeOnAnotherNodeIsAGapAndAllValues(t *testing.T) {
+func TestKeyGlob_ResumeOnOtherNodeSendsAllValues(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	one, other := redisGateway(t, server, history(5)), redisGateway(t, server, history(5))
 	for i := range 100 {
 		server.Do("SET", fmt.Sprint("g:", i), "x")
 	}
-	s := one.take(t, hub.Request{Topics: listOf(t, "key:g:*")})
-	s.drain()
-	s.leave()
-	keep := other.take(t, hub.Request{Topics: listOf(t, "key:g:*")})
-	defer keep.leave()
-	keep.drain()
+	s := one.subscribe(t, hub.Request{Topics: topics(t, "key:g:*")})
+	s.read()
+	s.close()
+	keep := other.subscribe(t, hub.Request{Topics: topics(t, "key:g:*")})
+	defer keep.close()
+	keep.read()
 	server.Do("DEL", "g:7")
-	for i := 20; i < 40; i++ { // so that this node has counted further
+	for i := 20; i < 40; i++ { // so this node has counted further
 		server.Do("SET", fmt.Sprint("g:", i), "y")
 	}
-	keep.until("the changes", func() bool { return len(keep.data()) == 121 })
-	back := other.take(t, hub.Request{Topics: listOf(t, "key:g:*"), IDs: []string{s.lastID()}})
-	defer back.leave()
-	back.drain()
-	if len(back.data()) != 99 || !slices.Equal(back.gaps(), []string{"key:g:* unknown-cursor null"}) || !back.got[0].isGap() || back.resumed {
-		t.Errorf("it gets %d values and the gaps %q, resumed %v", len(back.data()), back.gaps(), back.resumed)
+	keep.await("the changes", func() bool { return len(keep.data()) == 121 })
+	back := other.subscribe(t, hub.Request{Topics: topics(t, "key:g:*"), IDs: []string{s.lastID()}})
+	defer back.close()
+	back.read()
+	if len(back.data()) != 99 || !slices.Equal(back.gaps(), []string{"key:g:* unknown-cursor null"}) || !back.got[0].isGap() || back.opened.Resumed {
+		t.Errorf("got %d values, gaps %q, resumed %v", len(back.data()), back.gaps(), back.opened.Resumed)
 	}
-	again := other.take(t, hub.Request{Topics: listOf(t, "key:g:*"), IDs: []string{back.lastID()}})
-	defer again.leave()
-	again.drain()
-	again.expect("back once more", nil, nil)
-	again.expectResumed("back once more", true)
-	// The gap's id does not stand for values that have not been sent yet.
-	gap := other.take(t, hub.Request{Topics: listOf(t, "key:g:*"), IDs: []string{back.got[0].id}})
-	defer gap.leave()
-	gap.drain()
+	again := other.subscribe(t, hub.Request{Topics: topics(t, "key:g:*"), IDs: []string{back.lastID()}})
+	defer again.close()
+	again.read()
+	again.check("back once more", nil, nil)
+	again.checkResumed("back once more", true)
+	// The gap's id is a position before the values that have not been sent yet.
+	gap := other.subscribe(t, hub.Request{Topics: topics(t, "key:g:*"), IDs: []string{back.got[0].id}})
+	defer gap.close()
+	gap.read()
 	if len(gap.data()) != 99 {
-		t.Errorf("back with the id of the gap it gets %d values", len(gap.data()))
+		t.Errorf("after a reconnect with the id of the gap: got %d values", len(gap.data()))
 	}
 }
 
-// The value that the node has may be older than the client's: nobody can tell now.
-func TestKey_ResumeWhileRedisStandsStillBringsNoOlderValue(t *testing.T) {
+// The value of this node may be older than the client's, and the node cannot know it.
+func TestKey_ResumeSendsNoOlderValue(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	one, other := redisGateway(t, server, history(10)), redisGateway(t, server, history(10))
-	put(t, one.source, "key:k", "1")
-	keep := other.take(t, hub.Request{Topics: listOf(t, "key:k")})
-	defer keep.leave()
-	s := one.take(t, hub.Request{Topics: listOf(t, "key:k")})
-	defer s.leave()
-	put(t, one.source, "key:k", "2")
-	s.untilData("2")
-	back := hub.Request{Topics: listOf(t, "key:k"), IDs: []string{s.lastID()}}
-	put(t, one.source, "key:k", "1")
-	keep.untilData("1")
+	publish(t, one.source, "key:k", "1")
+	keep := other.subscribe(t, hub.Request{Topics: topics(t, "key:k")})
+	defer keep.close()
+	s := one.subscribe(t, hub.Request{Topics: topics(t, "key:k")})
+	defer s.close()
+	publish(t, one.source, "key:k", "2")
+	s.awaitData("2")
+	back := hub.Request{Topics: topics(t, "key:k"), IDs: []string{s.lastID()}}
+	publish(t, one.source, "key:k", "1")
+	keep.awaitData("1")
 	server.Pause()
-	if _, err := other.tryTake(t, back); !errors.Is(err, source.ErrUnavailable) {
+	if _, err := other.trySubscribe(t, back); !errors.Is(err, source.ErrUnavailable) {
 		t.Errorf("with another value: %v", err)
 	}
 	server.Continue()
-	again := other.take(t, back)
-	defer again.leave()
-	again.untilData("1")
+	again := other.subscribe(t, back)
+	defer again.close()
+	again.awaitData("1")
 }
 
-// However long the channel takes, there is time for the key.
-func TestMixed_KeyCatchesUpAlthoughAChannelCannot(t *testing.T) {
+// The key has its own time limit, however long the channel needs.
+func TestMixed_KeyCatchesUpDespiteChannel(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server.Addr())
@@ -811,75 +811,75 @@ func TestMixed_KeyCatchesUpAlthoughAChannelCannot(t *testing.T) {
 		t.Fatal(err)
 	}
 	one := redisGateway(t, server, history(10))
-	other := gatewayOver(t, redis.Open(options, "other", source.Fill{Events: 10, Bytes: 1 << 20}, slog.New(slog.DiscardHandler)), history(10))
-	list := listOf(t, "channel:a", "channel:b", "channel:c", "channel:d", "key:k")
-	put(t, one.source, "key:k", "1")
-	keep := other.take(t, hub.Request{Topics: list})
-	defer keep.leave()
-	s := one.take(t, hub.Request{Topics: list})
-	defer s.leave()
-	keep.untilData("1")
-	one.settle(t) // so that cursors in channels have names that both know
+	other := newGateway(t, redis.Open(options, "other", source.Fill{Events: 10, Bytes: 1 << 20}, slog.New(slog.DiscardHandler)), history(10))
+	list := topics(t, "channel:a", "channel:b", "channel:c", "channel:d", "key:k")
+	publish(t, one.source, "key:k", "1")
+	keep := other.subscribe(t, hub.Request{Topics: list})
+	defer keep.close()
+	s := one.subscribe(t, hub.Request{Topics: list})
+	defer s.close()
+	keep.awaitData("1")
+	one.settle(t) // so both nodes know the markers in cursors of channels
 	other.settle(t)
 	one.settle(t)
-	proxy.SwallowSubscribed()
-	put(t, one.source, "key:k", "2")
-	s.untilData("2")
-	put(t, one.source, "channel:c", "m")
-	s.untilData("m")
-	back := other.take(t, hub.Request{Topics: list, IDs: []string{s.lastID()}})
-	defer back.leave()
-	back.until("the gap of the channel", func() bool { return len(back.gaps()) > 0 })
-	back.drain()
+	proxy.DropSubscribed()
+	publish(t, one.source, "key:k", "2")
+	s.awaitData("2")
+	publish(t, one.source, "channel:c", "m")
+	s.awaitData("m")
+	back := other.subscribe(t, hub.Request{Topics: list, IDs: []string{s.lastID()}})
+	defer back.close()
+	back.await("the gap of the channel", func() bool { return len(back.gaps()) > 0 })
+	back.read()
 	if got := back.data(); slices.Contains(got, "1") {
-		t.Errorf("the client, which had the value 2, is given %q", got)
+		t.Errorf("client with value 2: got %q", got)
 	}
 }
 
-// Values older than those that the client may have from the other node would take it back.
-func TestKeyGlob_NodeThatIsBehindCatchesUpFirst(t *testing.T) {
+// Values that are older than those of the client must not be sent to it.
+func TestKeyGlob_LaggingNodeCatchesUpFirst(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	one, other := redisGateway(t, server, history(10)), redisGateway(t, server, history(10))
-	s := one.take(t, hub.Request{Topics: listOf(t, "key:g:*")})
-	s.leave()
-	keep := other.take(t, hub.Request{Topics: listOf(t, "key:g:*")})
-	defer keep.leave()
+	s := one.subscribe(t, hub.Request{Topics: topics(t, "key:g:*")})
+	s.close()
+	keep := other.subscribe(t, hub.Request{Topics: topics(t, "key:g:*")})
+	defer keep.close()
 	for n := range 50 {
-		// In one script, as many keys as take the reader some time.
+		// One script changes so many keys that the reader needs some time.
 		server.Do("EVAL", "for i = 1, 200 do redis.call('SET', 'g:' .. i, ARGV[1]) end", 0, n)
-		back := other.take(t, hub.Request{Topics: listOf(t, "key:g:*"), IDs: []string{s.opened.id}})
-		back.drain()
-		back.expect(fmt.Sprint("round ", n), slices.Repeat([]string{fmt.Sprint(n)}, 200), []string{"key:g:* unknown-cursor null"})
-		back.leave()
+		back := other.subscribe(t, hub.Request{Topics: topics(t, "key:g:*"), IDs: []string{s.openID}})
+		back.read()
+		back.check(fmt.Sprint("round ", n), slices.Repeat([]string{fmt.Sprint(n)}, 200), []string{"key:g:* unknown-cursor null"})
+		back.close()
 	}
 }
 
-func TestKey_SlowConsumerEndsOnTheLastValue(t *testing.T) {
+func TestKey_SlowConsumerGetsLastValue(t *testing.T) {
 	t.Parallel()
 	bothBrokers(t, history(5), func(t *testing.T, g gateway) {
 		for i := range 20 {
-			put(t, g.source, fmt.Sprint("key:g:", i), "before")
+			publish(t, g.source, fmt.Sprint("key:g:", i), "before")
 		}
-		keep := g.take(t, hub.Request{Topics: listOf(t, "key:g:*")})
-		defer keep.leave()
-		literal := g.take(t, hub.Request{Topics: listOf(t, "key:g:7")})
-		defer literal.leave()
-		glob := g.take(t, hub.Request{Topics: listOf(t, "key:g:*")})
-		defer glob.leave()
-		among := g.take(t, hub.Request{Topics: listOf(t, "key:g:*", "key:g:7", "channel:c")})
-		defer among.leave()
+		keep := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*")})
+		defer keep.close()
+		literal := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:7")})
+		defer literal.close()
+		glob := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*")})
+		defer glob.close()
+		among := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*", "key:g:7", "channel:c")})
+		defer among.close()
 		for round := range 30 {
 			for i := range 20 {
-				put(t, g.source, fmt.Sprint("key:g:", i), fmt.Sprint("g:", i, "=", round))
+				publish(t, g.source, fmt.Sprint("key:g:", i), fmt.Sprint("g:", i, "=", round))
 			}
 		}
 		for i := range 20 {
-			keep.untilData(fmt.Sprint("g:", i, "=29"))
+			keep.awaitData(fmt.Sprint("g:", i, "=29"))
 		}
-		for who, s := range map[string]*seat{"literal": literal, "glob": glob, "among others": among} {
-			s.untilData("g:7=29")
-			s.drain()
+		for who, s := range map[string]*testClient{"literal": literal, "glob": glob, "among others": among} {
+			s.awaitData("g:7=29")
+			s.read()
 			values := make(map[string]string)
 			for _, b := range s.got {
 				name := b.origin()
@@ -892,14 +892,14 @@ func TestKey_SlowConsumerEndsOnTheLastValue(t *testing.T) {
 			}
 			for name, v := range values {
 				if want := strings.TrimPrefix(name, "key:") + "=29"; v != want {
-					t.Errorf("%s: %s ends on %q", who, name, v)
+					t.Errorf("%s: key %s: got last value %q", who, name, v)
 				}
 			}
 			if len(s.gaps()) > 0 {
-				t.Errorf("%s: gaps %q", who, s.gaps())
+				t.Errorf("%s: got gaps %q", who, s.gaps())
 			}
 			if who != "literal" && len(values) != 20 {
-				t.Errorf("%s: %d keys", who, len(values))
+				t.Errorf("%s: got %d keys", who, len(values))
 			}
 		}
 	})

@@ -9,7 +9,7 @@ import (
 	"sluice/internal/journal"
 )
 
-// Budgets of the hot path. The race detector allocates too, so that they hold without it.
+// These budgets hold only without the race detector, which allocates too.
 
 func TestBudget_ReadingAllocatesNothing(t *testing.T) {
 	j := newFilled(roomy, 1000)
@@ -22,14 +22,14 @@ func TestBudget_ReadingAllocatesNothing(t *testing.T) {
 			pos = b.Next
 		}
 	}); n > 0 {
-		t.Errorf("%v allocations to read 1000 events", n)
+		t.Errorf("got %v allocations to read 1000 events, want 0", n)
 	}
 }
 
-// An event is copied into a segment that holds hundreds, so that what segments take is
-// shared by them, however many subscribers are woken.
-func TestBudget_AppendingAllocatesOnlyForSegments(t *testing.T) {
-	const events, most = 1000, 0.05 // allocations an event
+// An event is copied into a segment that holds hundreds of events. They share its allocations, for
+// any number of subscribers.
+func TestBudget_AppendAllocatesSegmentsOnly(t *testing.T) {
+	const events, most = 1000, 0.05 // allocations per event
 	for _, subscribers := range []int{0, 1000} {
 		j := newFilled(journal.Limits{Events: 4096, Bytes: 4 << 20}, 10_000)
 		for range subscribers {
@@ -42,7 +42,7 @@ func TestBudget_AppendingAllocatesOnlyForSegments(t *testing.T) {
 			}
 		})
 		if n > events*most {
-			t.Errorf("with %d subscribers %v allocations to append %d events", subscribers, n, events)
+			t.Errorf("%d subscribers: got %v allocations to append %d events", subscribers, n, events)
 		}
 	}
 }

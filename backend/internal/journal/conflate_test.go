@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// framesOf makes frames of texts such as "a1": the topic, and the number which is also the
-// cursor behind it. "gap" is a gap with its number, as in "gap5".
-func framesOf(texts ...string) []Frame {
+// makeFrames makes frames of texts such as "a1": the topic and a number, which is also the cursor
+// after the frame. "gap5" is a gap with number 5.
+func makeFrames(texts ...string) []Frame {
 	var out []Frame
 	for _, text := range texts {
 		digits := strings.IndexAny(text, "0123456789")
@@ -27,21 +27,21 @@ func framesOf(texts ...string) []Frame {
 	return out
 }
 
-func TestConflation_LetsTheNewestOfEachTopicThrough(t *testing.T) {
+func TestConflation_DeliversNewestOfEachTopic(t *testing.T) {
 	t.Parallel()
 	const every = time.Second
 	type step struct {
-		after  time.Duration // since the step before
+		after  time.Duration // since the previous step
 		frames []string
 		want   string
-		due    time.Duration // from then on; negative for never
+		due    time.Duration // time until the next event is due; negative if no event is due
 	}
 	for _, tt := range []struct {
 		name  string
 		steps []step
 	}{
-		{"the first goes out at once", []step{{0, []string{"a1"}, "a1:1", -1}}},
-		{"then one in each interval, the newest", []step{
+		{"the first event is sent immediately", []step{{0, []string{"a1"}, "a1:1", -1}}},
+		{"then the newest in each interval", []step{
 			{0, []string{"a1"}, "a1:1", -1},
 			{100 * time.Millisecond, []string{"a2"}, "", 900 * time.Millisecond},
 			{100 * time.Millisecond, []string{"a3", "a4"}, "", 800 * time.Millisecond},
@@ -50,7 +50,7 @@ func TestConflation_LetsTheNewestOfEachTopicThrough(t *testing.T) {
 			{500 * time.Millisecond, []string{"a5"}, "", 500 * time.Millisecond},
 			{500 * time.Millisecond, []string{"a6"}, "a6:6", -1},
 		}},
-		{"after a pause at once again", []step{
+		{"after a pause immediately again", []step{
 			{0, []string{"a1"}, "a1:1", -1},
 			{time.Second, nil, "", -1},
 			{time.Hour, []string{"a2"}, "a2:2", -1},
@@ -61,24 +61,24 @@ func TestConflation_LetsTheNewestOfEachTopicThrough(t *testing.T) {
 			{500 * time.Millisecond, []string{"b4"}, "a3:3", 500 * time.Millisecond},
 			{500 * time.Millisecond, nil, "b4:4", -1},
 		}},
-		{"a cursor does not pass what is held", []step{
+		{"a cursor does not pass a held event", []step{
 			{0, []string{"a1"}, "a1:1", -1},
 			{100 * time.Millisecond, []string{"a2", "b3", "c4"}, "b3:1 c4:1", 900 * time.Millisecond},
 			{900 * time.Millisecond, nil, "a2:4", -1},
 		}},
-		{"the first that is due is the next", []step{
+		{"events are sent in the order in which they are due", []step{
 			{0, []string{"a1"}, "a1:1", -1},
 			{300 * time.Millisecond, []string{"b2"}, "b2:2", -1},
 			{100 * time.Millisecond, []string{"b3", "a4"}, "", 600 * time.Millisecond},
 			{600 * time.Millisecond, nil, "a4:2", 300 * time.Millisecond},
 			{300 * time.Millisecond, nil, "b3:4", -1},
 		}},
-		{"a gap passes at once, behind all that came before it", []step{
+		{"a gap is sent immediately, after all earlier events", []step{
 			{0, []string{"a1", "b2"}, "a1:1 b2:2", -1},
 			{100 * time.Millisecond, []string{"a3", "b4", "gap5", "a6", "c7"}, "a3:3 b4:4 gap5:5 c7:5", time.Second},
 			{time.Second, nil, "a6:7", -1},
 		}},
-		{"one batch counts as one moment", []step{{0, []string{"a1", "a2", "b3", "a4"}, "b3:3 a4:4", -1}}},
+		{"a batch has one time", []step{{0, []string{"a1", "a2", "b3", "a4"}, "b3:3 a4:4", -1}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -88,7 +88,7 @@ func TestConflation_LetsTheNewestOfEachTopicThrough(t *testing.T) {
 				defer r.Close()
 				for i, s := range tt.steps {
 					time.Sleep(s.after)
-					for _, f := range framesOf(s.frames...) {
+					for _, f := range makeFrames(s.frames...) {
 						log.Append(f)
 					}
 					if got := strings.Join(delivered(t, &r), " "); got != s.want {
@@ -96,7 +96,7 @@ func TestConflation_LetsTheNewestOfEachTopicThrough(t *testing.T) {
 					}
 					due := r.Due()
 					if s.due < 0 && !due.IsZero() || s.due >= 0 && !due.Equal(time.Now().Add(s.due)) {
-						t.Errorf("after step %d the next event is due in %s, want %s", i, time.Until(due), s.due)
+						t.Errorf("after step %d: got next event due in %s, want %s", i, time.Until(due), s.due)
 					}
 				}
 			})
@@ -104,8 +104,7 @@ func TestConflation_LetsTheNewestOfEachTopicThrough(t *testing.T) {
 	}
 }
 
-// delivered returns the events that a reader delivers now, as "a1:0": the body and the
-// cursor of the id.
+// delivered returns the available events of a reader as "a1:0": the body and the cursor of the id.
 func delivered(tb testing.TB, r *Reader) (out []string) {
 	tb.Helper()
 	for {
@@ -120,7 +119,7 @@ func delivered(tb testing.TB, r *Reader) (out []string) {
 	}
 }
 
-// parsed returns the frames of framesOf in a batch.
+// parsed returns the frames of makeFrames in a batch.
 func parsed(b Batch) (out []string) {
 	text := string(b.Bytes)
 	for text != "" {
@@ -133,9 +132,9 @@ func parsed(b Batch) (out []string) {
 	return out
 }
 
-// An event that is held back arrives although it has left the journal, and its copy is
-// dropped when a newer event replaces it.
-func TestReader_HeldEventOutlivesTheJournal(t *testing.T) {
+// A held event is delivered although the journal has evicted it. Its copy is released when a newer
+// event replaces it.
+func TestReader_HeldEventOutlivesJournal(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		log := New(Limits{Events: 4, Bytes: 1 << 20}, "0")
@@ -144,7 +143,7 @@ func TestReader_HeldEventOutlivesTheJournal(t *testing.T) {
 		n := 0
 		add := func(topic string) {
 			n++
-			log.Append(framesOf(fmt.Sprint(topic, n))[0])
+			log.Append(makeFrames(fmt.Sprint(topic, n))[0])
 		}
 		add("a")
 		add("a")
@@ -155,16 +154,16 @@ func TestReader_HeldEventOutlivesTheJournal(t *testing.T) {
 			add("b")
 		}
 		if log.latest.kept.Len() != 1 {
-			t.Errorf("%d events are kept, want one", log.latest.kept.Len())
+			t.Errorf("got %d kept events, want 1", log.latest.kept.Len())
 		}
 		delivered(t, &r)
 		time.Sleep(time.Second)
 		if got := strings.Join(delivered(t, &r), " "); !strings.HasPrefix(got, "a3:") {
-			t.Errorf("it delivers %q, and a3 was held", got)
+			t.Errorf("got %q, want the held a3", got)
 		}
 		add("a")
 		if log.latest.kept.Len() != 0 || log.latest.bytes != 0 {
-			t.Errorf("%d events of %d bytes are kept after a newer one", log.latest.kept.Len(), log.latest.bytes)
+			t.Errorf("got %d kept events of %d bytes after a newer event, want 0", log.latest.kept.Len(), log.latest.bytes)
 		}
 	})
 }
@@ -187,30 +186,30 @@ func TestReader_LostHeldEventIsReported(t *testing.T) {
 		round()
 		round()
 		if log.latest.bytes > log.latest.limit {
-			t.Errorf("%d bytes are kept, and the limit is %d", log.latest.bytes, log.latest.limit)
+			t.Errorf("got %d kept bytes, want at most %d", log.latest.bytes, log.latest.limit)
 		}
 		time.Sleep(time.Second)
 		b, ok := r.Next()
 		if !ok || b.Frames != 6 || b.AtHead {
-			t.Fatalf("it delivers %d events, want 4 from the journal and 2 that are kept", b.Frames)
+			t.Fatalf("got %d events, want 4 from the journal and 2 kept ones", b.Frames)
 		}
 		if ids := parsed(b); !strings.HasSuffix(ids[5], ":10") {
-			t.Errorf("the ids %q pass events that are lost", ids)
+			t.Errorf("the ids %q pass lost events", ids)
 		}
 		if _, ok := r.Next(); ok || !r.Behind() {
 			t.Error("the lost events are not reported")
 		}
 		if lost, cursor := r.Lost(); len(lost) != 4 || string(cursor) != "20" {
-			t.Errorf("%q are lost before cursor %s", lost, cursor)
+			t.Errorf("got lost events %q before cursor %s", lost, cursor)
 		}
 		if b, ok := r.Next(); !ok || len(b.Bytes) > 0 {
-			t.Errorf("then comes %q", b.Bytes)
+			t.Errorf("got %q after the gap", b.Bytes)
 		}
 	})
 }
 
-// A wide glob must not keep a shard busy: one call reads and delivers a bounded number.
-func TestReader_ConflatedTurnIsBounded(t *testing.T) {
+// One call reads and delivers a bounded number of events, so a wide glob does not block a shard.
+func TestReader_ConflatedReadIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		const topics = 10 * turn
@@ -219,7 +218,7 @@ func TestReader_ConflatedTurnIsBounded(t *testing.T) {
 		defer r.Close()
 		fill := func() {
 			for n := range topics {
-				log.Append(framesOf(fmt.Sprintf("t%s1", strings.Repeat("x", n/100)+string(rune('A'+n%100))))[0])
+				log.Append(makeFrames(fmt.Sprintf("t%s1", strings.Repeat("x", n/100)+string(rune('A'+n%100))))[0])
 			}
 		}
 		for range 2 {
@@ -232,20 +231,20 @@ func TestReader_ConflatedTurnIsBounded(t *testing.T) {
 					t.Fatal("it fell behind")
 				}
 				if b.Frames > turn || r.Pos()-before > turn {
-					t.Fatalf("one turn reads %d events and delivers %d", r.Pos()-before, b.Frames)
+					t.Fatalf("one call read %d events and delivered %d", r.Pos()-before, b.Frames)
 				}
 				total += b.Frames
 				more = !b.AtHead
 			}
 			if total != topics {
-				t.Errorf("%d events are delivered, want %d", total, topics)
+				t.Errorf("got %d events, want %d", total, topics)
 			}
 			time.Sleep(time.Second)
 		}
 	})
 }
 
-// Conflated readers of one topic see each gap, also if events follow it while they read.
+// Conflated readers of one topic get each gap, even if events follow it while they read.
 func TestReader_ConflatedReadersMissNoGap(t *testing.T) {
 	t.Parallel()
 	const readers, gaps = 8, 2000
@@ -260,11 +259,11 @@ func TestReader_ConflatedReadersMissNoGap(t *testing.T) {
 				seen += strings.Count(string(b.Bytes), "\ngap")
 			}
 			if seen != gaps {
-				t.Errorf("%d gaps are delivered, want %d", seen, gaps)
+				t.Errorf("got %d gaps, want %d", seen, gaps)
 			}
 		})
 	}
-	f := framesOf("gap1", "a2")
+	f := makeFrames("gap1", "a2")
 	for range gaps {
 		log.Append(f[0])
 		log.Append(f[1])
@@ -272,9 +271,9 @@ func TestReader_ConflatedReadersMissNoGap(t *testing.T) {
 	running.Wait()
 }
 
-// An event costs the same however many others are held: no allocation, and one body for all
-// readers.
-func TestBudget_HoldingAnEventAllocatesNothing(t *testing.T) {
+// The cost of an event does not depend on the number of held events: no allocation, and one body
+// for all readers.
+func TestBudget_HoldingEventAllocatesNothing(t *testing.T) {
 	const topics = 5000
 	log := New(Limits{Events: 4096, Bytes: 4 << 20}, "0")
 	r := NewReader(log, time.Hour, false, nil)
@@ -290,7 +289,7 @@ func TestBudget_HoldingAnEventAllocatesNothing(t *testing.T) {
 		}
 	}
 	if r.conflation.held != topics {
-		t.Fatalf("%d events are held", r.conflation.held)
+		t.Fatalf("got %d held events", r.conflation.held)
 	}
 	now, n := time.Now(), 0
 	if allocs := testing.AllocsPerRun(100, func() {
@@ -298,19 +297,19 @@ func TestBudget_HoldingAnEventAllocatesNothing(t *testing.T) {
 		r.conflation.due(now, turn)
 		n++
 	}); allocs > 0 {
-		t.Errorf("%v allocations to hold an event", allocs)
+		t.Errorf("got %v allocations to hold an event, want 0", allocs)
 	}
 }
 
-// A client that disconnects after any frame and returns with its id has or receives the
-// newest event of every topic. No topic delivers more than once in an interval, nor holds
-// an event for longer.
-func TestConflation_ClientThatLeavesAnywhereLosesNoNewestValue(t *testing.T) {
+// A client disconnects after any frame and reconnects with its id. It must have or receive the
+// newest event of every topic. A topic must not deliver twice in an interval or hold an event for
+// longer than it.
+func TestConflation_ReconnectGetsNewestValue(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, testLeavesAnywhere)
+	synctest.Test(t, testReconnects)
 }
 
-func testLeavesAnywhere(t *testing.T) {
+func testReconnects(t *testing.T) {
 	const every = 100 * time.Millisecond
 	for seed := range uint64(300) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
@@ -319,9 +318,9 @@ func testLeavesAnywhere(t *testing.T) {
 		r := NewReader(log, every, false, nil)
 		now := time.Now()
 		number := 0
-		newest := make(map[string]int)     // number of the newest that came of each topic
-		has := make(map[string]int)        // and of the newest that went out
-		sent := make(map[string]time.Time) // and when
+		newest := make(map[string]int)     // number of the newest event of each topic
+		has := make(map[string]int)        // number of the last sent event
+		sent := make(map[string]time.Time) // time of the last sent event
 		since := make(map[string]time.Time)
 		lastGap := 0
 		for step := range 200 {
@@ -345,7 +344,7 @@ func testLeavesAnywhere(t *testing.T) {
 				}
 			}
 			forced := slices.ContainsFunc(texts, func(s string) bool { return strings.HasPrefix(s, "gap") })
-			for _, f := range framesOf(texts...) {
+			for _, f := range makeFrames(texts...) {
 				log.Append(f)
 			}
 			for _, text := range delivered(t, &r) {
@@ -360,23 +359,23 @@ func testLeavesAnywhere(t *testing.T) {
 					lastGap = n
 				} else {
 					if at, ok := sent[topic]; ok && now.Sub(at) < every && !forced {
-						t.Fatalf("seed %d, step %d: %s comes %s after the last one", seed, step, topic, now.Sub(at))
+						t.Fatalf("seed %d, step %d: %s was sent %s after the last one", seed, step, topic, now.Sub(at))
 					}
 					sent[topic], has[topic] = now, max(has[topic], n)
 					delete(since, topic)
 				}
 				if cursor < lastGap {
-					t.Fatalf("seed %d, step %d: the cursor %d leads back behind the gap %d", seed, step, cursor, lastGap)
+					t.Fatalf("seed %d, step %d: cursor %d is before the gap %d", seed, step, cursor, lastGap)
 				}
 				for other := range newest {
 					if newest[other] <= cursor && has[other] < newest[other] {
-						t.Fatalf("seed %d, step %d: behind the cursor %d of %s, the client never gets %s%d", seed, step, cursor, body, other, newest[other])
+						t.Fatalf("seed %d, step %d: after cursor %d of %s, the client never gets %s%d", seed, step, cursor, body, other, newest[other])
 					}
 				}
 			}
 			for topic, at := range since {
 				if newest[topic] > has[topic] && now.Sub(at) > every && r.Due().After(now) {
-					t.Fatalf("seed %d, step %d: %s is held since %s", seed, step, topic, now.Sub(at))
+					t.Fatalf("seed %d, step %d: %s has been held for %s", seed, step, topic, now.Sub(at))
 				}
 				if newest[topic] == has[topic] {
 					delete(since, topic)
@@ -384,7 +383,7 @@ func testLeavesAnywhere(t *testing.T) {
 			}
 		}
 		if len(r.conflation.topics) > len(topics) {
-			t.Fatalf("it remembers %d topics", len(r.conflation.topics))
+			t.Fatalf("got %d topics in the conflation", len(r.conflation.topics))
 		}
 		time.Sleep(every)
 		for _, text := range delivered(t, &r) {
@@ -394,11 +393,11 @@ func testLeavesAnywhere(t *testing.T) {
 		}
 		for topic, n := range newest {
 			if has[topic] != n {
-				t.Fatalf("seed %d: %s ends on %d, and the newest is %d", seed, topic, has[topic], n)
+				t.Fatalf("seed %d: %s: got last event %d, want %d", seed, topic, has[topic], n)
 			}
 		}
 		if !r.Due().IsZero() || r.conflation.held > 0 {
-			t.Fatalf("seed %d: something is still held", seed)
+			t.Fatalf("seed %d: an event is still held", seed)
 		}
 	}
 }

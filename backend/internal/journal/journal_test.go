@@ -16,7 +16,7 @@ import (
 
 var roomy = journal.Limits{Events: 1 << 20, Bytes: 1 << 30}
 
-// frame returns a frame whose cursor is the position after it, if it comes at number.
+// frame returns a frame. Its cursor is the position after it if it is appended at number.
 func frame(number uint64, body string) journal.Frame {
 	return journal.Frame{
 		Cursor: strconv.AppendUint(nil, number+1, 10),
@@ -30,7 +30,7 @@ func gap(number uint64, lost int64) journal.Frame {
 	return f
 }
 
-// newFilled returns a journal with n events, whose data are their numbers.
+// newFilled returns a journal with n events. The data of each event is its number.
 func newFilled(limits journal.Limits, n int) *journal.Journal {
 	j := journal.New(limits, "1")
 	appendEvents(j, n)
@@ -59,21 +59,21 @@ func readAll(t testing.TB, j *journal.Journal, from uint64) (text string, next u
 	for {
 		batch, ok := j.Read(from)
 		if !ok {
-			t.Fatalf("position %d is behind the tail", from)
+			t.Fatalf("position %d is before the tail", from)
 		}
 		if batch.Next < from {
-			t.Fatalf("a read from %d goes back to %d", from, batch.Next)
+			t.Fatalf("read from %d: got next position %d", from, batch.Next)
 		}
 		if batch.Frames == 0 {
 			if len(batch.Bytes) > 0 {
-				t.Fatalf("no frames, but %q", batch.Bytes)
+				t.Fatalf("got 0 frames with bytes %q", batch.Bytes)
 			}
 			return b.String(), from, batches
 		}
 		b.Write(batch.Bytes)
 		from = batch.Next
 		if string(batch.Cursor) != fmt.Sprint(from) {
-			t.Fatalf("cursor of position %d is %q", from, batch.Cursor)
+			t.Fatalf("position %d: got cursor %q", from, batch.Cursor)
 		}
 		batches++
 	}
@@ -82,11 +82,11 @@ func readAll(t testing.TB, j *journal.Journal, from uint64) (text string, next u
 func checkPosition(t *testing.T, what string, pos uint64, cursor string, want uint64) {
 	t.Helper()
 	if pos != want || cursor != fmt.Sprint(want) {
-		t.Errorf("%s is %d with cursor %q, want %d", what, pos, cursor, want)
+		t.Errorf("%s: got %d with cursor %q, want %d", what, pos, cursor, want)
 	}
 }
 
-func TestJournal_EmptyOneBeginsAtItsBase(t *testing.T) {
+func TestJournal_EmptyBeginsAtBase(t *testing.T) {
 	t.Parallel()
 	j := journal.New(roomy, "1")
 	head, cursor := headOf(j)
@@ -96,13 +96,13 @@ func TestJournal_EmptyOneBeginsAtItsBase(t *testing.T) {
 	back, cursor := backOf(j, 10)
 	checkPosition(t, "Back(10)", back, cursor, journal.First)
 	if b, ok := j.Read(journal.First); !ok || b.Frames != 0 || b.Next != journal.First {
-		t.Errorf("Read gives %+v, %v", b, ok)
+		t.Errorf("Read: got %+v, %v", b, ok)
 	}
 	if lost := lostFrom(j, journal.First); lost != 0 {
-		t.Errorf("Lost is %d", lost)
+		t.Errorf("got Lost %d", lost)
 	}
 	if j.Bytes() != 0 {
-		t.Errorf("Bytes is %d", j.Bytes())
+		t.Errorf("got Bytes %d", j.Bytes())
 	}
 }
 
@@ -119,10 +119,10 @@ func TestJournal_IsBoundedByEvents(t *testing.T) {
 				head, cursor := headOf(j)
 				checkPosition(t, "head", head, cursor, uint64(n)+journal.First)
 				if text, _, _ := readAll(t, j, tail); text != wireText(tail, head) {
-					t.Errorf("it holds %q", text)
+					t.Errorf("got content %q", text)
 				}
 				if _, ok := j.Read(tail - 1); ok {
-					t.Error("a position behind the tail can be read")
+					t.Error("a position before the tail can be read")
 				}
 			})
 		}
@@ -138,16 +138,16 @@ func TestJournal_IsBoundedByBytes(t *testing.T) {
 		tail, _ := tailOf(j)
 		text, _, _ := readAll(t, j, tail)
 		if j.Bytes() > limit || j.Bytes() != len(text) {
-			t.Fatalf("after %d events: Bytes is %d, held are %d, the limit is %d", n+1, j.Bytes(), len(text), limit)
+			t.Fatalf("after %d events: got Bytes %d, content of %d bytes, limit %d", n+1, j.Bytes(), len(text), limit)
 		}
 	}
 	if tail, _ := tailOf(j); tail == journal.First {
-		t.Fatal("nothing was evicted: the test tests nothing")
+		t.Fatal("no event was evicted: the test needs more events")
 	}
 }
 
-// Connected clients get the time to read a large frame and those after it.
-func TestJournal_LargeFrameIsHeldForATime(t *testing.T) {
+// Connected clients get time to read a large frame and the frames after it.
+func TestJournal_LargeFrameIsHeldForTime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		j := newFilled(journal.Limits{Events: 10, Bytes: 1000}, 5)
@@ -156,48 +156,48 @@ func TestJournal_LargeFrameIsHeldForATime(t *testing.T) {
 		j.Append(frame(7, "7"))
 		text, next, _ := readAll(t, j, 6)
 		if want := "id: 7\n" + string(large.Body) + wireText(7, 8); text != want || next != 8 {
-			t.Errorf("%d bytes are read, want %d", len(text), len(want))
+			t.Errorf("got %d bytes, want %d", len(text), len(want))
 		}
 		time.Sleep(10 * time.Second)
 		j.Append(frame(8, "8"))
 		if text, _, _ := readAll(t, j, 7); text != wireText(7, 9) {
-			t.Errorf("after the large frame is %q", text)
+			t.Errorf("got %q after the large frame", text)
 		}
 		if _, ok := j.Read(6); ok {
 			t.Error("the large frame is still held")
 		}
 		if j.Bytes() > 1000 {
-			t.Errorf("%d bytes are held", j.Bytes())
+			t.Errorf("got %d held bytes", j.Bytes())
 		}
 	})
 }
 
-func TestJournal_NewestFrameIsHeldWhateverItsSize(t *testing.T) {
+func TestJournal_NewestFrameIsAlwaysHeld(t *testing.T) {
 	t.Parallel()
 	j := journal.New(journal.Limits{Events: 1, Bytes: 10}, "1")
 	for n := range uint64(3) {
 		j.Append(frame(n+1, strings.Repeat("x", 1000)))
 	}
 	if tail, _ := tailOf(j); tail != 3 {
-		t.Errorf("the tail is %d, want 3", tail)
+		t.Errorf("got tail %d, want 3", tail)
 	}
 }
 
-func TestJournal_ReaderGetsEverythingFromAnyPosition(t *testing.T) {
+func TestJournal_ReadsFromAnyPosition(t *testing.T) {
 	t.Parallel()
 	const events = 500 // several segments
 	j := newFilled(roomy, events)
 	for from := uint64(journal.First); from <= events+1; from++ {
 		text, next, _ := readAll(t, j, from)
 		if text != wireText(from, events+1) || next != events+1 {
-			t.Fatalf("from %d: %d bytes up to %d", from, len(text), next)
+			t.Fatalf("from %d: got %d bytes up to %d", from, len(text), next)
 		}
 	}
 }
 
-// The wakes of the last frame and of the end may be one, so a reader that stops at the head
-// would never see the end.
-func TestJournal_ReadersOfTheLastFramesReadOnToTheEnd(t *testing.T) {
+// One wake can report the last frame and the end, so a reader that stops at the head would never
+// read the end.
+func TestJournal_ReadersReachEnd(t *testing.T) {
 	t.Parallel()
 	for name, every := range map[string]time.Duration{"every event": 0, "conflated": time.Minute} {
 		t.Run(name, func(t *testing.T) {
@@ -213,45 +213,45 @@ func TestJournal_ReadersOfTheLastFramesReadOnToTheEnd(t *testing.T) {
 					t.Fatalf("after read %d the reader is at the head of a journal that has ended", reads)
 				}
 				if reads++; reads > 10 {
-					t.Fatal("the end is not reported")
+					t.Fatal("got no end")
 				}
 			}
 			if reads == 0 || r.Pos() != number(headOf(j)) {
-				t.Errorf("the reader ends at %d after %d reads, want %d", r.Pos(), reads, number(headOf(j)))
+				t.Errorf("got the end at %d after %d reads, want %d", r.Pos(), reads, number(headOf(j)))
 			}
 		})
 	}
 }
 
-func TestJournal_WaitingEventsComeInOneRun(t *testing.T) {
+func TestJournal_WaitingEventsAreOneBatch(t *testing.T) {
 	t.Parallel()
 	j := newFilled(roomy, 10)
 	b, ok := j.Read(3)
 	if !ok || b.Frames != 8 || b.Next != 11 || string(b.Bytes) != wireText(3, 11) {
-		t.Errorf("Read gives %d frames up to %d: %q", b.Frames, b.Next, b.Bytes)
+		t.Errorf("Read: got %d frames up to %d: %q", b.Frames, b.Next, b.Bytes)
 	}
 	const many = 20_000
 	j = newFilled(roomy, many)
 	_, _, batches := readAll(t, j, journal.First)
 	if batches > many/100 {
-		t.Errorf("%d events need %d reads", many, batches)
+		t.Errorf("got %d events in %d reads, want 1", many, batches)
 	}
 }
 
-func TestJournal_BytesOfABatchStayWhileItGrowsAndForgets(t *testing.T) {
+func TestJournal_BatchBytesAreImmutable(t *testing.T) {
 	t.Parallel()
 	j := newFilled(journal.Limits{Events: 10, Bytes: 1 << 20}, 10)
 	b, _ := j.Read(journal.First)
 	appendEvents(j, 1000)
 	if string(b.Bytes) != wireText(1, 11) || string(b.Cursor) != "11" {
-		t.Errorf("the batch is now %q with cursor %q", b.Bytes, b.Cursor)
+		t.Errorf("the batch changed to %q with cursor %q", b.Bytes, b.Cursor)
 	}
 	if cap(b.Bytes) != len(b.Bytes) {
 		t.Error("appending to a batch would write into the journal")
 	}
 }
 
-func TestJournal_AppendTakesACopy(t *testing.T) {
+func TestJournal_AppendCopies(t *testing.T) {
 	t.Parallel()
 	j := journal.New(roomy, "1")
 	f := frame(1, "original")
@@ -259,11 +259,11 @@ func TestJournal_AppendTakesACopy(t *testing.T) {
 	copy(f.Body, "xxxxxxxxxxx")
 	copy(f.Cursor, "x")
 	if text, _, _ := readAll(t, j, 1); text != "id: 2\ndata: original\n\n" {
-		t.Errorf("it holds %q", text)
+		t.Errorf("got content %q", text)
 	}
 }
 
-func TestJournal_QualifierStandsBeforeTheCursor(t *testing.T) {
+func TestJournal_QualifierPrecedesCursor(t *testing.T) {
 	t.Parallel()
 	j := journal.New(roomy, "1")
 	f := frame(1, "x")
@@ -271,14 +271,14 @@ func TestJournal_QualifierStandsBeforeTheCursor(t *testing.T) {
 	j.Append(f)
 	b, _ := j.Read(1)
 	if string(b.Bytes) != "id: channel:a@2\ndata: x\n\n" {
-		t.Errorf("it holds %q", b.Bytes)
+		t.Errorf("got content %q", b.Bytes)
 	}
 	if string(b.Cursor) != "2" {
-		t.Errorf("the cursor is %q", b.Cursor)
+		t.Errorf("got cursor %q", b.Cursor)
 	}
 	frames := between(j, 1, 2)
 	if len(frames) != 1 || frames[0].Qualifier != "channel:a@" || string(frames[0].Cursor) != "2" || string(frames[0].Body) != "data: x\n\n" || frames[0].Next != 2 {
-		t.Errorf("Between gives %+v", frames)
+		t.Errorf("Between: got %+v", frames)
 	}
 }
 
@@ -295,20 +295,20 @@ func TestJournal_BackCountsFrames(t *testing.T) {
 	}
 }
 
-func TestJournal_BackHasTheCursorThatItsReaderWouldHave(t *testing.T) {
+func TestJournal_BackHasReaderCursor(t *testing.T) {
 	t.Parallel()
 	for held := range 200 {
 		j := newFilled(journal.Limits{Events: 64, Bytes: 1 << 20}, held)
 		for n := range 70 {
 			pos, cursor := backOf(j, n)
 			if cursor != fmt.Sprint(pos) {
-				t.Fatalf("with %d events Back(%d) is %d with cursor %q", held, n, pos, cursor)
+				t.Fatalf("%d events: Back(%d): got %d with cursor %q", held, n, pos, cursor)
 			}
 		}
 	}
 }
 
-func TestJournal_ReaderBehindTailGetsExactGap(t *testing.T) {
+func TestJournal_ReaderBeforeTailGetsExactGap(t *testing.T) {
 	t.Parallel()
 	j := newFilled(journal.Limits{Events: 10, Bytes: 1 << 20}, 100)
 	for _, tt := range []struct {
@@ -316,15 +316,15 @@ func TestJournal_ReaderBehindTailGetsExactGap(t *testing.T) {
 		lost int64
 	}{{1, 90}, {2, 89}, {90, 1}, {91, 0}, {95, 0}, {101, 0}} {
 		if lost := lostFrom(j, tt.from); lost != tt.lost {
-			t.Errorf("from %d: %d lost, want %d", tt.from, lost, tt.lost)
+			t.Errorf("from %d: got %d lost, want %d", tt.from, lost, tt.lost)
 		}
 		if _, ok := j.Read(tt.from); ok != (tt.lost == 0) {
-			t.Errorf("from %d: Read says %v", tt.from, ok)
+			t.Errorf("from %d: Read: got %v", tt.from, ok)
 		}
 	}
 }
 
-func TestJournal_LostCountsWhatEvictedGapsHadLost(t *testing.T) {
+func TestJournal_LostIncludesEvictedGaps(t *testing.T) {
 	t.Parallel()
 	// 1 2 [gap of 12: 3–14] 15 16 [gap of unknown size: 17] 18 19 …
 	build := func(behind int) *journal.Journal {
@@ -355,20 +355,20 @@ func TestJournal_LostCountsWhatEvictedGapsHadLost(t *testing.T) {
 			checkPosition(t, "tail", tail, cursor, tt.tail)
 			for from, want := range tt.lost {
 				if lost := lostFrom(j, from); lost != want {
-					t.Errorf("from %d: %d lost, want %d", from, lost, want)
+					t.Errorf("from %d: got %d lost, want %d", from, lost, want)
 				}
 			}
 		})
 	}
 }
 
-func TestJournal_BetweenStopsAtItsBounds(t *testing.T) {
+func TestJournal_BetweenStopsAtBounds(t *testing.T) {
 	t.Parallel()
 	j := newFilled(roomy, 500)
 	for _, tt := range []struct {
 		name        string
 		from, to    uint64
-		first, last uint64 // numbers; 0 for none
+		first, last uint64 // numbers; 0 for no frame
 	}{
 		{"all", 1, 501, 1, 500},
 		{"some", 10, 20, 10, 19},
@@ -382,37 +382,37 @@ func TestJournal_BetweenStopsAtItsBounds(t *testing.T) {
 			frames := between(j, tt.from, tt.to)
 			if tt.first == 0 {
 				if len(frames) > 0 {
-					t.Errorf("%d frames", len(frames))
+					t.Errorf("got %d frames", len(frames))
 				}
 				return
 			}
 			if len(frames) != int(tt.last-tt.first)+1 {
-				t.Fatalf("%d frames", len(frames))
+				t.Fatalf("got %d frames", len(frames))
 			}
 			for i, f := range frames {
 				n := tt.first + uint64(i)
 				if f.Next != n+1 || string(f.Cursor) != fmt.Sprint(n+1) || string(f.Body) != fmt.Sprintf("data: %d\n\n", n) {
-					t.Fatalf("frame %d is %+v", n, f)
+					t.Fatalf("frame %d: got %+v", n, f)
 				}
 			}
 		})
 	}
 }
 
-func TestJournal_GapTakesAsManyNumbersAsItLost(t *testing.T) {
+func TestJournal_GapAdvancesByLost(t *testing.T) {
 	t.Parallel()
 	j := newFilled(roomy, 1)
 	if n := j.Append(gap(2, 12)); n != 2 {
-		t.Errorf("the gap has the number %d", n)
+		t.Errorf("got gap number %d", n)
 	}
 	head, cursor := headOf(j)
 	checkPosition(t, "head", head, cursor, 14)
 	frames := between(j, 1, 100)
 	if len(frames) != 2 || frames[1].Lost != 12 || frames[1].Next != 14 {
-		t.Errorf("frames are %+v", frames)
+		t.Errorf("got frames %+v", frames)
 	}
 	if b, ok := j.Read(14); !ok || b.Frames != 0 {
-		t.Errorf("behind the gap is %+v", b)
+		t.Errorf("got %+v after the gap", b)
 	}
 }
 
@@ -420,7 +420,7 @@ type countingWaker struct{ wakes atomic.Int64 }
 
 func (w *countingWaker) Wake() { w.wakes.Add(1) }
 
-func TestJournal_WakesItsWatchersAfterEachAppend(t *testing.T) {
+func TestJournal_WakesWatchersAfterAppend(t *testing.T) {
 	t.Parallel()
 	j := journal.New(roomy, "1")
 	var a, b countingWaker
@@ -435,7 +435,7 @@ func TestJournal_WakesItsWatchersAfterEachAppend(t *testing.T) {
 	j.Unwatch(&b)
 	appendEvents(j, 5)
 	if a.wakes.Load() != 5 || b.wakes.Load() != 7 {
-		t.Errorf("woken %d and %d times, want 5 and 7", a.wakes.Load(), b.wakes.Load())
+		t.Errorf("got %d and %d wakes, want 5 and 7", a.wakes.Load(), b.wakes.Load())
 	}
 }
 
@@ -449,22 +449,22 @@ func (c wakeChannel) Wake() {
 	}
 }
 
-// Every reader must see all numbers in order, but for what Lost counts, while one
-// goroutine appends and the journal forgets.
-func TestJournal_ConcurrentReadersSeeContiguousNumbers(t *testing.T) {
+// Every reader must get all numbers in order, except those that Lost counts, while one goroutine
+// appends and the journal evicts.
+func TestJournal_ConcurrentReaders(t *testing.T) {
 	t.Parallel()
 	const events, readers = 5_000, 4
 	for name, limits := range map[string]journal.Limits{
-		"nothing is forgotten": roomy,
-		"much is forgotten":    {Events: 32, Bytes: 1 << 20},
-		"bounded by bytes":     {Events: 1 << 20, Bytes: 4 << 10},
+		"without eviction": roomy,
+		"with eviction":    {Events: 32, Bytes: 1 << 20},
+		"bounded by bytes": {Events: 1 << 20, Bytes: 4 << 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			j := journal.New(limits, "1")
 			var running sync.WaitGroup
 			for range readers {
-				running.Go(func() { followToTheEnd(t, j, events) })
+				running.Go(func() { readToEnd(t, j, events) })
 			}
 			for n := range uint64(events) {
 				j.Append(frame(n+1, fmt.Sprint(n+1)))
@@ -474,8 +474,8 @@ func TestJournal_ConcurrentReadersSeeContiguousNumbers(t *testing.T) {
 	}
 }
 
-// followToTheEnd reads all events but those that Lost counts.
-func followToTheEnd(t *testing.T, j *journal.Journal, events uint64) {
+// readToEnd reads all events except those that Lost counts.
+func readToEnd(t *testing.T, j *journal.Journal, events uint64) {
 	wake := make(wakeChannel, 1)
 	j.Watch(wake)
 	defer j.Unwatch(wake)
@@ -485,7 +485,7 @@ func followToTheEnd(t *testing.T, j *journal.Journal, events uint64) {
 		if !ok {
 			lost := lostFrom(j, pos)
 			if lost <= 0 {
-				t.Errorf("behind the tail at %d, but %d are lost", pos, lost)
+				t.Errorf("position %d is before the tail, but got %d lost", pos, lost)
 				return
 			}
 			pos += uint64(lost)
@@ -496,14 +496,14 @@ func followToTheEnd(t *testing.T, j *journal.Journal, events uint64) {
 			continue
 		}
 		if want := wireText(pos, b.Next); string(b.Bytes) != want || b.Frames != int(b.Next-pos) {
-			t.Errorf("from %d: %q", pos, b.Bytes)
+			t.Errorf("from %d: got %q", pos, b.Bytes)
 			return
 		}
 		pos = b.Next
 	}
 }
 
-func TestJournal_PositionsAgreeWhileItGrows(t *testing.T) {
+func TestJournal_PositionsAreConsistentDuringAppend(t *testing.T) {
 	t.Parallel()
 	const events = 5000
 	j := journal.New(journal.Limits{Events: 50, Bytes: 1 << 20}, "1")
@@ -518,7 +518,7 @@ func TestJournal_PositionsAgreeWhileItGrows(t *testing.T) {
 			for pos := uint64(0); pos < events-1000; {
 				next, cursor := position()
 				if cursor != fmt.Sprint(next) || next < pos {
-					t.Errorf("position %d has the cursor %q, after %d", next, cursor, pos)
+					t.Errorf("position %d after %d: got cursor %q", next, pos, cursor)
 					return
 				}
 				pos = next

@@ -42,5 +42,5 @@ func between(j *journal.Journal, from, to uint64) []journal.Frame {
 	return v.Between(from, to)
 }
 
-// number drops a cursor.
+// number returns the position of a pair.
 func number(pos uint64, _ string) uint64 { return pos }

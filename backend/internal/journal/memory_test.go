@@ -14,36 +14,36 @@ import (
 	"sluice/internal/journal"
 )
 
-func TestMemory_ShortensTheLargestJournals(t *testing.T) {
+func TestMemory_EvictsFromLargestJournals(t *testing.T) {
 	t.Parallel()
 	const limit = 4 << 20
-	memory := journal.NewMemory(limit, patience)
+	memory := journal.NewMemory(limit, testPatience)
 	limits := journal.Limits{Events: 1 << 20, Bytes: 1 << 30, Memory: memory}
 	small, large := journal.New(limits, "1"), journal.New(limits, "1")
 	small.Append(frame(1, "quiet"))
 	for n := range uint64(20_000) {
 		large.Append(frame(n+1, strings.Repeat("x", 1000)))
 		if memory.Held() > limit {
-			t.Fatalf("%d bytes are held after %d events", memory.Held(), n)
+			t.Fatalf("got %d held bytes after %d events", memory.Held(), n)
 		}
 	}
 	if text, _, _ := readAll(t, small, journal.First); text == "" {
 		t.Error("the small journal lost its event")
 	}
 	if memory.Held() < limit/2 {
-		t.Errorf("only %d bytes are held", memory.Held())
+		t.Errorf("got only %d held bytes", memory.Held())
 	}
 	large.Close()
 	small.Close()
 	if memory.Held() != 0 {
-		t.Errorf("%d bytes are held in the end", memory.Held())
+		t.Errorf("got %d held bytes at the end", memory.Held())
 	}
 }
 
-func TestMemory_ValuesTakeTheMemoryOfJournals(t *testing.T) {
+func TestMemory_ValuesEvictFromJournals(t *testing.T) {
 	t.Parallel()
 	const limit = 1 << 20
-	memory := journal.NewMemory(limit, patience)
+	memory := journal.NewMemory(limit, testPatience)
 	j := journal.New(journal.Limits{Events: 1 << 20, Bytes: 1 << 30, Memory: memory}, "1")
 	for n := range uint64(500) {
 		j.Append(frame(n+1, strings.Repeat("x", 1000)))
@@ -53,24 +53,24 @@ func TestMemory_ValuesTakeTheMemoryOfJournals(t *testing.T) {
 		j.Append(frame(501+n, strings.Repeat("x", 1000)))
 	}
 	if memory.Full() || memory.Held() > limit || j.Bytes() < limit/8 {
-		t.Errorf("full: %v, %d bytes are held, %d of them by the journal", memory.Full(), memory.Held(), j.Bytes())
+		t.Errorf("got full %v, %d held bytes, %d of them in the journal", memory.Full(), memory.Held(), j.Bytes())
 	}
 	memory.Add(100)
 	if !memory.Full() {
-		t.Error("it is not full")
+		t.Error("got full false")
 	}
 }
 
-// patience is far longer than any of the tests that do not wait for it.
-const patience = time.Minute
+// testPatience is far longer than any test that does not wait for it.
+const testPatience = time.Minute
 
 func TestMemory_ReplaysWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		memory := journal.NewMemory(1000, patience)
+		memory := journal.NewMemory(1000, testPatience)
 		large, err := memory.Acquire(t.Context(), 5000, nil)
 		if err != nil {
-			t.Fatal(err) // the only one is read whatever its size
+			t.Fatal(err) // a single replay succeeds at any size
 		}
 		ctx, cancel := context.WithCancel(t.Context())
 		got := make(chan error, 2)
@@ -78,7 +78,7 @@ func TestMemory_ReplaysWait(t *testing.T) {
 		synctest.Wait()
 		cancel()
 		if err := <-got; !errors.Is(err, context.Canceled) {
-			t.Errorf("a replay that waits ends with %v", err)
+			t.Errorf("waiting replay: got error %v", err)
 		}
 		var small *journal.Lease
 		go func() {
@@ -88,7 +88,7 @@ func TestMemory_ReplaysWait(t *testing.T) {
 		synctest.Wait()
 		select {
 		case err := <-got:
-			t.Errorf("a replay does not wait, and ends with %v", err)
+			t.Errorf("a replay did not wait: got error %v", err)
 		default:
 		}
 		large.Release()
@@ -98,15 +98,15 @@ func TestMemory_ReplaysWait(t *testing.T) {
 		small.Release()
 		small.Release()
 		if memory.Held() != 0 {
-			t.Errorf("%d bytes are held in the end", memory.Held())
+			t.Errorf("got %d held bytes at the end", memory.Held())
 		}
 	})
 }
 
-func TestMemory_RevokesTheOldestLeaseThatOthersWaitFor(t *testing.T) {
+func TestMemory_RevokesOldestLease(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		memory := journal.NewMemory(4000, patience)
+		memory := journal.NewMemory(4000, testPatience)
 		var leases [4]*journal.Lease
 		revoked := make(chan int, len(leases))
 		acquire := func(n int, bytes int64) {
@@ -118,40 +118,40 @@ func TestMemory_RevokesTheOldestLeaseThatOthersWaitFor(t *testing.T) {
 		releaseRevoked := func(want int) {
 			n := <-revoked
 			if n != want {
-				t.Errorf("lease %d is revoked, want the oldest, %d", n, want)
+				t.Errorf("got lease %d revoked, want the oldest, %d", n, want)
 			}
 			leases[n].Release()
 		}
 		acquire(0, 500)
 		acquire(1, 400)
-		time.Sleep(patience / 2)
+		time.Sleep(testPatience / 2)
 		leases[0].Resize(600) // its page has just been read
-		time.Sleep(patience)
+		time.Sleep(testPatience)
 		if len(revoked) > 0 {
-			t.Error("a lease is revoked although nobody waits")
+			t.Error("a lease was revoked although no replay waits")
 		}
 		start := time.Now()
 		go releaseRevoked(1)
 		acquire(2, 300)
 		if waited := time.Since(start); waited != 0 {
-			t.Errorf("a lease that is old enough is revoked after %s", waited)
+			t.Errorf("an old lease was revoked only after %s", waited)
 		}
 		leases[0].Resize(600)
 		leases[2].Resize(400)
 		go releaseRevoked(0)
 		acquire(3, 100)
-		if waited := time.Since(start); waited != patience || len(revoked) > 0 {
-			t.Errorf("a new lease is revoked after %s, want %s; %d more are", waited, patience, len(revoked))
+		if waited := time.Since(start); waited != testPatience || len(revoked) > 0 {
+			t.Errorf("a new lease was revoked after %s, want %s; %d more were revoked", waited, testPatience, len(revoked))
 		}
 	})
 }
 
 func second(_ *journal.Lease, err error) error { return err }
 
-func TestMemory_HoldsItsLimitWhenManyAppend(t *testing.T) {
+func TestMemory_ConcurrentAppendsKeepLimit(t *testing.T) {
 	t.Parallel()
 	const limit = 4 << 20
-	memory := journal.NewMemory(limit, patience)
+	memory := journal.NewMemory(limit, testPatience)
 	var running sync.WaitGroup
 	for i := range 8 {
 		running.Go(func() {
@@ -162,28 +162,28 @@ func TestMemory_HoldsItsLimitWhenManyAppend(t *testing.T) {
 		})
 	}
 	running.Wait()
-	if held := memory.Held(); held > limit+limit/4 { // one that shortens journals may be under way
-		t.Errorf("%d bytes are held", held)
+	if held := memory.Held(); held > limit+limit/4 { // an append may be evicting at this moment
+		t.Errorf("got %d held bytes", held)
 	}
 }
 
-func TestMemory_NilHasNoBound(t *testing.T) {
+func TestMemory_NilIsUnbounded(t *testing.T) {
 	t.Parallel()
 	var memory *journal.Memory
 	memory.Add(1 << 40)
 	lease, err := memory.Acquire(t.Context(), 1<<40, nil)
 	if err != nil || memory.Full() || memory.Held() != 0 {
-		t.Error("a nil Memory has a bound")
+		t.Error("a nil Memory is bounded")
 	}
 	lease.Resize(1)
 	lease.Release()
 }
 
-// The oldest events of a journal are evicted by appends to others. A view that is open at that
-// moment must keep them.
-func TestMemory_EvictsNothingFromAJournalWithAView(t *testing.T) {
+// Appends to other journals evict the oldest events of a journal. An open view must keep its
+// events.
+func TestMemory_ViewPreventsEviction(t *testing.T) {
 	t.Parallel()
-	memory := journal.NewMemory(1<<20, patience)
+	memory := journal.NewMemory(1<<20, testPatience)
 	limits := journal.Limits{Events: 1 << 20, Bytes: 1 << 30, Memory: memory}
 	viewed, other := journal.New(limits, "1"), journal.New(limits, "1")
 	for n := range uint64(900) {
@@ -202,11 +202,11 @@ func TestMemory_EvictsNothingFromAJournalWithAView(t *testing.T) {
 	}
 	tail, cursor := view.Tail()
 	if tail != journal.First || cursor != "1" || view.CursorAt(tail) != cursor || view.Lost(tail) != 0 {
-		t.Errorf("in the view the tail is %d, its cursor is %q", tail, cursor)
+		t.Errorf("in the view: got tail %d with cursor %q", tail, cursor)
 	}
 	view.Close()
 	<-filled
 	if tail, _ := tailOf(viewed); tail == journal.First || memory.Held() > 1<<20 {
-		t.Errorf("afterwards the tail is %d, and %d bytes are held", tail, memory.Held())
+		t.Errorf("after the view: got tail %d and %d held bytes", tail, memory.Held())
 	}
 }

@@ -39,7 +39,7 @@ func TestBound_LimitsLinesPerMessageAndClient(t *testing.T) {
 	})
 }
 
-func TestBound_PassesRecordsBelowItsLevel(t *testing.T) {
+func TestBound_PassesRecordsBelowLevel(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var out proctest.Output
@@ -55,6 +55,6 @@ func TestBound_PassesRecordsBelowItsLevel(t *testing.T) {
 func checkCount(t *testing.T, log *proctest.Output, text string, want int) {
 	t.Helper()
 	if n := strings.Count(log.String(), text); n != want {
-		t.Errorf("%d lines have %s, want %d", n, text, want)
+		t.Errorf("got %d lines with %s, want %d", n, text, want)
 	}
 }

@@ -24,7 +24,7 @@ func newRegistry() *prometheus.Registry {
 	})
 }
 
-func TestRegistry_NamesAreAsPrometheusWantsThem(t *testing.T) {
+func TestRegistry_NamesFollowConventions(t *testing.T) {
 	t.Parallel()
 	families, err := newRegistry().Gather()
 	if err != nil {
@@ -39,9 +39,8 @@ func TestRegistry_NamesAreAsPrometheusWantsThem(t *testing.T) {
 	}
 }
 
-// A counter that appears only with its first event hides that event from rate and
-// increase.
-func TestRegistry_EveryLabelIsThereFromTheStart(t *testing.T) {
+// If a counter appears only with its first event, rate and increase do not count that event.
+func TestRegistry_AllLabelsExistAtStart(t *testing.T) {
 	t.Parallel()
 	want := map[string]int{"sluice_events_total": 3, "sluice_gaps_total": 5, "sluice_rejected_requests_total": 4}
 	families, err := newRegistry().Gather()
@@ -51,13 +50,13 @@ func TestRegistry_EveryLabelIsThereFromTheStart(t *testing.T) {
 	for _, f := range families {
 		if n, ok := want[f.GetName()]; ok {
 			if len(f.GetMetric()) != n {
-				t.Errorf("%s has %d series, want %d", f.GetName(), len(f.GetMetric()), n)
+				t.Errorf("%s: got %d series, want %d", f.GetName(), len(f.GetMetric()), n)
 			}
 			delete(want, f.GetName())
 		}
 	}
 	if len(want) > 0 {
-		t.Errorf("missing: %v", want)
+		t.Errorf("missing metrics: %v", want)
 	}
 }
 
@@ -72,6 +71,6 @@ func TestSnapshot_SumsOverKindsAndReasons(t *testing.T) {
 	m.GapAnnounced("none of them")
 	m.Rejected("none of them")
 	if s := m.Snapshot(); s.Events != 3 || s.Gaps != 2 {
-		t.Errorf("%d events and %d gaps, want 3 and 2", s.Events, s.Gaps)
+		t.Errorf("got %d events and %d gaps, want 3 and 2", s.Events, s.Gaps)
 	}
 }

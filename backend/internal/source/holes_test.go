@@ -9,7 +9,8 @@ import (
 	"sluice/internal/event"
 )
 
-// streamModel is a stream that knows what Redis does not tell: all ids that were ever added.
+// streamModel is a stream that also records what Redis does not report: all ids that were ever
+// added.
 type streamModel struct {
 	all   []event.StreamID
 	left  []event.StreamID
@@ -71,9 +72,9 @@ func (m *streamModel) at(n int) Position {
 	return Position{ID: m.all[n-1], Ordinal: uint64(n)}
 }
 
-// Whatever was deleted and trimmed, Walk reports a gap wherever an entry is missing, numbers
-// are exact, and no gap is reported if nothing is missing in the range.
-func TestPage_WalkFindsEveryHole(t *testing.T) {
+// Walk reports a gap at each missing entry, with exact counts, and no gap if no entry of the range
+// is missing.
+func TestPage_WalkReportsEveryGap(t *testing.T) {
 	t.Parallel()
 	for round := range 20_000 {
 		var m streamModel
@@ -89,7 +90,7 @@ func TestPage_WalkFindsEveryHole(t *testing.T) {
 		page := m.page(after, upTo, 1+rand.IntN(len(m.all)))
 		prev, end := m.at(after), m.at(upTo)
 		if rand.IntN(4) == 0 && after > 0 {
-			prev.Ordinal = 0 // as of a bare id
+			prev.Ordinal = 0 // as for an id without an ordinal
 		}
 		checkWalk(t, fmt.Sprintf("round %d: of %v, %v left, after %d up to %d", round, m.all, m.left, after, upTo), &m, page, prev, end, after)
 		if t.Failed() {
@@ -107,7 +108,7 @@ func checkWalk(t *testing.T, what string, m *streamModel, page Page, prev, end P
 		case missing > 0 && gap == 0:
 			t.Errorf("%s: %d entries are missing without a gap", what, missing)
 		case gap > 0 && gap != missing:
-			t.Errorf("%s: a gap of %d, and %d entries are missing", what, gap, missing)
+			t.Errorf("%s: got a gap of %d, want %d", what, gap, missing)
 		}
 		gap = 0
 	}
@@ -121,13 +122,13 @@ func checkWalk(t *testing.T, what string, m *streamModel, page Page, prev, end P
 		reach(i)
 		next = i + 1
 		if at.Ordinal > 0 && at.Ordinal != uint64(next) {
-			t.Errorf("%s: entry %d has the ordinal %d", what, next, at.Ordinal)
+			t.Errorf("%s: entry %d: got ordinal %d", what, next, at.Ordinal)
 		}
 	})
 	if !page.More {
 		reach(slices.Index(m.all, end.ID) + 1)
 		if missing > 0 && lost == 0 || missing == 0 && lost > 0 {
-			t.Errorf("%s: %d missing, and %d gaps", what, missing, lost)
+			t.Errorf("%s: %d entries are missing, got gaps of %d", what, missing, lost)
 		}
 	}
 }

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// open opens tracing in an environment of these settings, as name=value.
+// open opens tracing with these environment variables, as name=value.
 func open(t *testing.T, settings ...string) (*tracing.Tracing, error) {
 	t.Helper()
 	return openWithLog(t, slog.DiscardHandler, settings...)
@@ -40,19 +40,19 @@ func openWithLog(t *testing.T, log slog.Handler, settings ...string) (*tracing.T
 	return tr, err
 }
 
-func TestOpen_TracesOnlyWhereAnEndpointIsSet(t *testing.T) {
+func TestOpen_RequiresEndpoint(t *testing.T) {
 	const endpoint = "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1"
 	for name, test := range map[string]struct {
 		settings []string
 		on       bool
 	}{
-		"nothing set":              {nil, false},
-		"an endpoint":              {[]string{endpoint}, true},
-		"an endpoint for traces":   {[]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=https://example.com/v1/traces"}, true},
-		"and the protocol":         {[]string{endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"}, true},
-		"and headers":              {[]string{endpoint, "OTEL_EXPORTER_OTLP_HEADERS= Authorization=Basic%20x==, api-key = y,"}, true},
-		"the SDK is switched off":  {[]string{endpoint, "OTEL_SDK_DISABLED=true"}, false},
-		"traces go to no exporter": {[]string{endpoint, "OTEL_TRACES_EXPORTER=none"}, false},
+		"nothing set":            {nil, false},
+		"an endpoint":            {[]string{endpoint}, true},
+		"an endpoint for traces": {[]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=https://example.com/v1/traces"}, true},
+		"and the protocol":       {[]string{endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf"}, true},
+		"and headers":            {[]string{endpoint, "OTEL_EXPORTER_OTLP_HEADERS= Authorization=Basic%20x==, api-key = y,"}, true},
+		"the SDK is disabled":    {[]string{endpoint, "OTEL_SDK_DISABLED=true"}, false},
+		"no trace exporter":      {[]string{endpoint, "OTEL_TRACES_EXPORTER=none"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tr, err := open(t, test.settings...)
@@ -60,13 +60,13 @@ func TestOpen_TracesOnlyWhereAnEndpointIsSet(t *testing.T) {
 				t.Fatal(err)
 			}
 			if on := tr.Tracer() != nil; on != test.on {
-				t.Errorf("there is a tracer: %v", on)
+				t.Errorf("got a tracer: %v", on)
 			}
 		})
 	}
 }
 
-func TestOpen_SaysWhatIsWrong(t *testing.T) {
+func TestOpen_ErrorsNameSetting(t *testing.T) {
 	const endpoint = "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=http://localhost:4318"
 	for name, test := range map[string]struct {
 		settings []string
@@ -74,7 +74,7 @@ func TestOpen_SaysWhatIsWrong(t *testing.T) {
 	}{
 		"not HTTP, for all":     {[]string{endpoint, "OTEL_EXPORTER_OTLP_ENDPOINT=grpc://u:secret@localhost"}, "OTEL_EXPORTER_OTLP_ENDPOINT is"},
 		"header without a name": {[]string{endpoint, "OTEL_EXPORTER_OTLP_HEADERS=secret"}, "OTEL_EXPORTER_OTLP_HEADERS is"},
-		"header in HTTP's way":  {[]string{endpoint, "OTEL_EXPORTER_OTLP_TRACES_HEADERS=Authorization: Basic secret="}, "OTEL_EXPORTER_OTLP_TRACES_HEADERS is"},
+		"header with a colon":   {[]string{endpoint, "OTEL_EXPORTER_OTLP_TRACES_HEADERS=Authorization: Basic secret="}, "OTEL_EXPORTER_OTLP_TRACES_HEADERS is"},
 		"header with a bare %":  {[]string{endpoint, "OTEL_EXPORTER_OTLP_HEADERS=Authorization=Basic secret%"}, "OTEL_EXPORTER_OTLP_HEADERS is"},
 		"no scheme":             {[]string{"OTEL_EXPORTER_OTLP_ENDPOINT=localhost:4318"}, "such as http://localhost:4318"},
 		"not HTTP":              {[]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT=grpc://localhost:4317"}, "such as http://localhost:4318"},
@@ -83,15 +83,15 @@ func TestOpen_SaysWhatIsWrong(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := open(t, test.settings...); err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("the error is %v, want %q", err, test.want)
+				t.Errorf("got error %v, want %q", err, test.want)
 			} else if strings.Contains(err.Error(), "secret") {
-				t.Errorf("the error tells a secret: %v", err)
+				t.Errorf("the error contains a secret: %v", err)
 			}
 		})
 	}
 }
 
-func TestClose_DoesNotWaitForAnEndpointThatIsAway(t *testing.T) {
+func TestClose_DoesNotWaitForEndpoint(t *testing.T) {
 	tr, err := open(t, "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")
 	if err != nil {
 		t.Fatal(err)
@@ -108,11 +108,11 @@ func TestClose_DoesNotWaitForAnEndpointThatIsAway(t *testing.T) {
 	select {
 	case <-closed:
 	case <-time.After(30 * time.Second):
-		t.Fatal("it waits")
+		t.Fatal("Close waits for the endpoint")
 	}
 }
 
-func TestLog_TellsNoPasswordOfAnEndpointThatIsAway(t *testing.T) {
+func TestLog_HidesEndpointPassword(t *testing.T) {
 	var log bytes.Buffer
 	tr, err := openWithLog(t, slog.NewTextHandler(&log, nil), "OTEL_EXPORTER_OTLP_ENDPOINT=http://user:secret@127.0.0.1:1/path")
 	if err != nil {
@@ -124,6 +124,6 @@ func TestLog_TellsNoPasswordOfAnEndpointThatIsAway(t *testing.T) {
 		t.Fatal(err)
 	}
 	if text := log.String(); !strings.Contains(text, "127.0.0.1:1/path") || strings.Contains(text, "secret") {
-		t.Errorf("the log says: %s", text)
+		t.Errorf("got log %s", text)
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestSearch_ComesCloseToThePeakFromAnywhere(t *testing.T) {
+func TestSearch_FindsPeak(t *testing.T) {
 	t.Parallel()
 	for _, peak := range []float64{1, 37, 5_000} {
 		for _, near := range []float64{1, 10, 100, 20_000} {
@@ -17,24 +17,24 @@ func TestSearch_ComesCloseToThePeakFromAnywhere(t *testing.T) {
 				return rate <= peak, nil
 			})
 			if err != nil || got > peak || got < peak/closeEnough || tries > 30 {
-				t.Errorf("from %v, a peak of %v is found at %v after %d tries, %v", near, peak, got, tries, err)
+				t.Errorf("from %v: peak %v: got %v after %d tries, error %v", near, peak, got, tries, err)
 			}
 		}
 	}
 }
 
-func TestSearch_EndsWhereNothingIsGood(t *testing.T) {
+func TestSearch_EndsWithoutSuccess(t *testing.T) {
 	t.Parallel()
 	if got, err := search(100, func(float64) (bool, error) { return false, nil }); got != 0 || err != nil {
-		t.Errorf("%v, %v", got, err)
+		t.Errorf("got %v, error %v", got, err)
 	}
 	broken := errors.New("broken")
 	if _, err := search(100, func(float64) (bool, error) { return false, broken }); !errors.Is(err, broken) {
-		t.Errorf("%v", err)
+		t.Errorf("got error %v", err)
 	}
 }
 
-func TestTable_ShowsMediansRangesAndRatios(t *testing.T) {
+func TestTable_MediansRangesRatios(t *testing.T) {
 	t.Parallel()
 	table := newTable([]Contender{{Name: "ours"}, {Name: "theirs"}}, []Load{{100, 100}, {1000, 0.5}})
 	table.cells[0][0].perEvent = samples{3, 1, 2}
@@ -46,7 +46,7 @@ func TestTable_ShowsMediansRangesAndRatios(t *testing.T) {
 	}
 	for _, want := range []string{"100 × 100/s", "1000 × 0.5/s", "2.0 (1.0–3.0) ×1.00", "4.0 (4.0–5.0) ×2.00", "failed", "ratio to ours"} {
 		if !strings.Contains(out.String(), want) {
-			t.Errorf("no %q in\n%s", want, out.String())
+			t.Errorf("want %q in\n%s", want, out.String())
 		}
 	}
 }

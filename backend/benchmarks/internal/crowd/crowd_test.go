@@ -15,7 +15,7 @@ func TestResult_KernelMemoryMayShrink(t *testing.T) {
 	}
 	for _, want := range []string{"  2.0 MiB, 2.00 KB each (both ends)\n", "  -2.0 MiB, -2.00 KB each (change"} {
 		if !strings.Contains(text.String(), want) {
-			t.Errorf("%q is not in what it prints:\n%s", want, text.String())
+			t.Errorf("want %q in the output:\n%s", want, text.String())
 		}
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 const head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 
-// body returns messages as a server sends them, the n-th of them published n ms ago.
+// body returns messages as a server sends them. The n-th message was published n ms ago.
 func body(numbers ...int64) string {
 	var b strings.Builder
 	b.WriteString("retry: 3000\nevent: stream.open\ndata: {}\n\n")
@@ -21,7 +21,7 @@ func body(numbers ...int64) string {
 	return b.String()
 }
 
-// inChunks returns a body as it goes over the wire, with a chunk for each n bytes.
+// inChunks returns a body in wire format, with a chunk for each n bytes.
 func inChunks(body string, n int) string {
 	var b strings.Builder
 	for len(body) > 0 {
@@ -32,7 +32,7 @@ func inChunks(body string, n int) string {
 	return b.String()
 }
 
-func TestConn_CountsTheSameHoweverTheAnswerIsCut(t *testing.T) {
+func TestConn_CountsAcrossReadBoundaries(t *testing.T) {
 	t.Parallel()
 	plain := head + "\r\n" + body(1, 2, 3)
 	chunked := head + "Transfer-Encoding: chunked\r\n\r\n"
@@ -47,13 +47,13 @@ func TestConn_CountsTheSameHoweverTheAnswerIsCut(t *testing.T) {
 				rest = rest[n:]
 			}
 			if tally.Messages != 3 || tally.Wrong != 0 || tally.Slowest != 3*time.Millisecond || len(c.partial) > 0 {
-				t.Fatalf("in pieces of %d: %+v, and %q is left", size, tally, c.partial)
+				t.Fatalf("reads of %d bytes: got %+v and unread %q", size, tally, c.partial)
 			}
 		}
 	}
 }
 
-func TestConn_NoticesMessagesThatAreNotInTurn(t *testing.T) {
+func TestConn_DetectsWrongOrder(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name    string
@@ -67,17 +67,17 @@ func TestConn_NoticesMessagesThatAreNotInTurn(t *testing.T) {
 	} {
 		c, tally := &conn{open: true}, newTally()
 		if err := c.take([]byte(body(test.numbers...)), &tally, 0, 0); err != nil || tally.Wrong != test.want {
-			t.Errorf("%s: %d are wrong, want %d, %v", test.name, tally.Wrong, test.want, err)
+			t.Errorf("%s: got %d wrong messages, want %d, error %v", test.name, tally.Wrong, test.want, err)
 		}
 	}
 }
 
-func TestConn_OldMessagesDoNotCount(t *testing.T) {
+func TestConn_IgnoresOldMessages(t *testing.T) {
 	t.Parallel()
 	c, tally := &conn{open: true}, newTally()
 	since := time.UnixMilli(998).UnixNano()
 	if err := c.take([]byte(body(1, 2, 3)), &tally, since, since); err != nil || tally.Messages != 2 {
-		t.Errorf("%+v, %v", tally, err)
+		t.Errorf("got %+v, error %v", tally, err)
 	}
 }
 
@@ -85,16 +85,16 @@ func TestConn_CountsHeartbeats(t *testing.T) {
 	t.Parallel()
 	c, tally := &conn{open: true}, newTally()
 	if err := c.take([]byte(body()), &tally, 0, 0); err != nil || tally.Pings != 1 || tally.Messages != 0 {
-		t.Errorf("%+v, %v", tally, err)
+		t.Errorf("got %+v, error %v", tally, err)
 	}
 }
 
-func TestConn_AnotherAnswerIsAnError(t *testing.T) {
+func TestConn_OtherStatusIsError(t *testing.T) {
 	t.Parallel()
 	c, tally := new(conn), newTally()
 	err := c.take([]byte("HTTP/1.1 401 Unauthorized\r\n\r\n"), &tally, 0, 0)
 	if err == nil || !strings.Contains(err.Error(), "401 Unauthorized") {
-		t.Errorf("%v", err)
+		t.Errorf("got error %v", err)
 	}
 }
 
@@ -102,7 +102,7 @@ func TestMessage_HasItsSize(t *testing.T) {
 	t.Parallel()
 	for _, size := range []int{100, 1000} {
 		if m := newMessage(12, time.Now(), size); len(m) != size {
-			t.Errorf("a message of %d bytes has %d: %s", size, len(m), m)
+			t.Errorf("message of %d bytes: got %d: %s", size, len(m), m)
 		}
 	}
 }

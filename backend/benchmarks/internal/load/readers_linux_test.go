@@ -39,27 +39,27 @@ func TestReaders_ReadAllConnections(t *testing.T) {
 		<-request.Context().Done()
 	}, 300)
 	if err != nil || r.Count() != 300 {
-		t.Fatalf("%d connections, %v", r.Count(), err)
+		t.Fatalf("got %d connections, error %v", r.Count(), err)
 	}
 	r.Reset()
 	close(publish)
 	if !r.Await(300, 30*time.Second) {
-		t.Errorf("only %d messages came", r.Messages())
+		t.Errorf("got only %d messages", r.Messages())
 	}
 	if tally := r.Reset(); tally.Messages != 300 || tally.Gone != 0 {
-		t.Errorf("%+v", tally)
+		t.Errorf("got tally %+v", tally)
 	}
 }
 
-func TestReaders_SayWhatAServerAnswered(t *testing.T) {
+func TestReaders_ErrorNamesStatus(t *testing.T) {
 	t.Parallel()
 	_, err := openedAt(t, http.NotFound, 1)
 	if err == nil || !strings.Contains(err.Error(), "404 Not Found") {
-		t.Errorf("%v", err)
+		t.Errorf("got error %v", err)
 	}
 }
 
-func TestReaders_CountConnectionsThatEnd(t *testing.T) {
+func TestReaders_CountEndedConnections(t *testing.T) {
 	t.Parallel()
 	end := make(chan struct{})
 	r, err := openedAt(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -74,10 +74,10 @@ func TestReaders_CountConnectionsThatEnd(t *testing.T) {
 	close(end)
 	for deadline := time.Now().Add(30 * time.Second); r.Count() > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d connections are left", r.Count())
+			t.Fatalf("got %d connections", r.Count())
 		}
 	}
 	if tally := r.Reset(); tally.Gone != 2 {
-		t.Errorf("%+v", tally)
+		t.Errorf("got tally %+v", tally)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func TestParse_AcceptsOnlyTheTextOfString(t *testing.T) {
+func TestParse_AcceptsOnlyStringOutput(t *testing.T) {
 	t.Parallel()
 	for _, m := range []Marker{{"abcdefgh", 1}, {"0123wxyz", 35}, {"zzzzzzzz", 36}, {"aaaaaaaa", math.MaxUint64}} {
 		if got, ok := Parse(m.String()); !ok || got != m {
@@ -24,7 +24,7 @@ func TestParse_AcceptsOnlyTheTextOfString(t *testing.T) {
 		"Abcdefgh.1", "abcdefg_.1", "abcdefä.1", "abcdefgh.3w5e11264sgsg", "abcdefgh.3w5e11264sgsf0", "abc.defg.1",
 	} {
 		if m, ok := Parse(text); ok {
-			t.Errorf("Parse(%q) returns %v", text, m)
+			t.Errorf("Parse(%q): got %v, want an error", text, m)
 		}
 	}
 }
@@ -39,9 +39,9 @@ func FuzzParse(f *testing.F) {
 		case !ok:
 			return
 		case m.String() != text:
-			t.Errorf("%q is parsed as %v", text, m)
+			t.Errorf("Parse(%q): got %v", text, m)
 		case m.Sequence == 0 || len(m.Node) != nodeLength || strings.ToLower(m.Node) != m.Node:
-			t.Errorf("%q is parsed as the invalid %v", text, m)
+			t.Errorf("Parse(%q): got invalid marker %v", text, m)
 		}
 	})
 }
@@ -93,7 +93,7 @@ func TestView_EmptyLog(t *testing.T) {
 }
 
 // A connection may begin in the middle of a node's sequence.
-func TestView_FirstMarkerOfUnknownNodeHasFloorBelowIt(t *testing.T) {
+func TestView_FirstMarkerHasFloorBelowIt(t *testing.T) {
 	t.Parallel()
 	l := NewLog()
 	v := l.View()
@@ -151,7 +151,7 @@ func TestView_ExcludesMarkersAfterItsEnd(t *testing.T) {
 	v.End()
 	l.Add(Marker{node(1), 2})
 	l.Add(Marker{node(2), 1})
-	v.End() // the first end counts
+	v.End() // only the first end has an effect
 	checkNewest(t, v, Marker{}, false)
 	checkSince(t, v, 0, map[string]string{node(1): "0-1"}, 1)
 	checkSince(t, v, 1, nil, 1)
@@ -165,7 +165,7 @@ func TestView_ExcludesMarkersAfterItsEnd(t *testing.T) {
 	checkFind(t, later, Marker{node(1), 2}, false, false)
 }
 
-func TestLog_IgnoresMarkersThatAreNotNewer(t *testing.T) {
+func TestLog_IgnoresOlderMarkers(t *testing.T) {
 	t.Parallel()
 	l := NewLog()
 	v := l.View()
@@ -186,21 +186,21 @@ func TestLog_BoundsNodes(t *testing.T) {
 		l.Add(Marker{node(n), 1})
 	}
 	if got, _ := since(v, 0); len(got) != maxNodes {
-		t.Errorf("the log holds %d nodes", len(got))
+		t.Errorf("got %d nodes in the log", len(got))
 	}
 	if v.Knows(node(0)) || !v.Knows(node(1)) || !v.Knows(node(maxNodes)) {
-		t.Error("the node that was silent longest is not the one that was evicted")
+		t.Error("got another node evicted, want the one with the oldest marker")
 	}
-	// A node that returns is treated as new, so nothing before is claimed.
+	// A node that returns is treated as new, so its earlier sequences are not claimed.
 	l.Add(Marker{node(0), 9})
 	got, _ := since(v, maxNodes+1)
 	if want := map[string]string{node(0): "8-9"}; !maps.Equal(got, want) {
-		t.Errorf("after its return the node has %v, want %v", got, want)
+		t.Errorf("node that returned: got %v, want %v", got, want)
 	}
 	checkFind(t, v, Marker{node(0), 8}, false, false)
 }
 
-func TestLog_ForgetsSilentNodes(t *testing.T) {
+func TestLog_EvictsIdleNodes(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		l := NewLog()
@@ -209,18 +209,18 @@ func TestLog_ForgetsSilentNodes(t *testing.T) {
 		time.Sleep(maxAge)
 		l.Add(Marker{node(2), 1})
 		if !v.Knows(node(1)) {
-			t.Error("a node is forgotten too early")
+			t.Error("a node was evicted before maxAge")
 		}
 		time.Sleep(time.Nanosecond)
 		l.Add(Marker{node(2), 2})
 		if v.Knows(node(1)) || !v.Knows(node(2)) {
-			t.Error("a node that was silent for longer than maxAge is not forgotten")
+			t.Error("a node without a marker for maxAge was not evicted")
 		}
 	})
 }
 
-// A reader that polls Since sees each marker inside exactly one interval, also while views
-// begin and end.
+// A reader that polls Since gets each marker in exactly one interval, even while views begin and
+// end.
 func TestView_ConcurrentUse(t *testing.T) {
 	t.Parallel()
 	const nodes, markers = 4, 2000
@@ -235,12 +235,12 @@ func TestView_ConcurrentUse(t *testing.T) {
 			for last := false; ; {
 				ordinal = v.Since(ordinal, func(m Marker, floor uint64) {
 					if floor > reached[m.Node] || m.Sequence <= reached[m.Node] {
-						t.Errorf("after %d the interval (%d, %d] follows", reached[m.Node], floor, m.Sequence)
+						t.Errorf("after %d: got interval (%d, %d]", reached[m.Node], floor, m.Sequence)
 					}
 					reached[m.Node] = m.Sequence
 				})
 				if m, _, ok := v.Newest(); ok && m.Sequence > markers {
-					t.Errorf("the newest is %v", m)
+					t.Errorf("got newest marker %v", m)
 				}
 				if last {
 					break
@@ -253,7 +253,7 @@ func TestView_ConcurrentUse(t *testing.T) {
 			}
 			for n := range nodes {
 				if reached[node(n)] != markers {
-					t.Errorf("node %d: %d markers were seen", n, reached[node(n)])
+					t.Errorf("node %d: got %d markers", n, reached[node(n)])
 				}
 			}
 		})
@@ -263,11 +263,11 @@ func TestView_ConcurrentUse(t *testing.T) {
 			short := l.View()
 			short.End()
 			if m, _, ok := short.Newest(); ok {
-				t.Errorf("a view that has ended has the newest marker %v", m)
+				t.Errorf("ended view: got newest marker %v", m)
 			}
 			first, _ := since(short, 0)
 			if second, _ := since(short, 0); !maps.Equal(first, second) {
-				t.Errorf("a view that has ended changes from %v to %v", first, second)
+				t.Errorf("ended view: got %v, then %v", first, second)
 			}
 			select {
 			case <-done:
@@ -285,8 +285,8 @@ func TestView_ConcurrentUse(t *testing.T) {
 	running.Wait()
 }
 
-// No reader sees a marker that the ended view does not contain.
-func TestView_EndsAtOneMarkerForAllReaders(t *testing.T) {
+// A reader never gets a marker that the ended view does not contain.
+func TestView_EndIsEqualForAllReaders(t *testing.T) {
 	t.Parallel()
 	for range 200 {
 		l := NewLog()
@@ -333,7 +333,7 @@ func TestView_EndsAtOneMarkerForAllReaders(t *testing.T) {
 		running.Wait()
 		v.Since(0, func(m Marker, _ uint64) {
 			if m.Sequence < seen {
-				t.Fatalf("marker %d was seen in a view that ends at %d", seen, m.Sequence)
+				t.Fatalf("got marker %d of a view that ends at %d", seen, m.Sequence)
 			}
 		})
 	}

@@ -26,18 +26,18 @@ func TestMemoryAnswers_Expire(t *testing.T) {
 		for i := range 10 {
 			id, known, err := answers.find(key(i), "f")
 			if want := i > 0; known != want || err != nil || known && id.Millis != uint64(i+1) {
-				t.Errorf("after %s, answer %d is %s, known is %v, %v", 10*time.Minute, i, id, known, err)
+				t.Errorf("after %s, answer %d: got %s, known %v, error %v", 10*time.Minute, i, id, known, err)
 			}
 		}
 		time.Sleep(source.IdempotencyTime)
 		answers.expire(time.Now())
 		if _, known, _ := answers.find(key(9), "f"); known || len(answers.byKey) != 0 || len(answers.order) != 0 || answers.size != 0 {
-			t.Errorf("after all have expired, %d answers are left", len(answers.byKey))
+			t.Errorf("got %d answers after all have expired", len(answers.byKey))
 		}
 	})
 }
 
-// The keys are 60 KB each; the test counts the bytes that remain.
+// The keys have 60 KB each. The test counts the bytes that remain.
 func TestMemory_KeepsHashesOfIdempotencyKeys(t *testing.T) {
 	const publishes, most = 1000, 4 << 20
 	m := New(source.Fill{})
@@ -49,7 +49,7 @@ func TestMemory_KeepsHashesOfIdempotencyKeys(t *testing.T) {
 		}
 	}
 	if grown := heapBytes() - before; grown > most {
-		t.Errorf("%d publishes keep %d bytes, want at most %d", publishes, grown, most)
+		t.Errorf("after %d publishes: got %d bytes, want at most %d", publishes, grown, most)
 	}
 	runtime.KeepAlive(m)
 }

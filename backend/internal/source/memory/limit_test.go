@@ -15,15 +15,15 @@ import (
 	"sluice/internal/source"
 )
 
-// smallBroker returns a broker that keeps at most limit bytes.
+// smallBroker returns a broker that holds at most limit bytes.
 func smallBroker(limit int) *Broker {
 	m := New(source.Fill{})
 	m.limit = limit
 	return m
 }
 
-// fillBroker calls publish with 0, 1, 2, … until the broker is full, and returns the number
-// of publishes that succeeded.
+// fillBroker calls publish with 0, 1, 2, … until the broker is full, and returns the number of
+// successful publishes.
 func fillBroker(t *testing.T, publish func(i int) error) (n int) {
 	t.Helper()
 	for ; ; n++ {
@@ -34,13 +34,13 @@ func fillBroker(t *testing.T, publish func(i int) error) (n int) {
 		case err != nil:
 			t.Fatal(err)
 		case n > 1<<20:
-			t.Fatal("the broker is never full")
+			t.Fatal("the broker did not get full")
 		}
 	}
 }
 
-// The broker counts about what it keeps, and it is never far above its limit.
-func TestMemory_BoundsWhatItKeeps(t *testing.T) {
+// The count of the broker is close to its real memory, which is never far above the limit.
+func TestMemory_BoundsItsMemory(t *testing.T) {
 	const limit = 16 << 20
 	letters := bytes.Repeat([]byte("x"), 1000)
 	stream := event.Literal(event.Stream, "s")
@@ -57,7 +57,7 @@ func TestMemory_BoundsWhatItKeeps(t *testing.T) {
 			_, err := m.Publish(t.Context(), stream, source.Message{Data: letters})
 			return err
 		}},
-		{"types that are parts of long texts", func(m *Broker, i int) error {
+		{"types that are substrings of long texts", func(m *Broker, i int) error {
 			_, err := m.Publish(t.Context(), stream, source.Message{Type: fmt.Sprint(i, long)[:8]})
 			return err
 		}},
@@ -85,10 +85,10 @@ func TestMemory_BoundsWhatItKeeps(t *testing.T) {
 			grown := heapBytes() - before
 			t.Logf("%d publishes, %d MiB", n, grown>>20)
 			if grown < limit/4 || grown > limit*5/4 {
-				t.Errorf("%d publishes keep %d bytes, want about %d", n, grown, limit)
+				t.Errorf("after %d publishes: got %d bytes, want about %d", n, grown, limit)
 			}
 			if used := m.used.streams + m.used.keys + m.answers.size; used > limit {
-				t.Errorf("%d bytes are counted, more than %d", used, limit)
+				t.Errorf("got a count of %d bytes, want at most %d", used, limit)
 			}
 			runtime.KeepAlive(m)
 		})
@@ -120,23 +120,23 @@ func TestMemory_FullBrokerLosesNothing(t *testing.T) {
 	used := m.used
 	batch := []source.Message{{Data: []byte("1"), IdempotencyKey: "i", Fingerprint: "f"}, {Data: kilobyte}}
 	if err := m.PublishAll(t.Context(), stream, batch); !errors.Is(err, source.ErrFull) {
-		t.Errorf("a batch gives %v", err)
+		t.Errorf("batch: got error %v", err)
 	}
 	if _, err := m.Publish(t.Context(), key, source.Message{Data: make([]byte, 2<<10)}); !errors.Is(err, source.ErrFull) {
-		t.Errorf("a larger value gives %v", err)
+		t.Errorf("larger value: got error %v", err)
 	}
 	page, err := m.Range(t.Context(), stream, source.Range{UpTo: event.MaxStreamID, Count: n + 10})
 	if err != nil || len(page.Entries) != n || entries.events != n {
-		t.Errorf("the stream has %d entries, and %d were delivered, want %d: %v", len(page.Entries), entries.events, n, err)
+		t.Errorf("got %d entries in the stream and %d delivered, want %d: %v", len(page.Entries), entries.events, n, err)
 	}
 	if values.events != 2 || len(m.values["k"].data) != 1<<10 { // key.deleted, then the value
-		t.Errorf("%d values were delivered, the last of %d bytes", values.events, len(m.values["k"].data))
+		t.Errorf("got %d values, the last of %d bytes", values.events, len(m.values["k"].data))
 	}
 	if m.used != used || len(m.answers.order) != 0 {
-		t.Errorf("refused publishes changed the memory from %+v to %+v", used, m.used)
+		t.Errorf("rejected publishes changed the memory from %+v to %+v", used, m.used)
 	}
 
-	// What needs no further memory has room.
+	// Publishes that need no more memory succeed.
 	for _, tt := range []struct {
 		topic event.Topic
 		msg   source.Message
@@ -160,7 +160,7 @@ func (s *countingSink) Begin(source.Position)              {}
 func (s *countingSink) Event(event.Event, source.Position) { s.events++ }
 func (s *countingSink) Gap(source.Gap)                     {}
 
-func TestMemory_CountsWhatIsTrimmedAndReplaced(t *testing.T) {
+func TestMemory_CountsTrimmedAndReplaced(t *testing.T) {
 	t.Parallel()
 	m := smallBroker(1 << 20)
 	stream, key := event.Literal(event.Stream, "s"), event.Literal(event.Key, "k")
@@ -179,11 +179,11 @@ func TestMemory_CountsWhatIsTrimmedAndReplaced(t *testing.T) {
 		want.streams += entrySize(e.Type, e.Data)
 	}
 	if m.used != want || len(m.streams["s"].entries) != 3 {
-		t.Errorf("%+v are counted, want %+v", m.used, want)
+		t.Errorf("got a count of %+v, want %+v", m.used, want)
 	}
 	five := slices.Repeat([]source.Message{{Data: make([]byte, 300<<10), MaxLen: 2}}, 5)
 	if err := m.PublishAll(t.Context(), stream, five); err != nil {
-		t.Errorf("a batch of which two entries remain, which fit: %v", err)
+		t.Errorf("batch of which two entries remain: got error %v", err)
 	}
 }
 
@@ -194,7 +194,7 @@ func TestMemory_SubscriptionsCreateNoStreams(t *testing.T) {
 	f.Close()
 	page, err := m.Range(t.Context(), event.Literal(event.Stream, "s"), source.Range{UpTo: event.MaxStreamID, Count: 1})
 	if err != nil || page.State.Exists || len(m.streams) != 0 {
-		t.Errorf("a stream that was only followed has the state %+v, %v", page.State, err)
+		t.Errorf("stream without a publish: got state %+v, error %v", page.State, err)
 	}
 }
 
@@ -207,10 +207,10 @@ func TestMemory_GlobsStaySubscribable(t *testing.T) {
 		f := m.Follow(all, &sink)
 		defer f.Close()
 		if err := f.Live(t.Context()); err != nil || sink.events != n {
-			t.Errorf("a glob shows %d of %d keys, %v", sink.events, n, err)
+			t.Errorf("got %d of %d keys of a glob, error %v", sink.events, n, err)
 		}
 		if _, err := m.Publish(t.Context(), event.Literal(event.Key, "0"), source.Message{Data: []byte("1")}); err != nil {
-			t.Errorf("a key that exists cannot be set: %v", err)
+			t.Errorf("existing key: got error %v", err)
 		}
 	}
 	t.Run("at most MaxKeys", func(t *testing.T) {
@@ -221,7 +221,7 @@ func TestMemory_GlobsStaySubscribable(t *testing.T) {
 			return err
 		})
 		if n != source.MaxKeys {
-			t.Errorf("the broker holds %d keys", n)
+			t.Errorf("got %d keys in the broker", n)
 		}
 		check(t, m, n)
 	})
@@ -229,19 +229,19 @@ func TestMemory_GlobsStaySubscribable(t *testing.T) {
 		t.Parallel()
 		m := New(source.Fill{})
 		m.KeyBytes = 1 << 20
-		lines := bytes.Repeat([]byte("\n"), 10<<10) // seven bytes each for a subscriber
+		lines := bytes.Repeat([]byte("\n"), 10<<10) // seven bytes each on the wire
 		n := fillBroker(t, func(i int) error {
 			_, err := m.Publish(t.Context(), event.Literal(event.Key, fmt.Sprint(i)), source.Message{Data: lines})
 			return err
 		})
 		if n != 14 {
-			t.Errorf("the broker holds %d keys of 70 KiB each", n)
+			t.Errorf("got %d keys of 70 KiB in the broker", n)
 		}
 		check(t, m, n)
 	})
 }
 
-func TestMemory_AnswersThatExpireMakeRoom(t *testing.T) {
+func TestMemory_ExpiredAnswersFreeMemory(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		m := smallBroker(16 << 10)
@@ -251,11 +251,11 @@ func TestMemory_AnswersThatExpireMakeRoom(t *testing.T) {
 		}
 		n := fillBroker(t, publish)
 		if err := publish(n - 1); err != nil {
-			t.Errorf("a retry in a full broker gives %v", err)
+			t.Errorf("retry in a full broker: got error %v", err)
 		}
 		time.Sleep(source.IdempotencyTime)
 		if again := fillBroker(t, func(i int) error { return publish(n + i) }); again != n {
-			t.Errorf("after %s there is room for %d publishes, want %d", source.IdempotencyTime, again, n)
+			t.Errorf("after %s: got %d successful publishes, want %d", source.IdempotencyTime, again, n)
 		}
 	})
 }

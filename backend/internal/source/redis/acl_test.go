@@ -17,8 +17,8 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// connectLimited connects as a Redis user that may use channels and keys that begin with
-// "ok." and no others.
+// connectLimited connects as a Redis user that may use only channels and keys that begin with
+// "ok.".
 func connectLimited(t *testing.T, server *redistest.Server, change ...func(*redis.Options)) *redis.Source {
 	t.Helper()
 	return connectLimitedWithLog(t, server, quiet, change...)
@@ -39,7 +39,7 @@ func connectLimitedWithLog(t *testing.T, server *redistest.Server, log *slog.Log
 	return src
 }
 
-func TestRedis_ForbiddenChannelIsRefusedAndTakesNoOtherDown(t *testing.T) {
+func TestRedis_ForbiddenChannelStopsNoOther(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connectLimited(t, server)
@@ -47,12 +47,12 @@ func TestRedis_ForbiddenChannelIsRefusedAndTakesNoOtherDown(t *testing.T) {
 	awaitLive(t, a)
 	secret := src.Follow(channelNamed("secret"), newRecordingSink(t))
 	if err := secret.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
-		t.Errorf("a channel that Redis forbids: Live returns %v", err)
+		t.Errorf("forbidden channel: Live: got error %v", err)
 	}
 	server.Do("PUBLISH", "ok.a", "1")
 	allowed.count(t, 1)
-	if len(gapsOf(allowed.all())) != 0 {
-		t.Error("the refusal interrupted another channel")
+	if len(gapsIn(allowed.all())) != 0 {
+		t.Error("the error interrupted another channel")
 	}
 }
 
@@ -67,71 +67,71 @@ func denials(t *testing.T, server *redistest.Server) int {
 	return total
 }
 
-// The retries do not interrupt other channels, and are logged once.
-func TestRedis_ForbiddenChannelIsFollowedOnceAllowed(t *testing.T) {
+// Retries do not interrupt other channels and are logged once.
+func TestRedis_FollowsChannelOnceAllowed(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	var log lines
+	var log logLines
 	src := connectLimitedWithLog(t, server, newLog(&log))
 	allowed, _ := follow(t, src, channelNamed("ok.a"))
 	sink := newRecordingSink(t)
 	secret := src.Follow(channelNamed("secret"), sink)
-	soon(t, "five refusals", func() bool { return denials(t, server) >= 5 })
+	eventually(t, "five refusals", func() bool { return denials(t, server) >= 5 })
 	if err := secret.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
-		t.Errorf("Live returns %v", err)
+		t.Errorf("Live: got error %v", err)
 	}
 	server.Do("ACL", "SETUSER", "gateway", "&secret")
-	soon(t, "the channel is followed", func() bool { return secret.Live(t.Context()) == nil })
+	eventually(t, "the channel is followed", func() bool { return secret.Live(t.Context()) == nil })
 	server.Do("PUBLISH", "secret", "1")
 	server.Do("PUBLISH", "ok.a", "1")
 	checkValues(t, "the channel that is allowed now", sink.last(t, "1"), "1")
 	checkValues(t, "the other channel", allowed.last(t, "1"), "1")
 	if n := src.Reconnects(); n != 0 {
-		t.Errorf("there were %d reconnects", n)
+		t.Errorf("got %d reconnects", n)
 	}
 	if warnings := log.with("level=WARN"); len(warnings) != 1 || !strings.Contains(warnings[0], "NOPERM") {
-		t.Errorf("the log warns: %q", warnings)
+		t.Errorf("got warnings %q", warnings)
 	}
 }
 
-// Redis closes the connection of a user that follows a channel and loses the right to.
-func TestRedis_ChannelForbiddenAtRunTimeContinuesAfterAGap(t *testing.T) {
+// Redis closes the connection of a user that is subscribed to a channel and loses the permission.
+func TestRedis_ChannelForbiddenAtRunTime(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	var log lines
+	var log logLines
 	src := connectLimitedWithLog(t, server, newLog(&log))
 	other, _ := follow(t, src, channelNamed("ok.other"))
 	sink, f := follow(t, src, channelNamed("ok.c"))
 	for period := 1; period <= 2; period++ {
 		before := denials(t, server)
 		server.Do("ACL", "SETUSER", "gateway", "resetchannels", "&ok.other", "&__sluice__:*", "&__redis__:invalidate")
-		other.until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) == period })
-		soon(t, "five refusals", func() bool { return denials(t, server) >= before+5 })
+		other.await(t, "a gap", func(notes []call) bool { return len(gapsIn(notes)) == period })
+		eventually(t, "five refusals", func() bool { return denials(t, server) >= before+5 })
 		if err := f.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
-			t.Errorf("while it is forbidden: Live returns %v", err)
+			t.Errorf("while forbidden: Live: got error %v", err)
 		}
-		if gaps := gapsOf(sink.all()); len(gaps) != period-1 {
-			t.Errorf("while it is forbidden the channel has the gaps %v", gaps)
+		if gaps := gapsIn(sink.all()); len(gaps) != period-1 {
+			t.Errorf("while forbidden: got gaps %v", gaps)
 		}
 		server.Do("ACL", "SETUSER", "gateway", "&ok.c")
-		soon(t, "the channel is followed", func() bool { return f.Live(t.Context()) == nil })
+		eventually(t, "the channel is followed", func() bool { return f.Live(t.Context()) == nil })
 		server.Do("PUBLISH", "ok.c", period)
 		notes := sink.last(t, fmt.Sprint(period))
-		if gaps := gapsOf(notes); len(gaps) != period || len(notes) != 2*period {
-			t.Errorf("in period %d the channel has seen %v", period, notes)
+		if gaps := gapsIn(notes); len(gaps) != period || len(notes) != 2*period {
+			t.Errorf("period %d: got %v", period, notes)
 		}
 		server.Do("PUBLISH", "ok.other", period)
 		if notes := other.last(t, fmt.Sprint(period)); len(notes) != 2*period {
-			t.Errorf("in period %d the other channel has seen %v", period, notes)
+			t.Errorf("period %d, other channel: got %v", period, notes)
 		}
 		if warnings := log.with("refuses"); len(warnings) != period {
-			t.Errorf("in period %d the log warns: %q", period, warnings)
+			t.Errorf("period %d: got warnings %q", period, warnings)
 		}
 	}
 }
 
-// After a reconnect, what is followed is named in one command, which fails as a whole.
-func TestRedis_ForbiddenChannelDoesNotKeepOthersFromComingBack(t *testing.T) {
+// After a reconnect one command names all followed channels, and it fails as a whole.
+func TestRedis_ForbiddenChannelKeepsOthersAfterReconnect(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connectLimited(t, server)
@@ -139,23 +139,23 @@ func TestRedis_ForbiddenChannelDoesNotKeepOthersFromComingBack(t *testing.T) {
 	awaitLive(t, a)
 	secret := src.Follow(channelNamed("secret"), newRecordingSink(t))
 	if err := secret.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
-		t.Errorf("Live returns %v", err)
+		t.Errorf("Live: got error %v", err)
 	}
 	server.Do("CLIENT", "KILL", "TYPE", "pubsub")
-	soon(t, "a gap", func() bool { return len(gapsOf(allowed.all())) == 1 })
+	eventually(t, "a gap", func() bool { return len(gapsIn(allowed.all())) == 1 })
 	awaitLive(t, a)
 	server.Do("PUBLISH", "ok.a", "2")
-	soon(t, "the message after it", func() bool {
-		data := valuesOf(allowed.all())
+	eventually(t, "the message after it", func() bool {
+		data := eventData(allowed.all())
 		return len(data) > 0 && data[len(data)-1] == "2"
 	})
 	if err := readiness(t.Context(), src); err != nil {
-		soon(t, "readiness", func() bool { return readiness(t.Context(), src) == nil })
+		eventually(t, "readiness", func() bool { return readiness(t.Context(), src) == nil })
 	}
 }
 
-// It will not be allowed by trying again.
-func TestRedis_ForbiddenPublishIsRefused(t *testing.T) {
+// A retry cannot succeed, so the error is permanent.
+func TestRedis_ForbiddenPublish(t *testing.T) {
 	t.Parallel()
 	src := connectLimited(t, redistest.Start(t))
 	for _, kind := range event.Kinds {
@@ -165,7 +165,7 @@ func TestRedis_ForbiddenPublishIsRefused(t *testing.T) {
 				_, err := src.Publish(t.Context(), topic, m)
 				for _, err := range []error{err, src.PublishAll(t.Context(), topic, []source.Message{m, m})} {
 					if allowed != (err == nil) || !allowed && !errors.Is(err, source.ErrForbidden) {
-						t.Errorf("publishing to %s gives %v", topic, err)
+						t.Errorf("Publish to %s: got error %v", topic, err)
 					}
 				}
 			}
@@ -173,20 +173,20 @@ func TestRedis_ForbiddenPublishIsRefused(t *testing.T) {
 	}
 }
 
-func TestRedis_ForbiddenLiteralKeyIsRefused(t *testing.T) {
+func TestRedis_ForbiddenLiteralKey(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connectLimited(t, server)
 	allowed, _ := follow(t, src, keyNamed("ok.k"))
 	secret := src.Follow(keyNamed("secret"), newRecordingSink(t))
 	if err := secret.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
-		t.Errorf("Live returns %v", err)
+		t.Errorf("Live: got error %v", err)
 	}
 	server.Do("SET", "ok.k", "1")
 	checkValues(t, "the other key", allowed.last(t, "1"), "null", "1")
 }
 
-func TestRedis_ForbiddenKeyOfAGlobIsLeftOut(t *testing.T) {
+func TestRedis_ForbiddenKeyOfGlobIsExcluded(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	server.Do("SET", "ok.1", "a")
@@ -195,17 +195,17 @@ func TestRedis_ForbiddenKeyOfAGlobIsLeftOut(t *testing.T) {
 	src := connectLimited(t, server)
 	w, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: "*"})
 	if got := len(w.all()); got != 2 {
-		t.Errorf("the sink sees %v", w.all())
+		t.Errorf("got %v", w.all())
 	}
 	server.Do("SET", "secret", "y")
 	server.Do("SET", "ok.1", "c")
 	if notes := w.last(t, "c"); len(notes) != 3 {
-		t.Errorf("the sink sees %v", notes)
+		t.Errorf("got %v", notes)
 	}
 }
 
-// The value may change while Redis forbids the key, and not after it.
-func TestRedis_KeyOfAGlobThatIsAllowedAgainIsRead(t *testing.T) {
+// The value may change only while Redis forbids the key.
+func TestRedis_KeyOfGlobAllowedAgainIsRead(t *testing.T) {
 	t.Parallel()
 	for _, change := range []string{"SET", "DEL"} {
 		t.Run(change, func(t *testing.T) {
@@ -227,7 +227,7 @@ func TestRedis_KeyOfAGlobThatIsAllowedAgainIsRead(t *testing.T) {
 			server.Do("SET", "ok.2", "b2")
 			w.last(t, "b2")
 			if unreadable.Load() == 0 {
-				t.Error("the key that is left out is not counted")
+				t.Error("the excluded key is not counted")
 			}
 			server.Do("ACL", "SETUSER", "gateway", "~ok.1")
 			w.last(t, want)
@@ -235,7 +235,7 @@ func TestRedis_KeyOfAGlobThatIsAllowedAgainIsRead(t *testing.T) {
 	}
 }
 
-// A user without the right to track keys gets no key topics, and all other topics.
+// A user without permission to track keys gets no key topics, and all other topics.
 func TestRedis_ForbiddenTrackingAffectsKeysOnly(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -254,7 +254,7 @@ func TestRedis_ForbiddenTrackingAffectsKeysOnly(t *testing.T) {
 			for _, topic := range []event.Topic{keyNamed("ok.k"), {Kind: event.Key, Pattern: "ok.*"}} {
 				f := src.Follow(topic, newRecordingSink(t))
 				if err := f.Live(t.Context()); !errors.Is(err, tt.want) {
-					t.Errorf("%s: Live returns %v", topic, err)
+					t.Errorf("%s: Live: got error %v", topic, err)
 				}
 				f.Close()
 			}
@@ -266,12 +266,12 @@ func TestRedis_ForbiddenTrackingAffectsKeysOnly(t *testing.T) {
 	}
 }
 
-// A server without CLIENT TRACKING has no key topics.
+// A server without CLIENT TRACKING supports no key topics.
 func TestRedis_MissingTrackingIsUnsupported(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--rename-command", "CLIENT", "")
 	src := connect(t, server, quiet)
 	if err := src.Follow(keyNamed("k"), newRecordingSink(t)).Live(t.Context()); !errors.Is(err, source.ErrUnsupported) {
-		t.Errorf("Live returns %v", err)
+		t.Errorf("Live: got error %v", err)
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-func TestCluster_KeepsTheContract(t *testing.T) {
+func TestCluster_Contract(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
 	t.Run("channels", func(t *testing.T) {
@@ -42,10 +42,10 @@ func TestCluster_KeepsTheContract(t *testing.T) {
 		name string
 		test func(*testing.T, *redistest.Cluster)
 	}{
-		{"PUBLISH at any server, and SPUBLISH, arrive once", publishAnywhere},
-		{"keys of all servers are noticed", keysEverywhere},
+		{"PUBLISH on any server and SPUBLISH arrive once", publishAnywhere},
+		{"changes on all servers are reported", keysEverywhere},
 		{"a slot moves", slotMoves},
-		{"a user without more rights than needed", clusterUser},
+		{"a user with minimal permissions", clusterUser},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -56,14 +56,14 @@ func TestCluster_KeepsTheContract(t *testing.T) {
 
 func publishAnywhere(t *testing.T, cluster *redistest.Cluster) {
 	src := connect(t, cluster, quiet)
-	name := ownNames()
+	name := uniquePrefix()
 	channel, _ := follow(t, src, channelNamed(name))
-	glob, _ := follow(t, src, topicOf(t, "channel:"+name+"*"))
+	glob, _ := follow(t, src, parseTopic(t, "channel:"+name+"*"))
 	var want []string
 	for i, master := range cluster.Masters {
 		want = append(want, fmt.Sprint("published at ", i))
 		master.Do("PUBLISH", name, want[i])
-		channel.last(t, want[i]) // messages from several servers have no order
+		channel.last(t, want[i]) // messages of several servers are not ordered
 		glob.last(t, want[i])
 	}
 	cluster.Owner(name).Do("SPUBLISH", name, "to the shard")
@@ -75,7 +75,7 @@ func publishAnywhere(t *testing.T, cluster *redistest.Cluster) {
 
 func keysEverywhere(t *testing.T, cluster *redistest.Cluster) {
 	src := connect(t, cluster, quiet)
-	p := ownNames()
+	p := uniquePrefix()
 	owners := make(map[*redistest.Server]bool)
 	for n := 0; len(owners) < len(cluster.Masters); n++ {
 		name := fmt.Sprint(p, n)
@@ -87,11 +87,11 @@ func keysEverywhere(t *testing.T, cluster *redistest.Cluster) {
 	}
 }
 
-// slotMoves moves a slot and checks what the topics in it tell: a channel has a gap, and
-// nothing else of it shows.
+// slotMoves moves a slot and checks its topics: a channel gets one gap, the other kinds lose
+// nothing.
 func slotMoves(t *testing.T, cluster *redistest.Cluster) {
 	src := connect(t, cluster, quiet)
-	tag := "{" + ownNames() + "}"
+	tag := "{" + uniquePrefix() + "}"
 	slot, from := cluster.Slot(tag), cluster.Owner(tag)
 	to := cluster.Masters[(slices.Index(cluster.Masters, from)+1)%len(cluster.Masters)]
 	channel, following := follow(t, src, channelNamed(tag+"channel"))
@@ -106,100 +106,101 @@ func slotMoves(t *testing.T, cluster *redistest.Cluster) {
 		key.last(t, fmt.Sprint("before ", n))
 	}
 	cluster.MoveSlot(slot, from, to)
-	gap := channel.until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) > 0 })
+	gap := channel.await(t, "a gap", func(notes []call) bool { return len(gapsIn(notes)) > 0 })
 	awaitLive(t, following)
 	if gap[len(gap)-1].gap.Reason != event.SourceInterrupted {
-		t.Errorf("the gap is %v", gap[len(gap)-1])
+		t.Errorf("got gap %v", gap[len(gap)-1])
 	}
 	to.Do("SPUBLISH", tag+"channel", "after")
 	to.Do("XADD", tag+"stream", "*", "data", "after")
 	to.Do("SET", tag+"key", "after")
-	if got := valuesOf(channel.last(t, "after")); !slices.Equal(got, []string{"before 0", "before 1", "after"}) {
-		t.Errorf("the channel brought %q", got)
+	if got := eventData(channel.last(t, "after")); !slices.Equal(got, []string{"before 0", "before 1", "after"}) {
+		t.Errorf("got events %q", got)
 	}
 	checkValues(t, "the stream", stream.last(t, "after"), "before 0", "before 1", "after")
 	checkValues(t, "the key", key.last(t, "after"), "null", "before 0", "before 1", "after")
 }
 
-// The server to which a slot moves can lag behind the others, so that it has yet to see
-// what the subscribers got from the one before.
-func TestCluster_MovedChannelBringsNothingTwice(t *testing.T) {
+// The new server of a slot can lag behind the old one, so it may deliver messages that subscribers
+// already received from the old one.
+func TestCluster_MovedChannelDeliversOnce(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
 	from, to, other := cluster.Masters[0], cluster.Masters[1], cluster.Masters[2]
 	bus := redistest.StartProxy(t, to.BusAddr())
 	to.Do("CONFIG", "SET", "cluster-announce-bus-port", bus.Port())
-	soon(t, "another one reaches it through the proxy", func() bool {
+	eventually(t, "another one reaches it through the proxy", func() bool {
 		nodes := strings.Split(fmt.Sprint(other.Do("CLUSTER", "NODES")), "\n")
 		return slices.ContainsFunc(nodes, func(n string) bool {
 			return strings.Contains(n, fmt.Sprintf("@%d ", bus.Port())) && strings.Contains(n, " connected ")
 		})
 	})
-	name := channelOf(cluster, from)
+	name := channelOn(cluster, from)
 	channel, following := follow(t, connect(t, cluster, quiet), channelNamed(name))
 
 	release := bus.Hold(t)
 	other.Do("PUBLISH", name, "before")
 	channel.last(t, "before")
 	cluster.MoveSlot(cluster.Slot(name), from, to)
-	soon(t, "the channel is followed at its new server", func() bool {
+	eventually(t, "the channel is followed at its new server", func() bool {
 		return fmt.Sprint(to.Do("PUBSUB", "NUMSUB", name)) == fmt.Sprintf("[%s 1]", name)
 	})
 	release()
-	channel.until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) == 1 })
+	channel.await(t, "a gap", func(notes []call) bool { return len(gapsIn(notes)) == 1 })
 	awaitLive(t, following)
-	other.Do("PUBLISH", name, "after") // comes behind what was held
-	if got := valuesOf(channel.last(t, "after")); !slices.Equal(got, []string{"before", "after"}) {
-		t.Errorf("the channel brought %q", got)
+	other.Do("PUBLISH", name, "after") // delivered after the queued messages
+	if got := eventData(channel.last(t, "after")); !slices.Equal(got, []string{"before", "after"}) {
+		t.Errorf("got events %q", got)
 	}
 }
 
-// What was published there is still on its way, although the cluster names it no more.
-func TestCluster_ServerThatLostItsLastSlotIsWaitedForToo(t *testing.T) {
+// Messages that were published on that server are still in transit after the cluster has removed
+// it.
+func TestCluster_WaitsForServerWithoutSlots(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
 	from, to := cluster.Masters[0], cluster.Masters[1]
 	from.Do("CONFIG", "SET", "cluster-allow-replica-migration", "no") // it would become a replica
-	follow(t, connect(t, cluster, quiet), channelNamed(channelOf(cluster, from)))
+	follow(t, connect(t, cluster, quiet), channelNamed(channelOn(cluster, from)))
 	commands := from.Monitor()
-	cluster.TakeOver(from, to)
+	cluster.MoveAllSlots(from, to)
 	const probe = `"publish" "__sluice__:probe:`
 	for !strings.Contains(commands.Text(), probe) {
 		if !commands.Scan() {
-			t.Fatalf("no probe was published there for the new server: %v", commands.Err())
+			t.Fatalf("got no probe on the old server: %v", commands.Err())
 		}
 	}
 }
 
-// Without probes nobody knows when the new server has caught up, nor ever will.
-func TestCluster_WhoMayNotPublishFollowsAMovedChannelAllTheSame(t *testing.T) {
+// Without probes the gateway cannot know when the new server has caught up.
+func TestCluster_MovedChannelWithoutPublishPermission(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
 	for _, master := range cluster.Masters {
 		allow(master, "gateway", "secret", "allkeys", "allchannels", "-publish")
 	}
 	src := openRedis(t, strings.Replace(cluster.URL(), "://", "://gateway:secret@", 1))
-	movedChannelGoesOn(t, cluster, src, func() {})
+	checkMovedChannel(t, cluster, src, func() {})
 }
 
-func TestCluster_NodeThatDoesNotAnswerDoesNotStopAMovedChannel(t *testing.T) {
+func TestCluster_MovedChannelDespiteStoppedNode(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
 	other := cluster.Masters[2]
 	defer other.Continue()
-	movedChannelGoesOn(t, cluster, connect(t, cluster, quiet), other.Pause)
+	checkMovedChannel(t, cluster, connect(t, cluster, quiet), other.Pause)
 }
 
-// movedChannelGoesOn moves a channel from the first server to the second, after something
-// else has happened, and checks that it goes on there behind a gap.
-func movedChannelGoesOn(t *testing.T, cluster *redistest.Cluster, src source.Source, before func()) {
+// checkMovedChannel moves a channel from the first server to the second, after calling before, and
+// checks that it continues there after a gap.
+func checkMovedChannel(t *testing.T, cluster *redistest.Cluster, src source.Source, before func()) {
 	t.Helper()
 	from, to := cluster.Masters[0], cluster.Masters[1]
-	name := channelOf(cluster, from)
+	name := channelOn(cluster, from)
 	channel, following := follow(t, src, channelNamed(name))
 	before()
 	cluster.MoveSlot(cluster.Slot(name), from, to)
-	channel.until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) == 1 })
+	channel.await(t, "a gap", func(notes []call) bool { return len(gapsIn(notes)) == 1 })
 	awaitLive(t, following)
 	to.Do("SPUBLISH", name, "after to the shard")
 	channel.last(t, "after to the shard")
@@ -207,8 +208,8 @@ func movedChannelGoesOn(t *testing.T, cluster *redistest.Cluster, src source.Sou
 	channel.last(t, "after")
 }
 
-// channelOf returns the name of a channel whose slot is a master's.
-func channelOf(cluster *redistest.Cluster, master *redistest.Server) string {
+// channelOn returns the name of a channel whose slot belongs to a master.
+func channelOn(cluster *redistest.Cluster, master *redistest.Server) string {
 	for n := 0; ; n++ {
 		if name := fmt.Sprint("channel", n); cluster.Owner(name) == master {
 			return name
@@ -220,7 +221,7 @@ func clusterUser(t *testing.T, cluster *redistest.Cluster) {
 	for _, master := range cluster.Masters {
 		allow(master, "gateway", "secret", "allkeys", "allchannels")
 	}
-	log := new(lines)
+	log := new(logLines)
 	address := strings.Replace(cluster.URL(), "://", "://gateway:secret@", 1)
 	options, err := redis.ParseURL(address)
 	if err != nil {
@@ -230,42 +231,42 @@ func clusterUser(t *testing.T, cluster *redistest.Cluster) {
 	becomesReady(t, src)
 	checkAllKinds(t, src)
 	for _, master := range cluster.Masters {
-		// A gateway reads cluster-node-timeout if it may, and else assumes the default of Redis.
-		// Redis counts a repeated denial in one entry of its log.
+		// A gateway reads cluster-node-timeout if it is allowed to, and otherwise assumes the
+		// default of Redis. Redis records repeated denials in one log entry.
 		denials := strings.Count(fmt.Sprint(master.Do("ACL", "LOG")), "username:gateway")
 		optional := strings.Count(fmt.Sprint(master.Do("ACL", "LOG")), "object:config|get")
 		if denials != optional {
-			t.Errorf("redis denied a command that is not optional: %s", master.Do("ACL", "LOG"))
+			t.Errorf("redis denied a required command: %s", master.Do("ACL", "LOG"))
 		}
 	}
 	if warnings := log.with("level=WARN"); len(warnings) > 0 {
-		t.Errorf("the log warns: %q", warnings)
+		t.Errorf("got warnings %q", warnings)
 	}
 }
 
-func TestCluster_ServerThatIsNoneIsNamedAsTheReason(t *testing.T) {
+func TestCluster_ErrorNamesNonClusterServer(t *testing.T) {
 	t.Parallel()
 	for what, tt := range map[string]struct {
 		args []string
 		want string
 	}{
-		"a single server":             {nil, "cluster support disabled"},
-		"a node that has joined none": {[]string{"--cluster-enabled", "yes", "--cluster-port", "0"}, "cluster"},
+		"a single server":          {nil, "cluster support disabled"},
+		"a node without a cluster": {[]string{"--cluster-enabled", "yes", "--cluster-port", "0"}, "cluster"},
 	} {
 		server := redistest.Start(t, tt.args...)
 		src := openRedis(t, "redis-cluster://"+server.Addr())
-		soon(t, what+" to be named", func() bool {
+		eventually(t, what+" to be named", func() bool {
 			err := readiness(t.Context(), src)
 			return errors.Is(err, source.ErrUnavailable) && strings.Contains(err.Error(), tt.want)
 		})
 		if err := src.Follow(channelNamed("a"), newRecordingSink(t)).Live(t.Context()); !errors.Is(err, source.ErrUnavailable) {
-			t.Errorf("%s: Live: %v", what, err)
+			t.Errorf("%s: Live: got error %v", what, err)
 		}
 	}
 }
 
-// What a failover loses, keys forget and streams announce.
-func TestCluster_ReplicaWithoutTheNewestWritesTakesOver(t *testing.T) {
+// After a failover that loses writes, keys show the older value and streams get a gap.
+func TestCluster_FailoverLosesNewestWrites(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3, 1, 2*time.Second)
 	master, replica := cluster.Masters[0], cluster.Replicas[0]
@@ -275,13 +276,13 @@ func TestCluster_ReplicaWithoutTheNewestWritesTakesOver(t *testing.T) {
 	}
 	src := connect(t, cluster, quiet)
 	key, _ := follow(t, src, keyNamed(tag+"key"))
-	glob, _ := follow(t, src, topicOf(t, "key:"+tag+"*y"))
+	glob, _ := follow(t, src, parseTopic(t, "key:"+tag+"*y"))
 	stream, _ := follow(t, src, streamNamed(tag+"stream"))
 	writeText(t, src, keyNamed(tag+"key"), "old")
 	writeText(t, src, streamNamed(tag+"stream"), "old")
 	key.last(t, "old")
 	stream.last(t, "old")
-	soon(t, "the replica has it", func() bool {
+	eventually(t, "the replica has it", func() bool {
 		replica.Do("SAVE")
 		return strings.Contains(fmt.Sprint(replica.Do("KEYS", tag+"*")), tag+"stream")
 	})
@@ -295,11 +296,11 @@ func TestCluster_ReplicaWithoutTheNewestWritesTakesOver(t *testing.T) {
 	replica.Restart()
 	key.last(t, "old")
 	glob.last(t, "old")
-	stream.until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) == 1 })
+	stream.await(t, "a gap", func(notes []call) bool { return len(gapsIn(notes)) == 1 })
 }
 
-// A connection to one server of a cluster whose bytes are swallowed on the way.
-func TestCluster_HalfDeadConnectionToOneServerIsReplaced(t *testing.T) {
+// A proxy drops all bytes of a connection to one server of a cluster.
+func TestCluster_HalfDeadConnectionIsReplaced(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 2, 0, time.Minute)
 	proxies := make([]*redistest.Proxy, len(cluster.Masters))
@@ -307,7 +308,7 @@ func TestCluster_HalfDeadConnectionToOneServerIsReplaced(t *testing.T) {
 		proxies[i] = redistest.StartProxy(t, master.Addr())
 		master.Do("CONFIG", "SET", "cluster-announce-port", proxies[i].Port())
 	}
-	soon(t, "all know the new ports", func() bool {
+	eventually(t, "all know the new ports", func() bool {
 		for _, master := range cluster.Masters {
 			known := fmt.Sprint(master.Do("CLUSTER", "SLOTS"))
 			for _, p := range proxies {
@@ -323,32 +324,32 @@ func TestCluster_HalfDeadConnectionToOneServerIsReplaced(t *testing.T) {
 	names := make([]string, len(cluster.Masters))
 	sinks := make([]*recordingSink, len(cluster.Masters))
 	for i, master := range cluster.Masters {
-		names[i] = channelOf(cluster, master)
+		names[i] = channelOn(cluster, master)
 		sinks[i], _ = follow(t, src, channelNamed(names[i]))
 	}
-	proxies[1].SwallowSubscribed()
+	proxies[1].DropSubscribed()
 	writeText(t, src, channelNamed(names[1]), "swallowed")
-	soon(t, "its slots are not served", func() bool {
+	eventually(t, "its slots are not served", func() bool {
 		unserved, err := src.Ready(t.Context())
 		return err == nil && unserved == "8192-16383"
 	})
-	sinks[1].until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) == 1 })
+	sinks[1].await(t, "a gap", func(notes []call) bool { return len(gapsIn(notes)) == 1 })
 	becomesReady(t, src)
 	for i, name := range names {
 		writeText(t, src, channelNamed(name), "after")
 		sinks[i].last(t, "after")
 	}
-	if gaps := gapsOf(sinks[0].all()); len(gaps) > 0 {
-		t.Errorf("the other server's channel has gaps: %v", gaps)
+	if gaps := gapsIn(sinks[0].all()); len(gaps) > 0 {
+		t.Errorf("channel of the other server: got gaps %v", gaps)
 	}
 }
 
-// Each master reports changes of its own keys.
-func TestCluster_KeyIsFollowedToTheNewOwnerOfItsSlot(t *testing.T) {
+// Each master reports changes of the keys in its slots.
+func TestCluster_KeyFollowsMovedSlot(t *testing.T) {
 	t.Parallel()
 	cluster := redistest.StartCluster(t, 3, 0, time.Minute)
 	from, to := cluster.Masters[0], cluster.Masters[1]
-	name := channelOf(cluster, from)
+	name := channelOn(cluster, from)
 	src := connect(t, cluster, quiet)
 	w, f := follow(t, src, keyNamed(name))
 	glob, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: "channel*"})
@@ -367,8 +368,8 @@ func TestCluster_KeyIsFollowedToTheNewOwnerOfItsSlot(t *testing.T) {
 	checkValues(t, "the glob", glob.last(t, "3"), "1", "null", "2", "3")
 }
 
-// Behind a load balancer, nodes do not know the host by which clients reach them.
-func TestCluster_NodesThatDoNotKnowTheirHost(t *testing.T) {
+// If the cluster is behind a load balancer, its nodes do not know the host that clients use.
+func TestCluster_NodesWithoutHost(t *testing.T) {
 	t.Parallel()
 	for _, endpoint := range []string{"unknown-endpoint", "hostname"} {
 		t.Run(endpoint, func(t *testing.T) {
@@ -380,9 +381,9 @@ func TestCluster_NodesThatDoNotKnowTheirHost(t *testing.T) {
 			src := connect(t, cluster, quiet)
 			becomesReady(t, src)
 			for range cluster.Masters {
-				checkAllKinds(t, src) // with names in other slots each time
+				checkAllKinds(t, src) // uses names in other slots each time
 			}
-			movedChannelGoesOn(t, cluster, src, func() {})
+			checkMovedChannel(t, cluster, src, func() {})
 			slotMoves(t, cluster) // with redirections
 		})
 	}

@@ -15,11 +15,11 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-func TestCluster_MasterWithoutReplicaIsLost(t *testing.T) {
+func TestCluster_LostMasterWithoutReplica(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name     string
-		coverage string // cluster-require-full-coverage
+		coverage string // value of cluster-require-full-coverage
 		lose     func(*redistest.Server)
 		find     func(*redistest.Server)
 		unserved string
@@ -35,79 +35,79 @@ func TestCluster_MasterWithoutReplicaIsLost(t *testing.T) {
 				master.Do("CONFIG", "SET", "cluster-require-full-coverage", tt.coverage)
 			}
 			lost, kept := cluster.Masters[2], cluster.Masters[0]
-			log := new(lines)
+			log := new(logLines)
 			src := connect(t, cluster, newLog(log))
 			becomesReady(t, src)
-			before := takeUpAll(t, src, topicsOf(cluster, kept, event.Kinds...)...)
-			beforeLost := takeUpAll(t, src, topicsOf(cluster, lost, event.Kinds...)...)
+			before := followTopics(t, src, newTopics(cluster, kept, event.Kinds...)...)
+			beforeLost := followTopics(t, src, newTopics(cluster, lost, event.Kinds...)...)
 			before.publish(t, src, event.Kinds...)
 
 			tt.lose(lost)
 			found := sync.OnceFunc(func() { tt.find(lost) })
 			defer found()
-			soon(t, "the cluster knows", func() bool {
+			eventually(t, "the cluster knows", func() bool {
 				return strings.Contains(fmt.Sprint(kept.Do("CLUSTER", "NODES")), "fail ")
 			})
 			for name, src := range map[string]source.Source{"a gateway": src, "a new gateway": connect(t, cluster, newLog(log))} {
-				soon(t, name+" is ready for the rest", func() bool {
+				eventually(t, name+" is ready for the rest", func() bool {
 					unserved, err := src.Ready(t.Context())
 					return err == nil && unserved == tt.unserved
 				})
 				served := event.Kinds
 				if tt.coverage == "yes" {
 					served = []event.Kind{event.Channel}
-					notServed(t, src, topicsOf(cluster, kept, event.Stream, event.Key)...)
+					checkNotServed(t, src, newTopics(cluster, kept, event.Stream, event.Key)...)
 				}
-				takeUpAll(t, src, topicsOf(cluster, kept, served...)...).publish(t, src, served...)
-				notServed(t, src, topicsOf(cluster, lost, event.Kinds...)...)
+				followTopics(t, src, newTopics(cluster, kept, served...)...).publish(t, src, served...)
+				checkNotServed(t, src, newTopics(cluster, lost, event.Kinds...)...)
 				before.publish(t, src, served...)
 			}
 
 			found()
 			becomesReady(t, src)
 			before.publish(t, src, event.Kinds...)
-			for i, w := range before.witnesses {
-				if gaps := gapsOf(w.all()); len(gaps) > 0 {
-					t.Errorf("%s has gaps: %v", before.topics[i], gaps)
+			for i, w := range before.sinks {
+				if gaps := gapsIn(w.all()); len(gaps) > 0 {
+					t.Errorf("%s: got gaps %v", before.topics[i], gaps)
 				}
 			}
 			beforeLost.publish(t, src, event.Kinds...)
 			if warnings := log.with("does not say who owns which slots"); len(warnings) > 0 {
-				t.Errorf("the log warns: %q", warnings)
+				t.Errorf("got warnings %q", warnings)
 			}
 		})
 	}
 }
 
-// notServed checks that topics can neither be followed nor published to.
-func notServed(t *testing.T, src source.Source, topics ...event.Topic) {
+// checkNotServed checks that topics can be neither followed nor published to.
+func checkNotServed(t *testing.T, src source.Source, topics ...event.Topic) {
 	t.Helper()
 	for _, topic := range topics {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		f := src.Follow(topic, newRecordingSink(t))
-		// A master that is silent may yet answer, until the client has waited long enough.
+		// A master that does not answer could still do so until the client times out.
 		if err := f.Live(ctx); !errors.Is(err, source.ErrUnavailable) && !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("%s: Live: %v", topic, err)
+			t.Errorf("%s: Live: got error %v", topic, err)
 		}
 		if _, err := src.Publish(ctx, topic, text("x")); !errors.Is(err, source.ErrUnavailable) {
-			t.Errorf("%s: Publish: %v", topic, err)
+			t.Errorf("%s: Publish: got error %v", topic, err)
 		}
 		cancel()
 		f.Close()
 	}
 }
 
-// followed is topics of one master, and their witnesses.
-type followed struct {
-	topics    []event.Topic
-	witnesses []*recordingSink
+// followedTopics are the followed topics of one master, and their sinks.
+type followedTopics struct {
+	topics []event.Topic
+	sinks  []*recordingSink
 }
 
-// topicsOf returns a new topic of each kind whose slot is a master's.
-func topicsOf(cluster *redistest.Cluster, master *redistest.Server, kinds ...event.Kind) []event.Topic {
-	tag := "{" + ownNames() + "}"
+// newTopics returns a new topic of each kind whose slot belongs to a master.
+func newTopics(cluster *redistest.Cluster, master *redistest.Server, kinds ...event.Kind) []event.Topic {
+	tag := "{" + uniquePrefix() + "}"
 	for cluster.Owner(tag) != master {
-		tag = "{" + ownNames() + "}"
+		tag = "{" + uniquePrefix() + "}"
 	}
 	var topics []event.Topic
 	for _, kind := range kinds {
@@ -116,33 +116,33 @@ func topicsOf(cluster *redistest.Cluster, master *redistest.Server, kinds ...eve
 	return topics
 }
 
-func takeUpAll(t *testing.T, src source.Source, topics ...event.Topic) followed {
+func followTopics(t *testing.T, src source.Source, topics ...event.Topic) followedTopics {
 	t.Helper()
-	f := followed{topics: topics}
+	f := followedTopics{topics: topics}
 	for _, topic := range topics {
 		w := newRecordingSink(t)
 		following := src.Follow(topic, w)
-		// The client may try the lost node first, so a read may time out once.
-		soon(t, topic.String()+" is live", func() bool {
+		// The client may try the lost node first, so one read can time out.
+		eventually(t, topic.String()+" is live", func() bool {
 			err := following.Live(t.Context())
 			if err != nil && !errors.Is(err, source.ErrUnavailable) {
-				t.Fatalf("%s: Live returns %v", topic, err)
+				t.Fatalf("%s: Live: got error %v", topic, err)
 			}
 			return err == nil
 		})
-		f.witnesses = append(f.witnesses, w)
+		f.sinks = append(f.sinks, w)
 	}
 	return f
 }
 
-// publish publishes to the topics of some kinds, and waits for it.
-func (f followed) publish(t *testing.T, src source.Source, kinds ...event.Kind) {
+// publish publishes to the topics of some kinds and waits until the events arrive.
+func (f followedTopics) publish(t *testing.T, src source.Source, kinds ...event.Kind) {
 	t.Helper()
 	for i, topic := range f.topics {
 		if slices.Contains(kinds, topic.Kind) {
-			value := ownNames()
+			value := uniquePrefix()
 			writeText(t, src, topic, value)
-			f.witnesses[i].last(t, value)
+			f.sinks[i].last(t, value)
 		}
 	}
 }

@@ -18,9 +18,9 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// Every source keeps the same contract.
+// Every source implements the same contract.
 
-func TestMemory_KeepsTheContract(t *testing.T) {
+func TestMemory_Contract(t *testing.T) {
 	t.Parallel()
 	testContract(t, func(t *testing.T) source.Source {
 		t.Helper()
@@ -28,7 +28,7 @@ func TestMemory_KeepsTheContract(t *testing.T) {
 	})
 }
 
-func TestRedis_KeepsTheContract(t *testing.T) {
+func TestRedis_Contract(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	testContract(t, func(t *testing.T) source.Source {
@@ -52,33 +52,33 @@ func openRedis(t *testing.T, url string) *redis.Source {
 
 func closing[S source.Source](t *testing.T, src S) S {
 	t.Helper()
-	t.Cleanup(func() { _ = src.Close() }) // some tests close it themselves
+	t.Cleanup(func() { _ = src.Close() }) // some tests have already closed it
 	return src
 }
 
-// testContract runs the contract over one kind of source. The sources of one run may
-// share a server, so each test has names of its own.
+// testContract runs the contract tests on one source type. Sources may share a server, so each test
+// uses different names.
 func testContract(t *testing.T, open func(*testing.T) source.Source) {
 	for _, tt := range []struct {
 		name string
 		test func(t *testing.T, src source.Source)
 	}{
-		{"a literal channel brings its own messages only", literalOnly},
-		{"a glob brings all names that match, each with its own", globBringsAll},
+		{"a literal channel delivers its messages only", literalOnly},
+		{"a glob delivers all matching channels with their names", globBringsAll},
 		{"escaped characters are literal", escapedNames},
 		{"overlapping topics each get a copy", overlapping},
-		{"messages come in order", inOrder},
-		{"nothing from before it was live", nothingBeforeLive},
-		{"everything after it was live", everythingAfterLive},
-		{"nothing after Close", nothingAfterClose},
+		{"messages arrive in order", inOrder},
+		{"no message from before it was live", nothingBeforeLive},
+		{"all messages after it was live", everythingAfterLive},
+		{"no message after Close", nothingAfterClose},
 		{"payloads arrive byte for byte", exactPayloads},
-		{"publishing to nobody succeeds", publishToNobody},
-		{"what is published together comes together, in order", publishedTogether},
-		{"a topic can be followed again at once", followAgain},
-		{"following, closing, and messages at the same time", followUnderLoad},
+		{"publishing without subscribers succeeds", publishWithoutSubscribers},
+		{"a batch arrives together and in order", publishedTogether},
+		{"a topic can be followed again immediately", followAgain},
+		{"concurrent Follow, Close and messages", followUnderLoad},
 		{"many topics", manyTopics},
 		{"it becomes ready", becomesReady},
-		{"no sink is called after the source is closed", silentAfterClose},
+		{"no sink is called after the source is closed", noCallAfterClose},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -87,14 +87,14 @@ func testContract(t *testing.T, open func(*testing.T) source.Source) {
 	}
 }
 
-// prefix returns a beginning of names that no other test uses.
-func prefix(t *testing.T) string {
+// namePrefix returns a prefix of names that no other test uses.
+func namePrefix(t *testing.T) string {
 	t.Helper()
 	return fmt.Sprintf("t%d.", rand.Uint64())
 }
 
 func publishedTogether(t *testing.T, src source.Source) {
-	p := prefix(t)
+	p := namePrefix(t)
 	a, f := follow(t, src, channelNamed(p+"a"))
 	awaitLive(t, f)
 	var want []string
@@ -112,7 +112,7 @@ func publishedTogether(t *testing.T, src source.Source) {
 	checkValues(t, "the channel", a.all(), want...)
 	checkEntries(t, src, p+"s", want)
 
-	// The key of the first message covers all of them.
+	// The key of the first message covers the whole batch.
 	for i := range messages {
 		messages[i].IdempotencyKey, messages[i].Fingerprint = "k", "f"
 	}
@@ -124,7 +124,7 @@ func publishedTogether(t *testing.T, src source.Source) {
 	checkEntries(t, src, p+"once", want)
 }
 
-// checkEntries checks all that a stream holds.
+// checkEntries checks all entries of a stream.
 func checkEntries(t *testing.T, src source.Source, name string, want []string) {
 	t.Helper()
 	page, err := src.Range(t.Context(), event.Literal(event.Stream, name), source.Range{UpTo: event.StreamID{Millis: math.MaxUint64}, Count: len(want) + 1})
@@ -136,12 +136,12 @@ func checkEntries(t *testing.T, src source.Source, name string, want []string) {
 		got = append(got, string(e.Data))
 	}
 	if !slices.Equal(got, want) {
-		t.Errorf("the stream %s has %.300q, want %.300q", name, got, want)
+		t.Errorf("stream %s: got %.300q, want %.300q", name, got, want)
 	}
 }
 
 func literalOnly(t *testing.T, src source.Source) {
-	p := prefix(t)
+	p := namePrefix(t)
 	a, _ := follow(t, src, channelNamed(p+"a"))
 	b, _ := follow(t, src, channelNamed(p+"b"))
 	publish(t, src, p+"a", "1")
@@ -154,38 +154,38 @@ func literalOnly(t *testing.T, src source.Source) {
 	checkValues(t, "a", a.all(), "1", "3")
 	checkValues(t, "b", b.all(), "2")
 	if topic := a.all()[0].topic; topic != channelNamed(p+"a") {
-		t.Errorf("the event's topic is %q", topic)
+		t.Errorf("got topic %q", topic)
 	}
 }
 
 func globBringsAll(t *testing.T, src source.Source) {
-	p := prefix(t)
-	all, _ := follow(t, src, topicOf(t, "channel:"+p+"*"))
-	set, _ := follow(t, src, topicOf(t, "channel:"+p+"[a-b]?"))
+	p := namePrefix(t)
+	all, _ := follow(t, src, parseTopic(t, "channel:"+p+"*"))
+	set, _ := follow(t, src, parseTopic(t, "channel:"+p+"[a-b]?"))
 	var calls []call
 	for i, name := range []string{"a1", "b2", "c3", "a", "a11", "*"} {
 		publish(t, src, p+name, fmt.Sprint(i))
-		calls = all.count(t, i+1) // different channels of a cluster have no order
+		calls = all.count(t, i+1) // channels on different cluster nodes have no common order
 	}
 	set.count(t, 2)
 	checkValues(t, "the star", all.all(), "0", "1", "2", "3", "4", "5")
 	checkValues(t, "the set", set.all(), "0", "1")
 	if calls[0].topic != channelNamed(p+"a1") {
-		t.Errorf("the event's topic is %q, want the literal one", calls[0].topic)
+		t.Errorf("got topic %q, want the literal one", calls[0].topic)
 	}
 	if want := channelNamed(p + "*"); calls[5].topic != want || want.IsGlob() {
-		t.Errorf("the topic of a channel named * is %q, want %q", calls[5].topic, want)
+		t.Errorf("channel named *: got topic %q, want %q", calls[5].topic, want)
 	}
 }
 
 func escapedNames(t *testing.T, src source.Source) {
-	p := prefix(t)
+	p := namePrefix(t)
 	names := []string{"a*b", "a?b", "a[b", `a\b`, `a\*b`, "[ab]", "*", `\`, "a b", "ü🚀", "%40@"}
 	recorders := make([]*recordingSink, len(names))
 	for i, name := range names {
 		recorders[i], _ = follow(t, src, channelNamed(p+name))
 	}
-	glob, _ := follow(t, src, topicOf(t, "channel:"+p+`a\*[^a]`))
+	glob, _ := follow(t, src, parseTopic(t, "channel:"+p+`a\*[^a]`))
 	for _, name := range append(slices.Clone(names), "aXb", "a", "X") {
 		publish(t, src, p+name, name)
 	}
@@ -193,7 +193,7 @@ func escapedNames(t *testing.T, src source.Source) {
 		calls := recorders[i].count(t, 1)
 		checkValues(t, name, recorders[i].all(), name)
 		if calls[0].topic.Name() != p+name {
-			t.Errorf("%s: the event's topic is %q", name, calls[0].topic)
+			t.Errorf("%s: got topic %q", name, calls[0].topic)
 		}
 	}
 	glob.count(t, 1)
@@ -201,10 +201,10 @@ func escapedNames(t *testing.T, src source.Source) {
 }
 
 func overlapping(t *testing.T, src source.Source) {
-	p := prefix(t)
+	p := namePrefix(t)
 	recorders := make(map[string]*recordingSink)
 	for _, pattern := range []string{"a.b", "a.*", "*", "*.b", "a.?"} {
-		recorders[pattern], _ = follow(t, src, topicOf(t, "channel:"+p+pattern))
+		recorders[pattern], _ = follow(t, src, parseTopic(t, "channel:"+p+pattern))
 	}
 	publish(t, src, p+"a.b", "1")
 	publish(t, src, p+"a.b", "2")
@@ -214,30 +214,22 @@ func overlapping(t *testing.T, src source.Source) {
 	}
 }
 
-func numbers(n int) []string {
-	out := make([]string, n)
-	for i := range out {
-		out[i] = fmt.Sprint(i)
-	}
-	return out
-}
-
 func inOrder(t *testing.T, src source.Source) {
-	p := prefix(t)
+	p := namePrefix(t)
 	const n = 2000
 	literal, _ := follow(t, src, channelNamed(p+"a"))
-	glob, _ := follow(t, src, topicOf(t, "channel:"+p+"*"))
-	for _, s := range numbers(n) {
+	glob, _ := follow(t, src, parseTopic(t, "channel:"+p+"*"))
+	for _, s := range numbers(0, n-1) {
 		publish(t, src, p+"a", s)
 	}
 	literal.count(t, n)
 	glob.count(t, n)
-	checkValues(t, "the literal", literal.all(), numbers(n)...)
-	checkValues(t, "the glob", glob.all(), numbers(n)...)
+	checkValues(t, "the literal", literal.all(), numbers(0, n-1)...)
+	checkValues(t, "the glob", glob.all(), numbers(0, n-1)...)
 }
 
 func nothingBeforeLive(t *testing.T, src source.Source) {
-	p := prefix(t)
+	p := namePrefix(t)
 	publish(t, src, p+"a", "before")
 	r, _ := follow(t, src, channelNamed(p+"a"))
 	publish(t, src, p+"a", "after")
@@ -246,7 +238,7 @@ func nothingBeforeLive(t *testing.T, src source.Source) {
 }
 
 func everythingAfterLive(t *testing.T, src source.Source) {
-	p := prefix(t)
+	p := namePrefix(t)
 	for i := range 100 {
 		name := fmt.Sprint(p, i)
 		r, _ := follow(t, src, channelNamed(name))
@@ -257,10 +249,10 @@ func everythingAfterLive(t *testing.T, src source.Source) {
 }
 
 func nothingAfterClose(t *testing.T, src source.Source) {
-	p := prefix(t)
+	p := namePrefix(t)
 	closed, f := follow(t, src, channelNamed(p+"a"))
-	closedGlob, fGlob := follow(t, src, topicOf(t, "channel:"+p+"*"))
-	open, _ := follow(t, src, topicOf(t, "channel:"+p+"?"))
+	closedGlob, fGlob := follow(t, src, parseTopic(t, "channel:"+p+"*"))
+	open, _ := follow(t, src, parseTopic(t, "channel:"+p+"?"))
 	publish(t, src, p+"a", "1")
 	closed.count(t, 1)
 	closedGlob.count(t, 1)
@@ -276,7 +268,7 @@ func nothingAfterClose(t *testing.T, src source.Source) {
 }
 
 func exactPayloads(t *testing.T, src source.Source) {
-	p := prefix(t)
+	p := namePrefix(t)
 	r, _ := follow(t, src, channelNamed(p+"a"))
 	binary := make([]byte, 1<<20)
 	rnd := rand.NewChaCha8([32]byte{1})
@@ -289,20 +281,20 @@ func exactPayloads(t *testing.T, src source.Source) {
 		publish(t, src, p+"a", payload)
 	}
 	r.count(t, len(payloads))
-	for i, got := range valuesOf(r.all()) {
+	for i, got := range eventData(r.all()) {
 		if got != payloads[i] {
-			t.Errorf("%d bytes, %.40q, arrive as %d bytes, %.40q", len(payloads[i]), payloads[i], len(got), got)
+			t.Errorf("published %d bytes, %.40q; got %d bytes, %.40q", len(payloads[i]), payloads[i], len(got), got)
 		}
 	}
 }
 
-func publishToNobody(t *testing.T, src source.Source) {
-	publish(t, src, prefix(t)+"nobody", "x")
+func publishWithoutSubscribers(t *testing.T, src source.Source) {
+	publish(t, src, namePrefix(t)+"nobody", "x")
 }
 
 func followAgain(t *testing.T, src source.Source) {
-	p := prefix(t)
-	for _, topic := range []event.Topic{channelNamed(p + "a"), topicOf(t, "channel:"+p+"b*")} {
+	p := namePrefix(t)
+	for _, topic := range []event.Topic{channelNamed(p + "a"), parseTopic(t, "channel:"+p+"b*")} {
 		var given []*recordingSink
 		for i := range 100 {
 			r := newRecordingSink(t)
@@ -324,7 +316,7 @@ func followAgain(t *testing.T, src source.Source) {
 }
 
 func followUnderLoad(t *testing.T, src source.Source) {
-	p := prefix(t)
+	p := namePrefix(t)
 	stop := make(chan struct{})
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -343,24 +335,24 @@ func followUnderLoad(t *testing.T, src source.Source) {
 		r, f := follow(t, src, channelNamed(p+"a"))
 		r.count(t, 5)
 		f.Close()
-		got := valuesOf(r.all())
+		got := eventData(r.all())
 		var first int
 		if _, err := fmt.Sscan(got[0], &first); err != nil {
 			t.Fatal(err)
 		}
 		for i, s := range got {
 			if s != fmt.Sprint(first+i) {
-				t.Fatalf("a hole in %q", got)
+				t.Fatalf("got %q, want consecutive numbers", got)
 			}
 		}
-		if len(gapsOf(r.all())) > 0 {
-			t.Fatalf("a gap in %v", r.all())
+		if len(gapsIn(r.all())) > 0 {
+			t.Fatalf("got a gap in %v", r.all())
 		}
 	}
 }
 
 func manyTopics(t *testing.T, src source.Source) {
-	p := prefix(t)
+	p := namePrefix(t)
 	const n = 1500
 	recorders := make([]*recordingSink, n)
 	following := make([]source.Following, n)
@@ -383,7 +375,7 @@ func manyTopics(t *testing.T, src source.Source) {
 	}
 }
 
-// readiness returns why a source is not ready, or not for all slots of a cluster.
+// readiness returns an error if the source is not ready or if slots of a cluster are not served.
 func readiness(ctx context.Context, src source.Source) error {
 	unserved, err := src.Ready(ctx)
 	if err == nil && len(unserved) > 0 {
@@ -393,11 +385,11 @@ func readiness(ctx context.Context, src source.Source) error {
 }
 
 func becomesReady(t *testing.T, src source.Source) {
-	soon(t, "ready", func() bool { return readiness(t.Context(), src) == nil })
+	eventually(t, "ready", func() bool { return readiness(t.Context(), src) == nil })
 }
 
-func silentAfterClose(t *testing.T, src source.Source) {
-	p := prefix(t)
+func noCallAfterClose(t *testing.T, src source.Source) {
+	p := namePrefix(t)
 	r, f := follow(t, src, channelNamed(p+"a"))
 	publish(t, src, p+"a", "1")
 	r.count(t, 1)

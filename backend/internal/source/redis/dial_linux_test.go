@@ -34,7 +34,7 @@ func TestRedis_KeepsAllConnectionsAlive(t *testing.T) {
 	}
 	for name, tt := range map[string]struct {
 		addr  string
-		least int // connections: pool, Pub/Sub, tracking, and one that waits for streams
+		least int // connections: pool, Pub/Sub, tracking, and the blocking read of streams
 	}{
 		"a server":                  {alone.Addr(), 5},
 		"a server with TLS":         {overTLS.TLSAddr(), 5},
@@ -45,7 +45,7 @@ func TestRedis_KeepsAllConnectionsAlive(t *testing.T) {
 	} {
 		sockets := socketsTo(t, tt.addr)
 		if len(sockets) < tt.least {
-			t.Errorf("%s has %d connections, want at least %d", name, len(sockets), tt.least)
+			t.Errorf("%s: got %d connections, want at least %d", name, len(sockets), tt.least)
 		}
 		for _, fd := range sockets {
 			got := []int{
@@ -56,20 +56,20 @@ func TestRedis_KeepsAllConnectionsAlive(t *testing.T) {
 				option(t, fd, unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT),
 			}
 			if want := []int{1, 15, 5, 3, 30_000}; !slices.Equal(got, want) {
-				t.Errorf("%s: keepalive, its idle time, interval and count, and the user timeout are %v, want %v", name, got, want)
+				t.Errorf("%s: got keepalive, idle time, interval, count and user timeout %v, want %v", name, got, want)
 			}
 		}
 	}
 }
 
-// followAll follows a topic of each kind, and returns the source.
+// followAll follows a topic of each kind and returns the source.
 func followAll(t *testing.T, src *redis.Source) *redis.Source {
 	t.Helper()
 	for _, kind := range event.Kinds {
 		follow(t, src, event.Literal(kind, "a"))
-		follow(t, src, event.Literal(kind, "b")) // cluster: a slot of the other master
+		follow(t, src, event.Literal(kind, "b")) // in a cluster: a slot of the other master
 	}
-	follow(t, src, topicOf(t, "key:*"))
+	follow(t, src, parseTopic(t, "key:*"))
 	return src
 }
 

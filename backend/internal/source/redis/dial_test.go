@@ -13,7 +13,7 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// openPublisher opens a publisher, which has no other connections than those of its pool.
+// openPublisher opens a publisher. Its pool has its only connections.
 func openPublisher(t *testing.T, url string) *redis.Publisher {
 	t.Helper()
 	options, err := redis.ParseURL(url)
@@ -25,8 +25,8 @@ func openPublisher(t *testing.T, url string) *redis.Publisher {
 	return p
 }
 
-// A NAT that is restarted forgets all connections at once.
-func TestPublisher_OneForgottenConnectionCondemnsThePool(t *testing.T) {
+// A NAT that restarts drops the state of all connections at once.
+func TestPublisher_OneTimeoutClosesPool(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server.Addr())
@@ -37,12 +37,12 @@ func TestPublisher_OneForgottenConnectionCondemnsThePool(t *testing.T) {
 	for range pooled {
 		publishing.Go(func() { _, _ = p.Publish(t.Context(), channelNamed("a"), text("x")) })
 	}
-	soon(t, "all are connected", func() bool {
+	eventually(t, "all are connected", func() bool {
 		return strings.Count(fmt.Sprint(server.Do("CLIENT", "LIST")), "id=") > pooled
 	})
 	release()
 	publishing.Wait()
-	proxy.Swallow()
+	proxy.Drop()
 	failed := 0
 	for range 2 * pooled {
 		if _, err := p.Publish(t.Context(), channelNamed("a"), text("x")); err != nil {
@@ -50,18 +50,18 @@ func TestPublisher_OneForgottenConnectionCondemnsThePool(t *testing.T) {
 		}
 	}
 	if failed != 1 {
-		t.Errorf("%d publishes failed, want only the first", failed)
+		t.Errorf("got %d failed publishes, want only the first", failed)
 	}
 }
 
-func TestPublisher_OnlyIdempotentPublishIsRepeated(t *testing.T) {
+func TestPublisher_RepeatsIdempotentPublishOnly(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server.Addr())
 	p := openPublisher(t, "redis://"+proxy.Addr()+"?read_timeout=1s")
 	write(t, p, streamNamed("s"), source.Message{IdempotencyKey: "has Redis load the script"})
 	for name, fail := range map[string]func(){
-		"lost request": proxy.CutAtRequest, "lost reply": proxy.CutAtReply, "forgotten": proxy.Swallow,
+		"lost request": proxy.CutAtRequest, "lost reply": proxy.CutAtReply, "forgotten": proxy.Drop,
 	} {
 		for _, key := range []string{"", "key"} {
 			stream := streamNamed(name + key)
@@ -70,29 +70,29 @@ func TestPublisher_OnlyIdempotentPublishIsRepeated(t *testing.T) {
 			_, err := p.Publish(t.Context(), stream, source.Message{Data: []byte("x"), IdempotencyKey: key})
 			switch {
 			case key != "" && err != nil:
-				t.Errorf("%s: the idempotent publish: %v", name, err)
+				t.Errorf("%s: idempotent publish: got error %v", name, err)
 			case key == "" && !errors.Is(err, source.ErrUnavailable):
-				t.Errorf("%s: the publish: %v", name, err)
+				t.Errorf("%s: publish: got error %v", name, err)
 			}
 			want := int64(1)
 			if key == "" && name != "lost reply" {
 				want = 0
 			}
 			if got := server.Do("XLEN", stream.Name()); got != want {
-				t.Errorf("%s %s: the stream has %v entries, want %d", name, key, got, want)
+				t.Errorf("%s %s: got %v entries, want %d", name, key, got, want)
 			}
 			for n := 0; ; n++ {
 				if _, err := p.Publish(t.Context(), channelNamed("a"), text("x")); err == nil {
 					break
 				} else if n == 1 {
-					t.Fatalf("%s: a publish after it: %v", name, err)
+					t.Fatalf("%s: next publish: got error %v", name, err)
 				}
 			}
 		}
 	}
 }
 
-func TestRedis_ReadIsRepeatedOnAnotherConnection(t *testing.T) {
+func TestRedis_RepeatsReadOnOtherConnection(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server.Addr())
@@ -107,7 +107,7 @@ func TestRedis_ReadIsRepeatedOnAnotherConnection(t *testing.T) {
 			cut()
 			page, err := src.Range(t.Context(), streamNamed("s"), r)
 			if err != nil || len(page.Entries) != 2 {
-				t.Fatalf("the connection is cut at the %s: %d entries, %v", name, len(page.Entries), err)
+				t.Fatalf("connection cut at the %s: got %d entries, error %v", name, len(page.Entries), err)
 			}
 		}
 	}

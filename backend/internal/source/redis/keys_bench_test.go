@@ -9,8 +9,8 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// BenchmarkKey_UnrelatedSet measures Redis's own time for a SET of a key that is not
-// followed, by the number of literal keys that are.
+// BenchmarkKey_UnrelatedSet measures the time that Redis needs for a SET of a key that is not
+// followed, by the number of followed literal keys.
 func BenchmarkKey_UnrelatedSet(b *testing.B) {
 	for _, followed := range []int{0, 1_000, 10_000} {
 		b.Run(fmt.Sprint(followed, " followed"), func(b *testing.B) {

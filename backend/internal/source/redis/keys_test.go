@@ -18,7 +18,7 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-func TestMemory_KeepsTheContractOfKeys(t *testing.T) {
+func TestMemory_KeyContract(t *testing.T) {
 	t.Parallel()
 	testKeys(t, func(t *testing.T) source.Source {
 		t.Helper()
@@ -28,7 +28,7 @@ func TestMemory_KeepsTheContractOfKeys(t *testing.T) {
 	})
 }
 
-func TestRedis_KeepsTheContractOfKeys(t *testing.T) {
+func TestRedis_KeyContract(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	testKeys(t, func(t *testing.T) source.Source {
@@ -37,17 +37,17 @@ func TestRedis_KeepsTheContractOfKeys(t *testing.T) {
 	})
 }
 
-// testKeys runs what every source promises of keys.
+// testKeys runs the contract tests for keys.
 func testKeys(t *testing.T, open func(*testing.T) source.Source) {
 	for _, tt := range []struct {
 		name string
 		test func(t *testing.T, src source.Source)
 	}{
-		{"the value comes at once, then each change", keyValueThenChanges},
-		{"a literal key that is not there is told as deleted", keyAbsent},
-		{"a write that leaves the value as it was gives nothing", keySameValue},
-		{"a glob shows all keys that match, then their changes", keyGlob},
-		{"a glob that matches nothing is silent", keyGlobOfNothing},
+		{"the value is sent first, then each change", keyValueThenChanges},
+		{"a missing literal key is sent as deleted", keyAbsent},
+		{"a write without a change is not an event", keySameValue},
+		{"a glob sends all matching keys, then their changes", keyGlob},
+		{"a glob without matches sends no event", keyGlobOfNothing},
 		{"names with special characters are literal", keyNames},
 		{"values arrive byte for byte", keyBytes},
 		{"a closed key can be followed again", keyFollowAgain},
@@ -60,7 +60,7 @@ func testKeys(t *testing.T, open func(*testing.T) source.Source) {
 }
 
 func keyValueThenChanges(t *testing.T, src source.Source) {
-	topic := keyNamed(ownNames() + "k")
+	topic := keyNamed(uniquePrefix() + "k")
 	writeText(t, src, topic, "1")
 	w, _ := follow(t, src, topic)
 	checkValues(t, "at the start", w.all(), "1")
@@ -72,26 +72,26 @@ func keyValueThenChanges(t *testing.T, src source.Source) {
 	checkValues(t, "the sink", notes, "1", "2", "3", "1")
 	for _, n := range notes {
 		if n.topic != topic || n.id != "" || n.eventType != "" {
-			t.Errorf("the event is %v", n)
+			t.Errorf("got event %v", n)
 		}
 	}
 }
 
 func keyAbsent(t *testing.T, src source.Source) {
-	topic := keyNamed(ownNames() + "k")
+	topic := keyNamed(uniquePrefix() + "k")
 	w, _ := follow(t, src, topic)
 	notes := w.all()
 	if len(notes) != 1 || notes[0].eventType != event.KeyDeleted || notes[0].data != "null" || notes[0].topic != topic {
-		t.Errorf("the sink sees %v", notes)
+		t.Errorf("got %v", notes)
 	}
 	writeText(t, src, topic, "")
 	if got := w.count(t, 2)[1]; got.data != "" || got.eventType != "" {
-		t.Errorf("an empty value comes as %v", got)
+		t.Errorf("empty value: got %v", got)
 	}
 }
 
 func keySameValue(t *testing.T, src source.Source) {
-	topic := keyNamed(ownNames() + "k")
+	topic := keyNamed(uniquePrefix() + "k")
 	writeText(t, src, topic, "1")
 	w, _ := follow(t, src, topic)
 	writeText(t, src, topic, "1", "1", "1")
@@ -101,7 +101,7 @@ func keySameValue(t *testing.T, src source.Source) {
 }
 
 func keyGlob(t *testing.T, src source.Source) {
-	p := ownNames()
+	p := uniquePrefix()
 	const n = 300
 	want := make(map[string]string)
 	for i := range n {
@@ -114,12 +114,12 @@ func keyGlob(t *testing.T, src source.Source) {
 	got := make(map[string]string)
 	for _, e := range w.all() {
 		if _, twice := got[e.topic.Name()]; twice {
-			t.Errorf("%s comes twice", e.topic)
+			t.Errorf("got %s twice", e.topic)
 		}
 		got[e.topic.Name()] = e.data
 	}
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("the snapshot has %d keys, want %d", len(got), len(want))
+		t.Errorf("got a snapshot of %d keys, want %d", len(got), len(want))
 	}
 	writeText(t, src, keyNamed(p+"in:7"), "changed")
 	w.count(t, n+1)
@@ -128,39 +128,39 @@ func keyGlob(t *testing.T, src source.Source) {
 	notes := w.count(t, n+2)[n:]
 	if len(notes) != 2 || notes[0].topic != keyNamed(p+"in:7") || notes[0].data != "changed" ||
 		notes[1].topic != keyNamed(p+"in:new*") || notes[1].data != "created" {
-		t.Errorf("then come %v", notes)
+		t.Errorf("got %v after the snapshot", notes)
 	}
 }
 
 func keyGlobOfNothing(t *testing.T, src source.Source) {
-	p := ownNames()
+	p := uniquePrefix()
 	w, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: p + "*"})
 	if notes := w.all(); len(notes) > 0 {
-		t.Errorf("the sink sees %v", notes)
+		t.Errorf("got %v", notes)
 	}
 	writeText(t, src, keyNamed(p+"a"), "1")
 	checkValues(t, "the sink", w.last(t, "1"), "1")
 }
 
-func TestRedisKeys_TooManyForAGlobIsAnError(t *testing.T) {
+func TestRedisKeys_TooManyForGlobIsError(t *testing.T) {
 	t.Parallel()
 	src := connect(t, redistest.Start(t), quiet)
-	p := ownNames()
+	p := uniquePrefix()
 	fillKeys(t, src, p)
 	f := src.Follow(event.Topic{Kind: event.Key, Pattern: p + "*"}, newRecordingSink(t))
 	err := f.Live(t.Context())
 	if !errors.Is(err, source.ErrTooManyKeys) || !strings.Contains(fmt.Sprint(err), fmt.Sprint(source.MaxKeys)) {
-		t.Errorf("Live gives %v", err)
+		t.Errorf("Live: got error %v", err)
 	}
 	f.Close()
 	w, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: p + "1*"})
 	if n := len(w.all()); n != 1112 && n != 1113 {
-		t.Errorf("a narrower glob has %d keys", n)
+		t.Errorf("narrower glob: got %d keys", n)
 	}
 }
 
-// fillKeys writes one key more than a glob may match. It is slow through a source under
-// the race detector, so it is done in batches, by publishing what makes no difference.
+// fillKeys writes one key more than a glob may match. A source is slow under the race detector, so
+// fillKeys writes in batches, with values that do not matter.
 func fillKeys(t *testing.T, src *redis.Source, p string) {
 	t.Helper()
 	const writers = 16
@@ -182,25 +182,25 @@ func fillKeys(t *testing.T, src *redis.Source, p string) {
 }
 
 func keyNames(t *testing.T, src source.Source) {
-	p := ownNames()
+	p := uniquePrefix()
 	names := []string{"a*b", "a?b", "a[b]", `a\b`, "__:x", "ü🚀", " a b "}
-	witnesses := make([]*recordingSink, len(names))
+	sinks := make([]*recordingSink, len(names))
 	for i, name := range names {
-		witnesses[i], _ = follow(t, src, keyNamed(p+name))
+		sinks[i], _ = follow(t, src, keyNamed(p+name))
 	}
 	for _, name := range append(slices.Clone(names), "aXb", "ab", "x") {
 		writeText(t, src, keyNamed(p+name), name)
 	}
 	for i, name := range names {
-		notes := witnesses[i].last(t, name)
+		notes := sinks[i].last(t, name)
 		if len(notes) != 2 || notes[1].topic.Name() != p+name {
-			t.Errorf("%s: the sink sees %v", name, notes)
+			t.Errorf("%s: got %v", name, notes)
 		}
 	}
 }
 
 func keyBytes(t *testing.T, src source.Source) {
-	topic := keyNamed(ownNames() + "k")
+	topic := keyNamed(uniquePrefix() + "k")
 	w, _ := follow(t, src, topic)
 	for _, v := range []string{"\x00", "a\r\nb", "\xff\xfe", "ü🚀", strings.Repeat("x", 1<<20)} {
 		writeText(t, src, topic, v)
@@ -209,7 +209,7 @@ func keyBytes(t *testing.T, src source.Source) {
 }
 
 func keyFollowAgain(t *testing.T, src source.Source) {
-	topic := keyNamed(ownNames() + "k")
+	topic := keyNamed(uniquePrefix() + "k")
 	writeText(t, src, topic, "1")
 	for i := range 20 {
 		w := newRecordingSink(t)
@@ -225,7 +225,7 @@ func keyFollowAgain(t *testing.T, src source.Source) {
 	checkValues(t, "the last", w.last(t, "2"), "1", "2")
 }
 
-// What only Redis can hold.
+// These tests need commands that only Redis has.
 
 func TestRedisKey_ValuesOfAllTypes(t *testing.T) {
 	t.Parallel()
@@ -233,7 +233,7 @@ func TestRedisKey_ValuesOfAllTypes(t *testing.T) {
 	src := connect(t, server, quiet)
 	for _, tt := range []struct {
 		name  string
-		write [][]any // "k" stands for the key
+		write [][]any // "k" is replaced by the key
 		kind  string
 		want  string // JSON
 		text  bool   // want is the text itself
@@ -256,23 +256,23 @@ func TestRedisKey_ValuesOfAllTypes(t *testing.T) {
 			check := func(who string, n call) {
 				t.Helper()
 				if n.eventType != tt.kind {
-					t.Errorf("%s: the type is %q", who, n.eventType)
+					t.Errorf("%s: got type %q", who, n.eventType)
 				}
 				if tt.text {
 					if n.data != tt.want {
-						t.Errorf("%s: the data is %q, want %q", who, n.data, tt.want)
+						t.Errorf("%s: got data %q, want %q", who, n.data, tt.want)
 					}
 					return
 				}
 				var got, want any
 				if err := errors.Join(json.Unmarshal([]byte(n.data), &got), json.Unmarshal([]byte(tt.want), &want)); err != nil || !reflect.DeepEqual(got, want) {
-					t.Errorf("%s: the data is %s, want %s; %v", who, n.data, tt.want, err)
+					t.Errorf("%s: got data %s, want %s; %v", who, n.data, tt.want, err)
 				}
 				if strings.Contains(n.data, `\u00`) || strings.HasSuffix(n.data, "\n") {
-					t.Errorf("%s: the data %q is not written plainly", who, n.data)
+					t.Errorf("%s: got escaped characters in the data %q", who, n.data)
 				}
 			}
-			name := ownNames() + "k"
+			name := uniquePrefix() + "k"
 			before, _ := follow(t, src, keyNamed(name))
 			for _, command := range tt.write {
 				command = slices.Clone(command)
@@ -287,14 +287,14 @@ func TestRedisKey_ValuesOfAllTypes(t *testing.T) {
 			for _, w := range []*recordingSink{before, w} {
 				n := len(w.last(t, "null"))
 				if got := w.all()[n-1]; got.eventType != event.KeyDeleted {
-					t.Errorf("its deletion comes as %v", got)
+					t.Errorf("got %v, want a deletion", got)
 				}
 			}
 		})
 	}
 }
 
-func TestRedisKey_EveryWayToChangeAValueIsSeen(t *testing.T) {
+func TestRedisKey_EveryChangeIsEvent(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -302,7 +302,7 @@ func TestRedisKey_EveryWayToChangeAValueIsSeen(t *testing.T) {
 		name   string
 		before []any
 		change []any
-		want   string // "null" for key.deleted
+		want   string // "null" is key.deleted
 	}{
 		{"APPEND", []any{"SET", "k", "a"}, []any{"APPEND", "k", "b"}, "ab"},
 		{"HDEL of the last field", []any{"HSET", "k", "a", "1"}, []any{"HDEL", "k", "a"}, "null"},
@@ -311,17 +311,17 @@ func TestRedisKey_EveryWayToChangeAValueIsSeen(t *testing.T) {
 		{"ZINCRBY", []any{"ZADD", "k", 1, "a"}, []any{"ZINCRBY", "k", 2, "a"}, `[["a",3]]`},
 		{"expiry", []any{"SET", "k", "a"}, []any{"PEXPIRE", "k", 20}, "null"},
 		{"expiry in the past", []any{"SET", "k", "a"}, []any{"PEXPIRE", "k", -1}, "null"},
-		{"RENAME onto it", []any{"SET", "k", "a"}, []any{"EVAL", "redis.call('SET', KEYS[1]..'x', 'b') redis.call('RENAME', KEYS[1]..'x', KEYS[1])", 1, "k"}, "b"},
-		{"RENAME away", []any{"SET", "k", "a"}, []any{"EVAL", "redis.call('RENAME', KEYS[1], KEYS[1]..'x')", 1, "k"}, "null"},
-		{"COPY onto it", []any{"SET", "k", "a"}, []any{"EVAL", "redis.call('SET', KEYS[1]..'x', 'b') redis.call('COPY', KEYS[1]..'x', KEYS[1], 'REPLACE')", 1, "k"}, "b"},
+		{"RENAME to the key", []any{"SET", "k", "a"}, []any{"EVAL", "redis.call('SET', KEYS[1]..'x', 'b') redis.call('RENAME', KEYS[1]..'x', KEYS[1])", 1, "k"}, "b"},
+		{"RENAME of the key", []any{"SET", "k", "a"}, []any{"EVAL", "redis.call('RENAME', KEYS[1], KEYS[1]..'x')", 1, "k"}, "null"},
+		{"COPY to the key", []any{"SET", "k", "a"}, []any{"EVAL", "redis.call('SET', KEYS[1]..'x', 'b') redis.call('COPY', KEYS[1]..'x', KEYS[1], 'REPLACE')", 1, "k"}, "b"},
 		{"another type", []any{"SET", "k", "a"}, []any{"EVAL", "redis.call('DEL', KEYS[1]) redis.call('RPUSH', KEYS[1], 'a')", 1, "k"}, `["a"]`},
 		{"the same text in another type", []any{"SET", "k", "[\"a\"]"}, []any{"EVAL", "redis.call('DEL', KEYS[1]) redis.call('RPUSH', KEYS[1], 'b')", 1, "k"}, `["b"]`},
-		{"a type that cannot be shown", []any{"SET", "k", "a"}, []any{"EVAL", "redis.call('DEL', KEYS[1]) redis.call('XADD', KEYS[1], '*', 'a', '1')", 1, "k"}, `{"type":"stream"}`},
+		{"an unsupported type", []any{"SET", "k", "a"}, []any{"EVAL", "redis.call('DEL', KEYS[1]) redis.call('XADD', KEYS[1], '*', 'a', '1')", 1, "k"}, `{"type":"stream"}`},
 		{"the text null", []any{"SET", "k", "a"}, []any{"SET", "k", "null"}, "null"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			name := ownNames() + "k"
+			name := uniquePrefix() + "k"
 			named := func(command []any) []any {
 				command = slices.Clone(command)
 				command[slices.Index(command, any("k"))] = name
@@ -334,17 +334,17 @@ func TestRedisKey_EveryWayToChangeAValueIsSeen(t *testing.T) {
 			for who, w := range map[string]*recordingSink{"the literal": literal, "the glob": glob} {
 				notes := w.last(t, tt.want)
 				if len(notes) != 2 {
-					t.Errorf("%s sees %v", who, notes)
+					t.Errorf("%s: got %v", who, notes)
 				}
 				if kind := notes[len(notes)-1].eventType; (kind == event.KeyDeleted) != (tt.want == "null" && tt.name != "the text null") {
-					t.Errorf("%s: the type is %q", who, kind)
+					t.Errorf("%s: got type %q", who, kind)
 				}
 			}
 		})
 	}
 }
 
-func TestRedisKey_WhatLeavesTheValueAsItWasGivesNothing(t *testing.T) {
+func TestRedisKey_UnchangedValueIsNotEvent(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -365,7 +365,7 @@ func TestRedisKey_WhatLeavesTheValueAsItWasGivesNothing(t *testing.T) {
 	checkValues(t, "the sorted set", z.last(t, `[["m",2]]`), `[["m",1]]`, `[["m",2]]`)
 }
 
-func TestRedisKey_BurstCostsFewReadsAndEndsOnTheLastValue(t *testing.T) {
+func TestRedisKey_BurstEndsOnLastValue(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -377,9 +377,9 @@ func TestRedisKey_BurstCostsFewReadsAndEndsOnTheLastValue(t *testing.T) {
 	w.last(t, fmt.Sprint(n))
 	glob.last(t, fmt.Sprint(n))
 	if reads := commandCalls(t, server, "get") - before; reads > n/2 {
-		t.Errorf("%d writes cost %d reads for two topics", n, reads)
+		t.Errorf("%d writes: got %d reads for two topics", n, reads)
 	}
-	// Writes that come one by one may be shown one by one, and end on the last one too.
+	// Writes at intervals may each be an event. They end on the last value, too.
 	pipe := server.Client().Pipeline()
 	for i := range n {
 		pipe.Set(t.Context(), "k", n+i, 0)
@@ -391,7 +391,7 @@ func TestRedisKey_BurstCostsFewReadsAndEndsOnTheLastValue(t *testing.T) {
 	glob.last(t, fmt.Sprint(2*n-1))
 }
 
-func TestRedisKey_GlobSeesCreationsAndDeletions(t *testing.T) {
+func TestRedisKey_GlobCreationsAndDeletions(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -414,12 +414,12 @@ func TestRedisKey_GlobSeesCreationsAndDeletions(t *testing.T) {
 		server.Do(step.command...)
 		notes := w.count(t, 4+i)
 		if len(notes) != 4+i || notes[3+i].String() != step.want {
-			t.Fatalf("after %v come %v, want %s", step.command, notes[3+i:], step.want)
+			t.Fatalf("after %v: got %v, want %s", step.command, notes[3+i:], step.want)
 		}
 	}
 }
 
-func TestRedisKey_GlobOfEverythingDoesNotShowTheGatewaysOwnKeys(t *testing.T) {
+func TestRedisKey_GlobExcludesReservedKeys(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -429,12 +429,12 @@ func TestRedisKey_GlobOfEverythingDoesNotShowTheGatewaysOwnKeys(t *testing.T) {
 	server.Do("SET", "k", "the last")
 	for _, n := range w.last(t, "the last") {
 		if name := n.topic.Name(); name != "s" && name != "k" {
-			t.Errorf("it shows %v", n)
+			t.Errorf("got reserved key %v", n)
 		}
 	}
 }
 
-func TestRedisKey_OtherDatabasesAreOthers(t *testing.T) {
+func TestRedisKey_IgnoresOtherDatabases(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	options, err := redis.ParseURL(server.URL() + "/3")
@@ -450,7 +450,7 @@ func TestRedisKey_OtherDatabasesAreOthers(t *testing.T) {
 	checkValues(t, "the sink", w.last(t, "in 3"), "null", "in 3")
 }
 
-func TestRedisKey_AfterAnInterruptionShowsWhatChanged(t *testing.T) {
+func TestRedisKey_ReconnectSendsChanges(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -463,7 +463,7 @@ func TestRedisKey_AfterAnInterruptionShowsWhatChanged(t *testing.T) {
 	same, _ := follow(t, src, keyNamed("same"))
 	glob.count(t, 10)
 	client := server.Client()
-	// In one script, so that no notification of the changes comes before the connection is gone.
+	// One script, so the connection is closed before any notification is sent.
 	transaction(t, client, func(tx goredis.Pipeliner) {
 		tx.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub")
 		tx.Set(t.Context(), "g:1", "changed", 0)
@@ -478,14 +478,14 @@ func TestRedisKey_AfterAnInterruptionShowsWhatChanged(t *testing.T) {
 	slices.Sort(got)
 	want := []string{`key:g:1   "changed"`, `key:g:2  key.deleted "null"`, `key:g:new   "created"`}
 	if !slices.Equal(got, want) {
-		t.Errorf("the glob sees %q, want %q", got, want)
+		t.Errorf("glob: got %q, want %q", got, want)
 	}
 	checkValues(t, "the literal", literal.last(t, "changed"), "before", "changed")
 	server.Do("SET", "same", "after")
 	checkValues(t, "the one that was not changed", same.last(t, "after"), "before", "after")
 }
 
-func TestRedisKey_AfterARestartOfRedisShowsWhatIsThere(t *testing.T) {
+func TestRedisKey_RestartSendsCurrentValues(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -493,18 +493,17 @@ func TestRedisKey_AfterARestartOfRedisShowsWhatIsThere(t *testing.T) {
 	w, f := follow(t, src, keyNamed("k"))
 	glob, _ := follow(t, src, event.Topic{Kind: event.Key, Pattern: "k*"})
 	server.Kill()
-	server.Restart() // empty, and without the setting for notifications
+	server.Restart() // empty
 	w.last(t, "null")
 	glob.last(t, "null")
-	soon(t, "live", func() bool { return f.Live(t.Context()) == nil })
+	eventually(t, "live", func() bool { return f.Live(t.Context()) == nil })
 	server.Do("SET", "k", "after")
 	checkValues(t, "the sink", w.last(t, "after"), "before", "null", "after")
 	checkValues(t, "the glob", glob.last(t, "after"), "before", "null", "after")
 }
 
-// Another program's notify-keyspace-events, or a server without CONFIG, does not matter, and
-// the gateway sends no CONFIG.
-func TestRedisKey_NeedsNoSettingOfRedis(t *testing.T) {
+// notify-keyspace-events of another program does not matter, and the gateway sends no CONFIG.
+func TestRedisKey_NeedsNoRedisSetting(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--notify-keyspace-events", "Elg")
 	before := commandCalls(t, server, "config|get") + commandCalls(t, server, "config|set")
@@ -518,12 +517,12 @@ func TestRedisKey_NeedsNoSettingOfRedis(t *testing.T) {
 		glob.last(t, fmt.Sprint(i))
 	}
 	if n := commandCalls(t, server, "config|get") + commandCalls(t, server, "config|set") - before; n != 3 {
-		t.Errorf("%d CONFIG commands, want the 3 of this test", n)
+		t.Errorf("got %d CONFIG commands, want the 3 of this test", n)
 	}
 }
 
 // Redis reports the deletion of all keys without names.
-func TestRedisKey_FlushIsSeen(t *testing.T) {
+func TestRedisKey_FlushDeletesKeys(t *testing.T) {
 	t.Parallel()
 	for _, flush := range []string{"FLUSHALL", "FLUSHDB"} {
 		t.Run(flush, func(t *testing.T) {
@@ -540,15 +539,15 @@ func TestRedisKey_FlushIsSeen(t *testing.T) {
 			checkValues(t, "the literal", w.last(t, "after"), "before", "null", "after")
 			checkValues(t, "the glob", glob.last(t, "after"), "before", "null", "after")
 			if n := src.Reconnects(); n != 0 {
-				t.Errorf("%d reconnects", n)
+				t.Errorf("got %d reconnects", n)
 			}
 		})
 	}
 }
 
-// A glob that grows past the bound during an interruption ends with a gap, and its next
-// subscriber gets the error.
-func TestRedisKey_GlobThatGrowsTooLargeWhileItIsFollowed(t *testing.T) {
+// A glob that exceeds the limit during an interruption ends with a gap. Its next subscriber gets
+// the error.
+func TestRedisKey_GlobGrowsTooLarge(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -558,17 +557,17 @@ func TestRedisKey_GlobThatGrowsTooLargeWhileItIsFollowed(t *testing.T) {
 		tx.Do(t.Context(), "CLIENT", "KILL", "TYPE", "pubsub")
 		tx.Do(t.Context(), "EVAL", fmt.Sprintf("for i = 1, %d do redis.call('SET', 'g:' .. i, i) end return redis.call('SET', 'g:0', 'changed')", source.MaxKeys), 0)
 	})
-	notes := w.until(t, "a gap that ends the topic", func(notes []call) bool { return len(gapsOf(notes)) > 0 })
-	if gap := gapsOf(notes)[0]; !errors.Is(gap.Failed, source.ErrTooManyKeys) {
-		t.Errorf("the gap is %+v", gap)
+	notes := w.await(t, "a gap that ends the topic", func(notes []call) bool { return len(gapsIn(notes)) > 0 })
+	if gap := gapsIn(notes)[0]; !errors.Is(gap.Failed, source.ErrTooManyKeys) {
+		t.Errorf("got gap %+v", gap)
 	}
 	if err := f.Live(t.Context()); !errors.Is(err, source.ErrTooManyKeys) {
-		t.Errorf("Live gives %v", err)
+		t.Errorf("Live: got error %v", err)
 	}
 }
 
-// Redis refuses prefixes of one connection that overlap, and compares all with each write.
-func TestRedisKey_OverlappingAndManyGlobsAreFollowedTogether(t *testing.T) {
+// Redis rejects overlapping prefixes of one connection, and compares all prefixes with each write.
+func TestRedisKey_OverlappingAndManyGlobs(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -586,13 +585,13 @@ func TestRedisKey_OverlappingAndManyGlobsAreFollowedTogether(t *testing.T) {
 	for pattern, w := range followed {
 		name := strings.ReplaceAll(pattern, "*", "") + "x:" + pattern
 		server.Do("SET", name, pattern)
-		w.until(t, "its key", func(notes []call) bool { return slices.Contains(valuesOf(notes), pattern) })
+		w.await(t, "its key", func(notes []call) bool { return slices.Contains(eventData(notes), pattern) })
 	}
 	covering.Close()
 	server.Do("SET", "g:7:x", "the last")
 	followed["g:7:x*"].last(t, "the last")
 	if n := src.Reconnects(); n != 0 {
-		t.Errorf("%d reconnects", n)
+		t.Errorf("got %d reconnects", n)
 	}
 	text, _ := server.Do("INFO", "clients").(string)
 	if !strings.Contains(text, "tracking_clients:2\r") {
@@ -600,7 +599,7 @@ func TestRedisKey_OverlappingAndManyGlobsAreFollowedTogether(t *testing.T) {
 	}
 }
 
-// Redis forgets the keys of a connection that breaks.
+// Redis stops tracking the keys of a connection that breaks.
 func TestRedisKey_LostTrackerIsReplaced(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 	os.Exit(redistest.Run(m))
 }
 
-func topicOf(t *testing.T, text string) event.Topic {
+func parseTopic(t *testing.T, text string) event.Topic {
 	t.Helper()
 	topic, err := event.ParseTopic(text)
 	if err != nil {
@@ -26,14 +26,14 @@ func topicOf(t *testing.T, text string) event.Topic {
 	return topic
 }
 
-// channelNamed returns the topic of exactly that channel.
+// channelNamed returns the topic of one literal channel.
 func channelNamed(name string) event.Topic {
 	return event.Literal(event.Channel, name)
 }
 
 func publish(t *testing.T, src source.Source, name, data string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), longest)
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	defer cancel()
 	if _, err := src.Publish(ctx, channelNamed(name), text(data)); err != nil {
 		t.Errorf("Publish: %v", err)
@@ -44,7 +44,7 @@ func text(data string) source.Message {
 	return source.Message{Data: []byte(data)}
 }
 
-// published reports whether a publish went through.
+// published reports whether a publish succeeded.
 func published(t *testing.T, src source.Source, name, data string) bool {
 	t.Helper()
 	_, err := src.Publish(t.Context(), channelNamed(name), text(data))

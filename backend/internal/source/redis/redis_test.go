@@ -16,22 +16,21 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// checkInterrupted checks that a sink saw the message before, one gap, and the message
-// after.
+// checkInterrupted checks that a sink got the message before, one gap, and the message after.
 func checkInterrupted(t *testing.T, who string, r *recordingSink) {
 	t.Helper()
 	calls := r.all()
 	if len(calls) != 3 || calls[0].data != "before" || !calls[1].isInterruption() || calls[2].data != "after" {
-		t.Errorf("%s saw %+v, want before, one source-interrupted gap, after", who, calls)
+		t.Errorf("%s: got %+v, want before, one source-interrupted gap, after", who, calls)
 	}
 }
 
-// followedForFaults follows some topics, each of which gets every message to p+"a".
+// followedForFaults follows several topics that all match messages to p+"a".
 func followedForFaults(t *testing.T, src source.Source, p string) map[string]*recordingSink {
 	t.Helper()
 	recorders := make(map[string]*recordingSink)
 	for _, pattern := range []string{"a", "*", "[ab]"} {
-		recorders[pattern], _ = follow(t, src, topicOf(t, "channel:"+p+pattern))
+		recorders[pattern], _ = follow(t, src, parseTopic(t, "channel:"+p+pattern))
 	}
 	publish(t, src, p+"a", "before")
 	for _, r := range recorders {
@@ -40,7 +39,7 @@ func followedForFaults(t *testing.T, src source.Source, p string) map[string]*re
 	return recorders
 }
 
-func TestRedis_KilledAndRestartedGivesEachTopicOneGap(t *testing.T) {
+func TestRedis_RestartIsOneGapPerTopic(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := openRedis(t, server.URL())
@@ -50,14 +49,14 @@ func TestRedis_KilledAndRestartedGivesEachTopicOneGap(t *testing.T) {
 	for _, r := range recorders {
 		r.count(t, 2)
 	}
-	soon(t, "publish", func() bool { return published(t, src, "p.a", "after") })
+	eventually(t, "publish", func() bool { return published(t, src, "p.a", "after") })
 	for who, r := range recorders {
 		r.count(t, 3)
 		checkInterrupted(t, who, r)
 	}
 }
 
-func TestRedis_EveryInterruptionIsAGapOfItsOwn(t *testing.T) {
+func TestRedis_EachInterruptionIsOneGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := openRedis(t, server.URL())
@@ -68,12 +67,12 @@ func TestRedis_EveryInterruptionIsAGapOfItsOwn(t *testing.T) {
 	}
 	for _, call := range r.all() {
 		if !call.isInterruption() {
-			t.Errorf("the sink saw %+v", r.all())
+			t.Errorf("got %+v", r.all())
 		}
 	}
 }
 
-func TestRedis_KilledPubSubConnectionGivesEachTopicOneGap(t *testing.T) {
+func TestRedis_KilledPubSubConnectionIsOneGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := openRedis(t, server.URL())
@@ -89,7 +88,7 @@ func TestRedis_KilledPubSubConnectionGivesEachTopicOneGap(t *testing.T) {
 	}
 }
 
-func TestRedis_ClosedTopicIsNotFollowedAgainAfterAnInterruption(t *testing.T) {
+func TestRedis_ClosedTopicStaysClosedAfterReconnect(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := openRedis(t, server.URL())
@@ -102,87 +101,87 @@ func TestRedis_ClosedTopicIsNotFollowedAgainAfterAnInterruption(t *testing.T) {
 	publish(t, src, "open", "y")
 	open.count(t, 2)
 	if calls := closed.all(); len(calls) > 0 {
-		t.Errorf("the closed one saw %+v", calls)
+		t.Errorf("closed topic: got %+v", calls)
 	}
 }
 
-func TestRedis_LiveFailsAtOnceWhileRedisIsKnownToBeAway(t *testing.T) {
+func TestRedis_LiveFailsFastWhileDisconnected(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := openRedis(t, server.URL())
 	r, f := follow(t, src, channelNamed("a"))
 	server.Kill()
-	ctx, cancel := context.WithTimeout(t.Context(), longest)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
-	soon(t, "Live to fail", func() bool { return f.Live(ctx) != nil })
+	eventually(t, "Live to fail", func() bool { return f.Live(ctx) != nil })
 	later := newRecordingSink(t)
 	fLater := src.Follow(channelNamed("b"), later)
 	for who, following := range map[string]source.Following{"followed before": f, "followed since": fLater} {
 		if err := following.Live(ctx); !errors.Is(err, source.ErrUnavailable) {
-			t.Errorf("%s: Live gives %v", who, err)
+			t.Errorf("%s: Live: got error %v", who, err)
 		}
 	}
 	if _, err := src.Publish(ctx, channelNamed("a"), text("")); !errors.Is(err, source.ErrUnavailable) {
-		t.Errorf("Publish gives %v", err)
+		t.Errorf("Publish: got error %v", err)
 	}
 	if err := readiness(ctx, src); !errors.Is(err, source.ErrUnavailable) {
-		t.Errorf("Ready gives %v", err)
+		t.Errorf("Ready: got error %v", err)
 	}
 	server.Restart()
 	r.count(t, 1)
 	for who, following := range map[string]source.Following{"followed before": f, "followed since": fLater} {
-		soon(t, who+" to be live", func() bool { return following.Live(ctx) == nil })
+		eventually(t, who+" to be live", func() bool { return following.Live(ctx) == nil })
 	}
-	soon(t, "publish", func() bool { return published(t, src, "b", "x") })
-	// What was never live before has missed nothing.
+	eventually(t, "publish", func() bool { return published(t, src, "b", "x") })
+	// A topic that was not live before has lost no message.
 	later.count(t, 1)
 	checkValues(t, "what was followed while Redis was away", later.all(), "x")
 }
 
-func TestRedis_AwayAtTheStartThenThere(t *testing.T) {
+func TestRedis_StartsLater(t *testing.T) {
 	t.Parallel()
 	server := redistest.Reserve(t)
 	src := openRedis(t, server.URL())
 	r := newRecordingSink(t)
 	f := src.Follow(channelNamed("a"), r)
-	ctx, cancel := context.WithTimeout(t.Context(), longest)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	if err := f.Live(ctx); !errors.Is(err, source.ErrUnavailable) {
-		t.Fatalf("Live gives %v", err)
+		t.Fatalf("Live: got error %v", err)
 	}
 	if err := readiness(ctx, src); !errors.Is(err, source.ErrUnavailable) {
-		t.Errorf("Ready gives %v", err)
+		t.Errorf("Ready: got error %v", err)
 	}
 	server.Restart()
-	soon(t, "live", func() bool { return f.Live(ctx) == nil })
-	soon(t, "publish", func() bool { return published(t, src, "a", "x") })
+	eventually(t, "live", func() bool { return f.Live(ctx) == nil })
+	eventually(t, "publish", func() bool { return published(t, src, "a", "x") })
 	r.count(t, 1)
 	checkValues(t, "the sink", r.all(), "x")
-	soon(t, "ready", func() bool { return readiness(ctx, src) == nil })
+	eventually(t, "ready", func() bool { return readiness(ctx, src) == nil })
 }
 
-func TestRedis_LiveHeedsItsContext(t *testing.T) {
+func TestRedis_LiveObservesContext(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := openRedis(t, server.URL())
-	follow(t, src, channelNamed("a")) // it is connected
+	follow(t, src, channelNamed("a")) // the source is connected after this
 	server.Pause()
 	defer server.Continue()
 	f := src.Follow(channelNamed("b"), newRecordingSink(t))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := f.Live(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("Live gives %v", err)
+		t.Errorf("Live: got error %v", err)
 	}
 }
 
-func TestRedis_PausedShortlyLosesNothing(t *testing.T) {
+func TestRedis_ShortPauseLosesNothing(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := openRedis(t, server.URL())
 	r, _ := follow(t, src, channelNamed("a"))
 	server.Pause()
-	// Without a wait for the answer, so that it lies in the server's socket.
+	// Does not wait for the reply, so the command stays in the socket of the server.
 	sent := make(chan error, 1)
 	go func() {
 		_, err := src.Publish(context.Background(), channelNamed("a"), text("x"))
@@ -190,13 +189,13 @@ func TestRedis_PausedShortlyLosesNothing(t *testing.T) {
 	}()
 	server.Continue()
 	if err := <-sent; err != nil {
-		t.Skipf("the publish did not last: %v", err) // a machine that stood still for seconds
+		t.Skipf("publish failed on a slow machine: %v", err)
 	}
 	r.count(t, 1)
 	checkValues(t, "the sink", r.all(), "x")
 }
 
-func TestRedis_ReadyFollowsTheServer(t *testing.T) {
+func TestRedis_ReadyFollowsServer(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := openRedis(t, server.URL())
@@ -205,18 +204,18 @@ func TestRedis_ReadyFollowsTheServer(t *testing.T) {
 		defer cancel()
 		return readiness(ctx, src)
 	}
-	soon(t, "ready", func() bool { return ready() == nil })
+	eventually(t, "ready", func() bool { return ready() == nil })
 	server.Pause()
-	soon(t, "not ready while it is frozen", func() bool { return ready() != nil })
+	eventually(t, "not ready while it is frozen", func() bool { return ready() != nil })
 	server.Continue()
-	soon(t, "ready again", func() bool { return ready() == nil })
+	eventually(t, "ready again", func() bool { return ready() == nil })
 	server.Stop()
-	soon(t, "not ready while it is away", func() bool { return ready() != nil })
+	eventually(t, "not ready while it is away", func() bool { return ready() != nil })
 	server.Restart()
-	soon(t, "ready after the restart", func() bool { return ready() == nil })
+	eventually(t, "ready after the restart", func() bool { return ready() == nil })
 }
 
-func TestRedis_GlobDoesNotShowReservedChannels(t *testing.T) {
+func TestRedis_GlobExcludesReservedChannels(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	observer := server.Client().PSubscribe(t.Context(), "*")
@@ -225,19 +224,19 @@ func TestRedis_GlobDoesNotShowReservedChannels(t *testing.T) {
 		t.Fatal(err)
 	}
 	src := openRedis(t, server.URL())
-	own, _ := follow(t, src, topicOf(t, "channel:__sluice__:*"))
-	star, _ := follow(t, src, topicOf(t, "channel:*"))
-	set, _ := follow(t, src, topicOf(t, "channel:[a_]*"))
-	underscores, _ := follow(t, src, topicOf(t, "channel:__*"))
-	ctx, cancel := context.WithTimeout(t.Context(), longest)
+	own, _ := follow(t, src, parseTopic(t, "channel:__sluice__:*"))
+	star, _ := follow(t, src, parseTopic(t, "channel:*"))
+	set, _ := follow(t, src, parseTopic(t, "channel:[a_]*"))
+	underscores, _ := follow(t, src, parseTopic(t, "channel:__*"))
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	for range 2 {
 		if _, err := observer.ReceiveMessage(ctx); err != nil {
-			t.Fatalf("no probe: %v", err)
+			t.Fatalf("got no probe: %v", err)
 		}
 	}
 	publish(t, src, "a", "x")
-	publish(t, src, "__b", "y") // reserved: only a glob that begins with __ shows it
+	publish(t, src, "__b", "y") // reserved: delivered only to a glob that begins with __
 	publish(t, src, "a", "z")
 	star.count(t, 2)
 	set.count(t, 2)
@@ -245,10 +244,10 @@ func TestRedis_GlobDoesNotShowReservedChannels(t *testing.T) {
 	checkValues(t, "[a_]*", set.all(), "x", "z")
 	underscores.count(t, 1)
 	checkValues(t, "__*", underscores.all(), "y")
-	checkValues(t, "the gateways' own", own.all()) // which came before those
+	checkValues(t, "the gateways' own", own.all()) // published before the others
 }
 
-func TestRedis_TwoNodesSeeEachOthersMessages(t *testing.T) {
+func TestRedis_NodesReceiveEachOthersMessages(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	one, two := openRedis(t, server.URL()), openRedis(t, server.URL())
@@ -262,7 +261,7 @@ func TestRedis_TwoNodesSeeEachOthersMessages(t *testing.T) {
 	}
 }
 
-func TestRedis_PasswordOpensOrIsNamedAsTheFault(t *testing.T) {
+func TestRedis_PasswordErrors(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2-is-secret"
 	server := redistest.Start(t, "--requirepass", secret)
@@ -281,7 +280,7 @@ func TestRedis_PasswordOpensOrIsNamedAsTheFault(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			src := openRedis(t, "redis://"+userinfo+server.Addr())
-			ctx, cancel := context.WithTimeout(t.Context(), longest)
+			ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 			defer cancel()
 			live := src.Follow(channelNamed("a"), newRecordingSink(t)).Live(ctx)
 			_, publish := src.Publish(ctx, channelNamed("a"), text(""))
@@ -291,10 +290,10 @@ func TestRedis_PasswordOpensOrIsNamedAsTheFault(t *testing.T) {
 				"Ready":   readiness(ctx, src),
 			} {
 				if !errors.Is(err, source.ErrUnavailable) {
-					t.Errorf("%s gives %v", what, err)
+					t.Errorf("%s: got error %v", what, err)
 				}
 				if err != nil && strings.Contains(err.Error(), secret) {
-					t.Errorf("%s tells the password: %v", what, err)
+					t.Errorf("%s: the error contains the password: %v", what, err)
 				}
 			}
 		})
@@ -316,7 +315,7 @@ func TestParseRedisURL(t *testing.T) {
 	}
 }
 
-func TestParseRedisURL_ErrorsSayWhatToChange(t *testing.T) {
+func TestParseRedisURL_ErrorsNameFix(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]string{
 		"http://127.0.0.1":                                           "scheme",
@@ -331,7 +330,7 @@ func TestParseRedisURL_ErrorsSayWhatToChange(t *testing.T) {
 	}
 }
 
-func TestParseRedisURL_ErrorsDoNotTellThePassword(t *testing.T) {
+func TestParseRedisURL_ErrorsHidePassword(t *testing.T) {
 	t.Parallel()
 	const secret = "hunter2"
 	for _, address := range []string{
@@ -349,7 +348,7 @@ func TestParseRedisURL_ErrorsDoNotTellThePassword(t *testing.T) {
 		"redis://:" + secret + "\x7f@127.0.0.1:6379",
 		"redis://:" + secret + "@127.0.0.1:6379?read_timeout=x",
 		"redis://:" + secret + "@127.0.0.1:6379?nonsense=1",
-		// Passwords with what should have been percent-encoded.
+		// Passwords with characters that must be percent-encoded.
 		"redis://:" + secret + "/x@127.0.0.1:6379",
 		"redis://:" + secret + "#x@127.0.0.1:6379",
 		"redis://:" + secret + "?x@127.0.0.1:6379",
@@ -371,10 +370,10 @@ func TestParseRedisURL_ErrorsDoNotTellThePassword(t *testing.T) {
 			t.Parallel()
 			_, err := redis.ParseURL(address)
 			if err == nil {
-				t.Skip("it is an address")
+				t.Skip("it is a valid URL")
 			}
 			if strings.Contains(err.Error(), secret) {
-				t.Errorf("the error tells the password: %v", err)
+				t.Errorf("the error contains the password: %v", err)
 			}
 			if strings.ContainsAny(err.Error(), "\r\n") {
 				t.Errorf("the error is not one line: %q", err)
@@ -383,15 +382,14 @@ func TestParseRedisURL_ErrorsDoNotTellThePassword(t *testing.T) {
 	}
 }
 
-// A connection whose bytes are swallowed on the way gives no error: only a probe that
-// does not come back shows it.
+// A proxy drops all bytes of a connection. This causes no error, so only a missing probe shows it.
 func TestRedis_HalfDeadConnectionIsReplaced(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server.Addr())
 	src := openRedis(t, "redis://"+proxy.Addr())
 	recorders := followedForFaults(t, src, "p.")
-	proxy.SwallowSubscribed()
+	proxy.DropSubscribed()
 	publish(t, src, "p.a", "missed")
 	for _, r := range recorders {
 		r.count(t, 2)
@@ -401,9 +399,9 @@ func TestRedis_HalfDeadConnectionIsReplaced(t *testing.T) {
 		r.count(t, 3)
 		checkInterrupted(t, who, r)
 	}
-	soon(t, "ready", func() bool { return readiness(t.Context(), src) == nil })
-	if proxy.Vanished() == 0 {
-		t.Error("the proxy swallowed nothing: the test tests nothing")
+	eventually(t, "ready", func() bool { return readiness(t.Context(), src) == nil })
+	if proxy.Dropped() == 0 {
+		t.Error("the proxy dropped no bytes")
 	}
 }
 
@@ -434,7 +432,7 @@ func BenchmarkRedis_Deliver(b *testing.B) {
 	}
 }
 
-// counter is a sink that counts.
+// counter is a sink that sends on a channel for each event.
 type counter chan struct{}
 
 func (c counter) Begin(source.Position)              {}

@@ -11,8 +11,8 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// A replica brings what its master publishes, but does not tell when it has lost that.
-func TestSentinel_ReplicaIsNotTakenForTheMaster(t *testing.T) {
+// A replica delivers messages of its master, but does not report when it has lost the master.
+func TestSentinel_RejectsReplica(t *testing.T) {
 	t.Parallel()
 	master := redistest.Start(t)
 	_, port, _ := strings.Cut(master.Addr(), ":")
@@ -28,7 +28,7 @@ func TestSentinel_ReplicaIsNotTakenForTheMaster(t *testing.T) {
 	becomesReady(t, src)
 }
 
-func TestSentinel_BringsTopicsOfAllKinds(t *testing.T) {
+func TestSentinel_AllKinds(t *testing.T) {
 	t.Parallel()
 	sentinel := redistest.StartSentinel(t, redistest.Start(t))
 	src := openRedis(t, redistest.SentinelURL(sentinel))
@@ -36,7 +36,7 @@ func TestSentinel_BringsTopicsOfAllKinds(t *testing.T) {
 	checkAllKinds(t, src)
 }
 
-func TestSentinel_UnknownNameIsNamedAsTheReason(t *testing.T) {
+func TestSentinel_ErrorNamesUnknownMaster(t *testing.T) {
 	t.Parallel()
 	sentinel := redistest.StartSentinel(t, redistest.Start(t))
 	src := openRedis(t, "redis-sentinel://"+sentinel.Addr()+"?master_name=other")
@@ -46,26 +46,26 @@ func TestSentinel_UnknownNameIsNamedAsTheReason(t *testing.T) {
 	}
 }
 
-// go-redis reports this with an error that wraps redis.Nil, the reply for a missing value.
-func TestSentinel_MasterThatIsNoLongerKnownIsUnavailable(t *testing.T) {
+// go-redis returns an error that wraps redis.Nil, which is also the reply for a missing value.
+func TestSentinel_RemovedMasterIsUnavailable(t *testing.T) {
 	t.Parallel()
 	master := redistest.Start(t)
 	sentinel := redistest.StartSentinel(t, master)
-	log := new(lines)
-	src := connect(t, urlOf(redistest.SentinelURL(sentinel)), newLog(log))
-	topics := []event.Topic{channelNamed("c"), streamNamed("s"), keyNamed("k"), topicOf(t, "key:k*")}
+	log := new(logLines)
+	src := connect(t, serverURL(redistest.SentinelURL(sentinel)), newLog(log))
+	topics := []event.Topic{channelNamed("c"), streamNamed("s"), keyNamed("k"), parseTopic(t, "key:k*")}
 	for _, topic := range topics[1:3] {
 		writeText(t, src, topic, "before")
 	}
-	witnesses := make(map[event.Topic]*recordingSink)
+	sinks := make(map[event.Topic]*recordingSink)
 	for _, topic := range topics {
-		witnesses[topic], _ = follow(t, src, topic)
+		sinks[topic], _ = follow(t, src, topic)
 	}
 	sentinel.Do("SENTINEL", "REMOVE", "main")
 	master.Kill()
 	for _, topic := range topics {
 		f := src.Follow(event.Topic{Kind: topic.Kind, Pattern: "other" + topic.Pattern}, newRecordingSink(t))
-		soon(t, "a new "+topic.Kind.String()+" is unavailable", func() bool {
+		eventually(t, "a new "+topic.Kind.String()+" is unavailable", func() bool {
 			return errors.Is(f.Live(t.Context()), source.ErrUnavailable)
 		})
 		f.Close()
@@ -81,25 +81,25 @@ func TestSentinel_MasterThatIsNoLongerKnownIsUnavailable(t *testing.T) {
 	sentinel.Do("SENTINEL", "MONITOR", "main", "127.0.0.1", port, "1")
 	becomesReady(t, src)
 	for _, topic := range topics[:3] {
-		soon(t, topic.String()+" is published to", func() bool {
+		eventually(t, topic.String()+" is published to", func() bool {
 			_, err := src.Publish(t.Context(), topic, text("after"))
 			return err == nil
 		})
-		witnesses[topic].last(t, "after")
+		sinks[topic].last(t, "after")
 	}
 	for _, topic := range topics[2:] {
-		for _, n := range witnesses[topic].all() {
+		for _, n := range sinks[topic].all() {
 			if n.eventType == event.KeyUnsupported {
 				t.Errorf("%s: %v", topic, n)
 			}
 		}
 	}
 	if strange := log.with("redis: nil"); len(strange) > 0 {
-		t.Errorf("the log says %q", strange)
+		t.Errorf("got log %q", strange)
 	}
 }
 
-// urlOf is an address in the place of a server.
-type urlOf string
+// serverURL is the URL of a server.
+type serverURL string
 
-func (u urlOf) URL() string { return string(u) }
+func (u serverURL) URL() string { return string(u) }

@@ -18,10 +18,10 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// longest bounds what these tests wait for: far more than it takes, on a busy machine.
-const longest = 30 * time.Second
+// testTimeout bounds every wait of these tests.
+const testTimeout = 30 * time.Second
 
-// someHistory is what the sources of these tests read of a stream's history.
+// someHistory bounds the history that sources of these tests read.
 var someHistory = source.Fill{Events: 100, Bytes: 1 << 20}
 
 // call is one call of a sink.
@@ -43,7 +43,7 @@ func (c call) isInterruption() bool {
 	return c.gap != nil && c.gap.Reason == event.SourceInterrupted && c.gap.Lost == event.LostUnknown
 }
 
-// recordingSink is a sink that writes everything down and checks the order of its calls.
+// recordingSink is a sink that records its calls and checks their order.
 type recordingSink struct {
 	t testing.TB
 
@@ -83,7 +83,7 @@ func (s *recordingSink) add(c call) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.begun {
-		s.t.Errorf("%v comes before Begin", c)
+		s.t.Errorf("got %v before Begin", c)
 	}
 	s.calls = append(s.calls, c)
 	close(s.moved)
@@ -96,10 +96,10 @@ func (s *recordingSink) all() []call {
 	return slices.Clone(s.calls)
 }
 
-// until waits until what was written down is as wanted, and returns it.
-func (s *recordingSink) until(t testing.TB, what string, wanted func([]call) bool) []call {
+// await waits until a condition on the recorded calls is met, and returns the calls.
+func (s *recordingSink) await(t testing.TB, what string, wanted func([]call) bool) []call {
 	t.Helper()
-	deadline := time.After(longest)
+	deadline := time.After(testTimeout)
 	for {
 		s.mu.Lock()
 		calls, moved := slices.Clone(s.calls), s.moved
@@ -110,7 +110,7 @@ func (s *recordingSink) until(t testing.TB, what string, wanted func([]call) boo
 		select {
 		case <-moved:
 		case <-deadline:
-			t.Fatalf("not in %s: %s; the sink saw %d calls, the last ones %v", longest, what, len(calls), calls[max(0, len(calls)-5):])
+			t.Fatalf("timeout after %s: %s; got %d calls, the last are %v", testTimeout, what, len(calls), calls[max(0, len(calls)-5):])
 		}
 	}
 }
@@ -118,19 +118,19 @@ func (s *recordingSink) until(t testing.TB, what string, wanted func([]call) boo
 // count waits for n calls.
 func (s *recordingSink) count(t testing.TB, n int) []call {
 	t.Helper()
-	return s.until(t, fmt.Sprint(n, " calls"), func(calls []call) bool { return len(calls) >= n })
+	return s.await(t, fmt.Sprint(n, " calls"), func(calls []call) bool { return len(calls) >= n })
 }
 
-// last waits until the newest call is an event with that value.
+// last waits until the newest call is an event with the given data.
 func (s *recordingSink) last(t testing.TB, value string) []call {
 	t.Helper()
-	return s.until(t, fmt.Sprintf("%.60q as the newest", value), func(calls []call) bool {
+	return s.await(t, fmt.Sprintf("%.60q as the newest", value), func(calls []call) bool {
 		return len(calls) > 0 && calls[len(calls)-1].gap == nil && calls[len(calls)-1].data == value
 	})
 }
 
-// valuesOf returns what the events among calls carry.
-func valuesOf(calls []call) []string {
+// eventData returns the data of the events among calls.
+func eventData(calls []call) []string {
 	var out []string
 	for _, c := range calls {
 		if c.gap == nil {
@@ -140,8 +140,8 @@ func valuesOf(calls []call) []string {
 	return out
 }
 
-// gapsOf returns the gaps among calls.
-func gapsOf(calls []call) []source.Gap {
+// gapsIn returns the gaps among calls.
+func gapsIn(calls []call) []source.Gap {
 	var out []source.Gap
 	for _, c := range calls {
 		if c.gap != nil {
@@ -153,15 +153,15 @@ func gapsOf(calls []call) []source.Gap {
 
 func checkValues(t testing.TB, who string, calls []call, want ...string) {
 	t.Helper()
-	if got := valuesOf(calls); !slices.Equal(got, want) {
-		t.Errorf("%s: events are %.400q, want %.400q", who, got, want)
+	if got := eventData(calls); !slices.Equal(got, want) {
+		t.Errorf("%s: got events %.400q, want %.400q", who, got, want)
 	}
-	if gaps := gapsOf(calls); len(gaps) > 0 {
-		t.Errorf("%s: gaps %v", who, gaps)
+	if gaps := gapsIn(calls); len(gaps) > 0 {
+		t.Errorf("%s: got gaps %v", who, gaps)
 	}
 }
 
-// takeUp follows a topic with a new sink and waits until it is live.
+// follow follows a topic with a new sink and waits until it is live.
 func follow(t testing.TB, src source.Source, topic event.Topic) (*recordingSink, source.Following) {
 	t.Helper()
 	w := newRecordingSink(t)
@@ -170,14 +170,14 @@ func follow(t testing.TB, src source.Source, topic event.Topic) (*recordingSink,
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.begun {
-		t.Errorf("%s is live before Begin", topic)
+		t.Errorf("%s: Live returned before Begin", topic)
 	}
 	return w, f
 }
 
 func awaitLive(t testing.TB, f source.Following) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), longest)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	if err := f.Live(ctx); err != nil {
 		t.Fatalf("Live: %v", err)
@@ -192,7 +192,7 @@ type publisher interface {
 // write publishes through a source.
 func write(t testing.TB, src publisher, topic event.Topic, m source.Message) event.StreamID {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), longest)
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
 	defer cancel()
 	id, err := src.Publish(ctx, topic, m)
 	if err != nil {
@@ -216,13 +216,13 @@ func keyNamed(name string) event.Topic {
 	return event.Literal(event.Key, name)
 }
 
-// ownNames returns a beginning of names that no other test uses.
-func ownNames() string {
+// uniquePrefix returns a prefix of names that no other test uses.
+func uniquePrefix() string {
 	return fmt.Sprintf("k%d:", rand.Uint64())
 }
 
-// counting returns the texts from first to last.
-func counting(first, last int) []string {
+// numbers returns the decimal numbers from first to last.
+func numbers(first, last int) []string {
 	var out []string
 	for n := first; n <= last; n++ {
 		out = append(out, fmt.Sprint(n))
@@ -230,11 +230,11 @@ func counting(first, last int) []string {
 	return out
 }
 
-// lines is a log that a test can read.
-type lines struct{ proctest.Output }
+// logLines is a log that a test can read.
+type logLines struct{ proctest.Output }
 
-// with returns the lines that hold a text.
-func (l *lines) with(text string) []string {
+// with returns the lines that contain a text.
+func (l *logLines) with(text string) []string {
 	var out []string
 	for line := range strings.Lines(l.String()) {
 		if strings.Contains(line, text) {
@@ -258,7 +258,7 @@ func connect(t testing.TB, server interface{ URL() string }, log *slog.Logger) *
 
 var quiet = slog.New(slog.DiscardHandler)
 
-func newLog(l *lines) *slog.Logger {
+func newLog(l *logLines) *slog.Logger {
 	return slog.New(slog.NewTextHandler(l, nil))
 }
 
@@ -293,12 +293,12 @@ func commandMicroseconds(t testing.TB, server *redistest.Server, command string)
 	return spent
 }
 
-// soon waits until a condition holds that nothing announces.
-func soon(t testing.TB, what string, condition func() bool) {
+// eventually waits until a condition holds.
+func eventually(t testing.TB, what string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(longest); !condition(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(testTimeout); !condition(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("not in %s: %s", longest, what)
+			t.Fatalf("timeout after %s: %s", testTimeout, what)
 		}
 	}
 }

@@ -19,7 +19,7 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-func TestMemory_KeepsTheContractOfStreams(t *testing.T) {
+func TestMemory_StreamContract(t *testing.T) {
 	t.Parallel()
 	testStreams(t, func(t *testing.T) (source.Source, source.Source) {
 		t.Helper()
@@ -29,7 +29,7 @@ func TestMemory_KeepsTheContractOfStreams(t *testing.T) {
 	})
 }
 
-func TestRedis_KeepsTheContractOfStreams(t *testing.T) {
+func TestRedis_StreamContract(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	testStreams(t, func(t *testing.T) (source.Source, source.Source) {
@@ -38,27 +38,27 @@ func TestRedis_KeepsTheContractOfStreams(t *testing.T) {
 	})
 }
 
-// testStreams runs what every source promises of streams. open returns two sources of
-// the same broker, which may be one and the same.
+// testStreams runs the contract tests for streams. open returns two sources of the same broker,
+// which may be equal.
 func testStreams(t *testing.T, open func(*testing.T) (one, other source.Source)) {
 	for _, tt := range []struct {
 		name string
 		test func(t *testing.T, one, other source.Source)
 	}{
-		{"entries come in order with the ids that Publish returned", streamOrder},
-		{"history comes before what is live, and is bounded", streamHistory},
-		{"a stream that does not exist yet", streamNotYetThere},
+		{"entries arrive in order with the ids of Publish", streamOrder},
+		{"history precedes live entries and is bounded", streamHistory},
+		{"a missing stream", streamNotYetThere},
 		{"many streams at once", streamMany},
-		{"types are those of the publisher", streamTypes},
+		{"types are kept", streamTypes},
 		{"data arrives byte for byte", streamBytes},
 		{"MaxLen trims the oldest", streamMaxLen},
 		{"without MaxLen nothing is trimmed", streamNoMaxLen},
 		{"one idempotency key adds one entry", streamIdempotency},
-		{"one idempotency key adds one entry at the same moment too", streamIdempotencyAtOnce},
-		{"an idempotency key counts for its topic", streamIdempotencyPerTopic},
-		{"an idempotency key of another request is refused", streamIdempotencyKeyReused},
-		{"an idempotency key of another batch is refused, also concurrently", streamIdempotencyBatches},
-		{"a range is what it says", streamRange},
+		{"one idempotency key adds one entry, also concurrently", streamIdempotencyAtOnce},
+		{"an idempotency key is per topic", streamIdempotencyPerTopic},
+		{"an idempotency key of another request is rejected", streamIdempotencyKeyReused},
+		{"an idempotency key of another batch is rejected, also concurrently", streamIdempotencyBatches},
+		{"ranges", streamRange},
 		{"a closed stream can be followed again", streamFollowAgain},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -70,7 +70,7 @@ func testStreams(t *testing.T, open func(*testing.T) (one, other source.Source))
 }
 
 func streamOrder(t *testing.T, one, other source.Source) {
-	topic := streamNamed(ownNames() + "s")
+	topic := streamNamed(uniquePrefix() + "s")
 	w, _ := follow(t, one, topic)
 	const n = 1200
 	var ids []string
@@ -82,42 +82,42 @@ func streamOrder(t *testing.T, one, other source.Source) {
 		ids = append(ids, write(t, src, topic, source.Message{Data: fmt.Append(nil, i)}).String())
 	}
 	notes := w.count(t, n)
-	checkValues(t, "the sink", notes, counting(0, n-1)...)
+	checkValues(t, "the sink", notes, numbers(0, n-1)...)
 	for i, got := range notes {
 		if got.id != ids[i] || got.topic != topic {
-			t.Fatalf("entry %d comes as %v, want the id %s", i, got, ids[i])
+			t.Fatalf("entry %d: got %v, want the id %s", i, got, ids[i])
 		}
 	}
 }
 
 func streamHistory(t *testing.T, one, other source.Source) {
-	topic := streamNamed(ownNames() + "s")
-	writeText(t, other, topic, counting(1, 1000)...)
+	topic := streamNamed(uniquePrefix() + "s")
+	writeText(t, other, topic, numbers(1, 1000)...)
 	w, _ := follow(t, one, topic)
-	writeText(t, other, topic, counting(1001, 1010)...)
+	writeText(t, other, topic, numbers(1001, 1010)...)
 	notes := w.last(t, "1010")
-	values := valuesOf(notes)
+	values := eventData(notes)
 	const page = 64 // Redis is read in pages
 	if n := len(values) - 10; n < someHistory.Events || n > someHistory.Events+page {
-		t.Errorf("%d entries of the history come, want about %d", n, someHistory.Events)
+		t.Errorf("got %d entries of the history, want about %d", n, someHistory.Events)
 	}
-	checkValues(t, "the sink", notes, counting(1011-len(values), 1010)...)
+	checkValues(t, "the sink", notes, numbers(1011-len(values), 1010)...)
 	first, _ := event.ParseStreamID(notes[0].id)
 	if w.after.Compare(first) >= 0 || w.after.IsZero() {
-		t.Errorf("Begin says that all after %s come, and the first is %s", w.after, first)
+		t.Errorf("Begin(%s): got first entry %s", w.after, first)
 	}
 
-	short, _ := follow(t, one, streamNamed(ownNames()+"short"))
+	short, _ := follow(t, one, streamNamed(uniquePrefix()+"short"))
 	if len(short.all()) > 0 || !short.after.IsZero() {
-		t.Errorf("a stream without entries begins after %s with %v", short.after, short.all())
+		t.Errorf("empty stream: got Begin(%s) and %v", short.after, short.all())
 	}
 }
 
 func streamNotYetThere(t *testing.T, one, other source.Source) {
-	topic := streamNamed(ownNames() + "s")
+	topic := streamNamed(uniquePrefix() + "s")
 	w, _ := follow(t, one, topic)
 	if !w.after.IsZero() {
-		t.Errorf("it begins after %s", w.after)
+		t.Errorf("got Begin(%s)", w.after)
 	}
 	writeText(t, other, topic, "1", "2")
 	w.last(t, "2")
@@ -125,13 +125,13 @@ func streamNotYetThere(t *testing.T, one, other source.Source) {
 }
 
 func streamMany(t *testing.T, one, other source.Source) {
-	p := ownNames()
+	p := uniquePrefix()
 	const n = 300
-	witnesses := make([]*recordingSink, n)
+	sinks := make([]*recordingSink, n)
 	following := make([]source.Following, n)
 	for i := range n {
-		witnesses[i] = newRecordingSink(t)
-		following[i] = one.Follow(streamNamed(fmt.Sprint(p, i)), witnesses[i])
+		sinks[i] = newRecordingSink(t)
+		following[i] = one.Follow(streamNamed(fmt.Sprint(p, i)), sinks[i])
 	}
 	for i := range n {
 		awaitLive(t, following[i])
@@ -141,13 +141,13 @@ func streamMany(t *testing.T, one, other source.Source) {
 			writeText(t, other, streamNamed(fmt.Sprint(p, i)), fmt.Sprint(i, ".", round))
 		}
 	}
-	for i, w := range witnesses {
+	for i, w := range sinks {
 		checkValues(t, fmt.Sprint("stream ", i), w.count(t, 3), fmt.Sprint(i, ".0"), fmt.Sprint(i, ".1"), fmt.Sprint(i, ".2"))
 	}
 }
 
 func streamTypes(t *testing.T, one, other source.Source) {
-	topic := streamNamed(ownNames() + "s")
+	topic := streamNamed(uniquePrefix() + "s")
 	w, _ := follow(t, one, topic)
 	types := []string{"order.created", "", "ü", "a b", "streams", "keys.x", "opened", "Error"}
 	for _, kind := range types {
@@ -155,13 +155,13 @@ func streamTypes(t *testing.T, one, other source.Source) {
 	}
 	for i, n := range w.count(t, len(types)) {
 		if n.eventType != types[i] || n.data != "{}" {
-			t.Errorf("type %q comes as %v", types[i], n)
+			t.Errorf("type %q: got %v", types[i], n)
 		}
 	}
 }
 
 func streamBytes(t *testing.T, one, other source.Source) {
-	topic := streamNamed(ownNames() + "s")
+	topic := streamNamed(uniquePrefix() + "s")
 	w, _ := follow(t, one, topic)
 	texts := []string{"", "\x00", "a\r\nb", "\xff\xfe", "ü🚀", strings.Repeat("x", 1<<20)}
 	writeText(t, other, topic, texts...)
@@ -169,8 +169,8 @@ func streamBytes(t *testing.T, one, other source.Source) {
 }
 
 func streamMaxLen(t *testing.T, one, other source.Source) {
-	topic := streamNamed(ownNames() + "s")
-	// Redis trims by whole nodes of its tree, 100 entries each.
+	topic := streamNamed(uniquePrefix() + "s")
+	// Redis trims whole nodes of its tree, which have 100 entries each.
 	for i := range 1000 {
 		write(t, other, topic, source.Message{Data: fmt.Append(nil, i), MaxLen: 200})
 	}
@@ -179,43 +179,43 @@ func streamMaxLen(t *testing.T, one, other source.Source) {
 		t.Fatal(err)
 	}
 	if n := len(page.Entries); n < 200 || n > 300 || string(page.Entries[n-1].Data) != "999" {
-		t.Errorf("%d entries are left, the last %q; want about 200", n, page.Entries[n-1].Data)
+		t.Errorf("got %d entries, the last %q; want about 200", n, page.Entries[n-1].Data)
 	}
 	if page.State.Added != 1000 || page.State.Length != uint64(len(page.Entries)) || page.State.First != page.Entries[0].ID {
-		t.Errorf("the state is %+v", page.State)
+		t.Errorf("got state %+v", page.State)
 	}
 }
 
 func streamNoMaxLen(t *testing.T, one, other source.Source) {
-	topic := streamNamed(ownNames() + "s")
+	topic := streamNamed(uniquePrefix() + "s")
 	for i := range 3 {
 		write(t, one, topic, source.Message{Data: []byte("x")})
 		write(t, one, topic, source.Message{Data: []byte("x"), IdempotencyKey: fmt.Sprint(i)})
 	}
 	page, err := other.Range(t.Context(), topic, source.Range{UpTo: event.MaxStreamID, Count: 10})
 	if err != nil || len(page.Entries) != 6 {
-		t.Errorf("%d entries are left of 6, %v", len(page.Entries), err)
+		t.Errorf("got %d entries, want 6; %v", len(page.Entries), err)
 	}
 }
 
 func streamIdempotency(t *testing.T, one, other source.Source) {
-	topic := streamNamed(ownNames() + "s")
+	topic := streamNamed(uniquePrefix() + "s")
 	w, _ := follow(t, one, topic)
 	first := write(t, one, topic, source.Message{Data: []byte("1"), IdempotencyKey: "k", Type: "x", MaxLen: 10})
 	again := write(t, other, topic, source.Message{Data: []byte("other data"), IdempotencyKey: "k", MaxLen: 10})
 	next := write(t, other, topic, source.Message{Data: []byte("2"), IdempotencyKey: "k2", MaxLen: 10})
 	if first != again || first == next || first.IsZero() {
-		t.Errorf("the answers are %s, %s and %s", first, again, next)
+		t.Errorf("got ids %s, %s and %s", first, again, next)
 	}
 	w.last(t, "2")
 	checkValues(t, "the sink", w.all(), "1", "2")
 	if kind := w.all()[0].eventType; kind != "x" {
-		t.Errorf("the type is %q", kind)
+		t.Errorf("got type %q", kind)
 	}
 }
 
 func streamIdempotencyAtOnce(t *testing.T, one, other source.Source) {
-	p := ownNames()
+	p := uniquePrefix()
 	for round := range 30 {
 		topic := streamNamed(fmt.Sprint(p, round))
 		ids := make([]event.StreamID, 8)
@@ -239,43 +239,43 @@ func streamIdempotencyAtOnce(t *testing.T, one, other source.Source) {
 		running.Wait()
 		page, err := one.Range(t.Context(), topic, source.Range{UpTo: event.MaxStreamID, Count: 10})
 		if err != nil || len(page.Entries) != 1 {
-			t.Fatalf("%d entries were added, %v", len(page.Entries), err)
+			t.Fatalf("got %d entries, error %v", len(page.Entries), err)
 		}
 		for _, id := range ids {
 			if id != page.Entries[0].ID {
-				t.Fatalf("the answers are %v, the entry is %s", ids, page.Entries[0].ID)
+				t.Fatalf("got ids %v, want the id %s of the entry", ids, page.Entries[0].ID)
 			}
 		}
 	}
 }
 
 func streamIdempotencyPerTopic(t *testing.T, one, other source.Source) {
-	p := ownNames()
+	p := uniquePrefix()
 	for _, name := range []string{"a", "b", "a\nb"} {
 		write(t, one, streamNamed(p+name), source.Message{Data: []byte("x"), IdempotencyKey: "k", MaxLen: 10})
 		page, err := other.Range(t.Context(), streamNamed(p+name), source.Range{UpTo: event.MaxStreamID, Count: 10})
 		if err != nil || len(page.Entries) != 1 {
-			t.Errorf("stream %q has %d entries, %v", name, len(page.Entries), err)
+			t.Errorf("stream %q: got %d entries, error %v", name, len(page.Entries), err)
 		}
 	}
 }
 
 func streamIdempotencyKeyReused(t *testing.T, one, other source.Source) {
-	topic := streamNamed(ownNames() + "s")
+	topic := streamNamed(uniquePrefix() + "s")
 	write(t, one, topic, source.Message{Data: []byte("1"), IdempotencyKey: "k", Fingerprint: "a"})
 	_, err := other.Publish(t.Context(), topic, source.Message{Data: []byte("2"), IdempotencyKey: "k", Fingerprint: "b"})
 	if !errors.Is(err, source.ErrKeyReused) || errors.Is(err, source.ErrUnavailable) {
-		t.Errorf("another request under the same key gives %v", err)
+		t.Errorf("other request with the same key: got error %v", err)
 	}
 	page, err := one.Range(t.Context(), topic, source.Range{UpTo: event.MaxStreamID, Count: 10})
 	if err != nil || len(page.Entries) != 1 {
-		t.Errorf("the stream has %d entries, %v", len(page.Entries), err)
+		t.Errorf("got %d entries, error %v", len(page.Entries), err)
 	}
 }
 
-// Batch i has i lines, so a batch that loses must not add the lines that it has in excess.
+// Batch i has i lines, so a rejected batch must not add the lines that only it has.
 func streamIdempotencyBatches(t *testing.T, one, other source.Source) {
-	p := ownNames()
+	p := uniquePrefix()
 	const batches = 8
 	for round := range 10 {
 		topic := streamNamed(fmt.Sprint(p, round))
@@ -303,16 +303,16 @@ func streamIdempotencyBatches(t *testing.T, one, other source.Source) {
 		running.Wait()
 		page, err := one.Range(t.Context(), topic, source.Range{UpTo: event.MaxStreamID, Count: 100})
 		if err != nil || len(page.Entries) != int(succeeded.Load()) || refused.Load() != batches-1 {
-			t.Fatalf("%d entries were added, want %d, %v; %d of %d batches were refused", len(page.Entries), succeeded.Load(), err, refused.Load(), batches)
+			t.Fatalf("got %d entries, want %d, error %v; %d of %d batches were rejected", len(page.Entries), succeeded.Load(), err, refused.Load(), batches)
 		}
 	}
 }
 
 func streamRange(t *testing.T, one, other source.Source) {
-	topic := streamNamed(ownNames() + "s")
+	topic := streamNamed(uniquePrefix() + "s")
 	empty, err := one.Range(t.Context(), topic, source.Range{UpTo: event.MaxStreamID, Count: 1})
 	if err != nil || empty.State.Exists || len(empty.Entries) > 0 {
-		t.Errorf("a stream that is not there has %+v, %v", empty, err)
+		t.Errorf("missing stream: got %+v, error %v", empty, err)
 	}
 	var ids []event.StreamID
 	for i := range 10 {
@@ -335,17 +335,17 @@ func streamRange(t *testing.T, one, other source.Source) {
 		for _, e := range page.Entries {
 			got = append(got, string(e.Data))
 		}
-		if err != nil || !slices.Equal(got, counting(tt.first, tt.last)) {
+		if err != nil || !slices.Equal(got, numbers(tt.first, tt.last)) {
 			t.Errorf("%s: %q, %v", tt.name, got, err)
 		}
 		if s := page.State; s.First != ids[0] || s.Last != ids[9] || s.Added != 10 || s.Length != 10 || !s.Exists {
-			t.Errorf("%s: the state is %+v", tt.name, s)
+			t.Errorf("%s: got state %+v", tt.name, s)
 		}
 	}
 }
 
 func streamFollowAgain(t *testing.T, one, other source.Source) {
-	topic := streamNamed(ownNames() + "s")
+	topic := streamNamed(uniquePrefix() + "s")
 	for i := range 20 {
 		w := newRecordingSink(t)
 		f := one.Follow(topic, w)
@@ -360,7 +360,7 @@ func streamFollowAgain(t *testing.T, one, other source.Source) {
 	checkValues(t, "the one that is open", w.all(), "1")
 }
 
-// What only Redis can do to a stream.
+// These tests need commands that only Redis has.
 
 func TestRedisStream_EntriesBecomeEvents(t *testing.T) {
 	t.Parallel()
@@ -370,7 +370,7 @@ func TestRedisStream_EntriesBecomeEvents(t *testing.T) {
 		name       string
 		fields     []any
 		kind, data string
-		object     map[string]any // instead of data
+		object     map[string]any // if not nil, the wanted data as an object
 	}{
 		{name: "data", fields: []any{"data", "x"}, data: "x"},
 		{name: "empty data", fields: []any{"data", ""}},
@@ -382,7 +382,7 @@ func TestRedisStream_EntriesBecomeEvents(t *testing.T) {
 		{name: "a field three times", fields: []any{"a", "1", "b", "2", "a", "3", "a", "4"}, object: map[string]any{"a": []any{"1", "3", "4"}, "b": "2"}},
 		{name: "other fields", fields: []any{"temperature", "21.5", "unit", "<°C>"}, object: map[string]any{"temperature": "21.5", "unit": "<°C>"}},
 		{name: "event without data is a field like others", fields: []any{"event", "e", "a", "1"}, object: map[string]any{"event": "e", "a": "1"}},
-		{name: "names count in their case", fields: []any{"Data", "x"}, object: map[string]any{"Data": "x"}},
+		{name: "names are case-sensitive", fields: []any{"Data", "x"}, object: map[string]any{"Data": "x"}},
 		{name: "type stream.x is reserved", fields: []any{"data", "x", "event", "stream.gap"}, data: "x"},
 		{name: "type key.x is reserved", fields: []any{"data", "x", "event", "key.deleted"}, data: "x"},
 		{name: "type open is reserved", fields: []any{"data", "x", "event", "open"}, data: "x"},
@@ -394,36 +394,36 @@ func TestRedisStream_EntriesBecomeEvents(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			name := ownNames() + "s"
+			name := uniquePrefix() + "s"
 			w, _ := follow(t, src, streamNamed(name))
 			id := server.Do(append([]any{"XADD", name, "*"}, tt.fields...)...)
 			got := w.count(t, 1)[0]
 			if got.id != id || got.eventType != tt.kind {
-				t.Errorf("the event is %v, want the id %s and the type %q", got, id, tt.kind)
+				t.Errorf("got event %v, want the id %s and the type %q", got, id, tt.kind)
 			}
 			if tt.object == nil {
 				if got.data != tt.data {
-					t.Errorf("the data is %q", got.data)
+					t.Errorf("got data %q", got.data)
 				}
 				return
 			}
 			var object map[string]any
 			if err := json.Unmarshal([]byte(got.data), &object); err != nil || fmt.Sprint(object) != fmt.Sprint(tt.object) {
-				t.Errorf("the data is %q, want %v", got.data, tt.object)
+				t.Errorf("got data %q, want %v", got.data, tt.object)
 			}
 			if strings.Contains(got.data, `\u00`) || strings.HasSuffix(got.data, "\n") {
-				t.Errorf("the data %q is not written plainly", got.data)
+				t.Errorf("got escaped characters in the data %q", got.data)
 			}
 		})
 	}
 }
 
-func TestRedisStream_FollowedWhileTheReaderWaitsIsTakenUpAtOnce(t *testing.T) {
+func TestRedisStream_NewStreamInterruptsBlockingRead(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
 	follow(t, src, streamNamed("quiet"))
-	// The reader waits for one stream in a blocking read, which is ended for each new one.
+	// The reader waits for one stream in a blocking read. Each new stream interrupts that read.
 	for i := range 20 {
 		follow(t, src, streamNamed(fmt.Sprint("new", i)))
 	}
@@ -432,7 +432,7 @@ func TestRedisStream_FollowedWhileTheReaderWaitsIsTakenUpAtOnce(t *testing.T) {
 	}
 	reads := commandCalls(t, server, "xread")
 	if reads > 200 {
-		t.Errorf("it took %d blocking reads", reads)
+		t.Errorf("got %d blocking reads", reads)
 	}
 }
 
@@ -452,7 +452,7 @@ func xadd(tx goredis.Pipeliner, name, id string, maxLen int64, data any) {
 	tx.XAdd(context.Background(), &goredis.XAddArgs{Stream: name, ID: id, MaxLen: maxLen, Values: []any{"data", data}})
 }
 
-func TestRedisStream_TrimmedFasterThanItIsReadIsAnExactGap(t *testing.T) {
+func TestRedisStream_TrimBeforeReadIsExactGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	client := server.Client()
@@ -460,7 +460,7 @@ func TestRedisStream_TrimmedFasterThanItIsReadIsAnExactGap(t *testing.T) {
 		t.Run(fmt.Sprint("keep=", keep), func(t *testing.T) {
 			t.Parallel()
 			src := connect(t, server, quiet)
-			name := ownNames() + "s"
+			name := uniquePrefix() + "s"
 			w, _ := follow(t, src, streamNamed(name))
 			n := 0
 			for burst := range 20 {
@@ -476,24 +476,24 @@ func TestRedisStream_TrimmedFasterThanItIsReadIsAnExactGap(t *testing.T) {
 			for _, got := range notes {
 				if got.gap == nil {
 					if got.data != fmt.Sprint(next) {
-						t.Fatalf("%v comes, want %d", got, next)
+						t.Fatalf("got %v, want %d", got, next)
 					}
 					next++
 					continue
 				}
 				if got.gap.Reason != event.HistoryExpired || got.gap.Lost <= 0 {
-					t.Fatalf("%v, want history-expired with a count", got)
+					t.Fatalf("got %v, want history-expired with a count", got)
 				}
 				next += int(got.gap.Lost)
 			}
-			if len(gapsOf(notes)) == 0 {
-				t.Error("nothing was trimmed too early, so this shows nothing")
+			if len(gapsIn(notes)) == 0 {
+				t.Error("no entry was trimmed before it was read: the test needs more entries")
 			}
 		})
 	}
 }
 
-func TestRedisStream_EverythingTrimmedBeforeItIsReadIsAnExactGap(t *testing.T) {
+func TestRedisStream_FullTrimIsExactGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -509,16 +509,16 @@ func TestRedisStream_EverythingTrimmedBeforeItIsReadIsAnExactGap(t *testing.T) {
 	})
 	id, _ := server.Do("XADD", "s", "*", "data", "9").(string)
 	notes := w.last(t, "9")
-	gaps := gapsOf(notes)
+	gaps := gapsIn(notes)
 	if len(gaps) != 1 || gaps[0].Lost != 7 || gaps[0].Reason != event.HistoryExpired {
-		t.Errorf("the gaps are %v, want one of 7", gaps)
+		t.Errorf("got gaps %v, want one of 7", gaps)
 	}
 	if at, _ := event.ParseStreamID(id); len(gaps) > 0 && !gaps[0].At.ID.Before(at) {
-		t.Errorf("the gap goes on after %s, and the next entry is %s", gaps[0].At.ID, id)
+		t.Errorf("got a gap that continues after %s, but the next entry is %s", gaps[0].At.ID, id)
 	}
 }
 
-func TestRedisStream_EntriesDeletedBeforeTheyAreReadAreAGap(t *testing.T) {
+func TestRedisStream_DeletionBeforeReadIsGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -532,17 +532,17 @@ func TestRedisStream_EntriesDeletedBeforeTheyAreReadAreAGap(t *testing.T) {
 		tx.XDel(context.Background(), "s", "3-0", "4-0")
 	})
 	notes := w.last(t, "6")
-	if got := valuesOf(notes); !slices.Equal(got, []string{"1", "2", "5", "6"}) {
-		t.Errorf("the events are %q", got)
+	if got := eventData(notes); !slices.Equal(got, []string{"1", "2", "5", "6"}) {
+		t.Errorf("got events %q", got)
 	}
-	// Redis tells the newest deleted id alone, so the other may be missing before 2 as well.
+	// Redis reports only the newest deleted id, so the other one may be missing before 2 as well.
 	i := slices.IndexFunc(notes, func(n call) bool { return n.data == "5" })
 	if gap := notes[i-1].gap; gap == nil || gap.Reason != event.HistoryExpired {
-		t.Errorf("before 5 comes %v, want a gap", notes[i-1])
+		t.Errorf("before 5: got %v, want a gap", notes[i-1])
 	}
 }
 
-func TestRedisStream_DeletingWhatWasReadIsNoGap(t *testing.T) {
+func TestRedisStream_DeletionAfterReadIsNotGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -555,12 +555,11 @@ func TestRedisStream_DeletingWhatWasReadIsNoGap(t *testing.T) {
 	server.Do("XTRIM", "s", "MAXLEN", "1")
 	server.Do("XADD", "s", "6-0", "data", "6")
 	w.last(t, "6")
-	checkValues(t, "the sink", w.all(), counting(1, 6)...)
+	checkValues(t, "the sink", w.all(), numbers(1, 6)...)
 }
 
-// What happens to a stream as a whole: each is one gap of unknown size, and then what is
-// new.
-func TestRedisStream_ThatIsNotTheSameAnyMoreIsInterrupted(t *testing.T) {
+// Operations on a whole stream: each is one gap of unknown size, followed by the new entries.
+func TestRedisStream_ReplacedStreamIsInterrupted(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	client := server.Client()
@@ -570,24 +569,24 @@ func TestRedisStream_ThatIsNotTheSameAnyMoreIsInterrupted(t *testing.T) {
 		do   func(tx goredis.Pipeliner, name string)
 		want []string
 	}{
-		{"made anew with higher ids, fewer entries", func(tx goredis.Pipeliner, name string) {
+		{"created again with higher ids, fewer entries", func(tx goredis.Pipeliner, name string) {
 			tx.Del(ctx, name)
 			xadd(tx, name, "100-0", 0, "new")
 		}, []string{"new"}},
-		{"made anew with higher ids, as many entries", func(tx goredis.Pipeliner, name string) {
+		{"created again with higher ids, as many entries", func(tx goredis.Pipeliner, name string) {
 			tx.Del(ctx, name)
 			for i := range 5 {
 				xadd(tx, name, fmt.Sprint(100+i, "-0"), 0, fmt.Sprint("new", i))
 			}
 		}, []string{"new0", "new1", "new2", "new3", "new4"}},
-		{"made anew with higher ids, more entries", func(tx goredis.Pipeliner, name string) {
+		{"created again with higher ids, more entries", func(tx goredis.Pipeliner, name string) {
 			xadd(tx, name, "50-0", 0, "never seen")
 			tx.Del(ctx, name)
 			for i := range 8 {
 				xadd(tx, name, fmt.Sprint(100+i, "-0"), 0, fmt.Sprint("new", i))
 			}
 		}, []string{"new0", "new1", "new2", "new3", "new4", "new5", "new6", "new7"}},
-		{"made anew with lower ids", func(tx goredis.Pipeliner, name string) {
+		{"created again with lower ids", func(tx goredis.Pipeliner, name string) {
 			tx.Del(ctx, name)
 			xadd(tx, name, "1-1", 0, "new")
 			xadd(tx, name, "2-1", 0, "newer")
@@ -605,7 +604,7 @@ func TestRedisStream_ThatIsNotTheSameAnyMoreIsInterrupted(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			src := connect(t, server, quiet)
-			name := ownNames() + "s"
+			name := uniquePrefix() + "s"
 			w, _ := follow(t, src, streamNamed(name))
 			for n := 1; n <= 5; n++ {
 				server.Do("XADD", name, fmt.Sprint(10+n, "-0"), "data", n)
@@ -613,17 +612,17 @@ func TestRedisStream_ThatIsNotTheSameAnyMoreIsInterrupted(t *testing.T) {
 			w.last(t, "5")
 			transaction(t, client, func(tx goredis.Pipeliner) { tt.do(tx, name) })
 			notes := w.last(t, tt.want[len(tt.want)-1])
-			if got := valuesOf(notes[5:]); !slices.Equal(got, tt.want) {
-				t.Errorf("then come %q, want %q", got, tt.want)
+			if got := eventData(notes[5:]); !slices.Equal(got, tt.want) {
+				t.Errorf("after the gap: got %q, want %q", got, tt.want)
 			}
 			if notes[5].gap == nil || notes[5].gap.Reason != event.SourceInterrupted || notes[5].gap.Lost != event.LostUnknown {
-				t.Errorf("after the old entries comes %v, want a source-interrupted gap", notes[5])
+				t.Errorf("after the old entries: got %v, want a source-interrupted gap", notes[5])
 			}
-			// It goes on as if nothing had been.
+			// The stream continues as usual.
 			server.Do("XADD", name, "1000-0", "data", "later")
 			more := w.last(t, "later")
 			if rest := more[len(notes):]; len(rest) != 1 {
-				t.Errorf("behind that come %v", rest)
+				t.Errorf("got %v at the end", rest)
 			}
 		})
 	}
@@ -643,23 +642,23 @@ func TestRedisStream_DeletedOrFlushedIsInterrupted(t *testing.T) {
 			server.Do(command...)
 			notes := w.count(t, 2)
 			if notes[1].gap == nil || notes[1].gap.Reason != event.SourceInterrupted || notes[1].gap.Lost != event.LostUnknown {
-				t.Errorf("the sink sees %v, want a source-interrupted gap", notes[1])
+				t.Errorf("got %v, want a source-interrupted gap", notes[1])
 			}
 			for n := 2; n <= 4; n++ {
 				server.Do("XADD", "s", "*", "data", n)
 			}
 			notes = w.last(t, "4")
 			if len(notes) != 5 {
-				t.Errorf("the sink sees %v, want one gap in all", notes)
+				t.Errorf("got %v, want one gap in total", notes)
 			}
 			if got := untouched.all(); len(got) > 0 {
-				t.Errorf("a stream that was never there gets %v", got)
+				t.Errorf("missing stream: got %v", got)
 			}
 		})
 	}
 }
 
-func TestRedisStream_LastIDSetForwardLosesNothing(t *testing.T) {
+func TestRedisStream_XSETIDLosesNothing(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -673,7 +672,7 @@ func TestRedisStream_LastIDSetForwardLosesNothing(t *testing.T) {
 	checkValues(t, "the sink", w.all(), "1", "2", "3")
 }
 
-// busy adds entries to a stream all the time, until the test ends.
+// busy adds entries to a stream until the test ends.
 func busy(t *testing.T, server *redistest.Server, name string) {
 	t.Helper()
 	client := server.Client()
@@ -681,7 +680,7 @@ func busy(t *testing.T, server *redistest.Server, name string) {
 	var running sync.WaitGroup
 	running.Go(func() {
 		for ctx.Err() == nil {
-			_ = client.XAdd(ctx, &goredis.XAddArgs{Stream: name, MaxLen: 10_000, Approx: true, Values: []any{"data", "x"}}).Err() // ends with the test
+			_ = client.XAdd(ctx, &goredis.XAddArgs{Stream: name, MaxLen: 10_000, Approx: true, Values: []any{"data", "x"}}).Err() // fails at the end of the test
 		}
 	})
 	t.Cleanup(func() {
@@ -690,8 +689,8 @@ func busy(t *testing.T, server *redistest.Server, name string) {
 	})
 }
 
-// A busy stream must not keep the reader from finding out what happened to the others.
-func TestRedisStream_BusyOnesDoNotHideWhatHappensToOthers(t *testing.T) {
+// A busy stream must not keep the reader from checking the others.
+func TestRedisStream_BusyStreamDoesNotHideOthers(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
@@ -700,13 +699,13 @@ func TestRedisStream_BusyOnesDoNotHideWhatHappensToOthers(t *testing.T) {
 		{"deleted", func(server *redistest.Server, _ source.Source) {
 			server.Do("DEL", "s")
 		}},
-		{"made anew with lower ids", func(server *redistest.Server, _ source.Source) {
+		{"created again with lower ids", func(server *redistest.Server, _ source.Source) {
 			server.Do("EVAL", "redis.call('DEL', 's') redis.call('XADD', 's', '1-1', 'data', 'new')", 0)
 		}},
 		{"another type and back", func(server *redistest.Server, _ source.Source) {
 			server.Do("SET", "s", "x")
-			// Until a read has failed, nobody knows. Then it is a stream again.
-			soon(t, "a failed read", func() bool { return failedCalls(server, "xread") > 0 })
+			// The type is noticed only after a failed read. Then the key is a stream again.
+			eventually(t, "a failed read", func() bool { return failedCalls(server, "xread") > 0 })
 			server.Do("DEL", "s")
 			server.Do("XADD", "s", "*", "data", "new")
 		}},
@@ -724,15 +723,15 @@ func TestRedisStream_BusyOnesDoNotHideWhatHappensToOthers(t *testing.T) {
 			tt.do(server, src)
 			notes := w.count(t, 2)
 			if notes[1].gap == nil || notes[1].gap.Reason != event.SourceInterrupted {
-				t.Errorf("the sink sees %v, want a source-interrupted gap", notes[1])
+				t.Errorf("got %v, want a source-interrupted gap", notes[1])
 			}
 			if tt.name != "deleted" {
 				w.last(t, "new")
 			}
 			seen := len(other.all())
 			other.count(t, seen+10)
-			if gaps := gapsOf(other.all()); len(gaps) > 0 {
-				t.Errorf("the busy stream has gaps %v", gaps)
+			if gaps := gapsIn(other.all()); len(gaps) > 0 {
+				t.Errorf("busy stream: got gaps %v", gaps)
 			}
 		})
 	}
@@ -745,11 +744,11 @@ func failedCalls(server *redistest.Server, command string) int {
 	rest, _, _ = strings.Cut(rest, "\n")
 	_, rest, _ = strings.Cut(rest, "failed_calls=")
 	var n int
-	_, _ = fmt.Sscanf(rest, "%d", &n) // not called yet: none
+	_, _ = fmt.Sscanf(rest, "%d", &n) // 0 if it was never called
 	return n
 }
 
-func TestRedisStream_KeyOfAnotherTypeDoesNotStopTheOthers(t *testing.T) {
+func TestRedisStream_OtherTypeStopsNoStream(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -768,17 +767,17 @@ func TestRedisStream_KeyOfAnotherTypeDoesNotStopTheOthers(t *testing.T) {
 		other.last(t, fmt.Sprint(n))
 	}
 	if n := failedCalls(server, "xread"); n > 5 {
-		t.Errorf("the reader asked %d times for a stream that is none", n)
+		t.Errorf("got %d reads of a key that is not a stream", n)
 	}
 	server.Do("DEL", "s")
 	server.Do("XADD", "s", "*", "data", "2")
 	notes := w.last(t, "2")
 	if len(notes) != 3 || notes[1].gap == nil || notes[1].gap.Reason != event.SourceInterrupted {
-		t.Errorf("the sink sees %v, want 1, a source-interrupted gap, 2", notes)
+		t.Errorf("got %v, want 1, a source-interrupted gap, 2", notes)
 	}
 }
 
-func TestRedisStream_WrongTypeAtTheStartIsAnError(t *testing.T) {
+func TestRedisStream_WrongTypeIsError(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -787,16 +786,16 @@ func TestRedisStream_WrongTypeAtTheStartIsAnError(t *testing.T) {
 	w := newRecordingSink(t)
 	f := src.Follow(streamNamed("s"), w)
 	if err := f.Live(t.Context()); !errors.Is(err, source.ErrWrongType) {
-		t.Errorf("Live gives %v", err)
+		t.Errorf("Live: got error %v", err)
 	}
 	f.Close()
 	server.Do("XADD", "other", "*", "data", "1")
 	other.last(t, "1")
 	if _, err := src.Publish(t.Context(), streamNamed("s"), source.Message{Data: []byte("x")}); !errors.Is(err, source.ErrWrongType) {
-		t.Errorf("Publish gives %v", err)
+		t.Errorf("Publish: got error %v", err)
 	}
 	if _, err := src.Publish(t.Context(), streamNamed("s"), source.Message{Data: []byte("x"), IdempotencyKey: "k", MaxLen: 1}); !errors.Is(err, source.ErrWrongType) {
-		t.Errorf("Publish with an idempotency key gives %v", err)
+		t.Errorf("Publish with an idempotency key: got error %v", err)
 	}
 	server.Do("DEL", "s")
 	again, _ := follow(t, src, streamNamed("s"))
@@ -804,7 +803,7 @@ func TestRedisStream_WrongTypeAtTheStartIsAnError(t *testing.T) {
 	again.last(t, "1")
 }
 
-func TestRedisStream_LosesNothingWhenItsConnectionsAreKilled(t *testing.T) {
+func TestRedisStream_KilledConnectionsLoseNothing(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -816,12 +815,12 @@ func TestRedisStream_LosesNothingWhenItsConnectionsAreKilled(t *testing.T) {
 		}
 	}
 	w.last(t, "200")
-	checkValues(t, "the sink", w.all(), counting(1, 200)...)
+	checkValues(t, "the sink", w.all(), numbers(1, 200)...)
 }
 
-// A failover loses the newest entries; those that the gateway read before have been
-// delivered, and what was never read may be missing.
-func TestRedisStream_ThatLostItsNewestEntriesIsInterruptedAndGoesOn(t *testing.T) {
+// A failover loses the newest entries. Entries that the gateway had read were delivered, and
+// entries that it had not read can be missing.
+func TestRedisStream_LostNewestEntriesAreGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -837,17 +836,17 @@ func TestRedisStream_ThatLostItsNewestEntriesIsInterruptedAndGoesOn(t *testing.T
 	server.Do("RESTORE", "s", 0, kept, "REPLACE")
 	gap := w.count(t, 9)[8].gap
 	if gap == nil || gap.Reason != event.SourceInterrupted || gap.Lost != event.LostUnknown || gap.At.ID != (event.StreamID{Millis: 5}) {
-		t.Errorf("after the old entries comes %v, want a source-interrupted gap that goes on after 5-0", gap)
+		t.Errorf("after the old entries: got %v, want a source-interrupted gap that continues after 5-0", gap)
 	}
 	server.Do("XADD", "s", "7-0", "data", "new")
 	notes := w.last(t, "new")
 	if len(notes) != 10 {
-		t.Errorf("then come %v", notes[9:])
+		t.Errorf("got %v after the gap", notes[9:])
 	}
 }
 
-// A stream that was deleted and is there again, with entries that were added meanwhile.
-func TestRedisStream_ThatComesBackRepeatsNothing(t *testing.T) {
+// A stream is deleted and created again with the same entries and new ones.
+func TestRedisStream_RestoredStreamRepeatsNothing(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -857,21 +856,21 @@ func TestRedisStream_ThatComesBackRepeatsNothing(t *testing.T) {
 	w, _ := follow(t, src, streamNamed("s"))
 	w.last(t, "20")
 	server.Do("RENAME", "s", "away")
-	w.until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) > 0 })
+	w.await(t, "a gap", func(notes []call) bool { return len(gapsIn(notes)) > 0 })
 	server.Do("XADD", "away", "21", "data", "21")
 	server.Do("RENAME", "away", "s")
 	w.last(t, "21")
 	server.Do("XADD", "s", "22", "data", "22")
 	notes := w.last(t, "22")
-	if got, want := valuesOf(notes), counting(1, 22); !slices.Equal(got, want) {
-		t.Errorf("events are %q, want %q", got, want)
+	if got, want := eventData(notes), numbers(1, 22); !slices.Equal(got, want) {
+		t.Errorf("got events %q, want %q", got, want)
 	}
-	if gaps := gapsOf(notes); len(gaps) != 2 || gaps[1].At.ID != (event.StreamID{Millis: 20}) {
-		t.Errorf("gaps are %v, want a second one that continues after 20-0", gaps)
+	if gaps := gapsIn(notes); len(gaps) != 2 || gaps[1].At.ID != (event.StreamID{Millis: 20}) {
+		t.Errorf("got gaps %v, want a second one that continues after 20-0", gaps)
 	}
 }
 
-func TestRedisStream_ReadsInPiecesThatRedisLetsThrough(t *testing.T) {
+func TestRedisStream_ReadsWithinOutputBufferLimit(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--client-output-buffer-limit", "normal", "32kb", "0", "0")
 	src := connect(t, server, quiet)
@@ -882,14 +881,14 @@ func TestRedisStream_ReadsInPiecesThatRedisLetsThrough(t *testing.T) {
 		}
 	})
 	notes := w.last(t, fmt.Sprintf("%0200d", 1000))
-	if len(notes) != 1000 || len(gapsOf(notes)) > 0 {
-		t.Errorf("%d events and gaps arrive, of them %d gaps", len(notes), len(gapsOf(notes)))
+	if len(notes) != 1000 || len(gapsIn(notes)) > 0 {
+		t.Errorf("got %d calls, %d of them gaps", len(notes), len(gapsIn(notes)))
 	}
 }
 
-// So a stream looks when a master takes over that was cut off for a while, and took
-// entries of its own meanwhile.
-func TestRedis_StreamThatComesBackOlderWithOthersAtItsEndRepeatsNothing(t *testing.T) {
+// This happens when a master that was partitioned is promoted again with entries that it accepted
+// during the partition.
+func TestRedisStream_DivergedStreamRepeatsNothing(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -902,10 +901,10 @@ func TestRedis_StreamThatComesBackOlderWithOthersAtItsEndRepeatsNothing(t *testi
 redis.call('DEL', 's')
 for n = 1, 8 do redis.call('XADD', 's', n, 'data', n) end
 for n = 9, 15 do redis.call('XADD', 's', n .. '-5', 'data', 'other') end`, 0)
-	w.until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) > 0 })
+	w.await(t, "a gap", func(notes []call) bool { return len(gapsIn(notes)) > 0 })
 	server.Do("XADD", "s", "100", "data", "after")
 	notes := w.last(t, "after")
-	if got, want := valuesOf(notes), append(counting(1, 20), "after"); !slices.Equal(got, want) || len(gapsOf(notes)) != 1 {
-		t.Errorf("events are %q, want %q, with one gap of %v", got, want, gapsOf(notes))
+	if got, want := eventData(notes), append(numbers(1, 20), "after"); !slices.Equal(got, want) || len(gapsIn(notes)) != 1 {
+		t.Errorf("got events %q, want %q; got gaps %v, want one", got, want, gapsIn(notes))
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 const mib = 1 << 20
 
-// addLarge adds n entries of 1 MiB to a stream, without sending them.
+// addLarge adds n entries of 1 MiB to a stream in a script, so the test does not send them.
 func addLarge(server *redistest.Server, name string, n int) {
 	server.Do("EVAL", "for i = 1, ARGV[1] do redis.call('XADD', KEYS[1], '*', 'data', i .. string.rep('x', 1048576)) end", 1, name, n)
 }
@@ -31,7 +31,7 @@ func outputBytes(t testing.TB, server *redistest.Server) int {
 	return n
 }
 
-func TestRedisStream_ReadsFewLargeEntriesAtOnce(t *testing.T) {
+func TestRedisStream_ReadsFewLargeEntries(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -39,23 +39,23 @@ func TestRedisStream_ReadsFewLargeEntriesAtOnce(t *testing.T) {
 	before := outputBytes(t, server)
 	follow(t, src, streamNamed("old"))
 	if sent := outputBytes(t, server) - before; sent > 16*mib {
-		t.Errorf("filling a journal of 1 MiB reads %d MiB", sent/mib)
+		t.Errorf("got %d MiB of reads to fill a journal of 1 MiB", sent/mib)
 	}
 	page, err := src.Range(t.Context(), streamNamed("old"), source.Range{UpTo: event.MaxStreamID, Count: 512})
 	if err != nil || len(page.Entries) == 0 || len(page.Entries) > 8 || !page.More {
-		t.Errorf("a page of up to 512 entries has %d, more: %v, error: %v", len(page.Entries), page.More, err)
+		t.Errorf("page of up to 512 entries: got %d, more: %v, error: %v", len(page.Entries), page.More, err)
 	}
 	w, _ := follow(t, src, streamNamed("new"))
 	calls := commandCalls(t, server, "xrange")
 	addLarge(server, "new", 64)
 	w.count(t, 64)
 	if n := commandCalls(t, server, "xrange") - calls; n < 64/8 {
-		t.Errorf("%d reads bring 64 entries of 1 MiB", n)
+		t.Errorf("got %d reads for 64 entries of 1 MiB", n)
 	}
 }
 
-// An entry that is larger than the limit of a reply is read alone.
-func TestRedisStream_ReadsAnEntryOfAnySize(t *testing.T) {
+// An entry that exceeds the limit of a reply is read alone.
+func TestRedisStream_ReadsEntryOfAnySize(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -64,8 +64,8 @@ func TestRedisStream_ReadsAnEntryOfAnySize(t *testing.T) {
 		server.Do("EVAL", "redis.call('XADD', KEYS[1], '*', 'data', string.rep('x', 9437184)) redis.call('XADD', KEYS[1], '*', 'data', ARGV[1])", 1, "s", n)
 	}
 	notes := w.last(t, "2")
-	if len(notes) != 4 || len(gapsOf(notes)) > 0 {
-		t.Errorf("the sink sees %v", notes)
+	if len(notes) != 4 || len(gapsIn(notes)) > 0 {
+		t.Errorf("got %v", notes)
 	}
 	again, _ := follow(t, src, streamNamed("s2"))
 	server.Do("COPY", "s", "s2")
@@ -73,7 +73,7 @@ func TestRedisStream_ReadsAnEntryOfAnySize(t *testing.T) {
 }
 
 // Reads of a backlog that time out are repeated with fewer entries, and delay no other stream.
-func TestRedisStream_ReadsABacklogDespiteAShortTimeout(t *testing.T) {
+func TestRedisStream_ReadsBacklogWithShortTimeout(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	options, err := redis.ParseURL(server.URL() + "?read_timeout=150ms")
@@ -89,18 +89,18 @@ func TestRedisStream_ReadsABacklogDespiteAShortTimeout(t *testing.T) {
 		server.Do("XADD", "other", "*", "data", n)
 		other.last(t, fmt.Sprint(n))
 	}
-	checkValues(t, "the other stream", other.all(), counting(1, 20)...)
+	checkValues(t, "the other stream", other.all(), numbers(1, 20)...)
 	var notes []call
-	for n := 8; n <= 64; n += 8 { // each of these may take long on a busy machine
+	for n := 8; n <= 64; n += 8 { // each of these reads can be slow on a busy machine
 		notes = large.count(t, n)
 	}
-	if gaps := gapsOf(notes); len(gaps) > 0 {
-		t.Errorf("the backlog has gaps %v", gaps)
+	if gaps := gapsIn(notes); len(gaps) > 0 {
+		t.Errorf("backlog: got gaps %v", gaps)
 	}
 }
 
-// Journals of 20 other streams are being filled while entries of a live stream are delivered.
-func TestRedisStream_FillingJournalsDoesNotDelayLiveStreams(t *testing.T) {
+// Journals of 20 other streams are filled while entries of a live stream are delivered.
+func TestRedisStream_BacklogsDoNotDelayLiveStreams(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -121,9 +121,9 @@ func TestRedisStream_FillingJournalsDoesNotDelayLiveStreams(t *testing.T) {
 	before := commandCalls(t, server, "xrevrange")
 	server.Do("XADD", "live", "*", "data", "1")
 	live.last(t, "1")
-	// Before, all reads of the old streams came first.
+	// An earlier version first completed all reads of the other streams.
 	if n := commandCalls(t, server, "xrevrange") - before; n >= old {
-		t.Errorf("%d reads of other streams precede the delivery", n)
+		t.Errorf("got %d reads of other streams before the delivery", n)
 	}
 	for range old {
 		<-filled
@@ -137,31 +137,31 @@ func TestRedisStream_ForbiddenStreamStopsNoOther(t *testing.T) {
 	allowed, _ := follow(t, src, streamNamed("ok.a"))
 	revoked, r := follow(t, src, streamNamed("ok.b"))
 	if err := src.Follow(streamNamed("secret"), newRecordingSink(t)).Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
-		t.Errorf("a forbidden stream: Live returns %v", err)
+		t.Errorf("forbidden stream: Live: got error %v", err)
 	}
 	server.Do("XADD", "ok.a", "*", "data", "1")
 	allowed.last(t, "1")
 	server.Do("ACL", "SETUSER", "gateway", "resetkeys", "~ok.a", "~ok.new", "~__sluice__:*")
 	server.Do("XADD", "ok.b", "*", "data", "1")
-	soon(t, "the stream is refused", func() bool { return errors.Is(r.Live(t.Context()), source.ErrForbidden) })
+	eventually(t, "the stream is refused", func() bool { return errors.Is(r.Live(t.Context()), source.ErrForbidden) })
 	for n := 2; n <= 5; n++ {
 		server.Do("XADD", "ok.a", "*", "data", n)
 		allowed.last(t, fmt.Sprint(n))
 	}
 	follow(t, src, streamNamed("ok.new"))
 	if _, err := src.Range(t.Context(), streamNamed("ok.b"), source.Range{UpTo: event.MaxStreamID, Count: 1}); !errors.Is(err, source.ErrForbidden) {
-		t.Errorf("Range of a forbidden stream returns %v", err)
+		t.Errorf("Range of a forbidden stream: got error %v", err)
 	}
-	// Nothing is lost once Redis allows it again.
+	// No entry is lost after Redis allows the stream again.
 	server.Do("ACL", "SETUSER", "gateway", "~ok.b")
 	server.Do("XADD", "ok.b", "*", "data", "2")
 	revoked.last(t, "2")
 	checkValues(t, "the stream that was forbidden", revoked.all(), "1", "2")
-	checkValues(t, "the other stream", allowed.all(), counting(1, 5)...)
+	checkValues(t, "the other stream", allowed.all(), numbers(1, 5)...)
 }
 
-// The states of quiet streams are checked without reading their entries at once.
-func TestRedisStream_ChecksOfLargeQuietStreamsFindDeletions(t *testing.T) {
+// The states of quiet streams are checked without reading all their entries at once.
+func TestRedisStream_FindsDeletionsInQuietStreams(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -175,12 +175,12 @@ func TestRedisStream_ChecksOfLargeQuietStreamsFindDeletions(t *testing.T) {
 		server.Do("DEL", fmt.Sprint("s", n))
 	}
 	for _, w := range sinks {
-		w.until(t, "a gap", func(notes []call) bool { return len(gapsOf(notes)) == 1 })
+		w.await(t, "a gap", func(notes []call) bool { return len(gapsIn(notes)) == 1 })
 	}
 }
 
-// BenchmarkRedisStream_Live measures the time from XADD to the sink, alone and while the
-// journals of other streams are being filled.
+// BenchmarkRedisStream_Live measures the time from XADD to the sink, alone and while the journals
+// of other streams are filled.
 func BenchmarkRedisStream_Live(b *testing.B) {
 	for _, filling := range []bool{false, true} {
 		b.Run(fmt.Sprint("filling=", filling), func(b *testing.B) {

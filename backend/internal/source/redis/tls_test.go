@@ -17,14 +17,14 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// leastPrivileges are the commands that a gateway runs; the README names them too.
+// leastPrivileges are the commands that a gateway runs. The README lists them, too.
 var leastPrivileges = strings.Fields(`-@all +ping +hello +client|id +client|unblock
 	+subscribe +unsubscribe +psubscribe +punsubscribe +ssubscribe +sunsubscribe +publish
 	+xread +xrange +xrevrange +xinfo|stream +multi +exec +xadd +evalsha +eval
 	+type +memory|usage +get +set +hgetall +lrange +smembers +zrange +scan +client|tracking
 	+cluster|slots +asking +command`)
 
-// allow lets a user run what a gateway runs.
+// allow permits a user to run the commands of a gateway.
 func allow(server *redistest.Server, user, password string, more ...string) {
 	args := []any{"ACL", "SETUSER", user, "on", ">" + password}
 	for _, rule := range append(leastPrivileges, more...) {
@@ -33,7 +33,7 @@ func allow(server *redistest.Server, user, password string, more ...string) {
 	server.Do(args...)
 }
 
-// openTLS opens a source by way of TLS, trusting an authority.
+// openTLS opens a source over TLS that trusts an authority.
 func openTLS(t *testing.T, url string, authority *redistest.Authority, log *slog.Logger) *redis.Source {
 	t.Helper()
 	options, err := redis.ParseURL(url)
@@ -46,31 +46,31 @@ func openTLS(t *testing.T, url string, authority *redistest.Authority, log *slog
 	return closing(t, redis.Open(options, "n", someHistory, log))
 }
 
-func TestRedis_OverTLSAsAUserWhoMayDoNoMoreThanNeeded(t *testing.T) {
+func TestRedis_TLSWithLeastPrivileges(t *testing.T) {
 	t.Parallel()
 	authority := redistest.NewAuthority(t)
 	server := redistest.StartTLS(t, authority, "--requirepass", "of the default user")
 	allow(server, "gateway", "p@ss", "allkeys", "allchannels")
-	log := new(lines)
+	log := new(logLines)
 	src := openTLS(t, "rediss://gateway:p%40ss@"+server.TLSAddr(), authority, newLog(log))
 	becomesReady(t, src)
 	checkAllKinds(t, src)
 	denied := fmt.Sprint(server.Do("ACL", "LOG"))
 	if strings.Contains(denied, "gateway") {
-		t.Errorf("redis denied something: %s", denied)
+		t.Errorf("redis denied commands: %s", denied)
 	}
 	if warnings := log.with("level=WARN"); len(warnings) > 0 {
-		t.Errorf("the log warns: %q", warnings)
+		t.Errorf("got warnings %q", warnings)
 	}
 }
 
-// checkAllKinds publishes to topics of each kind, and checks that it arrives.
+// checkAllKinds publishes to topics of each kind and checks that the events arrive.
 func checkAllKinds(t *testing.T, src source.Source) {
 	t.Helper()
-	p := ownNames()
+	p := uniquePrefix()
 	for _, topic := range []event.Topic{
 		channelNamed(p + "channel"), streamNamed(p + "stream"), keyNamed(p + "key"),
-		topicOf(t, "channel:"+p+"*"), topicOf(t, "key:"+p+"*"),
+		parseTopic(t, "channel:"+p+"*"), parseTopic(t, "key:"+p+"*"),
 	} {
 		w, _ := follow(t, src, topic)
 		for _, kind := range event.Kinds {
@@ -82,11 +82,11 @@ func checkAllKinds(t *testing.T, src source.Source) {
 	}
 	first := write(t, src, streamNamed(p+"stream"), source.Message{Data: []byte("once"), IdempotencyKey: "k"})
 	if again := write(t, src, streamNamed(p+"stream"), source.Message{Data: []byte("once"), IdempotencyKey: "k"}); again != first {
-		t.Errorf("the ids of one idempotency key are %s and %s", first, again)
+		t.Errorf("one idempotency key: got ids %s and %s", first, again)
 	}
 }
 
-// The password of the Sentinels is in front of the host, that of the servers a parameter.
+// The URL contains the password of the Sentinels; that of the servers is a parameter.
 func TestSentinel_OverTLSWithPasswords(t *testing.T) {
 	t.Parallel()
 	authority := redistest.NewAuthority(t)
@@ -95,17 +95,17 @@ func TestSentinel_OverTLSWithPasswords(t *testing.T) {
 	watch := slices.Concat(authority.Args(redistest.FreePort(t)), among, []string{"--requirepass", "of Sentinel"})
 	sentinel := redistest.StartSentinel(t, master, watch...)
 	address := "rediss-sentinel://:of%20Sentinel@" + sentinel.TLSAddr() + "?master_name=main&password=of%20the%20master"
-	log := new(lines)
+	log := new(logLines)
 	src := openTLS(t, address, authority, newLog(log))
 	becomesReady(t, src)
 	checkAllKinds(t, src)
 	if warnings := log.with("level=WARN"); len(warnings) > 0 {
-		t.Errorf("the log warns: %q", warnings)
+		t.Errorf("got warnings %q", warnings)
 	}
 	for _, password := range []string{"of%20Sentinel", "of%20the%20master"} {
 		src := openTLS(t, strings.Replace(address, password, "wrong", 1), authority, quiet)
 		if err := readiness(t.Context(), src); !errors.Is(err, source.ErrUnavailable) {
-			t.Errorf("Ready without the password %s: %v", password, err)
+			t.Errorf("Ready without the password %s: got error %v", password, err)
 		}
 	}
 }
@@ -117,13 +117,13 @@ func TestCluster_OverTLS(t *testing.T) {
 	src := openTLS(t, cluster.URL(), authority, quiet)
 	becomesReady(t, src)
 	checkAllKinds(t, src)
-	movedChannelGoesOn(t, cluster, src, func() {})
+	checkMovedChannel(t, cluster, src, func() {})
 }
 
-func TestRedis_CertificateOfAnotherAuthorityIsNamedAsTheReason(t *testing.T) {
+func TestRedis_ErrorNamesUnknownAuthority(t *testing.T) {
 	t.Parallel()
 	server := redistest.StartTLS(t, redistest.NewAuthority(t))
-	log := new(lines)
+	log := new(logLines)
 	src := openTLS(t, "rediss://"+server.TLSAddr(), redistest.NewAuthority(t), newLog(log))
 	f := src.Follow(channelNamed("a"), newRecordingSink(t))
 	const reason = "certificate signed by unknown authority"
@@ -132,10 +132,10 @@ func TestRedis_CertificateOfAnotherAuthorityIsNamedAsTheReason(t *testing.T) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
-	soon(t, "the log to tell it", func() bool { return len(log.with(reason)) > 0 })
+	eventually(t, "the log to tell it", func() bool { return len(log.with(reason)) > 0 })
 }
 
-func TestRedis_WrongPasswordIsNamedAsTheReason(t *testing.T) {
+func TestRedis_ErrorNamesWrongPassword(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	allow(server, "gateway", "right")
@@ -146,7 +146,7 @@ func TestRedis_WrongPasswordIsNamedAsTheReason(t *testing.T) {
 	}
 }
 
-func TestOptions_UseCAWantsTLSAndACertificate(t *testing.T) {
+func TestOptions_UseCARequiresTLSAndCertificate(t *testing.T) {
 	t.Parallel()
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {

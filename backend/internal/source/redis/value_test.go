@@ -13,13 +13,13 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// sent returns how many bytes a server has sent so far.
+// sent returns how many bytes a server has sent.
 func sent(t *testing.T, server *redistest.Server) int {
 	t.Helper()
 	info, _ := server.Do("INFO", "stats").(string)
 	found := regexp.MustCompile(`total_net_output_bytes:(\d+)`).FindStringSubmatch(info)
 	if found == nil {
-		t.Fatalf("INFO is %q", info)
+		t.Fatalf("got INFO %q", info)
 	}
 	n, err := strconv.Atoi(found[1])
 	if err != nil {
@@ -28,7 +28,7 @@ func sent(t *testing.T, server *redistest.Server) int {
 	return n
 }
 
-func TestRedis_ValueThatIsTooLargeIsNotReadButTold(t *testing.T) {
+func TestRedis_LargeValueIsNotRead(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -38,14 +38,14 @@ func TestRedis_ValueThatIsTooLargeIsNotReadButTold(t *testing.T) {
 		server.Do("HSET", "hash", i, strings.Repeat("x", 64<<10))
 	}
 	before := sent(t, server)
-	w, _ := follow(t, src, topicOf(t, "key:*"))
+	w, _ := follow(t, src, parseTopic(t, "key:*"))
 	unsupported := map[string]string{
 		"string": `{"reason":"too large","type":"string"}`,
 		"hash":   `{"reason":"too large","type":"hash"}`,
 	}
 	for _, n := range w.count(t, 2) {
 		if n.eventType != event.KeyUnsupported || n.data != unsupported[n.topic.Name()] {
-			t.Errorf("the sink sees %v", n)
+			t.Errorf("got %v", n)
 		}
 	}
 	for range 20 {
@@ -54,15 +54,15 @@ func TestRedis_ValueThatIsTooLargeIsNotReadButTold(t *testing.T) {
 	server.Do("SET", "string", "small again")
 	w.last(t, "small again")
 	if got := sent(t, server) - before; got > size/2 {
-		t.Errorf("Redis has sent %d bytes of a value of %d that nobody can be shown", got, size)
+		t.Errorf("Redis has sent %d bytes of a value of %d bytes, which exceeds the limit", got, size)
 	}
 	if notes := w.all(); len(notes) != 3 {
-		t.Errorf("changes of a value that cannot be shown are events: %v", notes)
+		t.Errorf("got events %v for changes of a value that is too large", notes)
 	}
 }
 
-// Redis guesses what a collection takes from a few of its elements.
-func TestRedis_CollectionWithOneElementThatIsTooLargeIsNotRead(t *testing.T) {
+// Redis estimates the size of a collection from a few of its elements.
+func TestRedis_CollectionWithLargeElementIsNotRead(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
@@ -83,10 +83,10 @@ func TestRedis_CollectionWithOneElementThatIsTooLargeIsNotRead(t *testing.T) {
 	server.Do("SADD", "set", large)
 	server.Do("ZADD", "zset", 1001, large)
 	before := sent(t, server)
-	w, _ := follow(t, src, topicOf(t, "key:*"))
+	w, _ := follow(t, src, parseTopic(t, "key:*"))
 	for _, n := range w.count(t, len(collections)) {
 		if want := fmt.Sprintf(`{"reason":"too large","type":%q}`, n.topic.Name()); n.eventType != event.KeyUnsupported || n.data != want {
-			t.Errorf("of %s the sink sees a %q of %d bytes", n.topic, n.eventType, len(n.data))
+			t.Errorf("%s: got a %q of %d bytes", n.topic, n.eventType, len(n.data))
 		}
 	}
 	for i := range 20 {
@@ -97,12 +97,12 @@ func TestRedis_CollectionWithOneElementThatIsTooLargeIsNotRead(t *testing.T) {
 	server.Do("HSET", "hash", "small", "again")
 	w.last(t, `{"small":"again"}`)
 	if got := sent(t, server) - before; got > len(large)/2 {
-		t.Errorf("Redis has sent %d bytes, of elements of %d that nobody can be shown", got, len(large))
+		t.Errorf("Redis has sent %d bytes of elements of %d bytes, which exceed the limit", got, len(large))
 	}
 }
 
-// Redis ends a connection for which it has to keep more than its limit.
-func TestRedis_ManyLargeValuesAreNotReadAtOnce(t *testing.T) {
+// Redis closes a connection whose output buffer exceeds the limit.
+func TestRedis_BoundsConcurrentLargeReads(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--client-output-buffer-limit", fmt.Sprintf("normal %d 0 0", 2*source.MaxValueBytes))
 	const n = 20
@@ -112,15 +112,15 @@ func TestRedis_ManyLargeValuesAreNotReadAtOnce(t *testing.T) {
 		server.Do("HSET", fmt.Sprint("hash:", i), "field", value)
 	}
 	src := connect(t, server, quiet)
-	w, _ := follow(t, src, topicOf(t, "key:*"))
+	w, _ := follow(t, src, parseTopic(t, "key:*"))
 	for _, n := range w.count(t, 2*n) {
 		if n.eventType != "" || len(n.data) < len(value) {
-			t.Errorf("of %s the sink sees a %q of %d bytes", n.topic, n.eventType, len(n.data))
+			t.Errorf("%s: got a %q of %d bytes", n.topic, n.eventType, len(n.data))
 		}
 	}
 }
 
-func TestRedis_ValueThatIsTooLargeIsNotShownWhereRedisKeepsItsSizeToItself(t *testing.T) {
+func TestRedis_LargeValueWithoutMemoryUsage(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "-memory", "~*", "&*")
@@ -131,9 +131,9 @@ func TestRedis_ValueThatIsTooLargeIsNotShownWhereRedisKeepsItsSizeToItself(t *te
 	src := redis.Open(options, "node", someHistory, quiet)
 	t.Cleanup(func() { _ = src.Close() })
 	server.Do("SETRANGE", "k", source.MaxValueBytes, "x")
-	w, _ := follow(t, src, topicOf(t, "key:k"))
+	w, _ := follow(t, src, parseTopic(t, "key:k"))
 	if n := w.count(t, 1)[0]; n.eventType != event.KeyUnsupported {
-		t.Errorf("the sink sees a %q of %d bytes", n.eventType, len(n.data))
+		t.Errorf("got a %q of %d bytes", n.eventType, len(n.data))
 	}
 	server.Do("SET", "k", "small")
 	w.last(t, "small")

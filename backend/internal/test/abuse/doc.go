@@ -1,5 +1,4 @@
-// Package abuse holds tests in which strangers mean ill: what they send cannot be meant,
-// there is too much of it, or it never ends. They run against the real program on a real
-// Redis, as it is right after installation unless a test says otherwise. It has no code
-// of its own.
+// Package abuse holds black-box tests of hostile clients: their requests are invalid, too many, or
+// never end. The tests run the real program on a real Redis, with default settings unless a test
+// says otherwise. The package has only tests.
 package abuse

@@ -16,11 +16,11 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// flood is more connections than the gateway may have files open.
+// flood is the number of connections of a flood, more than the gateway may have files open.
 const flood = 3 * descriptors
 
-// crowd does something n times, by many at once.
-func crowd(n int, do func()) {
+// parallel calls do n times on many goroutines.
+func parallel(n int, do func()) {
 	const atOnce = 8
 	var doing sync.WaitGroup
 	for range atOnce {
@@ -33,54 +33,54 @@ func crowd(n int, do func()) {
 	doing.Wait()
 }
 
-// hang opens connections that begin in some way and do not go on, until the test ends.
+// hang opens connections that begin in some way and then send no more until the test ends.
 func (g *gateway) hang(n int, begin string) {
 	g.t.Helper()
-	crowd(n, func() {
-		conn, err := net.DialTimeout("tcp", g.Addr(), patience)
+	parallel(n, func() {
+		conn, err := net.DialTimeout("tcp", g.Addr(), testTimeout)
 		if err != nil {
 			g.t.Error(err)
 			return
 		}
 		g.t.Cleanup(func() { conn.Close() })
-		_, _ = io.WriteString(conn, begin) // it may be ended already
+		_, _ = io.WriteString(conn, begin) // the gateway may have closed it
 	})
 }
 
-// spare is how many descriptors a flood must leave.
+// spare is the number of descriptors that a flood must leave free.
 const spare = 64
 
-// withstands checks that the gateway still serves when it is flooded, and has descriptors
-// to spare all the time: it can even connect to Redis anew.
+// withstands checks that the flooded gateway still serves and always has free descriptors: it can
+// even connect to Redis again.
 func (g *gateway) withstands(flood func()) {
 	g.t.Helper()
 	inside := g.subscribe("")
 	most := g.peak(func() {
 		flood()
-		g.served("while it is flooded", inside) // who comes now comes behind the flood
+		g.served("while it is flooded", inside) // a new connection waits behind those of the flood
 	})
 	if most > descriptors-spare {
-		g.t.Errorf("the gateway had %d files open, of %d", most, descriptors)
+		g.t.Errorf("got %d open files of %d", most, descriptors)
 	}
 	if a := g.get("/healthz"); a.status != http.StatusOK {
-		g.t.Errorf("/healthz gives %d", a.status)
+		g.t.Errorf("/healthz: got status %d", a.status)
 	}
 	if err := g.direct.Do(g.t.Context(), "CLIENT", "KILL", "TYPE", "pubsub").Err(); err != nil {
 		g.t.Fatal(err)
 	}
 	if got := inside.next(); !strings.Contains(got, "source-interrupted") {
-		g.t.Errorf("instead of a gap comes %.200q", got)
+		g.t.Errorf("got %.200q, want a gap", got)
 	}
 	g.served("on another connection to Redis", inside)
 }
 
-func TestAbuse_FloodsOfConnectionsThat(t *testing.T) {
+func TestAbuse_ConnectionFloods(t *testing.T) {
 	t.Parallel()
 	for name, begin := range map[string]string{
 		"say nothing":                    "",
 		"say half a request (slowloris)": "GET /events HTTP/1.1\r\nHost: localhost\r\nX-A: ",
 		"say half a method":              "GE",
-		"stay open behind a request":     "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
+		"stay open after a request":      "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n",
 		"never send their body":          "POST /events?channel=updates HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n{",
 		"begin with HTTP/2":              "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
 		"begin with TLS":                 "\x16\x03\x01\x02\x00\x01",
@@ -92,83 +92,83 @@ func TestAbuse_FloodsOfConnectionsThat(t *testing.T) {
 	}
 }
 
-func TestAbuse_FloodOfSubscriptions(t *testing.T) {
+func TestAbuse_SubscriptionFlood(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	inside := g.subscribe("")
 	most := g.peak(func() {
 		g.hang(flood, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-		await(t, "new clients are rejected", g.isFull) // the flood has taken all room that there is
+		await(t, "new clients are rejected", g.isFull) // the flood has reached the limit
 	})
 	if most > descriptors-spare {
-		t.Errorf("the gateway had %d files open, of %d", most, descriptors)
+		t.Errorf("got %d open files of %d", most, descriptors)
 	}
 	if a := g.get("/events?channel=secret"); a.status != http.StatusUnauthorized {
-		t.Errorf("what is not open, room or not, gives %d", a.status)
+		t.Errorf("topic that is not open: got status %d", a.status)
 	}
 	if a := g.get("/readyz"); a.status != http.StatusOK {
-		t.Errorf("/readyz gives %d: %s", a.status, a.body)
+		t.Errorf("/readyz: got status %d, body %s", a.status, a.body)
 	}
 	if err := g.direct.Publish(t.Context(), "updates", "for those inside").Err(); err != nil {
 		t.Fatal(err)
 	}
 	if got := inside.next(); got != "for those inside" {
-		t.Errorf("who was there before gets %q", got)
+		t.Errorf("earlier subscriber: got %q", got)
 	}
 }
 
-// isFull reports whether there is no room for one more subscription.
+// isFull reports whether the gateway rejects a new subscription.
 func (g *gateway) isFull() bool {
 	g.t.Helper()
 	got := g.send("\n\n", "GET /events HTTP/1.1", "Host: localhost", "Accept: text/event-stream")
 	return strings.Contains(got, `{"reason":"overloaded"}`)
 }
 
-func TestAbuse_SlowHeadersAndBodiesAreCutOff(t *testing.T) {
+func TestAbuse_ClosesSlowRequests(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes half a minute")
 	}
 	t.Parallel()
 	g := start(t, opened...)
-	var clients sync.WaitGroup // all at once, however many tests may run in parallel
+	var clients sync.WaitGroup // all clients at once, however many tests run in parallel
 	for name, tt := range map[string]struct{ begin, drop, answer string }{
-		"headers":        {"GET /events HTTP/1.1\r\nHost: localhost\r\n", "X-A: a\r\n", ""},
-		"one header":     {"GET /events HTTP/1.1\r\nHost: localhost\r\nX-A: ", "a", ""},
-		"a body":         {"POST /events?channel=a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n", "x", "HTTP/1.1 408"},
-		"chunks":         {"POST /events?channel=a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n", "HTTP/1.1 408"},
-		"a refused body": {"POST /events?channel= HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n", "x", ""},
+		"headers":         {"GET /events HTTP/1.1\r\nHost: localhost\r\n", "X-A: a\r\n", ""},
+		"one header":      {"GET /events HTTP/1.1\r\nHost: localhost\r\nX-A: ", "a", ""},
+		"a body":          {"POST /events?channel=a HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n", "x", "HTTP/1.1 408"},
+		"chunks":          {"POST /events?channel=a HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n", "1\r\nx\r\n", "HTTP/1.1 408"},
+		"a rejected body": {"POST /events?channel= HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\n", "x", ""},
 	} {
 		conn := g.dial()
 		clients.Go(func() {
 			if got, ended := drip(conn, tt.begin, tt.drop); !ended {
-				t.Errorf("%s: it is not cut off", name)
+				t.Errorf("%s: the connection was not closed", name)
 			} else if !strings.HasPrefix(got, tt.answer) {
-				t.Errorf("%s: the answer is %.200q", name, got)
+				t.Errorf("%s: got response %.200q", name, got)
 			}
 		})
 	}
 	clients.Wait()
 }
 
-// drip goes on with a request drop by drop, and returns the answer when the gateway has
-// ended the connection.
+// drip sends a request in small parts and returns the response when the gateway has closed the
+// connection.
 func drip(conn net.Conn, begin, drop string) (got string, ended bool) {
-	_ = conn.SetDeadline(time.Time{}) // or the test's own end would pass for the gateway's
+	_ = conn.SetDeadline(time.Time{}) // a deadline would look like a close by the gateway
 	_, _ = io.WriteString(conn, begin)
 	end := make(chan string, 1)
 	go func() {
-		text, _ := io.ReadAll(conn) // to the end, whatever that is
+		text, _ := io.ReadAll(conn) // up to the end or an error
 		end <- string(text)
 	}()
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
-	timeout := time.After(2 * patience)
+	timeout := time.After(2 * testTimeout)
 	for {
 		select {
 		case got := <-end:
 			return got, true
 		case <-tick.C:
-			_, _ = io.WriteString(conn, drop) // it may be cut off by now
+			_, _ = io.WriteString(conn, drop) // the connection may be closed
 		case <-timeout:
 			conn.Close()
 			<-end
@@ -177,7 +177,7 @@ func drip(conn net.Conn, begin, drop string) (got string, ended bool) {
 	}
 }
 
-func TestAbuse_FloodOfPublishes(t *testing.T) {
+func TestAbuse_PublishFlood(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--allow-publish=channel:updates", "--publish-rate=5")
 	inside := g.subscribe("")
@@ -189,7 +189,7 @@ func TestAbuse_FloodOfPublishes(t *testing.T) {
 	for p := range publishers {
 		publishing.Go(func() {
 			for n := range each {
-				a, err := g.try(http.MethodPost, "/events?channel=updates", strings.NewReader("flood"), "X-Forwarded-For", fmt.Sprintf("203.0.%d.%d", p, n)) // who is no proxy is not believed
+				a, err := g.try(http.MethodPost, "/events?channel=updates", strings.NewReader("flood"), "X-Forwarded-For", fmt.Sprintf("203.0.%d.%d", p, n)) // X-Forwarded-For of an untrusted proxy
 				switch {
 				case err != nil:
 					t.Error(err)
@@ -198,14 +198,14 @@ func TestAbuse_FloodOfPublishes(t *testing.T) {
 					taken++
 					mu.Unlock()
 				case a.status != http.StatusTooManyRequests || a.header.Get("Retry-After") == "":
-					t.Errorf("a publish gives %d: %s", a.status, a.body)
+					t.Errorf("a publish: got status %d, body %s", a.status, a.body)
 				}
 			}
 		})
 	}
-	for range burst { // nobody reads for those inside but they themselves
+	for range burst { // the channel has a small buffer, so each subscriber is read in turn
 		if got := inside.next(); got != "flood" {
-			t.Errorf("somebody inside gets %q", got)
+			t.Errorf("open subscription: got %q", got)
 		}
 	}
 	go func() {
@@ -214,11 +214,11 @@ func TestAbuse_FloodOfPublishes(t *testing.T) {
 	}()
 	publishing.Wait()
 	if allowed := burst + 5*int(time.Since(began)/time.Second+1); taken > allowed {
-		t.Errorf("%d of %d publishes were let through, want at most %d", taken, publishers*each, allowed)
+		t.Errorf("got %d of %d publishes, want at most %d", taken, publishers*each, allowed)
 	}
 }
 
-func TestAbuse_ClientThatReadsOneByteASecondIsCutOff(t *testing.T) {
+func TestAbuse_ClosesSlowReaders(t *testing.T) {
 	t.Parallel()
 	authority := redistest.NewAuthority(t)
 	for name, protocol := range map[string]string{"HTTP/1.1": "http/1.1", "HTTP/2": "h2"} {
@@ -226,20 +226,20 @@ func TestAbuse_ClientThatReadsOneByteASecondIsCutOff(t *testing.T) {
 			t.Parallel()
 			g := start(t, "--write-timeout=2s")
 			conn := g.dial()
-			g.cutsOffWhoSips(conn, conn, protocol)
+			g.closesSlowReader(conn, conn, protocol)
 		})
 		t.Run(name+" over TLS", func(t *testing.T) {
 			t.Parallel()
 			g := startTLS(t, authority, "--write-timeout=2s")
 			conn := g.dial()
-			g.cutsOffWhoSips(conn, tls.Client(conn, authority.Client(protocol)), protocol)
+			g.closesSlowReader(conn, tls.Client(conn, authority.Client(protocol)), protocol)
 		})
 	}
 }
 
-// cutsOffWhoSips checks that a client is cut off that subscribes and then takes a byte a
-// second of what its connection gets, which is encrypted or not, and that others are served.
-func (g *gateway) cutsOffWhoSips(conn, encrypted net.Conn, protocol string) {
+// closesSlowReader checks that the gateway closes a client that subscribes and then reads a byte
+// per second, and that it serves others. encrypted is the connection below TLS, or conn itself.
+func (g *gateway) closesSlowReader(conn, encrypted net.Conn, protocol string) {
 	g.t.Helper()
 	_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
 	if err := follow(encrypted, protocol); err != nil {
@@ -259,25 +259,25 @@ func (g *gateway) cutsOffWhoSips(conn, encrypted net.Conn, protocol string) {
 	await(g.t, "it is subscribed", func() bool { return g.Connections() == 1 })
 	inside := g.subscribe("")
 	payload := strings.Repeat("x", 64<<10)
-	for i := range 300 { // more than the sockets and the journal hold
+	for i := range 300 { // more than the socket buffers and the journal hold
 		if err := g.direct.Publish(g.t.Context(), "updates", fmt.Sprint(i, payload)).Err(); err != nil {
 			g.t.Fatal(err)
 		}
 		if got := inside.next(); !strings.HasPrefix(got, fmt.Sprint(i, "x")) {
-			g.t.Fatalf("instead of event %d comes %.100q", i, got)
+			g.t.Fatalf("want event %d, got %.100q", i, got)
 		}
 	}
 	await(g.t, "it is cut off", func() bool { return g.stats().SlowClients == 1 && g.Connections() == 1 })
 	g.served("after that", inside)
 }
 
-// follow subscribes in a protocol.
+// follow subscribes over a protocol.
 func follow(conn net.Conn, protocol string) error {
 	if protocol != "h2" {
 		_, err := io.WriteString(conn, "GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n")
 		return err
 	}
-	const window = 1 << 30 // it is the connection that is slow
+	const window = 1 << 30 // the connection is slow, not the stream
 	c, err := beginHTTP2(conn, window)
 	if err != nil {
 		return err
@@ -285,7 +285,7 @@ func follow(conn net.Conn, protocol string) error {
 	return errors.Join(c.frames.WriteWindowUpdate(0, window), c.get(1, "/events"))
 }
 
-// eachSecond does something each second until it is done, or fails.
+// eachSecond calls do each second until it fails or done is closed.
 func eachSecond(done <-chan struct{}, do func() error) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
@@ -298,13 +298,13 @@ func eachSecond(done <-chan struct{}, do func() error) {
 	}
 }
 
-func TestAbuse_FloodFromOneAddressEvictsNoOtherAddress(t *testing.T) {
+func TestAbuse_FloodEvictsOwnAddressOnly(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	slow := g.dial() // sends its request after the flood
 	defer slow.Close()
-	flooder := net.Dialer{Timeout: patience, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
-	crowd(flood, func() {
+	flooder := net.Dialer{Timeout: testTimeout, LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 2)}}
+	parallel(flood, func() {
 		conn, err := flooder.DialContext(t.Context(), "tcp", g.Addr())
 		if err != nil {
 			t.Error(err)
@@ -318,16 +318,16 @@ func TestAbuse_FloodFromOneAddressEvictsNoOtherAddress(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer conn.Close()
-		_, _ = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") // it may be evicted
+		_, _ = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") // the connection may be evicted
 		n, _ := conn.Read(make([]byte, 1))
 		return n == 1
 	})
-	_ = slow.SetDeadline(time.Now().Add(patience))
+	_ = slow.SetDeadline(time.Now().Add(testTimeout))
 	if _, err := io.WriteString(slow, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		t.Fatal(err)
 	}
 	response, err := http.ReadResponse(bufio.NewReader(slow), nil)
 	if err != nil || response.StatusCode != http.StatusOK {
-		t.Errorf("a client of another address gets %v, %v", response, err)
+		t.Errorf("client of another address: got %v, error %v", response, err)
 	}
 }

@@ -23,24 +23,24 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// http2Conn is a connection to the gateway on which frames are written by hand.
+// http2Conn is a connection to the gateway with hand-written frames.
 type http2Conn struct {
 	conn   net.Conn
 	frames *http2.Framer
 }
 
-// dialHTTP2 opens a connection that takes no data: answers begin and do not go on.
+// dialHTTP2 opens a connection with a window of zero: responses begin but send no data.
 func (g *gateway) dialHTTP2() (*http2Conn, error) {
-	conn, err := net.DialTimeout("tcp", g.Addr(), patience)
+	conn, err := net.DialTimeout("tcp", g.Addr(), testTimeout)
 	if err != nil {
 		return nil, err
 	}
 	g.t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(3 * patience))
+	_ = conn.SetDeadline(time.Now().Add(3 * testTimeout))
 	return beginHTTP2(conn, 0)
 }
 
-// beginHTTP2 says the first words on a connection, which takes so much data of each answer.
+// beginHTTP2 sends the preface on a connection. window is the flow-control window of each response.
 func beginHTTP2(conn net.Conn, window uint32) (*http2Conn, error) {
 	c := &http2Conn{conn, http2.NewFramer(conn, conn)}
 	if _, err := io.WriteString(conn, http2.ClientPreface); err != nil {
@@ -49,12 +49,12 @@ func beginHTTP2(conn net.Conn, window uint32) (*http2Conn, error) {
 	return c, c.frames.WriteSettings(http2.Setting{ID: http2.SettingInitialWindowSize, Val: window})
 }
 
-// get sends a request as a stream of its own.
+// get sends a request on a new stream.
 func (c *http2Conn) get(stream uint32, path string) error {
 	return c.begin(stream, path, true)
 }
 
-// begin sends the header of a request, which a body follows unless it ends there.
+// begin sends the header of a request. A body follows unless ends is true.
 func (c *http2Conn) begin(stream uint32, path string, ends bool) error {
 	var block bytes.Buffer
 	header := hpack.NewEncoder(&block)
@@ -68,7 +68,7 @@ func (c *http2Conn) begin(stream uint32, path string, ends bool) error {
 	return c.frames.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block.Bytes(), EndHeaders: true, EndStream: ends})
 }
 
-// next returns the next frame of a kind, and answers pings on the way to it.
+// next returns the next frame of a kind and answers pings.
 func (c *http2Conn) next(kinds ...http2.FrameType) (http2.Frame, error) {
 	for {
 		frame, err := c.frames.ReadFrame()
@@ -86,7 +86,7 @@ func (c *http2Conn) next(kinds ...http2.FrameType) (http2.Frame, error) {
 	}
 }
 
-// answered waits for the beginning of an answer.
+// answered waits for the header of a response.
 func (c *http2Conn) answered(stream uint32) error {
 	for {
 		frame, err := c.next(http2.FrameHeaders)
@@ -96,7 +96,7 @@ func (c *http2Conn) answered(stream uint32) error {
 	}
 }
 
-// taken waits until the gateway has read all that was sent.
+// taken waits until the gateway has read all frames.
 func (c *http2Conn) taken() error {
 	if err := c.frames.WritePing(false, [8]byte{}); err != nil {
 		return err
@@ -109,11 +109,11 @@ func (c *http2Conn) taken() error {
 	}
 }
 
-// hangHTTP2 opens connections that each do something, and do nothing more until the test
-// ends. The gateway may end them meanwhile.
+// hangHTTP2 opens connections, calls begin on each and keeps them idle until the test ends. The
+// gateway may close them.
 func (g *gateway) hangHTTP2(n int, begin func(*http2Conn) error) {
 	g.t.Helper()
-	crowd(n, func() {
+	parallel(n, func() {
 		c, err := g.dialHTTP2()
 		if c == nil {
 			g.t.Error(err)
@@ -123,12 +123,12 @@ func (g *gateway) hangHTTP2(n int, begin func(*http2Conn) error) {
 	})
 }
 
-func TestAbuse_HTTP2ConnectionsThatOutliveTheirEventStreams(t *testing.T) {
+func TestAbuse_HTTP2ConnectionsOutliveStreams(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	g.withstands(func() {
 		g.hangHTTP2(flood, func(c *http2Conn) error {
-			if err := c.get(1, "/stats"); err != nil { // which keeps it busy
+			if err := c.get(1, "/stats"); err != nil { // keeps the connection busy
 				return err
 			}
 			if err := c.get(3, "/events"); err != nil {
@@ -142,12 +142,12 @@ func TestAbuse_HTTP2ConnectionsThatOutliveTheirEventStreams(t *testing.T) {
 	})
 }
 
-func TestAbuse_HTTP2BodiesOfSubscriptionsAreNotKept(t *testing.T) {
+func TestAbuse_HTTP2SubscriptionBodiesAreDiscarded(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	inside := g.subscribe("")
 	before := g.heap()
-	const connections, half = 160, 120 << 10 // of what the gateway takes in on a connection
+	const connections, half = 160, 120 << 10 // bytes that the gateway accepts on a connection
 	body := make([]byte, half/8)
 	sendHalf := func(c *http2Conn) error {
 		for range 8 {
@@ -164,18 +164,18 @@ func TestAbuse_HTTP2BodiesOfSubscriptionsAreNotKept(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		staying.Go(func() { _, _ = c.next(http2.FrameGoAway) }) // until the end
+		staying.Go(func() { _, _ = c.next(http2.FrameGoAway) }) // until the connection is closed
 		return err
 	})
 	const most = connections * 2 * half / 4
 	await(t, "what they sent is let go", func() bool { return g.heap()-before < most })
 	if n := g.Connections(); n != connections+1 {
-		t.Errorf("%d subscriptions are open, want %d", n, connections+1)
+		t.Errorf("got %d open subscriptions, want %d", n, connections+1)
 	}
 	g.served("after that", inside)
 }
 
-func TestAbuse_HTTP2FilesThatAreNotTaken(t *testing.T) {
+func TestAbuse_HTTP2UnreadFiles(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	for _, name := range []string{"index.html", "large.js"} {
@@ -184,7 +184,7 @@ func TestAbuse_HTTP2FilesThatAreNotTaken(t *testing.T) {
 		}
 	}
 	g := start(t, "--web-dir="+dir)
-	const connections, streams = 16, 100 // three times as many files as there may be, on few connections
+	const connections, streams = 16, 100 // three times the descriptor limit, on few connections
 	g.withstands(func() {
 		g.hangHTTP2(connections, func(c *http2Conn) error {
 			for i := range uint32(streams) {
@@ -202,7 +202,7 @@ func TestAbuse_HTTP2FilesThatAreNotTaken(t *testing.T) {
 	})
 }
 
-func TestAbuse_HTTP2RequestsWhoseAnswersAreNotTaken(t *testing.T) {
+func TestAbuse_HTTP2UnreadResponses(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	inside := g.subscribe("")
@@ -216,10 +216,10 @@ func TestAbuse_HTTP2RequestsWhoseAnswersAreNotTaken(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i := range uint32(streams) {
-			_ = c.get(2*i+1, "/stats") // it may be cut off
+			_ = c.get(2*i+1, "/stats") // the connection may be closed
 		}
 		reading.Go(func() {
-			_, _ = c.next(http2.FrameGoAway) // until the end
+			_, _ = c.next(http2.FrameGoAway) // until the connection is closed
 			ended.Add(1)
 		})
 		defer c.conn.Close()
@@ -229,7 +229,7 @@ func TestAbuse_HTTP2RequestsWhoseAnswersAreNotTaken(t *testing.T) {
 	g.served("to those inside", inside)
 }
 
-func TestAbuse_HTTP2StreamsOfOneConnectionAreBounded(t *testing.T) {
+func TestAbuse_HTTP2BoundsStreamsPerConnection(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	c, err := g.dialHTTP2()
@@ -246,7 +246,7 @@ func TestAbuse_HTTP2StreamsOfOneConnectionAreBounded(t *testing.T) {
 	for served+refused < asked {
 		frame, err := c.next(http2.FrameHeaders, http2.FrameRSTStream)
 		if err != nil {
-			t.Fatalf("after %d served and %d refused: %v", served, refused, err)
+			t.Fatalf("after %d served and %d rejected: %v", served, refused, err)
 		}
 		if frame.Header().Type == http2.FrameHeaders {
 			served++
@@ -257,11 +257,11 @@ func TestAbuse_HTTP2StreamsOfOneConnectionAreBounded(t *testing.T) {
 		}
 	}
 	if served < tabs || refused == 0 {
-		t.Errorf("%d streams at once are served and %d refused", served, refused)
+		t.Errorf("got %d concurrent streams served and %d rejected", served, refused)
 	}
 }
 
-func TestAbuse_HTTP2AnswersThatAreNotTakenAreCutOff(t *testing.T) {
+func TestAbuse_HTTP2ClosesUnreadResponses(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes a minute")
 	}
@@ -271,7 +271,7 @@ func TestAbuse_HTTP2AnswersThatAreNotTakenAreCutOff(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const following, refused, stalled = 1, 3, 5 // streams, the oldest of which has to stay
+	const following, refused, stalled = 1, 3, 5 // numbers of streams; the oldest must stay open
 	try := func(err error) {
 		t.Helper()
 		if err != nil {
@@ -293,7 +293,7 @@ func TestAbuse_HTTP2AnswersThatAreNotTakenAreCutOff(t *testing.T) {
 	}
 	slices.Sort(cut)
 	if !slices.Equal(cut, []uint32{refused, stalled}) {
-		t.Fatalf("streams %v are cut off", cut)
+		t.Fatalf("got streams %v closed", cut)
 	}
 	if err := g.direct.Publish(t.Context(), "updates", "still here").Err(); err != nil {
 		t.Fatal(err)
@@ -313,7 +313,7 @@ func TestAbuse_HTTP2AnswersThatAreNotTakenAreCutOff(t *testing.T) {
 	}
 }
 
-func TestAbuse_HTTP2StreamThatTakesOneByteASecondIsCutOff(t *testing.T) {
+func TestAbuse_HTTP2ClosesSlowReaders(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--write-timeout=2s")
 	inside := g.subscribe("")
@@ -334,13 +334,13 @@ func TestAbuse_HTTP2StreamThatTakesOneByteASecondIsCutOff(t *testing.T) {
 	})
 	frame, err := c.next(http2.FrameRSTStream)
 	if err != nil || frame.Header().StreamID != slow {
-		t.Fatalf("it is not cut off: %v, %v", frame, err)
+		t.Fatalf("the stream was not closed: %v, %v", frame, err)
 	}
 	await(t, "it is counted as slow", func() bool { return g.stats().SlowClients == 1 })
 	g.served("after that", inside)
 }
 
-func TestAbuse_ResetStreamsAndBrokenHandshakesLogFewLines(t *testing.T) {
+func TestAbuse_ErrorsLogFewLines(t *testing.T) {
 	t.Parallel()
 	authority := redistest.NewAuthority(t)
 	g := startTLS(t, authority)
@@ -349,7 +349,7 @@ func TestAbuse_ResetStreamsAndBrokenHandshakesLogFewLines(t *testing.T) {
 	config.NextProtos = []string{"h2"}
 	for range handshakes {
 		conn := g.dial()
-		_, _ = io.WriteString(conn, "no handshake\n") // the gateway may be faster
+		_, _ = io.WriteString(conn, "no handshake\n") // the gateway may close it first
 		_, _ = io.Copy(io.Discard, conn)
 		conn.Close()
 	}
@@ -375,7 +375,7 @@ func TestAbuse_ResetStreamsAndBrokenHandshakesLogFewLines(t *testing.T) {
 			return sum >= events
 		})
 		if n := lines(); n > most {
-			t.Errorf("%d lines of %s", n, message)
+			t.Errorf("got %d lines of %s", n, message)
 		}
 	}
 }

@@ -23,8 +23,8 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// patience bounds what a test waits for: far more than it takes, on a busy machine.
-const patience = 60 * time.Second
+// testTimeout bounds every wait of a test.
+const testTimeout = 60 * time.Second
 
 func TestMain(m *testing.M) {
 	os.Exit(gatewaytest.Run(m))
@@ -32,14 +32,14 @@ func TestMain(m *testing.M) {
 
 func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	proctest.Await(t, patience, what, holds)
+	proctest.Await(t, testTimeout, what, holds)
 }
 
-// descriptors is how many files a gateway may have open in these tests: few, so that there
-// can easily be more strangers than that.
+// descriptors is the number of files that a gateway may have open in these tests. It is small, so a
+// test can easily exceed it.
 const descriptors = 512
 
-// gateway is a gateway, on a Redis of its own unless it uses its embedded broker.
+// gateway is a gateway with a new Redis server or with its embedded broker.
 type gateway struct {
 	*gatewaytest.Gateway
 	t      *testing.T
@@ -48,15 +48,14 @@ type gateway struct {
 	client *http.Client
 }
 
-// start starts a gateway with its default settings, but for the arguments.
+// start starts a gateway with default settings and further arguments.
 func start(t *testing.T, args ...string) *gateway {
 	t.Helper()
 	server := redistest.Start(t)
 	return newGateway(t, server, gatewaytest.StartLimited(t, descriptors, append([]string{"--redis-url", server.URL()}, args...)...), nil)
 }
 
-// startTLS is start for a gateway that listens with TLS, and may have any number of files
-// open.
+// startTLS is like start, for a gateway that listens with TLS and has no limit of open files.
 func startTLS(t *testing.T, authority *redistest.Authority, args ...string) *gateway {
 	t.Helper()
 	server := redistest.Start(t)
@@ -75,7 +74,7 @@ func newGateway(t *testing.T, server *redistest.Server, g *gatewaytest.Gateway, 
 	return all
 }
 
-// peak returns the most files that the gateway has open while something happens.
+// peak returns the maximum number of files that the gateway has open during a function.
 func (g *gateway) peak(happens func()) (most int) {
 	g.t.Helper()
 	done := make(chan struct{})
@@ -93,7 +92,7 @@ func (g *gateway) peak(happens func()) (most int) {
 	defer watching.Wait()
 	defer close(done)
 	happens()
-	return // what is found until the end
+	return // the process ends at the end of the test
 }
 
 // answer is a response with its body read.
@@ -103,7 +102,7 @@ type answer struct {
 	body   string
 }
 
-// do is try for requests that are answered for sure.
+// do is like try, for requests that always get a response.
 func (g *gateway) do(method, path string, body io.Reader, header ...string) answer {
 	g.t.Helper()
 	a, err := g.try(method, path, body, header...)
@@ -113,11 +112,11 @@ func (g *gateway) do(method, path string, body io.Reader, header ...string) answ
 	return a
 }
 
-// try sends a request with pairs of a header's name and value, and reads the whole answer.
-// The gateway may end the connection of a request that it refuses before it is sent.
+// try sends a request with pairs of a header name and value, and reads the whole response. The
+// gateway may close the connection before it has read all of a rejected request.
 func (g *gateway) try(method, path string, body io.Reader, header ...string) (answer, error) {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, g.URL()+path, body)
 	if err != nil {
@@ -140,25 +139,25 @@ func (g *gateway) get(path string, header ...string) answer {
 	return g.do(http.MethodGet, path, nil, header...)
 }
 
-// dial opens a connection on which everything is written by hand.
+// dial opens a raw connection.
 func (g *gateway) dial() net.Conn {
 	g.t.Helper()
-	conn, err := net.DialTimeout("tcp", g.Addr(), patience)
+	conn, err := net.DialTimeout("tcp", g.Addr(), testTimeout)
 	if err != nil {
 		g.t.Fatal(err)
 	}
 	g.t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(2 * patience))
+	_ = conn.SetDeadline(time.Now().Add(2 * testTimeout))
 	return conn
 }
 
-// send writes a request by hand, line by line, and returns all of the answer until the
-// gateway ends the connection or has said enough.
+// send writes a raw request, line by line. It returns the response up to the close of the
+// connection or up to enough.
 func (g *gateway) send(enough string, lines ...string) string {
 	g.t.Helper()
 	conn := g.dial()
 	defer conn.Close()
-	go func() { _, _ = io.WriteString(conn, strings.Join(lines, "\r\n")+"\r\n\r\n") }() // it may be cut off
+	go func() { _, _ = io.WriteString(conn, strings.Join(lines, "\r\n")+"\r\n\r\n") }() // the connection may be closed
 	var got strings.Builder
 	for buf := make([]byte, 4<<10); ; {
 		n, err := conn.Read(buf)
@@ -169,7 +168,7 @@ func (g *gateway) send(enough string, lines ...string) string {
 	}
 }
 
-// stats is some of what /stats tells.
+// stats is a part of /stats.
 type stats struct {
 	Memory      int `json:"memory_bytes"`
 	SlowClients int `json:"slow_clients"`
@@ -184,12 +183,12 @@ func (g *gateway) stats() (s stats) {
 	return s
 }
 
-// heap returns the memory that the gateway uses, without what it has let go.
+// heap returns the heap of the gateway after a garbage collection.
 func (g *gateway) heap() (bytes int) {
 	g.t.Helper()
 	admin := regexp.MustCompile(`admin=(\S+)`).FindStringSubmatch(g.Log())
 	if admin == nil {
-		g.t.Fatalf("the log says %s", g.Log())
+		g.t.Fatalf("got log %s", g.Log())
 	}
 	resp, err := g.client.Get("http://" + admin[1] + "/debug/pprof/heap?gc=1&debug=1")
 	if err != nil {
@@ -207,14 +206,14 @@ func (g *gateway) heap() (bytes int) {
 	return bytes
 }
 
-// subscriber is somebody who means well.
+// subscriber is a well-behaved client.
 type subscriber struct {
 	t      *testing.T
-	opened string      // the data of stream.open
+	opened string      // data of stream.open
 	data   chan string // closed at the end
 }
 
-// subscribe follows a topic to the end of the test, and returns when that has begun.
+// subscribe follows a topic until the test ends. It returns after stream.open.
 func (g *gateway) subscribe(query string) *subscriber {
 	g.t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -252,7 +251,7 @@ func (g *gateway) subscribe(query string) *subscriber {
 	})
 	s.opened = s.next()
 	if !strings.Contains(s.opened, `"topics"`) {
-		g.t.Fatalf("a subscription begins with %d: %.200s", resp.StatusCode, s.opened)
+		g.t.Fatalf("got status %d: %.200s", resp.StatusCode, s.opened)
 	}
 	return s
 }
@@ -265,13 +264,13 @@ func (s *subscriber) next() string {
 			s.t.Fatal("the stream ended")
 		}
 		return data
-	case <-time.After(patience):
-		s.t.Fatal("nothing comes")
+	case <-time.After(testTimeout):
+		s.t.Fatal("got no event")
 	}
 	panic("unreachable")
 }
 
-// served checks that a message reaches subscribers, and that one more finds room.
+// served checks that a message reaches subscribers and that a new subscription is accepted.
 func (g *gateway) served(message string, subscribers ...*subscriber) {
 	g.t.Helper()
 	subscribers = append(subscribers, g.subscribe(""))

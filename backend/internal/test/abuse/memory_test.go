@@ -10,9 +10,9 @@ import (
 	"sluice/internal/test/gatewaytest"
 )
 
-// The embedded broker keeps its keys until it ends, so a publisher that could exceed a bound
-// of key globs would close them to everyone until a restart.
-func TestAbuse_PublishersOfKeysCannotCloseGlobs(t *testing.T) {
+// The embedded broker holds its keys until it ends, so a publisher that exceeds a limit of key
+// globs would make them fail for all clients until a restart.
+func TestAbuse_PublishersCannotBreakKeyGlobs(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name string
@@ -31,7 +31,7 @@ func TestAbuse_PublishersOfKeysCannotCloseGlobs(t *testing.T) {
 				return g.do(http.MethodPost, "/events?key="+name, strings.NewReader(data))
 			}
 			if a := set("price:BTC", "1"); a.status != http.StatusOK {
-				t.Fatalf("the first key gives %d: %s", a.status, a.body)
+				t.Fatalf("the first key: got status %d, body %s", a.status, a.body)
 			}
 			g.client.Transport = nil // one connection for all requests
 			t.Cleanup(g.client.CloseIdleConnections)
@@ -40,10 +40,10 @@ func TestAbuse_PublishersOfKeysCannotCloseGlobs(t *testing.T) {
 				last = set(fmt.Sprint("user.", n), tt.data)
 			}
 			if last.status != http.StatusServiceUnavailable || last.header.Get("Retry-After") == "" || !strings.Contains(last.body, "--redis-url") {
-				t.Errorf("key %d gives %d: %s", n, last.status, last.body)
+				t.Errorf("key %d: got status %d, body %s", n, last.status, last.body)
 			}
 			if a := set("price:BTC", "2"); a.status != http.StatusOK {
-				t.Errorf("a key that exists gives %d: %s", a.status, a.body)
+				t.Errorf("a key that exists: got status %d, body %s", a.status, a.body)
 			}
 			for _, glob := range []string{"*", "price:*", "user.*"} {
 				ctx, cancel := context.WithCancel(t.Context())

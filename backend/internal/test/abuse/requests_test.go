@@ -13,7 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// opened to anyone, where the access must not be what stops the abuse.
+// open to any client, so authorization does not stop the abuse
 var opened = []string{"--allow-subscribe=channel:*,stream:*,key:*", "--allow-publish=channel:*,stream:*,key:*"}
 
 func TestAbuse_HeaderInjectionThroughLastEventID(t *testing.T) {
@@ -35,16 +35,16 @@ func TestAbuse_HeaderInjectionThroughLastEventID(t *testing.T) {
 	g.served("after that")
 }
 
-func TestAbuse_WhatFollowsASubscriptionIsNoRequest(t *testing.T) {
+func TestAbuse_DataAfterSubscriptionIsIgnored(t *testing.T) {
 	t.Parallel()
 	g := start(t, opened...)
 	const smuggled = "POST /events?channel=updates HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8\r\n\r\nsmuggled"
 	for name, tt := range map[string]struct{ header, behind string }{
-		"behind it":                 {"", ""},
+		"after it":                  {"", ""},
 		"in its body":               {"Content-Length: 1000\r\n", ""},
-		"behind its body":           {"Content-Length: 1\r\n", "x"},
+		"after its body":            {"Content-Length: 1\r\n", "x"},
 		"in chunks that do not end": {"Transfer-Encoding: chunked\r\n", "3e8\r\n"},
-		"behind the last chunk":     {"Transfer-Encoding: chunked\r\n", "0\r\n\r\n"},
+		"after the last chunk":      {"Transfer-Encoding: chunked\r\n", "0\r\n\r\n"},
 	} {
 		conn := g.dial()
 		lines := bufio.NewReader(conn)
@@ -61,7 +61,7 @@ func TestAbuse_WhatFollowsASubscriptionIsNoRequest(t *testing.T) {
 			for !strings.HasSuffix(got.String(), enough) {
 				line, err := lines.ReadString('\n')
 				if err != nil {
-					t.Fatalf("%s: instead of %q comes %q, %v", name, enough, got.String(), err)
+					t.Fatalf("%s: want %q, got %q, error %v", name, enough, got.String(), err)
 				}
 				got.WriteString(line)
 			}
@@ -73,7 +73,7 @@ func TestAbuse_WhatFollowsASubscriptionIsNoRequest(t *testing.T) {
 		}
 		readTo("data: the end\n")
 		if strings.Contains(got.String(), "smuggled") || strings.Count(got.String(), "HTTP/1.1") > 1 {
-			t.Errorf("%s: the answer is %q", name, got.String())
+			t.Errorf("%s: got response %q", name, got.String())
 		}
 	}
 }
@@ -86,17 +86,17 @@ func TestAbuse_TopicNamesWithControlCharacters(t *testing.T) {
 			path := fmt.Sprintf("/events?%s=a%%%02xb", kind, c)
 			for _, a := range []answer{g.get(path), g.do(http.MethodPost, path, strings.NewReader("x"))} {
 				if a.status != http.StatusBadRequest || !strings.Contains(a.body, "control character") {
-					t.Errorf("%s gives %d: %s", path, a.status, a.body)
+					t.Errorf("%s: got status %d, body %s", path, a.status, a.body)
 				}
 			}
 		}
 	}
 	if n, err := g.direct.DBSize(t.Context()).Result(); err != nil || n != 0 {
-		t.Errorf("%d keys are in Redis, %v", n, err)
+		t.Errorf("got %d keys in Redis, error %v", n, err)
 	}
 }
 
-// numbered repeats a text with a number in it.
+// numbered repeats a format with consecutive numbers.
 func numbered(format string, n int) string {
 	var b strings.Builder
 	for i := range n {
@@ -120,7 +120,7 @@ func TestAbuse_ManyQueryParameters(t *testing.T) {
 		got := g.send("\r\n\r\n", "GET /events?"+query+" HTTP/1.1", "Host: localhost")
 		var status int
 		if _, err := fmt.Sscanf(got, "HTTP/1.1 %d", &status); err != nil || status != 200 && status/100 != 4 {
-			t.Errorf("%s: the answer is %.100q", name, got)
+			t.Errorf("%s: got response %.100q", name, got)
 		}
 		if len(query) > 100_000 && status != http.StatusRequestHeaderFieldsTooLarge {
 			t.Errorf("%s: the status is %d", name, status)
@@ -147,7 +147,7 @@ func TestAbuse_GiganticCursors(t *testing.T) {
 		for _, query := range []string{"channel=a", "stream=a", "key=a", "channel=a&channel=b*&stream=c&key=d*"} {
 			got := g.send("\n\n", "GET /events?"+query+" HTTP/1.1", "Host: localhost", "Last-Event-ID: "+cursor)
 			if !strings.HasPrefix(got, "HTTP/1.1 200") || !strings.Contains(got, "event: stream.open\n") || strings.Contains(got, cursor[:1000]) {
-				t.Errorf("%s for %s: the answer is %.300q", name, query, got)
+				t.Errorf("%s for %s: got response %.300q", name, query, got)
 			}
 		}
 	}
@@ -158,17 +158,17 @@ func TestAbuse_GiganticCursors(t *testing.T) {
 	g.served("after that")
 }
 
-func TestAbuse_OversizedLinesOfNDJSON(t *testing.T) {
+func TestAbuse_OversizedNDJSONLines(t *testing.T) {
 	t.Parallel()
 	g := start(t, opened...)
 	s := g.subscribe("?channel=a")
 	line := strings.Repeat("x", 1<<20)
 	for name, body := range map[string]string{
-		"a line":                      line + "x\n",
-		"a line behind another":       "1\n" + line + "\n",
-		"lines without an end":        strings.Repeat("x\n", 1<<20),
-		"a line that never ends":      strings.Repeat(line, 20),
-		"one behind many empty lines": strings.Repeat("\n", 1<<20) + "x",
+		"a line":                     line + "x\n",
+		"a line after another":       "1\n" + line + "\n",
+		"lines without an end":       strings.Repeat("x\n", 1<<20),
+		"a line that never ends":     strings.Repeat(line, 20),
+		"one after many empty lines": strings.Repeat("\n", 1<<20) + "x",
 	} {
 		for how, reader := range map[string]io.Reader{
 			"in one":    strings.NewReader(body),
@@ -176,21 +176,21 @@ func TestAbuse_OversizedLinesOfNDJSON(t *testing.T) {
 		} {
 			a, err := g.try(http.MethodPost, "/events?channel=a", reader, "Content-Type", "application/x-ndjson")
 			if err == nil && a.status != http.StatusRequestEntityTooLarge {
-				t.Errorf("%s, %s, gives %d: %.200s", name, how, a.status, a.body)
+				t.Errorf("%s, %s,: got status %d, body %.200s", name, how, a.status, a.body)
 			}
 		}
 	}
 	a := g.do(http.MethodPost, "/events?channel=a", strings.NewReader("first\n"+line[:1<<20-6]), "Content-Type", "application/x-ndjson")
 	if a.status != http.StatusOK {
-		t.Errorf("as much as may be gives %d: %s", a.status, a.body)
+		t.Errorf("maximum size: got status %d, body %s", a.status, a.body)
 	}
 	if got := s.next(); got != "first" {
-		t.Errorf("of what was refused came %.100q", got)
+		t.Errorf("got %.100q of a rejected request", got)
 	}
 }
 
-// backtracking returns globs that fit a name of nothing but the letter a in very many ways,
-// but for their end.
+// backtracking returns globs that match a name of only the letter a in very many ways, except for
+// their end.
 func backtracking(end string) []string {
 	return []string{
 		strings.Repeat("*a", 500) + end,
@@ -203,8 +203,8 @@ func backtracking(end string) []string {
 	}
 }
 
-// Redis matches the globs of subscribers with the names of all messages and of all keys.
-func TestAbuse_GlobsMadeToBacktrack(t *testing.T) {
+// Redis matches the globs of subscribers with the names of all messages and keys.
+func TestAbuse_BacktrackingGlobs(t *testing.T) {
 	t.Parallel()
 	g := start(t, opened...)
 	name := strings.Repeat("a", 1000)
@@ -217,27 +217,27 @@ func TestAbuse_GlobsMadeToBacktrack(t *testing.T) {
 			t.Fatalf("setting a key: %v", err)
 		}
 	}
-	write("before") // so that there is a key when globs are looked for
+	write("before") // so a key exists when globs are followed
 	for _, glob := range append(backtracking("b"), "["+strings.Repeat("a-", 500)) {
 		g.subscribe("?channel=" + url.QueryEscape(glob))
 		g.subscribe("?key=" + url.QueryEscape(glob))
 		write("while it is followed: " + glob)
 		if a := g.get("/events?stream=" + url.QueryEscape(glob)); a.status != http.StatusBadRequest {
-			t.Errorf("a glob of streams gives %d", a.status)
+			t.Errorf("a glob of streams: got status %d", a.status)
 		}
 	}
 	matching := g.subscribe("?key=" + url.QueryEscape(strings.Repeat("*a", 500)))
 	write("after that")
 	for got := matching.next(); got != "after that"; got = matching.next() {
 		if !strings.HasPrefix(got, "while it is followed") {
-			t.Fatalf("the key that matches is %.100q", got)
+			t.Fatalf("got %.100q for the matching key", got)
 		}
 	}
 	g.served("after that")
 }
 
-// The gateway itself compares what is asked for with what is allowed.
-func TestAbuse_GlobsMadeToBacktrackInWhatIsAllowed(t *testing.T) {
+// The gateway itself compares requested topics with granted ones.
+func TestAbuse_BacktrackingGrants(t *testing.T) {
 	t.Parallel()
 	allowed := []string{"channel:updates"}
 	for _, glob := range backtracking("c") {
@@ -248,7 +248,7 @@ func TestAbuse_GlobsMadeToBacktrackInWhatIsAllowed(t *testing.T) {
 	refused := func(method, topic string) {
 		t.Helper()
 		if a := g.do(method, "/events?"+topic, strings.NewReader("x")); a.status != http.StatusUnauthorized {
-			t.Errorf("%s of %.20s gives %d: %.200s", method, topic, a.status, a.body)
+			t.Errorf("%s of %.20s: got status %d, body %.200s", method, topic, a.status, a.body)
 		}
 	}
 	for _, kind := range []string{"channel=", "stream=", "key="} {
@@ -267,7 +267,7 @@ func TestAbuse_GlobsMadeToBacktrackInWhatIsAllowed(t *testing.T) {
 	g.served("after that")
 }
 
-func TestAbuse_KeysOf100MB(t *testing.T) {
+func TestAbuse_LargeKeys(t *testing.T) {
 	t.Parallel()
 	g := start(t, opened...)
 	const size = 100 << 20
@@ -291,7 +291,7 @@ func TestAbuse_KeysOf100MB(t *testing.T) {
 		subscribers := []*subscriber{g.subscribe("?key=" + name[0]), g.subscribe("?key=" + name[0]), g.subscribe("?key=" + name[0] + "*")}
 		for _, s := range subscribers {
 			if got, want := s.next(), fmt.Sprintf(`{"reason":"too large","type":%q}`, tt.kind); got != want {
-				t.Errorf("the value is %.100q, want %q", got, want)
+				t.Errorf("got value %.100q, want %q", got, want)
 			}
 		}
 		for range 10 {
@@ -304,14 +304,14 @@ func TestAbuse_KeysOf100MB(t *testing.T) {
 		}
 		for _, s := range subscribers {
 			if got := s.next(); got != "small" {
-				t.Errorf("behind it comes %.100q", got)
+				t.Errorf("got %.100q after it", got)
 			}
 		}
 	}
 	var sent int64
 	info := g.direct.InfoMap(t.Context(), "stats").Val()["Stats"]["total_net_output_bytes"]
 	if _, err := fmt.Sscan(info, &sent); err != nil || sent > size/2 {
-		t.Errorf("Redis has sent %s bytes, %v", info, err)
+		t.Errorf("got %s bytes sent by Redis, error %v", info, err)
 	}
 	g.served("after that")
 }
@@ -330,7 +330,7 @@ func TestAbuse_CORSWithCredentials(t *testing.T) {
 					t.Errorf("with --cors-origins=%s, a page of %s may use cookies", origins, origin)
 				}
 				if got := a.header.Get("Access-Control-Allow-Origin"); got == origin || got == "*" && origins != "*" {
-					t.Errorf("with --cors-origins=%s, the answer to %s is for %s", origins, origin, got)
+					t.Errorf("with --cors-origins=%s, the response to %s allows %s", origins, origin, got)
 				}
 			}
 		}

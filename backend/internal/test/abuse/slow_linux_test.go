@@ -17,7 +17,7 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// dialNarrow is dial with a receive buffer so small that each read shows as progress.
+// dialNarrow is like dial, with a receive buffer so small that each read is visible progress.
 func (g *gateway) dialNarrow() net.Conn {
 	g.t.Helper()
 	dialer := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) (err error) {
@@ -31,9 +31,9 @@ func (g *gateway) dialNarrow() net.Conn {
 	return conn
 }
 
-// Clients that read slowly, but always something, are never disconnected by --write-timeout. If
-// each of them could keep the memory of a page, a few would stop the replays of all others.
-func TestAbuse_ClientsThatReadSlowlyDoNotStopOtherReplays(t *testing.T) {
+// --write-timeout never closes a client that reads slowly but steadily. If each of them could hold
+// the memory of a page, a few could block the replays of all others.
+func TestAbuse_SlowReadersDoNotBlockReplays(t *testing.T) {
 	t.Parallel()
 	authority := redistest.NewAuthority(t)
 	args := []string{"--topic-memory=16MiB", "--history-bytes=1MiB", "--write-timeout=2s", "--allow-subscribe=stream:*"}
@@ -65,7 +65,7 @@ func TestAbuse_ClientsThatReadSlowlyDoNotStopOtherReplays(t *testing.T) {
 				}
 				defer conn.Close()
 				readers.Go(func() {
-					if _, err := io.ReadFull(conn, make([]byte, 4<<10)); err != nil { // some of the first entry
+					if _, err := io.ReadFull(conn, make([]byte, 4<<10)); err != nil { // a part of the first entry
 						return
 					}
 					holding <- struct{}{}
@@ -81,7 +81,7 @@ func TestAbuse_ClientsThatReadSlowlyDoNotStopOtherReplays(t *testing.T) {
 					}
 				})
 			}
-			<-holding // there is memory for the entries of two
+			<-holding // there is memory for the entries of two clients
 			<-holding
 			other := g.subscribe("?stream=large&lastEventId=0-0")
 			for i := range entries {

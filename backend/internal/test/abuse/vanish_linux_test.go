@@ -10,33 +10,33 @@ import (
 	"sluice/internal/test/proctest"
 )
 
-// vanish opens connections that begin in some way and then are cut off from the gateway,
-// which is not told: no FIN and no RST comes, and no acknowledgement. (Those that never
-// finish the handshake of TCP are not seen by the gateway, but by the kernel alone.)
+// vanish opens connections, calls begin on each and then drops all their packets: the gateway gets
+// no FIN, no RST and no acknowledgement. (Connections that never finish the TCP handshake are
+// handled by the kernel alone.)
 func (g *gateway) vanish(n int, begin func(net.Conn) error) {
 	g.t.Helper()
-	crowd(n, func() {
-		conn, err := net.DialTimeout("tcp", g.Addr(), patience)
+	parallel(n, func() {
+		conn, err := net.DialTimeout("tcp", g.Addr(), testTimeout)
 		if err != nil {
 			g.t.Error(err)
 			return
 		}
 		g.t.Cleanup(func() { conn.Close() })
-		_ = conn.SetDeadline(time.Now().Add(patience))
-		_ = begin(conn) // it may be ended already
-		if err := proctest.CutLine(conn.(*net.TCPConn)); err != nil {
+		_ = conn.SetDeadline(time.Now().Add(testTimeout))
+		_ = begin(conn) // the connection may be closed
+		if err := proctest.DropInput(conn.(*net.TCPConn)); err != nil {
 			g.t.Error(err)
 		}
 	})
 }
 
-func TestAbuse_FloodsOfHalfOpenConnectionsThat(t *testing.T) {
+func TestAbuse_HalfOpenConnectionFloods(t *testing.T) {
 	t.Parallel()
-	// A rejected connection may stay for another request until it is idle for too long.
+	// A rejected connection may stay open for another request until the idle timeout.
 	const waiting = descriptors / 16
 	for name, tt := range map[string]struct {
 		begin func(net.Conn) error
-		stay  int // of them, for longer than the test
+		stay  int // how many stay for longer than the test
 	}{
 		"said nothing":           {func(net.Conn) error { return nil }, 0},
 		"said half a request":    {func(c net.Conn) error { _, err := io.WriteString(c, "GET /events HT"); return err }, 0},
@@ -53,11 +53,11 @@ func TestAbuse_FloodsOfHalfOpenConnectionsThat(t *testing.T) {
 					t.Fatal(err)
 				}
 				if got := inside.next(); got != "for those inside" {
-					t.Errorf("who was there before gets %q", got)
+					t.Errorf("earlier subscriber: got %q", got)
 				}
 			})
 			if most > descriptors-spare {
-				t.Errorf("the gateway had %d files open, of %d", most, descriptors)
+				t.Errorf("got %d open files of %d", most, descriptors)
 			}
 			await(t, "seats come back", func() bool { return g.Connections() == 1 })
 			await(t, "descriptors come back", func() bool { return g.Descriptors() <= before+tt.stay })
@@ -66,7 +66,7 @@ func TestAbuse_FloodsOfHalfOpenConnectionsThat(t *testing.T) {
 	}
 }
 
-// answered subscribes in a protocol, and returns when that is answered.
+// answered subscribes over a protocol and waits for the response.
 func answered(conn net.Conn, protocol string) error {
 	err := follow(conn, protocol)
 	_, readErr := io.ReadAtLeast(conn, make([]byte, 512), 100)

@@ -1,4 +1,4 @@
-// Package faults holds tests in which things break: real gateways and real Redis
-// servers are killed, frozen, cut off and robbed of their data while numbered messages
-// flow, and the audit of every subscriber must hold. It has no code of its own.
+// Package faults holds black-box tests of faults: real gateways and Redis servers are killed,
+// frozen, disconnected and lose data while numbered messages are published, and the audit of every
+// subscriber must succeed. The package has only tests.
 package faults

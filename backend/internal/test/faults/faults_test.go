@@ -13,35 +13,35 @@ import (
 
 var durable = []string{"--appendonly", "yes"}
 
-// What streams have to get over.
+// Limits on the gaps of streams.
 const (
-	mayMiss  = false // something may be missing, at announced gaps
+	mayMiss  = false // entries may be missing at announced gaps
 	missNone = true
 )
 
-// TestAudit_HoldsWhen has the audit of channels, streams and keys hold, on two gateways
-// with subscribers that stay and others that move between them, while something breaks.
-func TestAudit_HoldsWhen(t *testing.T) {
+// TestAudit_Faults audits channels, streams and keys on two gateways during faults. Some
+// subscribers stay at a gateway and others move between them.
+func TestAudit_Faults(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name    string
 		setup   setup
-		streams bool // nothing of a stream is missing, and no gap is announced
+		streams bool // streams lose no entries and have no gaps
 		fault   func(*rig)
 	}{
-		{"redis is killed and comes back with its data", setup{redis: durable}, missNone, func(r *rig) {
+		{"redis is killed and restarts with its data", setup{redis: durable}, missNone, func(r *rig) {
 			r.redis.Kill()
-			r.cut()
+			r.awaitFailures()
 			r.redis.Restart()
 		}},
-		{"redis is killed and comes back empty", setup{}, mayMiss, func(r *rig) {
+		{"redis is killed and restarts empty", setup{}, mayMiss, func(r *rig) {
 			r.redis.Kill()
-			r.cut()
+			r.awaitFailures()
 			r.redis.Restart()
 		}},
-		{"redis stands still until commands time out", setup{}, missNone, func(r *rig) {
+		{"redis is frozen until commands time out", setup{}, missNone, func(r *rig) {
 			r.redis.Pause()
-			r.cut()
+			r.awaitFailures()
 			r.redis.Continue()
 		}},
 		{"pub/sub connections are killed", setup{}, missNone, func(r *rig) {
@@ -57,8 +57,8 @@ func TestAudit_HoldsWhen(t *testing.T) {
 			}
 		}},
 		{"a gateway reads too slowly for redis", setup{}, missNone, overflow},
-		{"the connections of a gateway bring nothing any more", setup{proxied: true}, missNone, func(r *rig) {
-			r.proxy.Swallow()
+		{"the connections of a gateway are half-dead", setup{proxied: true}, missNone, func(r *rig) {
+			r.proxy.Drop()
 		}},
 		{"a gateway is killed", setup{}, missNone, func(r *rig) {
 			r.gateways[0].Kill()
@@ -81,14 +81,14 @@ func TestAudit_HoldsWhen(t *testing.T) {
 			r.do("DEL", r.name(event.Stream))
 			r.published(20)
 		}},
-		{"the stream is made anew while no gateway looks", setup{}, mayMiss, func(r *rig) {
+		{"the stream is created again while the gateways are frozen", setup{}, mayMiss, func(r *rig) {
 			for _, g := range r.gateways {
 				g.Signal(proctest.Freeze)
 			}
 			r.published(20)
 			before := r.publication(event.Stream).Begun()
 			r.do("DEL", r.name(event.Stream))
-			r.published(before + 20) // so that more were added than ever before
+			r.published(before + 20) // so more entries were added than before
 			for _, g := range r.gateways {
 				g.Signal(proctest.Thaw)
 			}
@@ -108,21 +108,21 @@ func TestAudit_HoldsWhen(t *testing.T) {
 			test.fault(r)
 			sums := r.finish()
 			if s := sums[event.Stream]; test.streams == missNone && (s.Announced > 0 || s.Gaps > 0) {
-				t.Errorf("%d gaps in streams, %d entries missing there", s.Gaps, s.Announced)
+				t.Errorf("got %d gaps in streams, %d missing entries there", s.Gaps, s.Announced)
 			}
 		})
 	}
 }
 
-// overflow makes Redis give up the connection that brings a gateway its messages, since
-// they pile up while that stands still.
+// overflow makes Redis close the Pub/Sub connection of a frozen gateway because its output buffer
+// is full.
 func overflow(r *rig) {
 	r.do("CONFIG", "SET", "client-output-buffer-limit", "pubsub 64kb 32kb 1")
 	subscribed := func() int { return strings.Count(r.do("CLIENT", "LIST", "TYPE", "pubsub").String(), "cmd=") }
 	before := subscribed()
-	// The numbered messages are too small to fill the buffers of the sockets, and what
-	// else came to their channel would be counted with them. The gateways' own channel is on
-	// the same connection, and they pass over what they do not know.
+	// The numbered messages are too small to fill the socket buffers, and other messages to their
+	// channel would be counted. The markers' channel is on the same connection, and gateways ignore
+	// unknown messages there.
 	const name = "__sluice__:markers"
 	ballast := strings.Repeat("x", 64<<10)
 	r.gateways[0].Signal(proctest.Freeze)
@@ -135,21 +135,21 @@ func overflow(r *rig) {
 	})
 }
 
-// A failover to a replica that lacks the newest entries is the same as a server that
-// comes back with an older copy of its data.
-func TestAudit_HoldsWhenRedisForgetsTheNewestEntries(t *testing.T) {
+// A failover to a replica without the newest entries is like a server that restarts with an older
+// copy of its data.
+func TestAudit_RedisLosesNewestEntries(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		forgotten int64
-		quiet     bool // nothing new is published until the gateways are back
+		quiet     bool // no message is published until the gateways have reconnected
 	}{
 		{20, false}, {300, false}, {20, true}, {300, true},
 	} {
 		t.Run(fmt.Sprintf("forgotten=%d,quiet=%v", test.forgotten, test.quiet), func(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
-			// A key goes back to an older value then, which no audit of numbers that grow can
-			// tell from a fault.
+			// The key has an older value after this fault. An audit of increasing numbers reports
+			// that as a fault, so it has no key.
 			r := newRig(t, setup{
 				kinds: []event.Kind{event.Channel, event.Stream},
 				redis: append([]string{"--dir", dir}, durable...),
@@ -165,7 +165,7 @@ func TestAudit_HoldsWhenRedisForgetsTheNewestEntries(t *testing.T) {
 			}
 			r.redis.Kill()
 			if !test.quiet {
-				r.cut()
+				r.awaitFailures()
 			}
 			if err := os.RemoveAll(filepath.Join(dir, "appendonlydir")); err != nil {
 				t.Fatal(err)
@@ -187,7 +187,7 @@ func TestAudit_HoldsWhenRedisForgetsTheNewestEntries(t *testing.T) {
 	}
 }
 
-func TestStream_TrimmedWhileAClientIsAwayIsAGap(t *testing.T) {
+func TestStream_TrimWhileDisconnectedIsGap(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, setup{kinds: []event.Kind{event.Stream}, gateway: []string{"--history-events", "16"}})
 	away := r.subscribe("away", steady(r.targets, 0), r.publications[0])
@@ -202,10 +202,10 @@ func TestStream_TrimmedWhileAClientIsAwayIsAGap(t *testing.T) {
 	away.start()
 	r.finish()
 	if got := strings.Join(away.gaps(), ", "); got != "history-expired <nil>" {
-		t.Errorf("the client is told of the gaps %q", got)
+		t.Errorf("got gaps %q", got)
 	}
-	// But for those that were left, and those that a gateway still had.
+	// Excludes the entries that Redis or the gateway still had.
 	if missing := away.books.Tallies()[r.publications[0].Topic()].Announced; missing < 100-10-16 {
-		t.Errorf("%d entries are missing there", missing)
+		t.Errorf("got %d missing entries at the gap", missing)
 	}
 }

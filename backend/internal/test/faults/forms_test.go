@@ -6,25 +6,24 @@ import (
 	"sluice/internal/event"
 )
 
-// A key goes back to an older value when a replica takes over that lacks the newest
-// writes, which no audit of numbers that grow can tell from a fault.
+// withoutKeys excludes keys: after a failover to a replica without the newest writes, the key has
+// an older value, which an audit of increasing numbers reports as a fault.
 var withoutKeys = []event.Kind{event.Channel, event.Stream}
 
-// TestAudit_HoldsOnSeveralServersWhen is [TestAudit_HoldsWhen] for Redis as Sentinel or a
-// cluster keeps it going.
-func TestAudit_HoldsOnSeveralServersWhen(t *testing.T) {
+// TestAudit_SentinelAndCluster is like [TestAudit_Faults], for Redis with Sentinel or as a cluster.
+func TestAudit_SentinelAndCluster(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name    string
 		setup   setup
-		streams bool // nothing of a stream is missing, and no gap is announced
+		streams bool // streams lose no entries and have no gaps
 		fault   func(*rig)
 	}{
 		{"sentinel replaces a master that is killed", setup{form: watched}, missNone, func(r *rig) {
 			r.synced(r.redis.Kill)
 			r.published(someMessages)
 		}},
-		{"sentinel replaces a master that stands still, and comes back", setup{form: watched, kinds: withoutKeys}, mayMiss, func(r *rig) {
+		{"sentinel replaces a frozen master, which continues later", setup{form: watched, kinds: withoutKeys}, mayMiss, func(r *rig) {
 			r.redis.Pause()
 			r.published(someMessages)
 			r.redis.Continue()
@@ -38,7 +37,7 @@ func TestAudit_HoldsOnSeveralServersWhen(t *testing.T) {
 			r.synced(r.redis.Kill)
 			r.published(someMessages)
 		}},
-		{"a master of a cluster stands still, and comes back", setup{form: cluster, kinds: withoutKeys}, mayMiss, func(r *rig) {
+		{"a master of a cluster is frozen, and continues later", setup{form: cluster, kinds: withoutKeys}, mayMiss, func(r *rig) {
 			r.redis.Pause()
 			r.published(someMessages)
 			r.redis.Continue()
@@ -53,10 +52,10 @@ func TestAudit_HoldsOnSeveralServersWhen(t *testing.T) {
 			test.fault(r)
 			sums := r.finish()
 			if s := sums[event.Stream]; test.streams == missNone && (s.Announced > 0 || s.Gaps > 0) {
-				t.Errorf("%d gaps in streams, %d entries missing there", s.Gaps, s.Announced)
+				t.Errorf("got %d gaps in streams, %d missing entries there", s.Gaps, s.Announced)
 			}
 			if sums[event.Channel].Gaps == 0 {
-				t.Error("no gap in channels: the fault did not reach them")
+				t.Error("got no gap in channels: the fault had no effect")
 			}
 		})
 	}

@@ -29,24 +29,23 @@ import (
 	"sluice/internal/test/proctest"
 )
 
-// site is the host in the example configurations.
+// site is the host name in the example configurations.
 const site = "sluice.example.com"
 
-// front is a reverse proxy in front of gateways, run with the example configuration of
-// backend/deploy.
+// front is a reverse proxy for gateways with the example configuration of backend/deploy.
 type front struct {
 	url          string
 	http1, http2 *http.Client
-	from         func(address string) *http.Client // that is there on this machine
+	from         func(address string) *http.Client // returns a client with a loopback address
 	accessLog    string                            // path
-	stop         func() string                     // ends it and returns what it has told besides
+	stop         func() string                     // ends the proxy and returns its error log
 }
 
 type startFront func(t *testing.T, gateways []*gatewaytest.Gateway) *front
 
 var fronts = map[string]startFront{"nginx": startNginx, "caddy": startCaddy}
 
-// eachFront runs a test with each proxy that there is an example for.
+// eachFront runs a test with each proxy that has an example.
 func eachFront(t *testing.T, test func(t *testing.T, start startFront)) {
 	t.Parallel()
 	for name, start := range fronts {
@@ -70,7 +69,7 @@ func startNginx(t *testing.T, gateways []*gatewaytest.Gateway) *front {
 			"/var/log/nginx/sluice.log":   dir + "/access.log",
 			"/var/log/nginx/error.log":    "stderr",
 		})
-		// Around it, what Debian's own nginx.conf has, in a directory of the test.
+		// The rest of nginx.conf as in Debian, with files in a directory of the test.
 		var temp strings.Builder
 		for _, what := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
 			fmt.Fprintf(&temp, "%s_temp_path %s/%s;\n", what, dir, what)
@@ -107,7 +106,7 @@ func program(t *testing.T, names ...string) string {
 			return path
 		}
 	}
-	t.Fatalf("this test needs %s in PATH: install the Debian package of that name, or the like", names[0])
+	t.Fatalf("this test needs %s in PATH: install the package of that name", names[0])
 	return ""
 }
 
@@ -125,7 +124,7 @@ func example(t *testing.T, name, to string, replace map[string]string) {
 		}
 		pairs = append(pairs, from, to)
 	}
-	// At one go: an address that was put in may itself look like one that is to be replaced.
+	// In one pass: a replacement may contain a text that is to be replaced.
 	writeFile(t, to, strings.NewReplacer(pairs...).Replace(string(text)))
 }
 
@@ -136,8 +135,8 @@ func writeFile(t *testing.T, path, text string) {
 	}
 }
 
-// runFront runs a proxy that listens on a port of its own and has its files in a
-// directory, with a certificate in cert.pem and key.pem. The end of the test kills it.
+// runFront runs a proxy on a new port, with its files in a new directory and a certificate in
+// cert.pem and key.pem. The proxy is killed when the test ends.
 func runFront(t *testing.T, command func(dir string, port int) *exec.Cmd) *front {
 	t.Helper()
 	dir := t.TempDir()
@@ -172,9 +171,9 @@ func runFront(t *testing.T, command func(dir string, port int) *exec.Cmd) *front
 	return nil
 }
 
-// answers waits until the proxy does, or has ended.
+// answers waits until the proxy answers or has exited.
 func (f *front) answers(exited <-chan struct{}) bool {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(testTimeout); time.Now().Before(deadline); {
 		response, err := f.http2.Get(f.url + "/healthz")
 		if err == nil {
 			response.Body.Close()
@@ -225,7 +224,7 @@ func writeCertificate(t *testing.T, dir string) *x509.CertPool {
 	return roots
 }
 
-// newTLSClient returns a client that finds the site on this machine, and has an address there.
+// newTLSClient returns a client that connects to the site on this machine from a given address.
 func newTLSClient(t *testing.T, roots *x509.CertPool, port int, from string, http2 bool) *http.Client {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 	transport := &http.Transport{
@@ -239,8 +238,8 @@ func newTLSClient(t *testing.T, roots *x509.CertPool, port int, from string, htt
 	return &http.Client{Transport: transport}
 }
 
-// While one gateway after the other is replaced, its clients come back through the same
-// proxy to the other one, and go on there.
+// While the gateways are replaced one by one, their clients reconnect through the same proxy to the
+// other gateway and resume there.
 func TestFront_RollingRestartLosesNothing(t *testing.T) {
 	eachFront(t, func(t *testing.T, start startFront) {
 		r := newRig(t, setup{front: start})
@@ -252,17 +251,17 @@ func TestFront_RollingRestartLosesNothing(t *testing.T) {
 		}
 		sums := r.finish()
 		if s := sums[event.Stream]; s.Announced > 0 || s.Gaps > 0 {
-			t.Errorf("%d gaps in streams, %d entries missing there", s.Gaps, s.Announced)
+			t.Errorf("got %d gaps in streams, %d missing entries there", s.Gaps, s.Announced)
 		}
 		for _, s := range r.subscribers {
 			if s.books.Opened() < 2 {
-				t.Errorf("%s was never moved", s.name)
+				t.Errorf("%s never moved", s.name)
 			}
 		}
 	})
 }
 
-func TestFront_PassesOnWhatComesAndWhoLeaves(t *testing.T) {
+func TestFront_ForwardsEventsAndDisconnects(t *testing.T) {
 	eachFront(t, func(t *testing.T, start startFront) {
 		const jwtSecret = "a secret of the tests, and long enough"
 		secret, err := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims{"exp": time.Now().Add(time.Hour).Unix()}).SignedString([]byte(jwtSecret))
@@ -281,7 +280,7 @@ func TestFront_PassesOnWhatComesAndWhoLeaves(t *testing.T) {
 				t.Fatal(err)
 			}
 			if response.Proto != name || response.Header.Get("Content-Type") != "text/event-stream" {
-				t.Errorf("the answer is %s %v", response.Proto, response.Header)
+				t.Errorf("got response %s %v", response.Proto, response.Header)
 			}
 			lines := bufio.NewReader(response.Body)
 			awaitLine(t, lines, "event: stream.open")
@@ -294,7 +293,7 @@ func TestFront_PassesOnWhatComesAndWhoLeaves(t *testing.T) {
 				if answer.StatusCode != http.StatusOK {
 					t.Fatalf("publishing gives %s", answer.Status)
 				}
-				awaitLine(t, lines, "data: "+payload) // and nothing comes behind it that could push it out of a buffer
+				awaitLine(t, lines, "data: "+payload) // no later data pushes it out of a buffer
 			}
 			response.Body.Close()
 			for _, g := range r.gateways {
@@ -303,19 +302,19 @@ func TestFront_PassesOnWhatComesAndWhoLeaves(t *testing.T) {
 		}
 		text, err := os.ReadFile(f.accessLog)
 		if err != nil || !strings.Contains(string(text), "/events") || strings.Contains(string(text), secret) {
-			t.Errorf("the log of requests tells tokens, or nothing: %v\n%s", err, text)
+			t.Errorf("the access log is empty or contains a token: %v\n%s", err, text)
 		}
 	})
 }
 
-// Behind a proxy that is not trusted, all clients have its address.
-func TestFront_TellsTheAddressesOfClients(t *testing.T) {
+// If a proxy is not trusted, all its clients have its address.
+func TestFront_ForwardsClientAddresses(t *testing.T) {
 	eachFront(t, func(t *testing.T, start startFront) {
 		g := gatewaytest.Start(t, "--max-connections-per-ip", "1", "--trusted-proxies", "127.0.0.1")
 		f := start(t, []*gatewaytest.Gateway{g, g})
 		for _, tt := range []struct{ from, begins string }{
 			{"127.0.0.2", "event: stream.open"},
-			{"127.0.0.2", "event: stream.close"}, // since there is one from there
+			{"127.0.0.2", "event: stream.close"}, // the limit of one per address is reached
 			{"127.0.0.3", "event: stream.open"},
 			{"127.0.0.3", "event: stream.close"},
 		} {
@@ -324,12 +323,12 @@ func TestFront_TellsTheAddressesOfClients(t *testing.T) {
 				t.Fatal(err)
 			}
 			request.Header.Set("Accept", "text/event-stream")
-			request.Header.Set("X-Forwarded-For", "203.0.113.1") // which is not to be believed
+			request.Header.Set("X-Forwarded-For", "203.0.113.1") // must be ignored
 			response, err := f.from(tt.from).Do(request)
 			if err != nil {
 				t.Fatal(err)
 			}
-			t.Cleanup(func() { response.Body.Close() }) // until then it has its place
+			t.Cleanup(func() { response.Body.Close() }) // it counts against the limit until then
 			awaitLine(t, bufio.NewReader(response.Body), tt.begins)
 		}
 	})
@@ -341,7 +340,7 @@ func awaitLine(t *testing.T, r *bufio.Reader, want string) {
 	for {
 		line, err := r.ReadString('\n')
 		if err != nil {
-			t.Fatalf("instead of %.100q: %v", want, err)
+			t.Fatalf("want %.100q, got error %v", want, err)
 		}
 		if line == want+"\n" {
 			return
@@ -349,9 +348,9 @@ func awaitLine(t *testing.T, r *bufio.Reader, want string) {
 	}
 }
 
-// An EventSource gives up for good on any status but 200. And what the proxy tells of such
-// a failure may hold the request.
-func TestFront_TellsClientsToComeBackWhileNoGatewayAnswers(t *testing.T) {
+// An EventSource ends permanently on any status but 200. The proxy's error log of such a failure
+// may contain the request.
+func TestFront_AsksClientsToRetryWithoutGateway(t *testing.T) {
 	eachFront(t, func(t *testing.T, start startFront) {
 		const secret, page = "a-token-of-the-tests", "https://app.example.com"
 		r := newRig(t, setup{front: start, kinds: []event.Kind{event.Channel}})
@@ -372,15 +371,15 @@ func TestFront_TellsClientsToComeBackWhileNoGatewayAnswers(t *testing.T) {
 			text, _ := io.ReadAll(response.Body)
 			response.Body.Close()
 			if response.StatusCode != status {
-				t.Errorf("Accept %s: the answer is %s", accept, response.Status)
+				t.Errorf("Accept %s: got status %s", accept, response.Status)
 			}
 			stream := strings.HasPrefix(string(text), "retry: ") && strings.HasSuffix(string(text), "\nevent: stream.close\ndata: {\"reason\":\"unavailable\"}\n\n")
 			if stream != (status == http.StatusOK) {
-				t.Errorf("Accept %s: the answer is %q", accept, text)
+				t.Errorf("Accept %s: got response %q", accept, text)
 			}
 			allowed, credentials := response.Header.Get("Access-Control-Allow-Origin"), response.Header.Get("Access-Control-Allow-Credentials")
 			if stream && (allowed != page || credentials != "true") {
-				t.Errorf("an EventSource with credentials, of %s, would not take an answer for %q, %q", page, allowed, credentials)
+				t.Errorf("page %s: an EventSource with credentials rejects Allow-Origin %q, Allow-Credentials %q", page, allowed, credentials)
 			}
 		}
 		for _, g := range r.gateways {
@@ -388,7 +387,7 @@ func TestFront_TellsClientsToComeBackWhileNoGatewayAnswers(t *testing.T) {
 		}
 		r.finish()
 		if told := r.front.stop(); strings.Contains(told, secret) {
-			t.Errorf("the log tells tokens:\n%s", told)
+			t.Errorf("the error log contains a token:\n%s", told)
 		}
 	})
 }

@@ -14,31 +14,31 @@ import (
 	"sluice/internal/test/sseclient"
 )
 
-// place is where a subscriber is in a topic.
-type place struct {
-	n    int64  // the newest number
-	id   string // of its event
-	gaps []gap  // since then
+// progress is how far a subscriber has received a topic.
+type progress struct {
+	n    int64  // newest number
+	id   string // id of its event
+	gaps []gap  // gaps since then
 }
 
 // gap is a gap that a subscriber received.
 type gap struct {
-	fault  string // the newest fault
-	client string // the first word of the subscriber's name
+	fault  string // newest fault
+	client string // first word of the subscriber's name
 	kind   event.Kind
 	reason string
-	exact  bool // it said how many are lost
+	exact  bool // the gap has a count
 	empty  bool // no number is missing
 }
 
 // gapLog counts gaps.
 type gapLog struct {
 	mu     sync.Mutex
-	fault  string // the newest one
+	fault  string // newest fault
 	counts map[gap]int
 }
 
-// begin records that a fault begins.
+// begin records the start of a fault.
 func (l *gapLog) begin(fault string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -83,14 +83,13 @@ func (s *subscriber) gap(e sseclient.Event) {
 	}
 	topic, _ := event.ParseTopic(g.Topic)
 	client, _, _ := strings.Cut(s.name, " ")
-	p := s.place(g.Topic)
+	p := s.topicProgress(g.Topic)
 	p.gaps = append(p.gaps, gap{fault: s.rig.gapLog.newest(), client: strings.TrimSuffix(client, ","), kind: topic.Kind, reason: g.Reason, exact: g.Lost != nil})
 }
 
-// message records the number of an event, and a jump if it is not the next one. mu must be
-// held.
+// message records the number of an event, and a jump if it is not the next number. mu must be held.
 func (s *subscriber) message(m audit.Message, id string) {
-	p := s.place(m.Topic)
+	p := s.topicProgress(m.Topic)
 	for _, g := range p.gaps {
 		g.empty = m.N == p.n+1
 		s.rig.gapLog.add(g)
@@ -102,17 +101,17 @@ func (s *subscriber) message(m audit.Message, id string) {
 	p.n, p.id, p.gaps = m.N, id, nil
 }
 
-func (s *subscriber) place(topic string) *place {
-	if s.places[topic] == nil {
-		s.places[topic] = new(place)
+func (s *subscriber) topicProgress(topic string) *progress {
+	if s.received[topic] == nil {
+		s.received[topic] = new(progress)
 	}
-	return s.places[topic]
+	return s.received[topic]
 }
 
-// mostJumps bounds the jumps that are reported for one subscriber.
+// mostJumps bounds the jumps that are reported per subscriber.
 const mostJumps = 100
 
-// jumps returns the newest jumps, one a line.
+// jumps returns the newest jumps, one per line.
 func (s *subscriber) jumps() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,7 +11,7 @@ func TestMain(m *testing.M) {
 	os.Exit(gatewaytest.Run(m))
 }
 
-// startGateway starts a gateway on a Redis, whose topics are open to anyone.
+// startGateway starts a gateway with open topics on a Redis server.
 func startGateway(t *testing.T, redisURL string, args ...string) *gatewaytest.Gateway {
 	t.Helper()
 	return gatewaytest.Start(t, append([]string{

@@ -12,11 +12,11 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// nodePatience is how long a cluster's node may be silent before it is replaced.
-const nodePatience = 3 * time.Second
+// nodeTimeout is the time after which a cluster replaces a node that does not answer.
+const nodeTimeout = 3 * time.Second
 
-// gatewayUser are arguments of redis-server for a user of the gateways, whose permissions a
-// test can change.
+// gatewayUser is the arguments of redis-server for a user of the gateways, whose permissions a test
+// can change.
 var gatewayUser = []string{"--user", "gateway", "on", ">secret", "~*", "&*", "+@all"}
 
 // gatewayURL returns the address of a server with that user.
@@ -24,13 +24,13 @@ func gatewayURL(addr string) string {
 	return "redis://gateway:secret@" + addr
 }
 
-// form is how Redis is run.
+// form is the deployment of Redis.
 type form int
 
 const (
 	alone   form = iota
-	watched      // by Sentinel, which has a replica of the master
-	cluster      // of three masters, of which the first has a replica, and all topics
+	watched      // Sentinel with a replica of the master
+	cluster      // three masters; the first has a replica and all topics
 )
 
 func openPublisher(t *testing.T, address string) *redis.Publisher {
@@ -44,7 +44,7 @@ func openPublisher(t *testing.T, address string) *redis.Publisher {
 	return publisher
 }
 
-// startRedis starts Redis in the form that is asked for, and returns its address.
+// startRedis starts Redis in the given form and returns its address.
 func (r *rig) startRedis(s setup) string {
 	r.t.Helper()
 	switch s.form {
@@ -53,7 +53,7 @@ func (r *rig) startRedis(s setup) string {
 		r.redis = r.watched.Master
 		return r.watched.URL()
 	case cluster:
-		r.cluster = redistest.StartCluster(r.t, 3, 1, nodePatience)
+		r.cluster = redistest.StartCluster(r.t, 3, 1, nodeTimeout)
 		r.redis = r.cluster.Masters[0]
 		for n := 0; r.tag == "" || r.cluster.Owner(r.tag) != r.redis; n++ {
 			r.tag = fmt.Sprintf("{%d}", n)
@@ -65,21 +65,21 @@ func (r *rig) startRedis(s setup) string {
 	}
 }
 
-// synced runs something while nothing is published and all replicas have everything.
+// synced runs a function while no message is published and all replicas have all data.
 func (r *rig) synced(do func()) {
 	r.t.Helper()
 	r.quiet.Lock()
 	defer r.quiet.Unlock()
 	await(r.t, "the replica has everything", func() bool {
 		client := r.redis.Client()
-		client.Incr(r.t.Context(), r.tag+"written") // so that there is something to wait for on this connection
-		acknowledged, _ := client.Wait(r.t.Context(), 1, patience).Result()
+		client.Incr(r.t.Context(), r.tag+"written") // WAIT needs a write on this connection
+		acknowledged, _ := client.Wait(r.t.Context(), 1, testTimeout).Result()
 		return acknowledged == 1
 	})
 	do()
 }
 
-// do runs a command on a connection of its own.
+// do runs a command on a new connection.
 func (r *rig) do(args ...any) *goredis.Cmd {
 	r.t.Helper()
 	cmd := r.redis.Client().Do(r.t.Context(), args...)

@@ -28,75 +28,75 @@ import (
 )
 
 const (
-	rate = 200 // messages a second to each topic
-	size = 128 // bytes of a message
+	rate = 200 // messages per second and topic
+	size = 128 // bytes per message
 
-	// someMessages flow to each topic before the fault and after it.
+	// someMessages is the number of messages per topic before and after the fault.
 	someMessages = 50
 
-	// patience bounds every wait; a fault that is not over then is a failure.
-	patience = 45 * time.Second
-	poll     = 5 * time.Millisecond
+	// testTimeout bounds every wait. A fault that takes longer is a failure.
+	testTimeout = 45 * time.Second
+	poll        = 5 * time.Millisecond
 
-	// lastMessageTime is how long subscribers have to get the last message before another
-	// one follows.
+	// lastMessageTime is the time that subscribers have for the last message before another one is
+	// published.
 	lastMessageTime = time.Second
 
-	restlessLife = 300 * time.Millisecond // mean
-	pauseAtMost  = 50 * time.Millisecond
+	roamingLife = 300 * time.Millisecond // mean
+	pauseAtMost = 50 * time.Millisecond
 )
 
 // await waits until a condition holds.
 func await(t *testing.T, what string, holds func() bool) {
 	t.Helper()
-	proctest.Await(t, patience, what, holds)
+	proctest.Await(t, testTimeout, what, holds)
 }
 
-// setup is what a [rig] is made of.
+// setup configures a [rig].
 type setup struct {
-	kinds   []event.Kind // of the topics; all if empty
+	kinds   []event.Kind // kinds of the topics; all if empty
 	redis   []string     // arguments of redis-server
 	gateway []string     // further arguments of the gateways
-	proxied bool         // the first gateway reaches Redis through a proxy
+	proxied bool         // the first gateway connects to Redis through a proxy
 	form    form
-	front   startFront // what stands between the gateways and their clients, nil for nothing
-	lazy    bool       // further subscribers read slowly, or nothing for a while
+	front   startFront // starts a reverse proxy for the gateways; nil for none
+	lazy    bool       // adds subscribers that read slowly or pause
 }
 
-// rig is a Redis with two gateways, publishers that go on whatever happens, and
-// subscribers that keep books.
+// rig is a Redis deployment with two gateways, publishers that continue during faults, and
+// subscribers that are audited.
 type rig struct {
 	t         *testing.T
-	redis     *redistest.Server  // what is alone, or the first master
-	watched   *redistest.Watched // nil if it is not
-	cluster   *redistest.Cluster // nil if it is not
-	tag       string             // begins the names of the topics
-	proxy     *redistest.Proxy   // nil if there is none
+	redis     *redistest.Server  // the single server, or the first master
+	watched   *redistest.Watched // nil without Sentinel
+	cluster   *redistest.Cluster // nil without a cluster
+	tag       string             // prefix of the topic names
+	proxy     *redistest.Proxy   // may be nil
 	gateways  []*gatewaytest.Gateway
-	front     *front         // nil if there is none
-	targets   []string       // where subscribers find the gateways
-	clients   []*http.Client // that they use, in turn
+	front     *front         // may be nil
+	targets   []string       // URLs of the gateways for subscribers
+	clients   []*http.Client // clients for subscribers, in turn
 	publisher *redis.Publisher
-	announcer *redis.Publisher // the same for channels; of a cluster, it only knows one server
-	client    *goredis.Client  // of the test, with all permissions
+	announcer *redis.Publisher // publisher for channels; in a cluster it knows only one server
+	client    *goredis.Client  // client of the test, with all permissions
 
 	instead map[event.Kind]chan write // each replaces one publish
-	ids     entryIDs                  // of the publisher of the stream
-	hurry   chan struct{}             // closed when lazy subscribers must no longer be lazy
+	ids     entryIDs                  // ids of the publisher of the stream
+	hurry   chan struct{}             // closed when lazy subscribers must catch up
 	gapLog  gapLog
 
 	publications []*audit.Publication
 	subscribers  []*subscriber
 	publishing   context.CancelFunc
 	running      sync.WaitGroup
-	quiet        sync.RWMutex // held for reading while something is published
+	quiet        sync.RWMutex // held for reading during a publish
 }
 
-// newRig starts everything and returns when all subscribers have got something.
+// newRig starts all processes and returns when all subscribers have received messages.
 func newRig(t *testing.T, s setup) *rig {
 	t.Helper()
 	r := &rig{t: t, clients: []*http.Client{
-		// A gateway writes to some itself, and to others through net/http.
+		// The gateway writes to some clients itself, and to others through net/http.
 		sseclient.NewHTTP(sseclient.Transport{}), sseclient.NewHTTP(sseclient.Transport{HTTP2: true}),
 	}}
 	r.hurry, r.instead = make(chan struct{}), make(map[event.Kind]chan write)
@@ -126,7 +126,8 @@ func newRig(t *testing.T, s setup) *rig {
 	r.publisher = openPublisher(t, address)
 	r.announcer = r.publisher
 	if r.cluster != nil {
-		// What one client publishes through two servers, as it might while a slot moves, can
+		// If one client publishes through two servers while a slot moves, its messages can overtake
+		// each other.
 		// overtake itself.
 		r.announcer = openPublisher(t, r.cluster.Masters[2].URL())
 	}
@@ -137,10 +138,10 @@ func newRig(t *testing.T, s setup) *rig {
 	for _, k := range kinds {
 		r.publications = append(r.publications, audit.NewPublication("test", event.Literal(k, r.tag+"of "+k.String()+"s")))
 	}
-	// Those that come and go, and those that stay where they are while they can.
-	r.subscribe("restless, all topics", restless(r.targets), r.publications...)
+	// Some subscribers move between gateways, and others stay as long as they can.
+	r.subscribe("restless, all topics", roaming(r.targets), r.publications...)
 	for _, p := range r.publications {
-		r.subscribe("restless, "+p.Topic().String(), restless(r.targets), p)
+		r.subscribe("restless, "+p.Topic().String(), roaming(r.targets), p)
 		for i := range r.targets {
 			r.subscribe(fmt.Sprintf("at gateway %d, %s", i, p.Topic()), steady(r.targets, i), p)
 		}
@@ -198,7 +199,7 @@ func (r *rig) name(k event.Kind) string {
 	return r.publication(k).Topic().Name()
 }
 
-// published waits until n more messages of each topic were taken for sure.
+// published waits until n more messages of each topic are confirmed.
 func (r *rig) published(n int64) {
 	r.t.Helper()
 	enough := make(map[*audit.Publication]int64)
@@ -210,8 +211,8 @@ func (r *rig) published(n int64) {
 	}
 }
 
-// cut waits until publishing to every topic has failed once more.
-func (r *rig) cut() {
+// awaitFailures waits until one more publish to every topic has failed.
+func (r *rig) awaitFailures() {
 	r.t.Helper()
 	before := make(map[*audit.Publication]int64)
 	for _, p := range r.publications {
@@ -222,8 +223,8 @@ func (r *rig) cut() {
 	}
 }
 
-// settle waits until messages flow from end to end again: every subscriber has got all
-// that had been published at some later moment.
+// settle waits until messages flow again: every subscriber has received all messages that were
+// published before some later moment.
 func (r *rig) settle() {
 	r.t.Helper()
 	r.published(1)
@@ -234,8 +235,8 @@ func (r *rig) settle() {
 	}
 }
 
-// finish ends the publishing and waits until everybody has everything. It returns the
-// tallies of each kind of topic, and fails if any subscriber was served wrong.
+// finish ends the publishing and waits until all subscribers have all messages. It returns the
+// tallies by kind, and fails the test if an audit fails.
 func (r *rig) finish() map[event.Kind]audit.Tally {
 	r.t.Helper()
 	r.settle()
@@ -248,7 +249,7 @@ func (r *rig) finish() map[event.Kind]audit.Tally {
 	for _, s := range r.subscribers {
 		for topic, tally := range s.books.Tallies() {
 			if tally.Broken() {
-				r.t.Errorf("%s: of %s %+v, after gaps %q and jumps\n%s", s.name, topic, tally, s.gaps(), s.jumps())
+				r.t.Errorf("%s: topic %s: got %+v, gaps %q and jumps\n%s", s.name, topic, tally, s.gaps(), s.jumps())
 			}
 			sum := sums[topic.Kind]
 			sum.Add(tally)
@@ -256,7 +257,7 @@ func (r *rig) finish() map[event.Kind]audit.Tally {
 		}
 	}
 	for _, p := range r.publications {
-		r.t.Logf("%s: %d published, %d of them doubtful: %+v", p.Topic(), p.Confirmed(), p.Doubtful(), sums[p.Topic().Kind])
+		r.t.Logf("%s: %d confirmed, %d doubtful: %+v", p.Topic(), p.Confirmed(), p.Doubtful(), sums[p.Topic().Kind])
 	}
 	for _, s := range r.subscribers {
 		r.t.Logf("%s: gaps %q", s.name, s.gaps())
@@ -264,11 +265,11 @@ func (r *rig) finish() map[event.Kind]audit.Tally {
 	return sums
 }
 
-// conclude publishes a last message, and further ones while somebody lacks it: to one
-// who missed it, a channel tells only that something is missing.
+// conclude publishes a last message, and further ones while a subscriber lacks it. A client that
+// missed the last message of a channel knows of it only by a later gap.
 func (r *rig) conclude() {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	defer cancel()
 	for {
 		for _, p := range r.publications {
@@ -283,14 +284,14 @@ func (r *rig) conclude() {
 		}
 		if ctx.Err() != nil {
 			for _, s := range r.subscribers {
-				r.t.Errorf("%s lacks the last message of %v", s.name, s.books.Behind(nil))
+				r.t.Errorf("%s: got no last message of %v", s.name, s.books.Behind(nil))
 			}
 			return
 		}
 	}
 }
 
-// subscriber is a client with its books.
+// subscriber is a client with its audit.
 type subscriber struct {
 	name   string
 	rig    *rig
@@ -298,21 +299,21 @@ type subscriber struct {
 	client sseclient.Client
 	cancel context.CancelFunc
 	left   chan struct{} // closed when it has left
-	lazy   bool          // it may be far behind
+	lazy   bool          // it may lag
 
 	reconnects atomic.Int64
 	refused    atomic.Int64 // responses 403 and 409
 	foreign    atomic.Int64 // data events that are not of the audit
 
-	mu     sync.Mutex
-	gapped []string
-	places map[string]*place // by topic
-	jumped []string
+	mu       sync.Mutex
+	gapped   []string
+	received map[string]*progress // by topic
+	jumped   []string
 }
 
-// subscribe adds a subscriber; see [subscriber.start].
+// subscribe adds and starts a subscriber; see [subscriber.start].
 func (r *rig) subscribe(name string, c sseclient.Client, publications ...*audit.Publication) *subscriber {
-	s := &subscriber{name: name, rig: r, client: c, books: audit.NewBooks(publications...), places: make(map[string]*place)}
+	s := &subscriber{name: name, rig: r, client: c, books: audit.NewBooks(publications...), received: make(map[string]*progress)}
 	query := make(url.Values)
 	for _, p := range publications {
 		query.Add(p.Topic().Kind.String(), p.Topic().Pattern)
@@ -326,15 +327,15 @@ func (r *rig) subscribe(name string, c sseclient.Client, publications ...*audit.
 	return s
 }
 
-// What lazy subscribers do.
+// Behaviour of lazy subscribers.
 const (
 	slowBytesPerSecond = 8 << 10
 	slowBuffer         = 64 << 10
 	readingMean        = 5 * time.Second
-	pausingMean        = 8 * time.Second // some pauses are longer than the gateways' write timeout
+	pausingMean        = 8 * time.Second // some pauses are longer than the write timeout of the gateways
 )
 
-// subscribeLazily adds subscribers that read slowly, and ones that read nothing for a while.
+// subscribeLazily adds subscribers that read slowly, and some that pause.
 func (r *rig) subscribeLazily() {
 	transport := sseclient.NewHTTP(sseclient.Transport{ReadBuffer: slowBuffer})
 	for _, p := range r.publications {
@@ -342,22 +343,22 @@ func (r *rig) subscribeLazily() {
 			"slow":    sseclient.Slowly(slowBytesPerSecond, r.hurry),
 			"pausing": sseclient.InTurns(readingMean, pausingMean, r.hurry),
 		} {
-			s := r.subscribe(name+", "+p.Topic().String(), restless(r.targets), p)
+			s := r.subscribe(name+", "+p.Topic().String(), roaming(r.targets), p)
 			s.client.HTTP, s.client.Reader, s.client.Life, s.lazy = transport, reader, nil, true
 		}
 	}
 }
 
-// restless returns a client that often leaves, and comes back to any target.
-func restless(targets []string) sseclient.Client {
+// roaming returns a client that often disconnects and reconnects to a random target.
+func roaming(targets []string) sseclient.Client {
 	return sseclient.Client{
 		Target: func() string { return targets[rand.IntN(len(targets))] },
-		Life:   func() time.Duration { return time.Duration(rand.ExpFloat64() * float64(restlessLife)) },
+		Life:   func() time.Duration { return time.Duration(rand.ExpFloat64() * float64(roamingLife)) },
 	}
 }
 
-// steady returns a client that begins at one target and goes to the next whenever its
-// connection ends.
+// steady returns a client that starts at one target and moves to the next each time its connection
+// ends.
 func steady(targets []string, home int) sseclient.Client {
 	var turn atomic.Int64
 	turn.Store(int64(home))
@@ -366,8 +367,8 @@ func steady(targets []string, home int) sseclient.Client {
 	}
 }
 
-// start has the subscriber follow its topics, from where it left off. A topic that Redis
-// forbids for a while, or a key of another type, is tried again.
+// start follows the topics from the last received event. It retries if Redis forbids a topic for a
+// while or a key has another type.
 func (s *subscriber) start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel, s.left = cancel, make(chan struct{})
@@ -382,13 +383,13 @@ func (s *subscriber) start() {
 				s.refused.Add(1)
 				time.Sleep(s.client.Pause())
 			default:
-				panic(err) // the topics are open to anyone
+				panic(err) // all topics are open
 			}
 		}
 	}()
 }
 
-// leave drops the connection and returns when that has taken effect.
+// leave disconnects and waits for it.
 func (s *subscriber) leave() {
 	s.cancel()
 	<-s.left
@@ -409,7 +410,7 @@ func (s *subscriber) take(e sseclient.Event) {
 	}
 }
 
-// gaps returns the gaps that were announced, as "reason lost".
+// gaps returns the announced gaps as "reason lost".
 func (s *subscriber) gaps() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

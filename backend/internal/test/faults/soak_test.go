@@ -18,26 +18,26 @@ import (
 )
 
 const (
-	// usualSoak is how long it lasts if SOAK does not say.
+	// usualSoak is the duration without SOAK.
 	usualSoak = time.Hour
-	// faultEvery is the time between two faults; a shorter soak has them faster, so that it
-	// has all of them.
+	// faultEvery is the time between two faults. A shorter soak has a shorter time, so it has all
+	// faults.
 	faultEvery = time.Minute
 	leastRound = 2 // times that each fault happens
 
 	standstill = 5 * time.Second
 
-	// What may be more in the last third of the soak than in the first: a part of the
-	// memory, since what a fault needs for a moment is not given back at once, and what the
-	// runtime needs for itself.
+	// Allowed growth between the first and the last third of the soak: a fraction of the memory,
+	// because a fault's temporary memory is not returned immediately, and a constant for the
+	// runtime.
 	growthPercent   = 25
 	memorySlack     = 16 << 20 // bytes
 	descriptorSlack = 32
 )
 
-// TestSoak runs for long: bench loads and audits two gateways while something breaks every
-// minute. Faults of single topics happen to those of the rig, whose subscribers are audited
-// too. The second gateway lives through all of it, and must not grow.
+// TestSoak runs bench against two gateways for a long time, with a fault every minute. Faults of
+// single topics affect the topics of the rig, whose subscribers are audited too. The second gateway
+// is never restarted and must not grow.
 func TestSoak(t *testing.T) {
 	length := usualSoak
 	if text := os.Getenv("SOAK"); text != "" {
@@ -57,12 +57,12 @@ func TestSoak(t *testing.T) {
 	}
 	lasting := slices.DeleteFunc(slices.Clone(topicFaults), func(f topicFault) bool { return f.prompt })
 	faults := interleave(lasting, []topicFault{
-		{name: "redis is killed and comes back", inject: func(r *rig) { r.redis.Kill(); time.Sleep(time.Second); r.redis.Restart() }},
+		{name: "redis is killed and restarts", inject: func(r *rig) { r.redis.Kill(); time.Sleep(time.Second); r.redis.Restart() }},
 		{name: "the topics of bench are deleted", inject: func(r *rig) { r.do("DEL", "bench", "bench:value") }},
 		{name: "gateway 0 is killed", inject: func(*rig) { killed.Kill(); killed.Restart() }},
-		{name: "redis stands still", inject: func(r *rig) { r.redis.Pause(); time.Sleep(standstill); r.redis.Continue() }},
+		{name: "redis is frozen", inject: func(r *rig) { r.redis.Pause(); time.Sleep(standstill); r.redis.Continue() }},
 		{name: "gateway 0 drains", inject: func(*rig) { killed.Drain(); killed.Restart() }},
-		{name: "gateway 1 stands still", inject: stop(survivor)},
+		{name: "gateway 1 is frozen", inject: stop(survivor)},
 		{name: "gateway 0 reads too slowly for redis", inject: func(r *rig) {
 			overflow(r)
 			r.do("CONFIG", "SET", "client-output-buffer-limit", "pubsub 32mb 8mb 60")
@@ -89,18 +89,18 @@ func TestSoak(t *testing.T) {
 		r.settle()
 	}
 	<-load.Exited
-	t.Logf("bench says:\n%s", load.output.String())
+	t.Logf("output of bench:\n%s", load.output.String())
 	if code := load.Status(); code != 0 {
 		t.Errorf("bench ended with status %d", code)
 	}
 	r.finish()
 	r.report()
 	samples = append(samples, usageOf(t, survivor))
-	t.Logf("gateway 1 in the end: %s", samples[len(samples)-1])
+	t.Logf("gateway 1 at the end: %s", samples[len(samples)-1])
 	checkGrowth(t, samples)
 }
 
-// interleave returns the faults of two lists, those of the shorter one at equal distances.
+// interleave merges two lists of faults. It distributes the shorter list evenly.
 func interleave(long, short []topicFault) []topicFault {
 	var all []topicFault
 	for i, f := range long {
@@ -110,23 +110,23 @@ func interleave(long, short []topicFault) []topicFault {
 	return all
 }
 
-// report logs the figures of the rig's subscribers.
+// report logs the counts of the rig's subscribers.
 func (r *rig) report() {
 	var reconnects, refused int64
 	for _, s := range r.subscribers {
 		reconnects += s.reconnects.Load()
 		refused += s.refused.Load()
 	}
-	r.t.Logf("%d reconnects, %d subscriptions refused; gaps:\n%s", reconnects, refused, &r.gapLog)
+	r.t.Logf("%d reconnects, %d rejected subscriptions; gaps:\n%s", reconnects, refused, &r.gapLog)
 }
 
-// bench is cmd/bench as a process.
+// bench is a cmd/bench process.
 type bench struct {
 	*proctest.Process
 	output proctest.Output
 }
 
-// startBench has subscribers that stay, leave and read slowly audit the gateways.
+// startBench starts bench with subscribers that stay, move and read slowly.
 func startBench(t *testing.T, length time.Duration, r *rig) *bench {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "bench")
@@ -147,11 +147,11 @@ func startBench(t *testing.T, length time.Duration, r *rig) *bench {
 	return b
 }
 
-// usage is what a process has of the system.
+// usage is the system resources of a process.
 type usage struct {
 	memory      int // resident, in bytes
 	connections int
-	descriptors int // besides those of connections
+	descriptors int // except those of connections
 }
 
 func (u usage) String() string {
@@ -173,7 +173,7 @@ func usageOf(t *testing.T, g *gatewaytest.Gateway) usage {
 	return u
 }
 
-// checkGrowth compares the most of the last third with the most of the first.
+// checkGrowth compares the maximum of the last third with that of the first.
 func checkGrowth(t *testing.T, samples []usage) {
 	t.Helper()
 	third := max(len(samples)/3, 1)
@@ -183,10 +183,10 @@ func checkGrowth(t *testing.T, samples []usage) {
 	}
 	memory := func(u usage) int { return u.memory }
 	if before, after := most(first, memory), most(last, memory); after > before+before*growthPercent/100+memorySlack {
-		t.Errorf("the memory has grown from %d MiB to %d MiB", before>>20, after>>20)
+		t.Errorf("memory has grown from %d MiB to %d MiB", before>>20, after>>20)
 	}
 	descriptors := func(u usage) int { return u.descriptors }
 	if before, after := most(first, descriptors), most(last, descriptors); after > before+descriptorSlack {
-		t.Errorf("the descriptors besides those of connections have grown from %d to %d", before, after)
+		t.Errorf("descriptors other than connections have grown from %d to %d", before, after)
 	}
 }

@@ -14,14 +14,14 @@ import (
 	"sluice/internal/test/proctest"
 )
 
-// topicFault is something that happens to the topics, their permissions, or the connections of
-// the gateways, while Redis and the gateways keep running.
+// topicFault is a fault of the topics, their permissions, or the connections of the gateways, while
+// Redis and the gateways keep running.
 type topicFault struct {
 	name   string
-	gaps   []event.Kind // the kinds of topics that may have gaps
+	gaps   []event.Kind // kinds of topics that may have gaps
 	inject func(*rig)
-	// prompt is set if clients that are behind can miss entries without a gap: those that are
-	// before the end of an older copy of a stream, when that replaces the stream.
+	// prompt is set if lagging clients can miss entries without a gap, because an older copy
+	// replaces the stream.
 	prompt bool
 }
 
@@ -74,7 +74,7 @@ var topicFaults = []topicFault{
 			r.published(10)
 		}
 	}},
-	{name: "the stream goes back to an older copy", gaps: []event.Kind{event.Stream}, prompt: true, inject: func(r *rig) {
+	{name: "the stream is replaced by an older copy", gaps: []event.Kind{event.Stream}, prompt: true, inject: func(r *rig) {
 		name := r.name(event.Stream)
 		for added := range 3 {
 			r.do("COPY", name, name+" copy", "REPLACE")
@@ -140,7 +140,7 @@ var topicFaults = []topicFault{
 			}, i)
 		}
 	}},
-	{name: "a gateway starts while the stream lives again", gaps: []event.Kind{event.Stream, event.Channel}, inject: func(r *rig) {
+	{name: "a gateway starts after the stream was created again", gaps: []event.Kind{event.Stream, event.Channel}, inject: func(r *rig) {
 		for i, g := range r.gateways {
 			g.Kill()
 			r.transact(func(b *batch) {
@@ -314,7 +314,7 @@ var topicFaults = []topicFault{
 	}},
 }
 
-// forbidden takes the permission for a topic from the gateways, and gives it back.
+// forbidden revokes the permission for a topic and restores it.
 func forbidden(r *rig, k event.Kind) {
 	r.forbid(k)
 	r.published(20)
@@ -322,7 +322,7 @@ func forbidden(r *rig, k event.Kind) {
 	r.settle()
 }
 
-// killed has Redis close the connections of the gateways with a flag several times.
+// killed makes Redis close the connections of the gateways with a flag several times.
 func killed(r *rig, flag string) {
 	for range rounds {
 		r.killConnections(flag)
@@ -330,8 +330,7 @@ func killed(r *rig, flag string) {
 	}
 }
 
-// gapsAt returns the number of gaps in the topic of a kind that the subscribers received that
-// stay at a gateway.
+// gapsAt returns the number of gaps in the topic of a kind that the steady subscribers received.
 func (r *rig) gapsAt(k event.Kind) (n int) {
 	for _, s := range r.subscribers {
 		if strings.HasPrefix(s.name, "at gateway") && strings.HasSuffix(s.name, r.publication(k).Topic().String()) {
@@ -341,8 +340,7 @@ func (r *rig) gapsAt(k event.Kind) (n int) {
 	return n
 }
 
-// frozen runs a function while some gateways stand still, and waits until they have read
-// everything.
+// frozen runs a function while some gateways are frozen, and waits until they have caught up.
 func (r *rig) frozen(do func(), gateways ...int) {
 	r.t.Helper()
 	for _, i := range gateways {
@@ -355,7 +353,7 @@ func (r *rig) frozen(do func(), gateways ...int) {
 	r.settle()
 }
 
-// chooseIDs has Redis choose the ids of the stream's entries again.
+// chooseIDs lets Redis choose the ids of the stream again.
 func (r *rig) chooseIDs() {
 	r.t.Helper()
 	r.transact(func(b *batch) {
@@ -364,9 +362,8 @@ func (r *rig) chooseIDs() {
 	})
 }
 
-// TestAudit_HoldsWhenTopics has the audit hold while something happens to the topics. Topics of
-// the other kinds have no gaps.
-func TestAudit_HoldsWhenTopics(t *testing.T) {
+// TestAudit_TopicFaults audits during faults of the topics. Topics of other kinds have no gaps.
+func TestAudit_TopicFaults(t *testing.T) {
 	t.Parallel()
 	for _, test := range topicFaults {
 		t.Run(test.name, func(t *testing.T) {
@@ -376,7 +373,7 @@ func TestAudit_HoldsWhenTopics(t *testing.T) {
 			test.inject(r)
 			for k, sum := range r.finish() {
 				if sum.Gaps > 0 && !slices.Contains(test.gaps, k) {
-					t.Errorf("%d gaps in topics of kind %s, %d events missing there", sum.Gaps, k, sum.Announced)
+					t.Errorf("got %d gaps in topics of kind %s, %d missing events there", sum.Gaps, k, sum.Announced)
 				}
 			}
 			t.Logf("gaps:\n%s", &r.gapLog)

@@ -16,12 +16,12 @@ import (
 
 // write replaces one publish.
 type write struct {
-	do   func(ctx context.Context, data []byte) error // the data of the message that is due
+	do   func(ctx context.Context, data []byte) error // data is the next message
 	done chan error
 }
 
-// replace runs a function in place of the next publish to the topic of a kind, on the
-// goroutine of the publisher, and returns when it has.
+// replace runs a function instead of the next publish to the topic of a kind, on the goroutine of
+// the publisher, and waits for it.
 func (r *rig) replace(k event.Kind, do func(ctx context.Context, data []byte) error) {
 	r.t.Helper()
 	w := write{do, make(chan error, 1)}
@@ -30,8 +30,8 @@ func (r *rig) replace(k event.Kind, do func(ctx context.Context, data []byte) er
 			select {
 			case r.instead[k] <- w:
 				return nil
-			case <-time.After(patience):
-				return fmt.Errorf("nothing is published to a %s", k)
+			case <-time.After(testTimeout):
+				return fmt.Errorf("no publish to a %s", k)
 			}
 		},
 		func() error { return <-w.done },
@@ -42,7 +42,7 @@ func (r *rig) replace(k event.Kind, do func(ctx context.Context, data []byte) er
 	}
 }
 
-// entryIDs are the ids that the publisher gives its entries, if Redis does not choose them.
+// entryIDs are the ids that the publisher sets if Redis does not choose them.
 type entryIDs struct {
 	given bool
 	last  int64
@@ -53,18 +53,18 @@ func (i *entryIDs) next() string {
 	return fmt.Sprintf("%d-0", i.last)
 }
 
-// batch is a transaction that adds messages to the stream, and does more.
+// batch is a transaction that adds messages to the stream and can do more.
 type batch struct {
 	redis.Pipeliner
 	rig  *rig
-	ctx  context.Context //nolint:containedctx // a batch lasts no longer than the call that it is for
+	ctx  context.Context //nolint:containedctx // a batch ends before its call
 	name string
-	due  []byte // the message that is due; nil if it was added
+	due  []byte // the next message; nil if it was added
 	id   event.StreamID
 }
 
-// transact runs a transaction in place of the next publish to the stream. It must add at
-// least one entry.
+// transact runs a transaction instead of the next publish to the stream. It must add at least one
+// entry.
 func (r *rig) transact(build func(b *batch)) {
 	r.t.Helper()
 	r.replace(event.Stream, func(ctx context.Context, data []byte) error {
@@ -82,13 +82,13 @@ func (r *rig) transact(build func(b *batch)) {
 	})
 }
 
-// restart deletes the stream, and gives the entries of the next life the ids from 1-0 on.
+// restart deletes the stream. The entries of the next life have the ids from 1-0.
 func (b *batch) restart() {
 	b.Del(b.ctx, b.name)
 	b.rig.ids = entryIDs{given: true}
 }
 
-// add adds the next messages, and returns their ids.
+// add adds the next messages and returns their ids.
 func (b *batch) add(count int) []string {
 	ids := make([]string, count)
 	for i := range ids {
@@ -106,7 +106,7 @@ func (b *batch) add(count int) []string {
 	return ids
 }
 
-// still runs a function while nothing is published and every subscriber has everything.
+// still runs a function while no message is published and every subscriber has all messages.
 func (r *rig) still(do func()) {
 	r.t.Helper()
 	r.quiet.Lock()
@@ -119,19 +119,18 @@ func (r *rig) still(do func()) {
 	do()
 }
 
-// aclPattern returns a pattern of the ACL for a name: it must not contain a space.
+// aclPattern returns an ACL pattern for a name. It must not contain a space.
 func aclPattern(name string) string {
 	return strings.ReplaceAll(name, " ", "?")
 }
 
-// forbid takes the permission for the topic of a kind from the gateways, and returns when
-// they refuse it.
+// forbid revokes the permission for the topic of a kind and waits until the gateways reject it.
 func (r *rig) forbid(kind event.Kind) {
 	r.t.Helper()
 	rules := []any{"ACL", "SETUSER", "gateway"}
 	if kind == event.Channel {
 		rules = append(rules, "resetchannels", "&__*", "&bench*")
-	} else { // without the channels, since Redis would close the connections that are subscribed
+	} else { // without the channels, because Redis would close subscribed connections
 		rules = append(rules, "resetkeys", "~__sluice__:*", "~bench*")
 		for _, p := range r.publications {
 			if k := p.Topic().Kind; k != kind && k != event.Channel {
@@ -143,14 +142,14 @@ func (r *rig) forbid(kind event.Kind) {
 	r.awaitStatus(kind, http.StatusForbidden)
 }
 
-// allow gives the gateways all permissions again.
+// allow restores all permissions of the gateways.
 func (r *rig) allow() {
 	r.t.Helper()
 	r.do("ACL", "SETUSER", "gateway", "allkeys", "allchannels")
 }
 
-// awaitStatus waits until each gateway answers a new subscription to the topic of a kind
-// with a status.
+// awaitStatus waits until each gateway answers a new subscription to the topic of a kind with a
+// status.
 func (r *rig) awaitStatus(k event.Kind, status int) {
 	r.t.Helper()
 	for i, g := range r.gateways {
@@ -159,7 +158,7 @@ func (r *rig) awaitStatus(k event.Kind, status int) {
 }
 
 func (r *rig) status(g *gatewaytest.Gateway, k event.Kind) int {
-	ctx, cancel := context.WithTimeout(r.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(r.t.Context(), testTimeout)
 	defer cancel() // ends the stream
 	query := url.Values{k.String(): {r.name(k)}}
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, g.URL()+"/events?"+query.Encode(), nil)
@@ -174,8 +173,8 @@ func (r *rig) status(g *gatewaytest.Gateway, k event.Kind) int {
 	return response.StatusCode
 }
 
-// killConnections has Redis close the connections of the gateways that have a flag of CLIENT
-// LIST, once there are any.
+// killConnections makes Redis close the gateways' connections that have a flag of CLIENT LIST. It
+// waits until there is one.
 func (r *rig) killConnections(flag string) {
 	r.t.Helper()
 	await(r.t, "a connection with the flag "+flag, func() bool {
@@ -208,8 +207,8 @@ func (r *rig) connections(flag string) []string {
 	return ids
 }
 
-// replaceKey replaces the key by a value of another type, until every subscriber at a gateway
-// has it.
+// replaceKey replaces the key by a value of another type until every steady subscriber has received
+// it.
 func (r *rig) replaceKey(commands ...[]any) {
 	r.t.Helper()
 	r.still(func() {

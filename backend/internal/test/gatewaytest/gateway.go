@@ -18,20 +18,20 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// patience bounds how long a gateway may take to be ready, on a machine that does much else.
-const patience = 45 * time.Second
+// startTimeout bounds how long a gateway may take to be ready, on a busy machine.
+const startTimeout = 45 * time.Second
 
-// anyPort is where a gateway listens on a port that nobody else has.
+// anyPort is an address with a free port.
 const anyPort = "127.0.0.1:0"
 
-// serving is what a gateway says when it serves: "Sluice is serving http://localhost:4000".
+// serving matches the first line of output: "Sluice is serving http://localhost:4000".
 var serving = regexp.MustCompile(`(https?)://localhost:(\d+)\n`)
 
-// Gateway is a process on a loopback port of its own. Its methods are for one goroutine
-// at a time, but for those that ask the process something.
+// Gateway is a gateway process on a loopback port. Its methods must not be called concurrently,
+// except those that only query the process.
 type Gateway struct {
 	t       testing.TB
-	command []string // that runs the program
+	command []string // runs the program
 	args    []string // all but the addresses
 	scheme  string
 	addr    string
@@ -41,21 +41,22 @@ type Gateway struct {
 	log     proctest.Output
 }
 
-// Start starts a gateway with its default settings, but for the arguments. It returns
-// when the gateway is ready; the end of the test kills it.
+// Start starts a gateway with default settings and further arguments. It returns when the gateway
+// is ready. The process is killed when the test ends.
 func Start(t testing.TB, args ...string) *Gateway {
 	t.Helper()
 	return start(t, []string{program}, args, nil)
 }
 
-// StartTLS is Start for a gateway that listens with TLS, with a certificate of an authority.
+// StartTLS is like Start, for a gateway that listens with TLS and has a certificate of an
+// authority.
 func StartTLS(t testing.TB, authority *redistest.Authority, args ...string) *Gateway {
 	t.Helper()
 	certificate, key := authority.Pair()
 	return start(t, []string{program}, append([]string{"--tls-cert", certificate, "--tls-key", key}, args...), authority.Client())
 }
 
-// StartLimited is Start for a gateway that can only have so many files open.
+// StartLimited is like Start, for a gateway with a limit of open files.
 func StartLimited(t testing.TB, descriptors int, args ...string) *Gateway {
 	t.Helper()
 	return start(t, []string{"sh", "-c", fmt.Sprintf(`ulimit -n %d && exec "$0" "$@"`, descriptors), program}, args, nil)
@@ -77,16 +78,16 @@ func start(t testing.TB, command, args []string, trust *tls.Config) *Gateway {
 	return g
 }
 
-// Restart starts the gateway again on the same port, after Kill or Drain, and returns
-// when it is ready.
+// Restart starts the gateway again on the same port after Kill or Drain. It returns when the
+// gateway is ready.
 func (g *Gateway) Restart() {
 	g.t.Helper()
-	proctest.Await(g.t, patience, "the gateway serves on "+g.addr, g.launch)
-	proctest.Await(g.t, patience, "the gateway is ready", g.ready)
+	proctest.Await(g.t, startTimeout, "the gateway serves on "+g.addr, g.launch)
+	proctest.Await(g.t, startTimeout, "the gateway is ready", g.ready)
 }
 
-// launch reports false if the address is taken: a connection of another process may have
-// the port for a moment.
+// launch returns false if the address is in use. A connection of another process may use the port
+// for a short time.
 func (g *Gateway) launch() bool {
 	g.t.Helper()
 	line := slices.Concat(g.command, []string{"--addr", g.addr, "--admin-addr", anyPort}, g.args)
@@ -95,7 +96,7 @@ func (g *Gateway) launch() bool {
 	cmd.Stdout, cmd.Stderr = &stdout, &g.log
 	g.process = proctest.Start(g.t, cmd)
 	ended := false
-	proctest.Await(g.t, patience, "the gateway tells its address", func() bool {
+	proctest.Await(g.t, startTimeout, "the gateway tells its address", func() bool {
 		select {
 		case <-g.process.Exited:
 			ended = true
@@ -106,16 +107,16 @@ func (g *Gateway) launch() bool {
 	if ended {
 		g.process = nil
 		if !strings.Contains(g.log.String(), "address already in use") {
-			g.t.Fatal("the gateway ended at once")
+			g.t.Fatal("the gateway ended immediately")
 		}
 		return false
 	}
 	found := serving.FindStringSubmatch(stdout.String())
 	if found == nil {
-		g.t.Fatalf("the gateway began with %q", stdout.String())
+		g.t.Fatalf("got first output %q", stdout.String())
 	}
 	g.scheme = found[1]
-	if g.addr == anyPort { // else others use it now, and it is the same
+	if g.addr == anyPort { // otherwise it is unchanged, and other goroutines read it
 		g.addr = "127.0.0.1:" + found[2]
 	}
 	return true
@@ -135,17 +136,17 @@ func (g *Gateway) Addr() string {
 	return g.addr
 }
 
-// URL returns the address as scheme://host:port.
+// URL returns scheme://host:port.
 func (g *Gateway) URL() string {
 	return g.scheme + "://" + g.addr
 }
 
-// Log returns what the gateway has logged.
+// Log returns the log of the gateway.
 func (g *Gateway) Log() string {
 	return g.log.String()
 }
 
-// Connections returns how many subscriptions are open.
+// Connections returns the number of open subscriptions.
 func (g *Gateway) Connections() int {
 	g.t.Helper()
 	response, err := g.client.Get(g.URL() + "/stats")
@@ -160,22 +161,21 @@ func (g *Gateway) Connections() int {
 	return stats.Connections
 }
 
-// Descriptors returns how many files are open.
+// Descriptors returns the number of open files.
 func (g *Gateway) Descriptors() int {
 	g.t.Helper()
 	files, err := os.ReadDir(g.Proc("fd"))
 	if err != nil {
-		g.t.Error(err) // not the end: the test may be in another goroutine
+		g.t.Error(err) // not Fatal: the caller may run on another goroutine
 	}
 	return len(files)
 }
 
-// Proc returns the path of what the kernel tells of the process.
+// Proc returns the path of a file of the process in /proc.
 func (g *Gateway) Proc(name string) string {
 	return fmt.Sprintf("/proc/%d/%s", g.process.PID(), name)
 }
 
-// Signal sends a signal.
 func (g *Gateway) Signal(signal syscall.Signal) {
 	g.t.Helper()
 	if err := g.process.Signal(signal); err != nil {
@@ -183,10 +183,10 @@ func (g *Gateway) Signal(signal syscall.Signal) {
 	}
 }
 
-// Kill ends the gateway as a crash would, and returns when it is gone.
+// Kill sends SIGKILL and waits for the end of the process.
 func (g *Gateway) Kill() { g.end(syscall.SIGKILL) }
 
-// Drain ends the gateway as an operator would, and returns when it is gone.
+// Drain sends SIGTERM and waits for the end of the process.
 func (g *Gateway) Drain() { g.end(syscall.SIGTERM) }
 
 func (g *Gateway) end(signal syscall.Signal) {

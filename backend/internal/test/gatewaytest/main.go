@@ -1,5 +1,4 @@
-// Package gatewaytest runs the gateway as a process for tests, which know of it what its
-// users know.
+// Package gatewaytest runs the gateway as a process for black-box tests.
 package gatewaytest
 
 import (
@@ -12,7 +11,7 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// program is the path of the built gateway.
+// program is the path of the gateway binary.
 var program string
 
 // Program returns the path of the gateway that [Run] has built.
@@ -20,7 +19,7 @@ func Program() string {
 	return program
 }
 
-// Run builds the gateway, and is [redistest.Run] with it.
+// Run builds the gateway and then calls [redistest.Run].
 func Run(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "sluice-test-")
 	if err != nil {

@@ -7,9 +7,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// CutLine has a connection get nothing any more, as if its cable was pulled, so that not
-// even an acknowledgement goes back.
-func CutLine(c *net.TCPConn) error {
+// DropInput makes a connection drop all incoming packets, as if its cable was pulled: the kernel
+// sends no acknowledgement.
+func DropInput(c *net.TCPConn) error {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return err

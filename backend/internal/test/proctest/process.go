@@ -1,5 +1,4 @@
-// Package proctest runs programs for tests, waits for what they do, and cuts their lines.
-// It knows none of them.
+// Package proctest runs programs for tests, waits for conditions, and disconnects TCP connections.
 package proctest
 
 import (
@@ -11,15 +10,15 @@ import (
 	"time"
 )
 
-// Process is a program that runs.
+// Process is a running program.
 type Process struct {
-	// Exited is closed when it has ended.
+	// Exited is closed when the program has ended.
 	Exited <-chan struct{}
 
 	cmd *exec.Cmd
 }
 
-// Start starts a program that the end of the test kills, if it is still there.
+// Start starts a program and kills it when the test ends.
 func Start(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
 	cmd.SysProcAttr = attributes()
@@ -29,64 +28,62 @@ func Start(t testing.TB, cmd *exec.Cmd) *Process {
 	exited := make(chan struct{})
 	go func() {
 		defer close(exited)
-		_ = cmd.Wait() // most are killed; who wants to know looks at the status
+		_ = cmd.Wait() // usually killed; see Status
 	}()
 	p := &Process{Exited: exited, cmd: cmd}
 	t.Cleanup(func() { p.End(syscall.SIGKILL) })
 	return p
 }
 
-// PID returns the number of the process.
+// PID returns the process id.
 func (p *Process) PID() int {
 	return p.cmd.Process.Pid
 }
 
-// Status returns what a program that has ended by itself ended with.
+// Status returns the exit status. It must be called after the program has exited.
 func (p *Process) Status() int {
 	<-p.Exited
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// Signal sends a signal.
 func (p *Process) Signal(signal syscall.Signal) error {
 	return p.cmd.Process.Signal(signal)
 }
 
-// End sends a signal, and returns when the process is gone.
+// End sends a signal and waits for the end of the process.
 func (p *Process) End(signal syscall.Signal) {
-	_ = p.Signal(signal) // it may have ended already
+	_ = p.Signal(signal) // the process may have ended
 	<-p.Exited
 }
 
-// Output takes the output of a program while a test reads it.
+// Output collects the output of a program. It may be read at any time.
 type Output struct {
 	mu sync.Mutex
 	b  bytes.Buffer
 }
 
-// Write implements [io.Writer].
 func (o *Output) Write(p []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.b.Write(p)
 }
 
-// String returns what has come so far.
+// String returns the output so far.
 func (o *Output) String() string {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.b.String()
 }
 
-// poll is the time between two looks at what nothing announces.
+// poll is the interval of Await.
 const poll = 5 * time.Millisecond
 
-// Await waits until a condition holds that nothing announces, or fails the test.
-func Await(t testing.TB, patience time.Duration, what string, holds func() bool) {
+// Await polls a condition until it holds, and fails the test after a timeout.
+func Await(t testing.TB, timeout time.Duration, what string, holds func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); time.Sleep(poll) {
+	for deadline := time.Now().Add(timeout); !holds(); time.Sleep(poll) {
 		if time.Now().After(deadline) {
-			t.Fatalf("after %s still not: %s", patience, what)
+			t.Fatalf("after %s still not: %s", timeout, what)
 		}
 	}
 }

@@ -4,7 +4,7 @@ package proctest
 
 import "syscall"
 
-// Freeze and Thaw do not exist on this system: sending them fails.
+// Freeze and Thaw are not supported on this system.
 const (
 	Freeze = syscall.Signal(-1)
 	Thaw   = syscall.Signal(-2)

@@ -4,7 +4,7 @@ package proctest
 
 import "syscall"
 
-// Freeze stops a process without ending it, Thaw lets it run again.
+// Freeze stops a process without ending it. Thaw continues it.
 const (
 	Freeze = syscall.SIGSTOP
 	Thaw   = syscall.SIGCONT

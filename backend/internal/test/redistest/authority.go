@@ -19,7 +19,7 @@ import (
 
 // Authority is a private certificate authority.
 type Authority struct {
-	// File holds its certificate in PEM.
+	// File contains its certificate in PEM.
 	File string
 
 	t           testing.TB
@@ -28,7 +28,7 @@ type Authority struct {
 	key         *ecdsa.PrivateKey
 }
 
-// NewAuthority makes an authority, for as long as the test runs.
+// NewAuthority creates an authority. Its files are removed when the test ends.
 func NewAuthority(t testing.TB) *Authority {
 	t.Helper()
 	a := &Authority{t: t, dir: t.TempDir(), key: newKey(t)}
@@ -46,8 +46,8 @@ func NewAuthority(t testing.TB) *Authority {
 	return a
 }
 
-// Pair makes a certificate of this authority for 127.0.0.1, and returns the files, in PEM,
-// of that and of its key.
+// Pair creates a certificate of this authority for 127.0.0.1. It returns the PEM files of the
+// certificate and its key.
 func (a *Authority) Pair() (certificate, private string) {
 	a.t.Helper()
 	key := newKey(a.t)
@@ -66,8 +66,8 @@ func (a *Authority) Pair() (certificate, private string) {
 	return a.write(name+".pem", "CERTIFICATE", der), a.write(name+".key", "EC PRIVATE KEY", keyDER)
 }
 
-// Args returns arguments for redis-server that have it listen with TLS on a port too,
-// with a certificate of this authority.
+// Args returns arguments for redis-server to also listen with TLS on a port, with a certificate of
+// this authority.
 func (a *Authority) Args(port int) []string {
 	a.t.Helper()
 	certificate, key := a.Pair()
@@ -77,8 +77,8 @@ func (a *Authority) Args(port int) []string {
 	}
 }
 
-// Client returns the settings of a client that trusts this authority alone, and has the
-// server at 127.0.0.1 choose between protocols.
+// Client returns the settings of a client that trusts only this authority. The server at 127.0.0.1
+// chooses one of the protocols.
 func (a *Authority) Client(protocols ...string) *tls.Config {
 	roots := x509.NewCertPool()
 	roots.AddCert(a.certificate)

@@ -11,41 +11,41 @@ import (
 
 const (
 	clusterSlots = 1 << 14
-	// startNodeTimeout is short, so that nodes soon find each other.
+	// startNodeTimeout is short, so nodes connect to each other fast.
 	startNodeTimeout = "1000"
 )
 
-// Cluster is a cluster of servers.
+// Cluster is a Redis cluster.
 type Cluster struct {
 	t       testing.TB
 	tls     bool
 	Masters []*Server // at the start; each has an equal share of the slots
-	// Replicas are of the masters of the same index, as far as there are any.
+	// Replicas[i] is the replica of Masters[i]. There may be fewer replicas than masters.
 	Replicas []*Server
 }
 
-// StartCluster starts a cluster of so many masters, the first of which have a replica
-// each, and returns when all agree that it is up. patience is how long a node may be
-// silent before the others replace it.
-func StartCluster(t testing.TB, masters, replicas int, patience time.Duration) *Cluster {
+// StartCluster starts a cluster. The first masters have one replica each. It returns when all nodes
+// report the cluster as up. timeout is the time after which a node that does not answer is
+// replaced.
+func StartCluster(t testing.TB, masters, replicas int, timeout time.Duration) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t}
-	c.start(masters, replicas, patience, func(args ...string) *Server { return Start(t, args...) })
+	c.start(masters, replicas, timeout, func(args ...string) *Server { return Start(t, args...) })
 	return c
 }
 
-// StartClusterTLS is StartCluster for nodes that use TLS among themselves, and offer it to
+// StartClusterTLS is like StartCluster, for nodes that use TLS between them and offer it to
 // clients.
-func StartClusterTLS(t testing.TB, authority *Authority, masters, replicas int, patience time.Duration) *Cluster {
+func StartClusterTLS(t testing.TB, authority *Authority, masters, replicas int, timeout time.Duration) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, tls: true}
-	c.start(masters, replicas, patience, func(args ...string) *Server {
+	c.start(masters, replicas, timeout, func(args ...string) *Server {
 		return StartTLS(t, authority, append(args, "--tls-cluster", "yes", "--tls-replication", "yes")...)
 	})
 	return c
 }
 
-func (c *Cluster) start(masters, replicas int, patience time.Duration, start func(args ...string) *Server) {
+func (c *Cluster) start(masters, replicas int, timeout time.Duration, start func(args ...string) *Server) {
 	t := c.t
 	t.Helper()
 	for i := range masters + replicas {
@@ -85,7 +85,7 @@ func (c *Cluster) start(masters, replicas int, patience time.Duration, start fun
 		})
 	}
 	for _, s := range c.nodes() {
-		s.Do("CONFIG", "SET", "cluster-node-timeout", patience.Milliseconds())
+		s.Do("CONFIG", "SET", "cluster-node-timeout", timeout.Milliseconds())
 	}
 }
 
@@ -93,7 +93,7 @@ func (c *Cluster) nodes() []*Server {
 	return append(append([]*Server(nil), c.Masters...), c.Replicas...)
 }
 
-// BusAddr returns where the other nodes of a cluster reach this one.
+// BusAddr returns the address for other nodes of the cluster.
 func (s *Server) BusAddr() string {
 	return "127.0.0.1:" + s.clusterPort()
 }
@@ -107,14 +107,14 @@ func (s *Server) clusterInfo() string {
 	return info
 }
 
-// ID returns the id of a cluster's node.
+// ID returns the id of a cluster node.
 func (s *Server) ID() string {
 	s.t.Helper()
 	id, _ := s.Do("CLUSTER", "MYID").(string)
 	return id
 }
 
-// URL returns the address as redis-cluster://host:port, or rediss-cluster://host:port.
+// URL returns redis-cluster://host:port, or rediss-cluster://host:port.
 func (c *Cluster) URL() string {
 	scheme, addr := "redis-cluster://", (*Server).Addr
 	if c.tls {
@@ -133,15 +133,14 @@ func (c *Cluster) Owner(name string) *Server {
 	return c.Masters[c.Slot(name)*len(c.Masters)/clusterSlots]
 }
 
-// Slot returns the slot of a name.
 func (c *Cluster) Slot(name string) int {
 	c.t.Helper()
 	slot, _ := c.Masters[0].Do("CLUSTER", "KEYSLOT", name).(int64)
 	return int(slot)
 }
 
-// TakeOver has one master take all slots that another one had at the start.
-func (c *Cluster) TakeOver(from, to *Server) {
+// MoveAllSlots moves all slots that one master had at the start to another one.
+func (c *Cluster) MoveAllSlots(from, to *Server) {
 	c.t.Helper()
 	i := slices.Index(c.Masters, from)
 	first, last := i*clusterSlots/len(c.Masters), (i+1)*clusterSlots/len(c.Masters)-1

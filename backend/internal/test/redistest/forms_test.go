@@ -7,7 +7,7 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-func TestCluster_StartsAndMovesASlot(t *testing.T) {
+func TestCluster_StartsAndMovesSlot(t *testing.T) {
 	t.Parallel()
 	c := redistest.StartCluster(t, 3, 1, time.Minute)
 	from := c.Owner("a")

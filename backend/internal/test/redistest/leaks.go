@@ -9,20 +9,21 @@ import (
 	"go.uber.org/goleak"
 )
 
-// lingering are the goroutines of go-redis that outlive their client: Close does not tell
+// lingering are functions of go-redis goroutines that outlive their client: Close does not stop
+// them, and they exit after a sleep.
 // them, and they sleep before they find out.
 var lingering = []goleak.Option{
-	// It looks 0.2 s after it has asked for a cluster's nodes whether to ask again.
+	// Sleeps 0.2 s after it has requested the nodes of a cluster.
 	goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9.(*clusterStateHolder).LazyReload.func1"),
-	// It tries once a second to reach a server that nobody could connect to.
+	// Tries once per second to reach a server that is down.
 	goleak.IgnoreAnyFunction("github.com/redis/go-redis/v9/internal/pool.(*ConnPool).tryDial"),
 }
 
-// lingerTime is how long they may take to end, on a machine that does much else.
+// lingerTime is the time for them to exit, on a busy machine.
 const lingerTime = 20 * time.Second
 
-// Run runs the tests of a package with clients of Redis, and fails also if a goroutine is
-// left after them. It returns the status to exit with.
+// Run runs the tests of a package with Redis clients, and fails if goroutines remain. It returns
+// the exit status.
 func Run(m *testing.M) int {
 	if code := m.Run(); code != 0 {
 		return code
@@ -34,8 +35,8 @@ func Run(m *testing.M) int {
 	return 0
 }
 
-// findLeaks returns an error that tells of goroutines which do not end. Those of go-redis
-// have more time for it than ours, and have to use it.
+// findLeaks returns an error that describes goroutines that do not exit. Those of go-redis have
+// more time.
 func findLeaks() error {
 	if err := goleak.Find(lingering...); err != nil {
 		return err

@@ -17,24 +17,24 @@ func TestMain(m *testing.M) {
 	os.Exit(Run(m))
 }
 
-// Not parallel, so that no goroutine of another test is there.
-func TestLeaks_ClientOfAServerThatIsGoneIsNone(t *testing.T) {
+// Not parallel: other tests must not have goroutines.
+func TestLeaks_IgnoresLingeringClient(t *testing.T) {
 	var dials atomic.Int64
 	trying, release := make(chan struct{}), make(chan struct{})
 	client := redis.NewClient(&redis.Options{PoolSize: 1, DialerRetries: 1, MaxRetries: -1, Dialer: func(context.Context, string, string) (net.Conn, error) {
-		if dials.Add(1) == 2 { // the client tries by itself whether the server is back
+		if dials.Add(1) == 2 { // the client checks whether the server is up again
 			close(trying)
 			<-release
 		}
-		return nil, errors.New("there is no server")
+		return nil, errors.New("the server is down")
 	}})
 	if err := client.Ping(t.Context()).Err(); err == nil {
-		t.Fatal("a server that is not there answers")
+		t.Fatal("got a reply of a server that is down")
 	}
 	<-trying
 	client.Close()
 	if goleak.Find() == nil {
-		t.Error("nothing is left of a client: there is no need to wait for it any more")
+		t.Error("go-redis leaves no goroutine: lingering is no longer needed")
 	}
 	close(release)
 	if err := findLeaks(); err != nil {
@@ -42,14 +42,14 @@ func TestLeaks_ClientOfAServerThatIsGoneIsNone(t *testing.T) {
 	}
 }
 
-func TestLeaks_GoroutineThatStaysIsOne(t *testing.T) {
+func TestLeaks_ReportsGoroutine(t *testing.T) {
 	leave, left := make(chan struct{}), make(chan struct{})
 	go stay(leave, left)
 	err := findLeaks()
 	close(leave)
 	<-left
 	if err == nil || !strings.Contains(err.Error(), "redistest.stay") {
-		t.Errorf("found is %v", err)
+		t.Errorf("got error %v", err)
 	}
 }
 

@@ -9,13 +9,13 @@ import (
 	"testing"
 )
 
-// Proxy passes connections on to a server, and does to them what happens on the way:
-// bytes vanish, or take their time.
+// Proxy forwards connections to a server and can inject faults: it drops or delays bytes, or closes
+// connections.
 type Proxy struct {
 	listener net.Listener
 	target   string
 	running  sync.WaitGroup
-	held     sync.RWMutex // locked while nothing goes to the target
+	held     sync.RWMutex // locked while no bytes are sent to the target
 	vanished atomic.Int64
 
 	mu    sync.Mutex
@@ -30,7 +30,7 @@ type proxied struct {
 	cutAtReply     atomic.Bool
 }
 
-// StartProxy starts a proxy for the server at an address. The end of the test closes it.
+// StartProxy starts a proxy for a server address. It is closed when the test ends.
 func StartProxy(t testing.TB, target string) *Proxy {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -52,19 +52,19 @@ func (p *Proxy) Addr() string {
 	return p.listener.Addr().String()
 }
 
-// Port returns the port alone.
+// Port returns the port.
 func (p *Proxy) Port() int {
 	return p.listener.Addr().(*net.TCPAddr).Port
 }
 
-// Swallow makes all connections that are open now half-dead: they stay open, and whatever
-// either side sends on them vanishes. New ones work.
-func (p *Proxy) Swallow() {
+// Drop makes all open connections half-dead: they stay open, and the proxy drops all bytes in
+// both directions. New connections work.
+func (p *Proxy) Drop() {
 	p.each(func(c *proxied) { c.dead.Store(true) })
 }
 
-// SwallowSubscribed is Swallow for those connections that have subscribed to something.
-func (p *Proxy) SwallowSubscribed() {
+// DropSubscribed is like Swallow, for connections that have sent a subscribe command.
+func (p *Proxy) DropSubscribed() {
 	p.each(func(c *proxied) {
 		if c.subscribed.Load() {
 			c.dead.Store(true)
@@ -72,25 +72,24 @@ func (p *Proxy) SwallowSubscribed() {
 	})
 }
 
-// CutAtRequest closes each connection that is open now when the client next sends something,
-// before that reaches the server.
+// CutAtRequest closes each open connection when the client next sends data, before the server
+// receives it.
 func (p *Proxy) CutAtRequest() {
 	p.each(func(c *proxied) { c.cutAtRequest.Store(true) })
 }
 
-// CutAtReply closes each connection that is open now when the server next sends something,
-// before that reaches the client.
+// CutAtReply closes each open connection when the server next sends data, before the client
+// receives it.
 func (p *Proxy) CutAtReply() {
 	p.each(func(c *proxied) { c.cutAtReply.Store(true) })
 }
 
-// Vanished returns how many bytes did.
-func (p *Proxy) Vanished() int64 {
+// Dropped returns the number of dropped bytes.
+func (p *Proxy) Dropped() int64 {
 	return p.vanished.Load()
 }
 
-// Hold keeps back what is sent to the server from now on, until release is called, or the
-// test ends.
+// Hold delays all data to the server until release is called or the test ends.
 func (p *Proxy) Hold(t testing.TB) (release func()) {
 	p.held.Lock()
 	release = sync.OnceFunc(p.held.Unlock)
@@ -125,7 +124,7 @@ func (p *Proxy) accept() {
 	}
 }
 
-// pass copies both ways until one side ends.
+// pass copies in both directions until one side ends.
 func (p *Proxy) pass(c *proxied) {
 	var copying sync.WaitGroup
 	copying.Go(func() {
@@ -176,7 +175,7 @@ func (w toClient) Write(b []byte) (int, error) {
 	return w.proxy.write(w.proxied, w.client, b)
 }
 
-// write writes to one side of a connection while that lives.
+// write writes to one side of a connection unless the connection is closed or half-dead.
 func (p *Proxy) write(c *proxied, to net.Conn, b []byte) (int, error) {
 	if c.dead.Load() {
 		p.vanished.Add(int64(len(b)))

@@ -1,6 +1,5 @@
-// Package redistest starts real redis-server processes for tests, and does to them
-// what happens to servers: they are stopped, killed, frozen, and come back. It knows
-// nothing of Sluice.
+// Package redistest runs redis-server processes for tests: it starts, stops, kills, freezes and
+// restarts them. It does not depend on Sluice.
 package redistest
 
 import (
@@ -23,33 +22,31 @@ import (
 	"sluice/internal/test/proctest"
 )
 
-// startTimeout bounds how long a server may take to answer, its first PING too, on a
-// machine that does much else.
+// startTimeout bounds how long a server may take to answer PING, on a busy machine.
 const startTimeout = 20 * time.Second
 
 // commandTimeout bounds one command, which may fill hundreds of megabytes on a busy machine.
 const commandTimeout = 90 * time.Second
 
-// program is the server to start; SLUICE_REDIS_SERVER names another than the one in PATH,
-// for instance that of Valkey.
+// program is the server to start. SLUICE_REDIS_SERVER names another program than redis-server in
+// PATH, such as valkey-server.
 var program = cmp.Or(os.Getenv("SLUICE_REDIS_SERVER"), "redis-server")
 
-// Server is a redis-server process on a loopback port of its own. Its methods are for
-// one goroutine at a time.
+// Server is a redis-server process on a loopback port. Its methods must not be called concurrently.
 type Server struct {
 	t    testing.TB
 	dir  string
 	port int
 	args []string // all but the port
-	main string   // a file that comes before the arguments, if any
+	main string   // a file before the arguments, or empty
 
 	process *proctest.Process // nil while it does not run
 	log     proctest.Output
 }
 
-// Start starts a server that keeps nothing on disk; args are further arguments for
-// redis-server, for instance "--requirepass", "secret". It returns when the server
-// answers. The end of the test kills it.
+// Start starts a server without persistence. args are further arguments of redis-server, such as
+// "--requirepass", "secret". It returns when the server answers. The server is killed when the test
+// ends.
 func Start(t testing.TB, args ...string) *Server {
 	t.Helper()
 	s := Reserve(t, args...)
@@ -57,12 +54,11 @@ func Start(t testing.TB, args ...string) *Server {
 	return s
 }
 
-// Reserve returns a server that has not been started: its address refuses connections
-// until Restart.
+// Reserve returns a server that is not running. Its address refuses connections until Restart.
 func Reserve(t testing.TB, args ...string) *Server {
 	t.Helper()
 	if _, err := exec.LookPath(program); err != nil {
-		t.Fatalf("this test needs %s: install the Debian package redis-server, or the like", program)
+		t.Fatalf("this test needs %s: install Redis", program)
 	}
 	s := &Server{t: t, dir: t.TempDir(), port: FreePort(t)}
 	s.args = append([]string{"--dir", s.dir, "--save", "", "--appendonly", "no"}, args...)
@@ -75,18 +71,17 @@ func Reserve(t testing.TB, args ...string) *Server {
 	return s
 }
 
-// Ports are given from a range that no outgoing connection uses, so a server that restarts finds
-// its port free. Each process has a part of the range, and gives no port twice before the end of
-// its part.
+// Ports are from a range that no outgoing connection uses, so the port is free when a server
+// restarts. Each process uses a part of the range, and uses each port once before it repeats one.
 const (
 	firstPort   = 10_000
-	partOfPorts = 500 // of one process
+	partOfPorts = 500 // per process
 	portParts   = 44
 )
 
 var portsGiven atomic.Int64
 
-// FreePort returns a port that nobody listens on now.
+// FreePort returns a port on which no process listens.
 func FreePort(t testing.TB) int {
 	t.Helper()
 	for range partOfPorts {
@@ -97,7 +92,7 @@ func FreePort(t testing.TB) int {
 			return port
 		}
 	}
-	t.Fatalf("redistest: none of %d ports is free", partOfPorts)
+	t.Fatalf("redistest: all %d ports are in use", partOfPorts)
 	return 0
 }
 
@@ -106,13 +101,12 @@ func (s *Server) Addr() string {
 	return fmt.Sprintf("127.0.0.1:%d", s.port)
 }
 
-// URL returns the address as redis://host:port.
+// URL returns redis://host:port.
 func (s *Server) URL() string {
 	return "redis://" + s.Addr()
 }
 
-// Client returns a client that the end of the test closes. It does not repeat
-// commands.
+// Client returns a client that does not retry commands. It is closed when the test ends.
 func (s *Server) Client() *redis.Client {
 	s.t.Helper()
 	client := s.connect()
@@ -132,8 +126,8 @@ func (s *Server) connect() *redis.Client {
 	return redis.NewClient(options)
 }
 
-// Monitor returns a scanner of the commands that clients send from now on, one a line, until
-// the end of the test or the time that anything here may take.
+// Monitor returns a scanner of the commands that clients send from now on, one per line. It ends
+// with the test or after commandTimeout.
 func (s *Server) Monitor() *bufio.Scanner {
 	s.t.Helper()
 	conn, err := net.Dial("tcp", s.Addr())
@@ -149,7 +143,7 @@ func (s *Server) Monitor() *bufio.Scanner {
 	return commands
 }
 
-// argument returns the value of one of the server's arguments, "" if it has none.
+// argument returns the value of a server argument, or "".
 func (s *Server) argument(name string) string {
 	for i, arg := range s.args {
 		if arg == name && i+1 < len(s.args) {
@@ -159,8 +153,8 @@ func (s *Server) argument(name string) string {
 	return ""
 }
 
-// Restart starts the server again on the same port, empty, after Stop, Kill or
-// Reserve, and returns when it answers.
+// Restart starts the server again on the same port, empty, after Stop, Kill or Reserve. It returns
+// when the server answers.
 func (s *Server) Restart() {
 	s.t.Helper()
 	if s.process != nil {
@@ -174,7 +168,7 @@ func (s *Server) Restart() {
 			return
 		}
 		s.Kill()
-		// Another process may have taken the port for a moment.
+		// Another process may use the port for a short time.
 		if errors.Is(err, errExited) && time.Now().Before(deadline) {
 			time.Sleep(50 * time.Millisecond)
 			continue
@@ -194,9 +188,9 @@ func (s *Server) launch() {
 	s.process = proctest.Start(s.t, cmd)
 }
 
-var errExited = errors.New("it ended at once")
+var errExited = errors.New("the server ended immediately")
 
-// awaitAnswer waits until the server answers PING, be it that it wants a password.
+// awaitAnswer waits until the server answers PING, even with an error that it requires a password.
 func (s *Server) awaitAnswer(deadline time.Time) error {
 	err := errors.New("no answer")
 	for time.Now().Before(deadline) {
@@ -234,14 +228,12 @@ func ping(addr string) error {
 	return nil
 }
 
-// Stop ends the server as an operator would, with SIGTERM. It returns when the process
-// is gone.
+// Stop sends SIGTERM and waits for the end of the process.
 func (s *Server) Stop() {
 	s.end(syscall.SIGTERM)
 }
 
-// Kill ends the server as a crash would, with SIGKILL. It returns when the process is
-// gone.
+// Kill sends SIGKILL and waits for the end of the process.
 func (s *Server) Kill() {
 	s.end(syscall.SIGKILL)
 }
@@ -254,8 +246,7 @@ func (s *Server) end(signal syscall.Signal) {
 	s.process = nil
 }
 
-// Pause freezes the server with SIGSTOP: its connections stay open, and nothing
-// answers.
+// Pause freezes the server with SIGSTOP. Its connections stay open, but it does not answer.
 func (s *Server) Pause() {
 	s.signal(proctest.Freeze)
 }
@@ -272,7 +263,7 @@ func (s *Server) signal(signal syscall.Signal) {
 	}
 }
 
-// Do runs one command and returns its reply, or fails the test.
+// Do runs one command and returns its reply. It fails the test on an error.
 func (s *Server) Do(args ...any) any {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)

@@ -11,18 +11,18 @@ import (
 	"sluice/internal/test/proctest"
 )
 
-// masterName is what Sentinels call the master.
+// masterName is the name of the master in Sentinel.
 const masterName = "main"
 
-// Watched is a master with a replica, and three Sentinels that make the replica the
-// master when that fails.
+// Watched is a master with a replica and three Sentinels that promote the replica if the master
+// fails.
 type Watched struct {
 	Master, Replica *Server
 	sentinels       []*Server
 }
 
-// StartWatched starts them, and returns when all know of each other. args are further
-// arguments for the two servers.
+// StartWatched starts the servers and Sentinels, and returns when they have found each other. args
+// are further arguments of the two servers.
 func StartWatched(t testing.TB, args ...string) *Watched {
 	t.Helper()
 	args = append([]string{"--repl-diskless-sync-delay", "0"}, args...)
@@ -44,8 +44,7 @@ func StartWatched(t testing.TB, args ...string) *Watched {
 	return w
 }
 
-// StartSentinel starts a Sentinel that takes a server for the master. args are arguments of
-// its own.
+// StartSentinel starts a Sentinel for a master. args are arguments of the Sentinel.
 func StartSentinel(t testing.TB, master *Server, args ...string) *Server {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "sentinel.conf")
@@ -62,18 +61,18 @@ func StartSentinel(t testing.TB, master *Server, args ...string) *Server {
 	return s
 }
 
-// inStep reports whether a replica has what its master has.
+// inStep reports whether a replica has all data of its master.
 func (s *Server) inStep() bool {
 	info, _ := s.Do("INFO", "replication").(string)
 	return strings.Contains(info, "master_link_status:up")
 }
 
-// URL returns the address as redis-sentinel://host:port.
+// URL returns redis-sentinel://host:port.
 func (w *Watched) URL() string {
 	return SentinelURL(w.sentinels...)
 }
 
-// SentinelURL returns the address of the master that Sentinels watch.
+// SentinelURL returns the URL of the master that Sentinels watch.
 func SentinelURL(sentinels ...*Server) string {
 	query := url.Values{"master_name": {masterName}}
 	for _, s := range sentinels[1:] {
@@ -82,7 +81,7 @@ func SentinelURL(sentinels ...*Server) string {
 	return "redis-sentinel://" + sentinels[0].Addr() + "?" + query.Encode()
 }
 
-// await waits until a condition holds that nothing announces.
+// await polls a condition until it holds.
 func await(t testing.TB, what string, holds func() bool) {
 	t.Helper()
 	proctest.Await(t, startTimeout, what, holds)

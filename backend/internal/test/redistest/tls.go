@@ -2,8 +2,8 @@ package redistest
 
 import "testing"
 
-// StartTLS is Start for a server that listens with TLS too, at TLSAddr. Its methods keep to
-// the port without.
+// StartTLS is like Start, for a server that also listens with TLS at TLSAddr. Its methods use the
+// port without TLS.
 func StartTLS(t testing.TB, authority *Authority, args ...string) *Server {
 	t.Helper()
 	return Start(t, append(authority.Args(FreePort(t)), args...)...)
@@ -14,7 +14,7 @@ func (s *Server) TLSAddr() string {
 	return "127.0.0.1:" + s.argument("--tls-port")
 }
 
-// peerPort returns where other servers connect: with TLS if they are told to use that.
+// peerPort returns the port for other servers: the one with TLS if they use TLS.
 func (s *Server) peerPort() any {
 	if s.argument("--tls-replication") == "yes" {
 		return s.argument("--tls-port")

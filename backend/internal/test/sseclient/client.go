@@ -1,7 +1,6 @@
-// Package sseclient follows an event stream as a patient client does: it comes back
-// with the id of the last event when a connection ends, to any of several servers. It
-// can also behave badly on purpose, for tests: read slowly, and leave at random. It
-// knows Server-Sent Events and HTTP, not what the events mean.
+// Package sseclient is a client for event streams that reconnects with the id of the last event, to
+// any of several servers. For tests it can also misbehave: read slowly, and disconnect at random.
+// It implements Server-Sent Events over HTTP and does not interpret events.
 package sseclient
 
 import (
@@ -17,10 +16,10 @@ import (
 	"github.com/tmaxmax/go-sse"
 )
 
-// Event is one event as it arrived.
+// Event is one received event.
 type Event struct {
-	ID   string // the newest id of the stream, of this event or an earlier one
-	Type string // empty for none
+	ID   string // newest id of the stream, of this event or an earlier one
+	Type string // empty if the event has no type
 	Data string
 }
 
@@ -28,49 +27,48 @@ type Event struct {
 type Client struct {
 	// Target returns the URL of the next connection.
 	Target func() string
-	// HTTP makes the requests. It must not have a timeout.
+	// HTTP sends the requests. It must not have a timeout.
 	HTTP *http.Client
-	// Pause returns how long to wait before the next connection. It takes the place of
-	// the server's retry: field.
+	// Pause returns the time before the next connection. It replaces the retry: field of the
+	// server.
 	Pause func() time.Duration
-	// Life returns after how long the client leaves a connection by itself, 0 for never.
-	// If nil, it never leaves.
+	// Life returns the time after which the client disconnects; 0 for never. If nil, it never
+	// disconnects.
 	Life func() time.Duration
-	// Silence is how long a connection may bring nothing before it is given up; 0 for
-	// any time.
+	// Silence is the maximum time without data before the client reconnects; 0 for no limit.
 	Silence time.Duration
 	// MaxEvent bounds the size of an event in bytes; 0 for 64 KiB.
 	MaxEvent int
-	// Reader, if not nil, wraps the body of each response, to slow it down for instance.
-	// The context is that of the connection.
+	// Reader, if not nil, wraps the body of each response, for example to slow it down. The context
+	// is that of the connection.
 	Reader func(context.Context, io.Reader) io.Reader
 
 	lastID string
 }
 
-// RefusedError is an answer that coming back will not change.
+// RefusedError is returned for a response for which a retry cannot succeed.
 type RefusedError struct {
 	Status int
-	Detail string // the beginning of the body
+	Detail string // beginning of the body
 }
 
 func (e *RefusedError) Error() string {
 	return fmt.Sprintf("the server answered %d %s: %s", e.Status, http.StatusText(e.Status), e.Detail)
 }
 
-// errLeft is why a connection ended that the client left by itself.
+// errLeft is the cause if the client disconnected.
 var errLeft = errors.New("left")
 
-// closeEvent is the server's announcement that it ends the connection.
+// closeEvent is the type of the event before the server closes the connection.
 const closeEvent = "stream.close"
 
-// detailBytes bounds how much of an error's body is kept.
+// detailBytes bounds how much of an error body is read.
 const detailBytes = 1 << 10
 
-// Run follows the stream until the context ends, which is no error, or the server
-// refuses for good, which is a [RefusedError]. It calls take with each event, in order
-// and from one goroutine; once take has been called, the event counts as seen. It calls
-// ended, if not nil, with the reason why each connection ended or did not come about.
+// Run follows the stream until the context ends, and then returns nil, or until the server rejects
+// the request permanently, and then returns a [RefusedError]. It calls take with each event, in
+// order and from one goroutine. After the call the event counts as received. If ended is not nil,
+// Run calls it with the error of each connection or failed attempt.
 func (c *Client) Run(ctx context.Context, take func(Event), ended func(error)) error {
 	for {
 		err := c.connection(ctx, take)
@@ -102,7 +100,7 @@ func (c *Client) connection(ctx context.Context, take func(Event)) error {
 	}
 	alive := func() {}
 	if c.Silence > 0 {
-		alarm := time.AfterFunc(c.Silence, func() { leave(fmt.Errorf("nothing came for %s", c.Silence)) })
+		alarm := time.AfterFunc(c.Silence, func() { leave(fmt.Errorf("no data for %s", c.Silence)) })
 		defer alarm.Stop()
 		alive = func() { alarm.Reset(c.Silence) }
 	}
@@ -131,7 +129,7 @@ func (c *Client) connection(ctx context.Context, take func(Event)) error {
 	return io.EOF
 }
 
-// because returns the cause of a connection's end if it was ended here, else err.
+// because returns the cause of ctx if it is done, else err.
 func because(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -157,10 +155,10 @@ func (c *Client) request(ctx context.Context) (*http.Response, error) {
 		return response, nil
 	}
 	defer response.Body.Close()
-	detail, _ := io.ReadAll(io.LimitReader(response.Body, detailBytes)) // what there is of it
+	detail, _ := io.ReadAll(io.LimitReader(response.Body, detailBytes)) // as much as is available
 	refused := &RefusedError{response.StatusCode, strings.TrimSpace(string(detail))}
 	if response.StatusCode >= 500 || response.StatusCode == http.StatusTooManyRequests {
-		return nil, errors.New(refused.Error()) // that may change
+		return nil, errors.New(refused.Error()) // a retry may succeed
 	}
 	return nil, refused
 }

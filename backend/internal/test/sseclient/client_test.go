@@ -22,7 +22,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// server answers each connection with the next handler, the last one for ever.
+// server answers each connection with the next handler. It repeats the last one.
 type server struct {
 	*httptest.Server
 	mu      sync.Mutex
@@ -33,7 +33,7 @@ func serve(t *testing.T, handlers ...http.HandlerFunc) *server {
 	s := new(server)
 	s.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if accept := r.Header.Get("Accept"); accept != "text/event-stream" {
-			t.Errorf("Accept is %q", accept)
+			t.Errorf("got Accept %q", accept)
 		}
 		s.mu.Lock()
 		handler := handlers[min(len(s.lastIDs), len(handlers)-1)]
@@ -52,7 +52,7 @@ func (s *server) ids() []string {
 	return slices.Clone(s.lastIDs)
 }
 
-// sends answers with a text and ends the connection.
+// sends answers with a text and closes the connection.
 func sends(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -60,7 +60,7 @@ func sends(text string) http.HandlerFunc {
 	}
 }
 
-// holds answers with a text and keeps the connection.
+// holds answers with a text and keeps the connection open.
 func holds(text string) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		sends(text)(w, r)
@@ -85,8 +85,8 @@ func client(urls ...string) *sseclient.Client {
 	}
 }
 
-// follow runs a client until it has n events, and returns them and why connections
-// ended.
+// follow runs a client until it has n events. It returns the events and the errors of ended
+// connections.
 func follow(t *testing.T, c *sseclient.Client, n int) (events []string, ends []string, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -100,51 +100,51 @@ func follow(t *testing.T, c *sseclient.Client, n int) (events []string, ends []s
 	return events, ends, err
 }
 
-func TestClient_ComesBackWithTheLastCompleteEvent(t *testing.T) {
+func TestClient_ReconnectsWithLastCompleteEvent(t *testing.T) {
 	t.Parallel()
 	first := serve(t, sends("id: 1\nevent: x\ndata: a\n\nid: 2\ndata: b\ndata: c\n\nid: 3\ndata: cut off"))
 	second := serve(t, holds("data: without\n\nid: 4\ndata: d\n\n"))
 	events, ends, err := follow(t, client(first.URL, second.URL), 4)
 	if want := []string{"1|x|a", "2||b\nc", "2||without", "4||d"}; err != nil || !slices.Equal(events, want) {
-		t.Errorf("events are %q, %v", events, err)
+		t.Errorf("got events %q, error %v", events, err)
 	}
 	if got := append(first.ids(), second.ids()...); !slices.Equal(got, []string{"", "2"}) {
-		t.Errorf("it came with the ids %q", got)
+		t.Errorf("got ids %q", got)
 	}
 	if !slices.Equal(ends, []string{"EOF"}) {
-		t.Errorf("connections ended with %q", ends)
+		t.Errorf("got ends %q", ends)
 	}
 }
 
-func TestClient_RunAgainGoesOn(t *testing.T) {
+func TestClient_RunAgainResumes(t *testing.T) {
 	t.Parallel()
 	s := serve(t, holds("id: 1\ndata: a\n\n"), holds("id: 2\ndata: b\n\n"))
 	c := client(s.URL)
 	for _, want := range []string{"1||a", "2||b"} {
 		if events, _, err := follow(t, c, 1); err != nil || !slices.Equal(events, []string{want}) {
-			t.Errorf("events are %q, %v", events, err)
+			t.Errorf("got events %q, error %v", events, err)
 		}
 	}
 	if got := s.ids(); !slices.Equal(got, []string{"", "1"}) {
-		t.Errorf("it came with the ids %q", got)
+		t.Errorf("got ids %q", got)
 	}
 }
 
-func TestClient_LeavesWhenTheServerSaysGoodbye(t *testing.T) {
+func TestClient_ReconnectsAfterStreamClose(t *testing.T) {
 	t.Parallel()
 	s := serve(t,
 		holds("id: 1\ndata: a\n\nevent: stream.close\ndata: {\"reason\":\"draining\"}\n\nid: 2\ndata: never\n\n"),
 		holds("id: 2\ndata: b\n\n"))
 	events, ends, err := follow(t, client(s.URL), 3)
 	if want := []string{"1||a", `1|stream.close|{"reason":"draining"}`, "2||b"}; err != nil || !slices.Equal(events, want) {
-		t.Errorf("events are %q, %v", events, err)
+		t.Errorf("got events %q, error %v", events, err)
 	}
 	if len(ends) != 1 || !strings.Contains(ends[0], "draining") {
-		t.Errorf("connections ended with %q", ends)
+		t.Errorf("got ends %q", ends)
 	}
 }
 
-func TestClient_ComesBackAfter(t *testing.T) {
+func TestClient_ReconnectsAfter(t *testing.T) {
 	t.Parallel()
 	for name, handler := range map[string]http.HandlerFunc{
 		"an error of the server": status(http.StatusBadGateway, "bad"),
@@ -156,7 +156,7 @@ func TestClient_ComesBackAfter(t *testing.T) {
 			s := serve(t, handler, handler, holds("data: a\n\n"))
 			events, ends, err := follow(t, client(s.URL), 1)
 			if err != nil || len(events) != 1 || len(ends) != 2 {
-				t.Errorf("events are %q, ends %q, %v", events, ends, err)
+				t.Errorf("got events %q, ends %q, error %v", events, ends, err)
 			}
 		})
 	}
@@ -167,19 +167,19 @@ func TestClient_ComesBackAfter(t *testing.T) {
 		s := serve(t, holds("data: a\n\n"))
 		events, ends, err := follow(t, client(gone.URL, s.URL), 1)
 		if err != nil || len(events) != 1 || len(ends) != 1 {
-			t.Errorf("events are %q, ends %q, %v", events, ends, err)
+			t.Errorf("got events %q, ends %q, error %v", events, ends, err)
 		}
 	})
 }
 
-func TestClient_GivesUpWhenRefused(t *testing.T) {
+func TestClient_EndsWhenRejected(t *testing.T) {
 	t.Parallel()
 	for name, handler := range map[string]http.HandlerFunc{
-		"a bad topic":       status(http.StatusBadRequest, " why \n"),
-		"not allowed":       status(http.StatusUnauthorized, "why"),
-		"not a stream":      status(http.StatusOK, "why"),
-		"no such place":     status(http.StatusNotFound, "why"),
-		"not even redirect": status(http.StatusNoContent, ""),
+		"a bad topic":  status(http.StatusBadRequest, " why \n"),
+		"not allowed":  status(http.StatusUnauthorized, "why"),
+		"not a stream": status(http.StatusOK, "why"),
+		"not found":    status(http.StatusNotFound, "why"),
+		"no content":   status(http.StatusNoContent, ""),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -187,35 +187,35 @@ func TestClient_GivesUpWhenRefused(t *testing.T) {
 			_, _, err := follow(t, client(s.URL), 1)
 			var refused *sseclient.RefusedError
 			if !errors.As(err, &refused) || refused.Detail != "why" && refused.Status != http.StatusNoContent {
-				t.Errorf("it ended with %v", err)
+				t.Errorf("got error %v", err)
 			}
 		})
 	}
 }
 
-func TestClient_LeavesByItself(t *testing.T) {
+func TestClient_DisconnectsAfterLife(t *testing.T) {
 	t.Parallel()
 	s := serve(t, holds("id: 1\ndata: a\n\n"))
 	c := client(s.URL)
 	c.Life = func() time.Duration { return time.Millisecond }
 	_, ends, err := follow(t, c, 3)
 	if err != nil || len(ends) < 2 || ends[0] != "left" {
-		t.Errorf("connections ended with %q, %v", ends, err)
+		t.Errorf("got ends %q, error %v", ends, err)
 	}
 }
 
-func TestClient_GivesUpASilentLine(t *testing.T) {
+func TestClient_ReconnectsAfterSilence(t *testing.T) {
 	t.Parallel()
 	s := serve(t, holds("id: 1\ndata: a\n\n"))
 	c := client(s.URL)
 	c.Silence = 20 * time.Millisecond
 	_, ends, err := follow(t, c, 3)
-	if err != nil || len(ends) < 2 || ends[0] != "nothing came for 20ms" {
-		t.Errorf("connections ended with %q, %v", ends, err)
+	if err != nil || len(ends) < 2 || ends[0] != "no data for 20ms" {
+		t.Errorf("got ends %q, error %v", ends, err)
 	}
 }
 
-func TestClient_TakesLargeEventsWhereAllowed(t *testing.T) {
+func TestClient_AcceptsLargeEvents(t *testing.T) {
 	t.Parallel()
 	large := strings.Repeat("x", 200<<10)
 	s := serve(t, holds("data: "+large+"\n\n"))
@@ -223,11 +223,11 @@ func TestClient_TakesLargeEventsWhereAllowed(t *testing.T) {
 	c.MaxEvent = 1 << 20
 	events, _, err := follow(t, c, 1)
 	if err != nil || !slices.Equal(events, []string{"||" + large}) {
-		t.Errorf("%d events, %v", len(events), err)
+		t.Errorf("got %d events, error %v", len(events), err)
 	}
 }
 
-func TestSlowly_TakesLittleUntilThereIsAHurry(t *testing.T) {
+func TestSlowly_ReadsSlowlyUntilHurry(t *testing.T) {
 	t.Parallel()
 	const rest = 1 << 20
 	hurry := make(chan struct{})
@@ -235,11 +235,11 @@ func TestSlowly_TakesLittleUntilThereIsAHurry(t *testing.T) {
 	r := sseclient.Slowly(1<<20, hurry)(t.Context(), text)
 	p := make([]byte, rest)
 	if n, err := r.Read(p); n == 0 || n > 4096 || err != nil {
-		t.Errorf("a slow reader takes %d bytes, %v", n, err)
+		t.Errorf("slow reader: got %d bytes, error %v", n, err)
 	}
 	close(hurry)
 	left := text.Len()
 	if n, err := r.Read(p); n != left || err != nil {
-		t.Errorf("a reader in a hurry takes %d of %d bytes, %v", n, left, err)
+		t.Errorf("reader after hurry: got %d of %d bytes, error %v", n, left, err)
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"time"
 )
 
-// slowPiece is how much a slow reader takes at once.
+// slowPiece is the number of bytes per read of a slow reader.
 const slowPiece = 256
 
-// Slowly returns a wrapper for [Client.Reader] that takes about bytesPerSecond until
-// hurry is closed.
+// Slowly returns a wrapper for [Client.Reader] that reads about bytesPerSecond until hurry is
+// closed.
 func Slowly(bytesPerSecond int, hurry <-chan struct{}) func(context.Context, io.Reader) io.Reader {
 	pause := slowPiece * time.Second / time.Duration(bytesPerSecond)
 	return func(ctx context.Context, r io.Reader) io.Reader {
@@ -26,7 +26,6 @@ type slowReader struct {
 	hurry <-chan struct{}
 }
 
-// Read implements [io.Reader].
 func (s *slowReader) Read(p []byte) (int, error) {
 	select {
 	case <-s.hurry:
@@ -34,15 +33,15 @@ func (s *slowReader) Read(p []byte) (int, error) {
 	case <-s.ctx.Done():
 	}
 	select {
-	case <-s.hurry: // it may have come together with the others
+	case <-s.hurry: // hurry may be closed at the same time as the others are ready
 		return s.r.Read(p)
 	default:
 		return s.r.Read(p[:min(len(p), slowPiece)])
 	}
 }
 
-// InTurns returns a wrapper for [Client.Reader] that reads for a while, and then nothing for a
-// while, until hurry is closed. The durations are means.
+// InTurns returns a wrapper for [Client.Reader] that alternates between reading and pausing until
+// hurry is closed. The durations are means.
 func InTurns(reading, pausing time.Duration, hurry <-chan struct{}) func(context.Context, io.Reader) io.Reader {
 	return func(ctx context.Context, r io.Reader) io.Reader {
 		return &turnsReader{ctx: ctx, r: r, reading: reading, pausing: pausing, hurry: hurry, until: random(reading)}
@@ -54,10 +53,9 @@ type turnsReader struct {
 	r                io.Reader
 	reading, pausing time.Duration
 	hurry            <-chan struct{}
-	until            time.Time // of the next pause
+	until            time.Time // start of the next pause
 }
 
-// Read implements [io.Reader].
 func (t *turnsReader) Read(p []byte) (int, error) {
 	if time.Now().After(t.until) {
 		select {

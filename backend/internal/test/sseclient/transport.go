@@ -7,22 +7,22 @@ import (
 	"time"
 )
 
-// dialTimeout bounds how long a connection may take to come about.
+// dialTimeout bounds the time to connect.
 const dialTimeout = 10 * time.Second
 
-// Transport are the settings of [NewHTTP].
+// Transport is the settings of [NewHTTP].
 type Transport struct {
 	// Source, if not nil, returns the local address of the next connection.
 	Source func() net.IP
-	// ReadBuffer is the size of the sockets' receive buffers, 0 for the system's own. A
-	// small one lets a slow reader hold up the server soon.
+	// ReadBuffer is the size of the receive buffer of sockets; 0 for the default of the system.
+	// With a small buffer, a slow reader blocks the server soon.
 	ReadBuffer int
-	// HTTP2 has connections speak HTTP/2, also without TLS, instead of HTTP/1.1.
+	// HTTP2 selects HTTP/2, also without TLS, instead of HTTP/1.1.
 	HTTP2 bool
 }
 
-// NewHTTP returns an HTTP client that opens a connection of its own for each request, and
-// has small buffers, so that there can be thousands.
+// NewHTTP returns an HTTP client that opens a new connection for each request. Its buffers are
+// small, so there can be thousands of connections.
 func NewHTTP(t Transport) *http.Client {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(!t.HTTP2)
@@ -44,7 +44,7 @@ func (t Transport) dial(ctx context.Context, network, address string) (net.Conn,
 	}
 	conn, err := d.DialContext(ctx, network, address)
 	if tcp, ok := conn.(*net.TCPConn); ok && t.ReadBuffer > 0 {
-		_ = tcp.SetReadBuffer(t.ReadBuffer) // a wish
+		_ = tcp.SetReadBuffer(t.ReadBuffer) // best effort
 	}
 	return conn, err
 }

@@ -11,7 +11,7 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// lossy makes publishes fail although Redis has carried them out.
+// lossy makes publishes fail after Redis has executed them.
 type lossy struct {
 	fails func(payload string) bool
 }
@@ -25,15 +25,15 @@ func (l lossy) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
 		if args := cmd.Args(); err == nil && args[0] == "publish" && l.fails(args[2].(string)) {
-			err = errors.New("the answer was lost")
+			err = errors.New("the reply was lost")
 			cmd.SetErr(err)
 		}
 		return err
 	}
 }
 
-// Redis may publish it later, after the next one.
-func TestMarkerPublisher_UsesANewIDAfterAFailedPublish(t *testing.T) {
+// Redis may execute the failed publish later, after the next one.
+func TestMarkerPublisher_NewIDAfterFailedPublish(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	client := server.Client()
@@ -62,13 +62,13 @@ func TestMarkerPublisher_UsesANewIDAfterAFailedPublish(t *testing.T) {
 		}
 		m, ok := marker.Parse(message.Payload)
 		if want := uint64(n%3 + 1); !ok || m.Sequence != want {
-			t.Errorf("marker %d is %q, want the sequence %d", n, message.Payload, want)
+			t.Errorf("marker %d: got %q, want the sequence %d", n, message.Payload, want)
 		}
 		if same := m.Node == before.Node; same != (m.Sequence > 1) {
-			t.Errorf("%v follows %v", m, before)
+			t.Errorf("got %v after %v", m, before)
 		}
 		if m.Sequence == 1 && nodes[m.Node] {
-			t.Errorf("the id of %v was used before", m)
+			t.Errorf("got a repeated id in %v", m)
 		}
 		nodes[m.Node] = true
 		before = m

@@ -16,9 +16,9 @@ type counter struct {
 func (c *counter) Confirmed(_ bool, view *marker.View) { c.view = view }
 func (c *counter) Message(string, string)              { c.count++ }
 
-// A marker that follows an ignored message is outside the view: other nodes would resume
-// after the message.
-func TestRouter_AbandonedRouteHasAnEndedView(t *testing.T) {
+// A marker after an ignored message is outside the view. Otherwise other nodes would resume after
+// the message.
+func TestRouter_AbandonedRouteEndsView(t *testing.T) {
 	t.Parallel()
 	for range 500 {
 		c, s := newTestSession()
@@ -42,7 +42,7 @@ func TestRouter_AbandonedRouteHasAnEndedView(t *testing.T) {
 			}
 			s.markers.Add(marker.Marker{Node: "abcdefgh", Sequence: 1})
 			if m, _, ok := receiver.view.Newest(); ok {
-				t.Errorf("the view contains %v after an ignored message", m)
+				t.Errorf("got %v in the view after an ignored message", m)
 			}
 		})
 		<-started

@@ -8,7 +8,7 @@ import (
 	"sluice/internal/source/marker"
 )
 
-// denied is an answer of Redis.
+// denied is an error reply of Redis.
 type denied struct{}
 
 func (denied) Error() string { return "NOPERM" }
@@ -21,7 +21,7 @@ func newTestSession() (*conn, *session) {
 	return c, c.session
 }
 
-// subscribes returns the queued subscriptions, and empties the queue.
+// subscribes returns the queued subscriptions and empties the queue.
 func (s *session) subscribes() []string {
 	var names []string
 	for _, command := range s.queue {
@@ -40,7 +40,7 @@ type ignored struct{}
 func (ignored) confirmed(*marker.View) {}
 func (ignored) message(string, string) {}
 
-func TestSession_RefusedBatchIsRepeatedWithoutClosedNames(t *testing.T) {
+func TestSession_RepeatsRejectedBatchWithoutClosedNames(t *testing.T) {
 	t.Parallel()
 	c, s := newTestSession()
 	a, b := Subscription{Literal, "a"}, Subscription{Literal, "b"}
@@ -54,15 +54,15 @@ func TestSession_RefusedBatchIsRepeatedWithoutClosedNames(t *testing.T) {
 	s.subscribes()
 	c.refuse(s, denied{})
 	if names := s.subscribes(); !slices.Equal(names, []string{"a"}) {
-		t.Errorf("after the refusal of a and b, of which b was closed, %q are subscribed", names)
+		t.Errorf("after Redis rejected a and b, and b was closed: got subscriptions %q", names)
 	}
 	c.confirmed(s, a)
 	if len(s.pending) > 0 || len(s.sent) > 0 {
-		t.Errorf("commands under way: %v, %v", s.pending, s.sent)
+		t.Errorf("got pending commands %v, %v", s.pending, s.sent)
 	}
 }
 
-func TestSession_HoldsNothingOfClosedNames(t *testing.T) {
+func TestSession_ReleasesClosedNames(t *testing.T) {
 	t.Parallel()
 	c, s := newTestSession()
 	for _, answer := range []func(Subscription){
@@ -75,12 +75,12 @@ func TestSession_HoldsNothingOfClosedNames(t *testing.T) {
 		answer(f.names[0])
 	}
 	if len(s.pending) > 0 || len(s.sent) > 0 {
-		t.Errorf("commands under way: %v, %v", s.pending, s.sent)
+		t.Errorf("got pending commands %v, %v", s.pending, s.sent)
 	}
 }
 
-// The refusal of an earlier subscription does not answer a later one.
-func TestSession_RefusalOfAClosedFollowingDoesNotConcernTheNext(t *testing.T) {
+// An error reply to an earlier subscription does not affect a later one.
+func TestSession_ErrorOfClosedFollowingIsIgnored(t *testing.T) {
 	t.Parallel()
 	c, s := newTestSession()
 	name := Subscription{Literal, "a"}
@@ -91,7 +91,7 @@ func TestSession_RefusalOfAClosedFollowingDoesNotConcernTheNext(t *testing.T) {
 	second.start()
 	c.refuse(s, denied{})
 	if second.refused != nil {
-		t.Errorf("the second following is refused: %v", second.refused)
+		t.Errorf("the second following is rejected: %v", second.refused)
 	}
 	c.confirmed(s, name)
 	if second.pending() {
@@ -99,7 +99,7 @@ func TestSession_RefusalOfAClosedFollowingDoesNotConcernTheNext(t *testing.T) {
 	}
 }
 
-// abandoning is a receiver whose following is closed while it is called.
+// abandoning is a receiver whose following is closed during its call.
 type abandoning struct {
 	f    *following
 	view *marker.View
@@ -112,8 +112,8 @@ func (a *abandoning) confirmed(view *marker.View) {
 
 func (*abandoning) message(string, string) {}
 
-// The receiver may no longer get messages, so no later marker is inside its view.
-func TestFollowing_ClosedDuringConfirmationHasAnEndedView(t *testing.T) {
+// The receiver may get no more messages, so no later marker is inside its view.
+func TestFollowing_CloseDuringConfirmationEndsView(t *testing.T) {
 	t.Parallel()
 	c, s := newTestSession()
 	r := new(abandoning)
@@ -123,6 +123,6 @@ func TestFollowing_ClosedDuringConfirmationHasAnEndedView(t *testing.T) {
 	c.confirmed(s, name)
 	s.markers.Add(marker.Marker{Node: "abcdefgh", Sequence: 1})
 	if m, _, ok := r.view.Newest(); ok {
-		t.Errorf("the view contains %v", m)
+		t.Errorf("got %v in the view", m)
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-func TestSlotOf_IsWhatRedisSays(t *testing.T) {
+func TestSlotOf_MatchesRedis(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-port", "0")
 	names := []string{"", "a", "123456789", "{", "}", "{}", "{}a", "a{b}c", "a{}b{c}", "{a}{b}", "a{b{c}d}", "}a{", "a{b", "ü🚀{é}", "\xff\xfe"}
@@ -21,10 +21,10 @@ func TestSlotOf_IsWhatRedisSays(t *testing.T) {
 	}
 	for _, name := range names {
 		if want := server.Do("CLUSTER", "KEYSLOT", name); int64(SlotOf(name)) != want {
-			t.Errorf("the slot of %q is %d, want %v", name, SlotOf(name), want)
+			t.Errorf("slot of %q: got %d, want %v", name, SlotOf(name), want)
 		}
 		if beginning := InSlotOf(name); SlotOf(beginning+"}{x}") != SlotOf(name) || strings.Count(beginning, "{") != 1 {
-			t.Errorf("%q does not have the slot of %q", beginning, name)
+			t.Errorf("%q and %q: got different slots", beginning, name)
 		}
 	}
 }

@@ -21,7 +21,7 @@ func TestMergePrefixes(t *testing.T) {
 	} {
 		got := mergePrefixes(tt.prefixes, tt.limit)
 		if !slices.Equal(got, tt.want) {
-			t.Errorf("%q in %d: %q, want %q", tt.prefixes, tt.limit, got, tt.want)
+			t.Errorf("merge of %q to %d: got %q, want %q", tt.prefixes, tt.limit, got, tt.want)
 		}
 	}
 	var many []string
@@ -30,7 +30,7 @@ func TestMergePrefixes(t *testing.T) {
 	}
 	merged := mergePrefixes(many, maxPrefixes)
 	if len(merged) > maxPrefixes {
-		t.Errorf("%d prefixes", len(merged))
+		t.Errorf("got %d prefixes", len(merged))
 	}
 	for _, p := range many {
 		if !covered(p, merged) {

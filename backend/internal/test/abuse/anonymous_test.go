@@ -11,9 +11,9 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// What follows shows what a stranger can do to an installation on which nothing was set.
+// These tests check what a client without a token can do with default settings.
 
-func TestStranger_ReadsUpdatesAndNothingElse(t *testing.T) {
+func TestAnonymous_ReadsUpdatesOnly(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	for _, query := range []string{"", "?channel=updates", "?channel=updates&last=1000", `?channel=\updates`} {
@@ -28,16 +28,16 @@ func TestStranger_ReadsUpdatesAndNothingElse(t *testing.T) {
 		for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodPost} {
 			a := g.do(method, "/events?"+query, nil, "Accept", "text/event-stream", "X-Forwarded-For", "127.0.0.1", "Cookie", "sluice_token=x", "Origin", "http://localhost")
 			if a.status != http.StatusUnauthorized && a.status != http.StatusBadRequest && a.status != http.StatusMethodNotAllowed {
-				t.Errorf("%s %s gives %d: %.200s", method, query, a.status, a.body)
+				t.Errorf("%s %s: got status %d, body %.200s", method, query, a.status, a.body)
 			}
 		}
 	}
 }
 
-func TestStranger_CannotWrite(t *testing.T) {
+func TestAnonymous_CannotWrite(t *testing.T) {
 	t.Parallel()
 	g := start(t)
-	all := g.direct.PSubscribe(t.Context(), "[^_]*") // but the marks of gateways
+	all := g.direct.PSubscribe(t.Context(), "[^_]*") // all channels except markers
 	defer all.Close()
 	if _, err := all.Receive(t.Context()); err != nil {
 		t.Fatal(err)
@@ -46,23 +46,23 @@ func TestStranger_CannotWrite(t *testing.T) {
 		for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, "XADD"} {
 			a := g.do(method, "/events?"+query, strings.NewReader("x"), "Content-Type", "application/x-ndjson", "Idempotency-Key", "1")
 			if a.status < 400 || a.status >= 500 {
-				t.Errorf("%s %s gives %d: %.200s", method, query, a.status, a.body)
+				t.Errorf("%s %s: got status %d, body %.200s", method, query, a.status, a.body)
 			}
 		}
 	}
 	if n, err := g.direct.DBSize(t.Context()).Result(); err != nil || n != 0 {
-		t.Errorf("%d keys are in Redis, %v", n, err)
+		t.Errorf("got %d keys in Redis, error %v", n, err)
 	}
 	if err := g.direct.Publish(t.Context(), "the end", "").Err(); err != nil {
 		t.Fatal(err)
 	}
 	m, err := all.ReceiveMessage(t.Context())
 	if err != nil || m.Channel != "the end" {
-		t.Errorf("something was published: %v, %v", m, err)
+		t.Errorf("got a publish: %v, error %v", m, err)
 	}
 }
 
-func TestStranger_LearnsNoTopicsName(t *testing.T) {
+func TestAnonymous_CannotListTopics(t *testing.T) {
 	t.Parallel()
 	const name = "confidential"
 	g := start(t, "--allow-subscribe=channel:updates,channel:"+name+".open", "--default-topics=channel:updates")
@@ -73,7 +73,7 @@ func TestStranger_LearnsNoTopicsName(t *testing.T) {
 		t.Helper()
 		header := fmt.Sprint(a.header)
 		if strings.Contains(a.body+header, name) {
-			t.Errorf("%s tells a name: %s %s", what, header, a.body)
+			t.Errorf("%s contains a name: %s %s", what, header, a.body)
 		}
 	}
 	for _, path := range []string{
@@ -84,23 +84,23 @@ func TestStranger_LearnsNoTopicsName(t *testing.T) {
 			told(method+" "+path, g.do(method, path, nil, "Origin", "http://localhost", "Access-Control-Request-Method", "GET"))
 		}
 	}
-	// What is there, and what is not, are refused in one way.
+	// The response is the same for existing and missing topics.
 	for _, kind := range []string{"key", "stream", "channel"} {
 		there, not := g.get("/events?"+kind+"="+name+":"+kind), g.get("/events?"+kind+"=nothing_like_:"+kind)
 		there.body, not.body = strings.ReplaceAll(there.body, name, "…"), strings.ReplaceAll(not.body, "nothing_like_", "…")
 		for _, a := range []answer{there, not} {
 			a.header.Del("Date")
-			a.header.Del("Content-Length") // of two names of different lengths
+			a.header.Del("Content-Length") // the names have different lengths
 		}
 		if there.status != not.status || there.body != not.body || fmt.Sprint(there.header) != fmt.Sprint(not.header) {
-			t.Errorf("a %s that is there gives %+v, and another one %+v", kind, there, not)
+			t.Errorf("existing %s: got %+v; missing: got %+v", kind, there, not)
 		}
 	}
 }
 
-// Redis may publish the names of keys in channels, which a grant of all channels does not
-// cover.
-func TestStranger_LearnsNoKeysNameFromNotifications(t *testing.T) {
+// Redis can publish the names of keys in notification channels. A grant of all channels does not
+// cover those.
+func TestAnonymous_CannotReadNotifications(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--allow-subscribe=channel:*")
 	if err := g.direct.ConfigSet(t.Context(), "notify-keyspace-events", "KEA").Err(); err != nil {
@@ -111,11 +111,11 @@ func TestStranger_LearnsNoKeysNameFromNotifications(t *testing.T) {
 		"__subkeyspace@0__:user:42", "__*", "_[_]*", "__sluice__:*", "__key",
 	} {
 		if a := g.get("/events?channel=" + query); a.status != http.StatusUnauthorized {
-			t.Errorf("%s gives %d: %.200s", query, a.status, a.body)
+			t.Errorf("%s: got status %d, body %.200s", query, a.status, a.body)
 		}
 	}
 	if a := g.get("/events?channel=[_]_sluice__:marks"); a.status != http.StatusBadRequest {
-		t.Errorf("the gateways' own channel gives %d: %.200s", a.status, a.body)
+		t.Errorf("the gateways' own channel: got status %d, body %.200s", a.status, a.body)
 	}
 	all := []*subscriber{}
 	for _, query := range []string{"*", "?[_-z]key*", "*[a-z]"} {
@@ -131,12 +131,12 @@ func TestStranger_LearnsNoKeysNameFromNotifications(t *testing.T) {
 	}
 	for i, s := range all {
 		if got := s.next(); got != "nothing else" {
-			t.Errorf("subscriber %d gets %q", i, got)
+			t.Errorf("subscriber %d: got %q", i, got)
 		}
 	}
 }
 
-func TestNotifications_AreShownToWhoMayFollowAllKeys(t *testing.T) {
+func TestNotifications_RequireAllKeys(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--allow-subscribe=channel:*,key:*")
 	if err := g.direct.ConfigSet(t.Context(), "notify-keyspace-events", "KEA").Err(); err != nil {
@@ -151,18 +151,18 @@ func TestNotifications_AreShownToWhoMayFollowAllKeys(t *testing.T) {
 	}
 	for i, s := range all {
 		if got := s.next(); got != "set" {
-			t.Errorf("subscriber %d gets %q", i, got)
+			t.Errorf("subscriber %d: got %q", i, got)
 		}
 	}
 	for _, list := range []string{"channel:*,key:a*", "channel:*,stream:*"} {
 		g := start(t, "--allow-subscribe="+list)
 		if a := g.get("/events?channel=__keyspace@0__:a"); a.status != http.StatusUnauthorized {
-			t.Errorf("with %s it gives %d: %.200s", list, a.status, a.body)
+			t.Errorf("with %s: got status %d, body %.200s", list, a.status, a.body)
 		}
 	}
 }
 
-func TestStranger_DoesNotKeepRedisBusy(t *testing.T) {
+func TestAnonymous_RequestsDoNotLoadRedis(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	before := g.commands()
@@ -172,40 +172,40 @@ func TestStranger_DoesNotKeepRedisBusy(t *testing.T) {
 		g.send("stream.open", "GET /events HTTP/1.1", "Host: localhost", "Last-Event-ID: "+fmt.Sprint(i))
 	}
 	after := g.commands()
-	// What the gateway does by itself, and what a new connection takes.
+	// Commands of the gateway itself and of new connections.
 	own := []string{"publish", "ping", "info", "time", "hello", "client|setinfo", "client|maint_notifications"}
 	for name, n := range after {
 		if !slices.Contains(own, name) && n > before[name] {
-			t.Errorf("600 requests have Redis carry out %s %d times", name, n-before[name])
+			t.Errorf("got %[2]d calls of %[1]s for 600 requests", name, n-before[name])
 		}
 	}
 	if n := after["publish"] - before["publish"]; n > 100 {
-		t.Errorf("the gateway has published %d times", n)
+		t.Errorf("got %d publishes of the gateway", n)
 	}
 	clients, err := g.direct.ClientList(t.Context()).Result()
 	if n := strings.Count(clients, "\n"); err != nil || n > 20 {
-		t.Errorf("the gateway has %d connections to Redis, %v", n, err)
+		t.Errorf("got %d connections to Redis, error %v", n, err)
 	}
 	g.served("after that")
 }
 
-func TestStranger_AsksForReadinessAndRedisIsNotAskedEachTime(t *testing.T) {
+func TestAnonymous_ReadyzDoesNotLoadRedis(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	before, began := g.commands()["ping"], time.Now()
 	const requests = 1000
 	for range requests {
 		if a := g.get("/readyz"); a.status != http.StatusOK {
-			t.Fatalf("/readyz gives %d: %s", a.status, a.body)
+			t.Fatalf("/readyz: got status %d, body %s", a.status, a.body)
 		}
 	}
 	asked, atMost := g.commands()["ping"]-before, 20*int(time.Since(began)/time.Second+1)
 	if asked > atMost {
-		t.Errorf("%d requests have Redis answer %d times, want at most %d", requests, asked, atMost)
+		t.Errorf("%d requests: got %d calls of Redis, want at most %d", requests, asked, atMost)
 	}
 }
 
-// commands returns how often Redis has carried out each command.
+// commands returns how often Redis has executed each command.
 func (g *gateway) commands() map[string]int {
 	g.t.Helper()
 	counts := make(map[string]int)
@@ -219,8 +219,8 @@ func (g *gateway) commands() map[string]int {
 	return counts
 }
 
-// Whoever does not take what is sent costs a place in the common memory, and none of its own.
-func TestStranger_ExhaustsNoMemory(t *testing.T) {
+// A client that does not read costs only its position in the shared journal.
+func TestAnonymous_CannotExhaustMemory(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--write-timeout=1m")
 	inside := g.subscribe("")
@@ -233,27 +233,27 @@ func TestStranger_ExhaustsNoMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := inside.next(); got != payload {
-			t.Fatalf("instead of message %d comes %.100q", i, got)
+			t.Fatalf("want message %d, got %.100q", i, got)
 		}
 		if i%20 == 0 {
 			most = max(most, g.stats().Memory)
 		}
 	}
-	// A queue for each of them would be 8 GiB.
+	// A queue for each client would need 8 GiB.
 	if most > 256<<20 {
-		t.Errorf("160 clients that read nothing cost %d MiB", most>>20)
+		t.Errorf("got %d MiB for 160 stalled clients", most>>20)
 	}
 }
 
-func TestStranger_FindsTheAdminAddressOnlyOnTheMachine(t *testing.T) {
+func TestAnonymous_CannotReachAdminAddress(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	for _, path := range []string{"/metrics", "/debug/pprof/", "/debug/pprof/heap", "/debug/pprof/cmdline"} {
 		if a := g.get(path); a.status != http.StatusNotFound {
-			t.Errorf("%s gives %d", path, a.status)
+			t.Errorf("%s: got status %d", path, a.status)
 		}
 	}
 	if !slices.ContainsFunc(strings.Fields(g.Log()), func(word string) bool { return strings.HasPrefix(word, "admin=127.0.0.1:") }) {
-		t.Errorf("the log says %s", g.Log())
+		t.Errorf("got log %s", g.Log())
 	}
 }

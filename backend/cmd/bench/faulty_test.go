@@ -12,10 +12,10 @@ import (
 	"sluice/internal/audit"
 )
 
-// liar is a small server that follows the contract but for what its lie makes of the
-// n'th message: zero or more blocks of the event stream.
-type liar struct {
-	lie func(n int, block string) string
+// faultyServer is a small server that follows the contract, except that its fault replaces the
+// block of the n-th message by zero or more blocks.
+type faultyServer struct {
+	fault func(n int, block string) string
 
 	mu     sync.Mutex
 	grown  *sync.Cond
@@ -23,9 +23,9 @@ type liar struct {
 	blocks []string
 }
 
-func startLiar(t *testing.T, lie func(n int, block string) string) string {
+func startFaulty(t *testing.T, fault func(n int, block string) string) string {
 	t.Helper()
-	l := &liar{lie: lie}
+	l := &faultyServer{fault: fault}
 	l.grown = sync.NewCond(&l.mu)
 	s := httptest.NewServer(l)
 	t.Cleanup(func() {
@@ -38,13 +38,13 @@ func startLiar(t *testing.T, lie func(n int, block string) string) string {
 	return s.URL
 }
 
-func (l *liar) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (l *faultyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method == http.MethodPost {
 		data, _ := io.ReadAll(r.Body)
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		n := len(l.blocks) + 1
-		l.blocks = append(l.blocks, l.lie(n, fmt.Sprintf("id: %d\ndata: %s\n\n", n, data)))
+		l.blocks = append(l.blocks, l.fault(n, fmt.Sprintf("id: %d\ndata: %s\n\n", n, data)))
 		l.grown.Broadcast()
 		return
 	}
@@ -73,22 +73,22 @@ func gapBlock(topic, lost string) string {
 	return fmt.Sprintf("event: stream.gap\ndata: {\"topic\":%q,\"reason\":\"source-interrupted\",\"lost\":%s}\n\n", topic, lost)
 }
 
-func TestBench_ALyingServerIsFound(t *testing.T) {
+func TestBench_DetectsFaultyServer(t *testing.T) {
 	t.Parallel()
 	const subscribers = 3
-	var held sync.Map // what a lie keeps back, by test
+	var delayed sync.Map // delayed blocks, by test
 	for _, test := range []struct {
 		name, topic string
-		lie         func(n int, block string) string
-		want        audit.Tally // of one subscriber, but for what was received
+		fault       func(n int, block string) string
+		want        audit.Tally // of one subscriber, except Received
 	}{
-		{"one is dropped", "stream:b", func(n int, block string) string {
+		{"one is missing", "stream:b", func(n int, block string) string {
 			if n == 5 {
 				return ""
 			}
 			return block
 		}, audit.Tally{Lost: 1}},
-		{"the first is dropped", "channel:b", func(n int, block string) string {
+		{"the first is missing", "channel:b", func(n int, block string) string {
 			if n == 1 {
 				return ""
 			}
@@ -103,10 +103,10 @@ func TestBench_ALyingServerIsFound(t *testing.T) {
 		{"two are exchanged", "channel:b", func(n int, block string) string {
 			switch n {
 			case 5:
-				held.Store("exchanged", block)
+				delayed.Store("exchanged", block)
 				return ""
 			case 6:
-				first, _ := held.Load("exchanged")
+				first, _ := delayed.Load("exchanged")
 				return block + first.(string)
 			}
 			return block
@@ -120,7 +120,7 @@ func TestBench_ALyingServerIsFound(t *testing.T) {
 			}
 			return block
 		}, audit.Tally{Gaps: 1, Announced: 2, WrongCounts: 1}},
-		{"a gap comes elsewhere", "channel:b", func(n int, block string) string {
+		{"a gap is at another position", "channel:b", func(n int, block string) string {
 			switch n {
 			case 5:
 				return ""
@@ -132,20 +132,20 @@ func TestBench_ALyingServerIsFound(t *testing.T) {
 		{"a key goes back", "key:b", func(n int, block string) string {
 			switch n {
 			case 5:
-				held.Store("back", block)
+				delayed.Store("back", block)
 			case 9:
-				first, _ := held.Load("back")
+				first, _ := delayed.Load("back")
 				return block + first.(string)
 			}
 			return block
 		}, audit.Tally{OutOfOrder: 1}},
-		{"a key stays behind", "key:b", func(n int, block string) string {
+		{"a key keeps an older value", "key:b", func(n int, block string) string {
 			if n >= 5 {
 				return ""
 			}
 			return block
 		}, audit.Tally{WrongFinal: 1}},
-		{"events come under another topic", "channel:b", func(n int, block string) string {
+		{"events have the id of another topic", "channel:b", func(n int, block string) string {
 			if n == 5 {
 				return strings.Replace(block, "channel:b", "channel:c", 1)
 			}
@@ -155,7 +155,7 @@ func TestBench_ALyingServerIsFound(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			status, r, stderr := runBench(t,
-				"--target", startLiar(t, test.lie), "--publish-http", "--topics", test.topic,
+				"--target", startFaulty(t, test.fault), "--publish-http", "--topics", test.topic,
 				"--subscribers", fmt.Sprint(subscribers), "--rate", "500", "--duration", "500ms", "--patience", "1500ms")
 			kind, _, _ := strings.Cut(test.topic, ":")
 			got := r.Audit[kind]
@@ -165,18 +165,18 @@ func TestBench_ALyingServerIsFound(t *testing.T) {
 				want.Add(test.want)
 			}
 			if status != broken || r.Kept || got != want {
-				t.Errorf("status %d, the audit is\n%+v, want\n%+v\n%s", status, got, want, stderr)
+				t.Errorf("got status %d, audit\n%+v, want\n%+v\n%s", status, got, want, stderr)
 			}
 		})
 	}
 }
 
-func TestBench_ATruthfulGapIsNoLie(t *testing.T) {
+func TestBench_AcceptsCorrectGap(t *testing.T) {
 	t.Parallel()
 	for _, lost := range []string{"2", "null"} {
 		t.Run("lost="+lost, func(t *testing.T) {
 			t.Parallel()
-			status, r, stderr := runBench(t, "--target", startLiar(t, func(n int, block string) string {
+			status, r, stderr := runBench(t, "--target", startFaulty(t, func(n int, block string) string {
 				switch n {
 				case 5, 6:
 					return ""
@@ -186,7 +186,7 @@ func TestBench_ATruthfulGapIsNoLie(t *testing.T) {
 				return block
 			}), "--publish-http", "--topics", "channel:b", "--subscribers", "2", "--rate", "500", "--duration", "500ms")
 			if a := r.Audit["channel"]; status != kept || a.Gaps != 2 || a.Announced != 4 {
-				t.Errorf("status %d, the audit is %+v\n%s", status, a, stderr)
+				t.Errorf("got status %d, audit %+v\n%s", status, a, stderr)
 			}
 		})
 	}
