@@ -161,7 +161,7 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 	unknown := &event.Gap{Reason: event.UnknownCursor, Lost: event.LostUnknown}
 	expired := &event.Gap{Reason: event.HistoryExpired, Lost: event.LostUnknown}
 	switch {
-	case c == streamCursor{}: // the start of the stream, whatever was trimmed
+	case c == streamCursor{}: // the start of the stream; trimmed entries are not a gap
 		if trimmed == 0 || trimmed == 1 && !exact {
 			return c, nil // none was trimmed; at most one was deleted
 		}
@@ -249,7 +249,7 @@ func (s *streamCursors) startAfter(c streamCursor) startPosition {
 }
 
 // shortenGap passes over a gap at the start position that announces entries up to the cursor
-// too, since another node announced these at the cursor. The rest is a gap of its own.
+// too, since another node announced these at the cursor. The rest is another gap.
 func (s *streamCursors) shortenGap(p *startPosition, c streamCursor) {
 	view := s.topicLog.view
 	frames := view.Between(p.pos, min(p.pos+1, view.Head()))

@@ -260,9 +260,9 @@ func (s *Subscription) seek(starts []func() startPosition, reason event.GapReaso
 	return id, gaps
 }
 
-// Next returns what the client gets next, an empty batch if there is nothing now. It
-// reads from Redis if the journals do not hold what the client missed; the error
-// wraps [source.ErrUnavailable] if that fails. It is [io.EOF] after the end of all topics.
+// Next returns the next batch for the client. It is empty if the client has everything. Next
+// reads from Redis if the journals do not hold the events after the client's position. The error
+// wraps [source.ErrUnavailable] if that fails, and is [io.EOF] after the end of all topics.
 func (s *Subscription) Next(ctx context.Context) (journal.Batch, error) {
 	for {
 		s.dropCatchUp()

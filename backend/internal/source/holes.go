@@ -6,7 +6,7 @@ import (
 	"sluice/internal/event"
 )
 
-// hole is a place in a page where entries are missing that were added to the stream.
+// hole is a position in a page at which entries of the stream are missing.
 type hole struct {
 	before int   // index of the entry after the hole; len(Entries) for a hole after the last
 	lost   int64 // number of missing entries, or [event.LostUnknown]
@@ -63,8 +63,8 @@ func (p Page) Walk(prev, end Position, missing int64, gap func(lost int64, at Po
 	}
 }
 
-// holes returns the places in the page where entries are missing. Redis reports only the
-// newest id that was deleted. So if it is unknown which entries are missing, every place
+// holes returns the positions in the page at which entries are missing. Redis reports only the
+// newest id that was deleted. So if it is unknown which entries are missing, every position
 // before that id is a hole.
 func (p Page) holes(prev, end Position, missing int64) []hole {
 	if missing == 0 {

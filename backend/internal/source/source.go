@@ -97,8 +97,8 @@ type Source interface {
 	// The idempotency key and the fingerprint of the first message apply to all of them.
 	PublishAll(ctx context.Context, topic event.Topic, messages []Message) error
 	// Ready returns nil while published messages reach this source. In a cluster, one master is
-	// enough; topics in the unserved slots, for example "0-5460,10923", can be neither followed
-	// nor published to.
+	// enough; topics in the unserved slots, for example "0-5460,10923", cannot be followed or
+	// published to.
 	Ready(ctx context.Context) (unserved string, err error)
 	// Reconnects returns how often a connection that receives events was established again.
 	Reconnects() int64
@@ -124,7 +124,9 @@ type Following interface {
 // Message is a message to publish.
 type Message struct {
 	Data []byte
-	TTL  time.Duration // time after which the key of a stream or key topic expires; 0 to leave the expiry of a stream as it is, and for a key without one
+	// TTL is the time after which the key of a stream or key topic expires. 0 does not change the
+	// expiry of a stream, and sets a key without expiry.
+	TTL time.Duration
 	// For streams only.
 	Type           string // event type, empty for none
 	MaxLen         int64  // keep about this many entries; all if 0
@@ -157,7 +159,7 @@ type Entry struct {
 // StreamState is the state of a stream as Redis reports it.
 type StreamState struct {
 	Exists  bool
-	First   event.StreamID // of the oldest entry; zero if there is none
+	First   event.StreamID // of the oldest entry; zero without entries
 	Last    event.StreamID // the newest that was ever given
 	Length  uint64         // entries
 	Added   uint64         // entries that were ever added

@@ -37,8 +37,8 @@ func Needed(t event.Topic) []event.Topic {
 	return needed
 }
 
-// IsInternal reports whether a topic is one that gateways use among themselves. Clients may
-// neither follow it nor publish to it.
+// IsInternal reports whether only gateways may use a topic. Clients cannot follow it or publish to
+// it.
 func IsInternal(t event.Topic) bool {
 	return !t.IsGlob() && strings.HasPrefix(t.Name(), InternalPrefix)
 }

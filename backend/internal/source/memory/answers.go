@@ -26,7 +26,7 @@ func newAnswers() answers {
 	return answers{byKey: make(map[[sha256.Size]byte]answer)}
 }
 
-// find returns the answer that is remembered for a key. If there is none, known is false.
+// find returns the remembered answer of a key, and whether there is one.
 // It returns source.ErrKeyReused if the fingerprint differs.
 func (a *answers) find(key [sha256.Size]byte, fingerprint string) (id event.StreamID, known bool, err error) {
 	answer, known := a.byKey[key]

@@ -15,13 +15,13 @@ import (
 	"sluice/internal/source"
 )
 
-// Broker is a broker inside this process, with the semantics of Redis for the three
-// kinds. What is published is delivered before Publish returns. Its memory is bounded: a
-// publish that exceeds a bound returns an error that wraps [source.ErrFull] and changes nothing.
+// Broker is a [source.Source] without Redis, with the semantics of Redis for the three kinds.
+// Publish delivers a message to all sinks before it returns. The memory of a broker is bounded: a
+// publish that exceeds the bound returns an error that wraps [source.ErrFull] and changes nothing.
 type Broker struct {
-	// KeyBytes bounds the values of all keys together, as a glob that matches all of them
-	// holds them. There is no bound of their own if it is 0. It must not change after the
-	// first use.
+	// KeyBytes bounds the memory of the values of all keys, counted as a glob that matches all
+	// of them counts it. Only the bound of the broker applies if it is 0. It must not change
+	// after the first use.
 	KeyBytes int
 
 	fill  source.Fill
@@ -99,7 +99,7 @@ func (m *Broker) Follow(topic event.Topic, sink source.Sink) source.Following {
 	return f
 }
 
-// beginStream tells a sink of a stream's newest entries.
+// beginStream delivers the newest entries of a stream to a new sink.
 func (m *Broker) beginStream(f *following) {
 	s := m.streams[f.topic.Name()]
 	if s == nil {
@@ -116,7 +116,7 @@ func (m *Broker) beginStream(f *following) {
 	}
 }
 
-// showKeys tells a sink of the values that are there.
+// showKeys delivers the present values to a new sink.
 func (m *Broker) showKeys(f *following) {
 	if !f.topic.IsGlob() {
 		e := event.Event{Topic: f.topic, Type: event.KeyDeleted, Data: []byte("null")}
@@ -145,7 +145,7 @@ func (f *following) Exists(context.Context) (bool, error) {
 	return f.topic.Kind != event.Stream || f.broker.streams[f.topic.Name()] != nil, nil
 }
 
-// Sync implements [source.Following]: what was published has been delivered.
+// Sync implements [source.Following]. Publish has delivered everything.
 func (f *following) Sync(context.Context) error {
 	return nil
 }
@@ -257,7 +257,7 @@ func (s *stream) trim(n int) (size int) {
 	clear(s.entries[:n]) // the slice's array must not keep them
 	s.entries = s.entries[n:]
 	if n > len(s.entries) {
-		s.entries = slices.Clone(s.entries) // nor may a long array remain
+		s.entries = slices.Clone(s.entries) // a long array must not remain
 	}
 	return size
 }
@@ -342,7 +342,7 @@ func (m *Broker) Ready(context.Context) (string, error) {
 	return "", nil
 }
 
-// Reconnects implements [source.Source]: there is no connection.
+// Reconnects implements [source.Source]. It is always 0.
 func (m *Broker) Reconnects() int64 {
 	return 0
 }

@@ -107,7 +107,7 @@ func (s slotsOf) node(reply any) (redis.ClusterNode, error) {
 		return redis.ClusterNode{}, fmt.Errorf("redis gave the port %v of a node", parts[1])
 	}
 	if host == unknownHost && len(parts) > 3 {
-		host = ipOf(parts[3])
+		host = findIP(parts[3])
 	}
 	if isUnknown(host) {
 		host = s.host
@@ -120,8 +120,8 @@ func (s slotsOf) node(reply any) (redis.ClusterNode, error) {
 	return redis.ClusterNode{ID: id, Addr: net.JoinHostPort(host, strconv.FormatInt(port, 10))}, nil
 }
 
-// ipOf returns the IP address among the further addresses of a node, "" if there is none.
-func ipOf(reply any) string {
+// findIP returns the IP address among the additional addresses of a node, or "".
+func findIP(reply any) string {
 	switch further := reply.(type) {
 	case map[any]any: // RESP3
 		ip, _ := further["ip"].(string)

@@ -19,8 +19,8 @@ const (
 	typeField = "event"
 )
 
-// entriesOf converts the reply to XRANGE.
-func entriesOf(reply []any) ([]source.Entry, error) {
+// parseEntries converts the reply to XRANGE.
+func parseEntries(reply []any) ([]source.Entry, error) {
 	entries := make([]source.Entry, len(reply))
 	for i, r := range reply {
 		pair, _ := r.([]any)
@@ -29,15 +29,15 @@ func entriesOf(reply []any) ([]source.Entry, error) {
 		}
 		id, _ := pair[0].(string)
 		fields, _ := pair[1].([]any)
-		entries[i] = entryOf(id, fields)
+		entries[i] = parseEntry(id, fields)
 	}
 	return entries, nil
 }
 
-// entryOf converts an entry to an event. If its only fields are data, or data and event,
+// parseEntry converts an entry to an event. If its only fields are data, or data and event,
 // each once, they are the event's data and type. Any other entry becomes a JSON object of
 // all its fields.
-func entryOf(id string, fields []any) source.Entry {
+func parseEntry(id string, fields []any) source.Entry {
 	var e source.Entry
 	e.ID, _ = event.ParseStreamID(id) // Redis gives no others
 	values := make(map[string]any, len(fields)/2)
@@ -76,9 +76,9 @@ func marshal(v any) []byte {
 	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
 }
 
-// stateOf converts the reply to XINFO STREAM. It returns an error for a missing reply, which
+// parseState converts the reply to XINFO STREAM. It returns an error for a missing reply, which
 // must not pass for a stream that does not exist.
-func stateOf(info *redis.XInfoStream) (source.StreamState, error) {
+func parseState(info *redis.XInfoStream) (source.StreamState, error) {
 	if info == nil {
 		return source.StreamState{}, errors.New("redis gave no state of the stream")
 	}

@@ -69,7 +69,7 @@ type keyFollowing struct {
 type staleKeys struct {
 	names map[string]struct{}
 	wait  *backoff.ExponentialBackOff
-	due   <-chan time.Time // of the next attempt; nil if there are none
+	due   <-chan time.Time // of the next attempt; nil without stale keys
 }
 
 const (

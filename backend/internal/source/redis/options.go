@@ -19,8 +19,7 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// clusterReload bounds how long a cluster's client goes by what it last heard of the
-// cluster, if nothing else tells it to ask.
+// clusterReload is the interval at which a client of a cluster reads the topology.
 const clusterReload = 10 * time.Second
 
 // Options say which Redis to use and how to reach it.
@@ -76,7 +75,7 @@ func ParseURL(address string) (*Options, error) {
 	case o.readsReplicas():
 		return nil, errors.New("what is followed comes from masters, since replicas may lag behind: leave out read_only, replica_only, route_by_latency and route_randomly")
 	}
-	o.settle()
+	o.setDefaults()
 	return &o, nil
 }
 
@@ -94,7 +93,7 @@ func hasPath(rest string) bool {
 	return err == nil && strings.Trim(u.Path, "/") != ""
 }
 
-// addresses returns where to connect at first, but for a socket's path.
+// addresses returns the addresses of the first connections, without the path of a socket.
 func (o *Options) addresses() []string {
 	switch {
 	case o.sentinel != nil:
@@ -124,11 +123,11 @@ func (o *Options) readsReplicas() bool {
 	return c != nil && (c.ReadOnly || c.RouteByLatency || c.RouteRandomly)
 }
 
-// settle sets what does not depend on the address. A command that may have been carried
-// out must not be sent again: what was published once would arrive twice. Whoever waits is
-// told of an error at once; the loops here try again. No command is sent that an ACL would
-// have to allow for nothing.
-func (o *Options) settle() {
+// setDefaults sets the options that do not depend on the address. go-redis must not repeat a
+// command, since a publish could arrive twice: callers get the error at once, and the loops of
+// this package try again. Clients send no command that this package does not need, since an ACL
+// would have to allow it.
+func (o *Options) setDefaults() {
 	noNotices := &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	switch {
 	case o.server != nil:
@@ -158,16 +157,16 @@ func (o *Options) settle() {
 	}
 }
 
-// refuseReplica keeps connections away from a server that is no longer the master, as a
-// Sentinel that lags behind may say. A replica passes on what its master publishes, but
-// does not tell when it has lost it.
+// refuseReplica refuses connections to a server that is no longer the master, which a Sentinel
+// with old information may name. A replica forwards the messages of its master, and does not
+// report that it lost the connection to it.
 func refuseReplica(ctx context.Context, conn *redis.Conn) error {
 	hello := redis.NewMapStringInterfaceCmd(ctx, "hello")
 	if err := conn.Process(ctx, hello); err != nil {
 		return err
 	}
 	if hello.Val()["role"] == "replica" {
-		return errors.New("the server that Sentinel names is no master")
+		return errors.New("the server that Sentinel names is not a master")
 	}
 	return nil
 }
@@ -189,7 +188,7 @@ func (o *Options) UseCA(file string) error {
 	return nil
 }
 
-// tls returns the settings of TLS, nil if there is none.
+// tls returns the settings of TLS, nil without TLS.
 func (o *Options) tls() *tls.Config {
 	switch {
 	case o.server != nil:

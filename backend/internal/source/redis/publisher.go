@@ -25,7 +25,7 @@ func OpenPublisher(options *Options) *Publisher {
 	return &Publisher{options.open()}
 }
 
-// Close gives up the connections.
+// Close closes the connections.
 func (p *Publisher) Close() error {
 	return p.client.Close()
 }
@@ -44,7 +44,7 @@ func (p *Publisher) Publish(ctx context.Context, topic event.Topic, m source.Mes
 	default:
 		err = p.send(ctx, topic.Name(), m.Data)
 	}
-	return id, p.explain(ctx, topic, err)
+	return id, p.wrapError(ctx, topic, err)
 }
 
 // PublishAll implements [source.Source].
@@ -55,7 +55,7 @@ func (p *Publisher) PublishAll(ctx context.Context, topic event.Topic, messages 
 	} else {
 		_, err = p.transact(ctx, topic, messages)
 	}
-	return p.explain(ctx, topic, err)
+	return p.wrapError(ctx, topic, err)
 }
 
 // transact writes messages in one transaction, with the expiry of the key if they have one. It
@@ -96,8 +96,8 @@ func queue(ctx context.Context, tx redis.Pipeliner, topic event.Topic, m source.
 	}
 }
 
-// explain returns the error of a publish for who asked for it.
-func (p *Publisher) explain(ctx context.Context, topic event.Topic, err error) error {
+// wrapError returns the error of a publish as callers need it.
+func (p *Publisher) wrapError(ctx context.Context, topic event.Topic, err error) error {
 	switch {
 	case err == nil, errors.Is(err, source.ErrKeyReused):
 		return err
@@ -107,20 +107,20 @@ func (p *Publisher) explain(ctx context.Context, topic event.Topic, err error) e
 		return fmt.Errorf("%w: publishing to %s: %w", source.ErrForbidden, topic, err)
 	}
 	if ctx.Err() == nil {
-		p.doubt(ctx)
+		p.refreshTopology(ctx)
 	}
 	return fmt.Errorf("%w: publishing to %s: %w", source.ErrUnavailable, topic, err)
 }
 
-// once is a command that a cluster's client must not send again after an error: it may
-// have been carried out.
+// once is a command that the client of a cluster must not repeat after an error, since Redis may
+// have executed it.
 type once struct{ redis.Cmder }
 
 // NoRetry overrides that of [redis.Cmder].
 func (once) NoRetry() bool { return true }
 
-// send publishes to a channel. Any server of a cluster would take that and pass it on;
-// taken by the one where all gateways follow the channel, messages stay in order.
+// send publishes to a channel. In a cluster it publishes to the master on which all gateways
+// follow the channel, so all gateways receive the messages in the same order.
 func (p *Publisher) send(ctx context.Context, channel string, data []byte) error {
 	owner, err := p.serverOf(ctx, channel)
 	if err != nil {
@@ -129,7 +129,7 @@ func (p *Publisher) send(ctx context.Context, channel string, data []byte) error
 	return owner.Publish(ctx, channel, data).Err()
 }
 
-// serverOf returns the server that is in charge of a name.
+// serverOf returns the server that owns the slot of a name.
 func (p *Publisher) serverOf(ctx context.Context, name string) (redis.Cmdable, error) {
 	if cluster, ok := p.client.(*redis.ClusterClient); ok {
 		return cluster.MasterForKey(ctx, name)
@@ -137,9 +137,9 @@ func (p *Publisher) serverOf(ctx context.Context, name string) (redis.Cmdable, e
 	return p.client, nil
 }
 
-// doubt has a cluster's client look where the slots are now, which it does by itself only
-// where a server tells it that they moved.
-func (p *Publisher) doubt(ctx context.Context) {
+// refreshTopology makes the client of a cluster read the topology again. Otherwise the client
+// does so only after a server reports that a slot has moved.
+func (p *Publisher) refreshTopology(ctx context.Context) {
 	if cluster, ok := p.client.(*redis.ClusterClient); ok {
 		cluster.ReloadState(ctx)
 	}
@@ -190,8 +190,8 @@ func parseAddedID(text string) (event.StreamID, error) {
 	return id, nil
 }
 
-// fieldsOf returns an entry as XADD takes it.
-func fieldsOf(m source.Message) []any {
+// entryFields returns the fields of an entry.
+func entryFields(m source.Message) []any {
 	fields := []any{dataField, m.Data}
 	if m.Type != "" {
 		fields = append(fields, typeField, m.Type)
@@ -204,7 +204,7 @@ func xadd(ctx context.Context, name string, m source.Message) *redis.StringCmd {
 	if m.MaxLen > 0 {
 		args = append(args, "maxlen", "~", m.MaxLen)
 	}
-	return redis.NewStringCmd(ctx, append(append(args, "*"), fieldsOf(m)...)...)
+	return redis.NewStringCmd(ctx, append(append(args, "*"), entryFields(m)...)...)
 }
 
 // onceArgs returns the arguments of addOnceScript. Entries with and without a type have
@@ -212,9 +212,9 @@ func xadd(ctx context.Context, name string, m source.Message) *redis.StringCmd {
 func onceArgs(name string, messages []source.Message) (keys []string, args []any) {
 	first := messages[0]
 	keys = []string{name, idempotencyName(name, first.IdempotencyKey)}
-	args = []any{source.IdempotencyTime.Milliseconds(), first.MaxLen, first.Fingerprint, first.TTL.Milliseconds(), len(fieldsOf(first))}
+	args = []any{source.IdempotencyTime.Milliseconds(), first.MaxLen, first.Fingerprint, first.TTL.Milliseconds(), len(entryFields(first))}
 	for _, m := range messages {
-		args = append(args, fieldsOf(m)...)
+		args = append(args, entryFields(m)...)
 	}
 	return keys, args
 }

@@ -20,7 +20,7 @@ func TestSentinel_RejectsReplica(t *testing.T) {
 	src := openRedis(t, redistest.SentinelURL(redistest.StartSentinel(t, replica)))
 	f := src.Follow(channelNamed("a"), newRecordingSink(t))
 	for what, err := range map[string]error{"Live": f.Live(t.Context()), "Ready": readiness(t.Context(), src)} {
-		if !errors.Is(err, source.ErrUnavailable) || !strings.Contains(fmt.Sprint(err), "no master") {
+		if !errors.Is(err, source.ErrUnavailable) || !strings.Contains(fmt.Sprint(err), "not a master") {
 			t.Errorf("%s: %v", what, err)
 		}
 	}

@@ -39,7 +39,7 @@ const (
 var readLimits = [readClasses]int{liveReads: 8, historyReads: 4, failingReads: 2}
 
 // streams follows streams. It waits for news of all streams without a read in progress.
-// Each stream with news is read by a goroutine of its own, so no stream waits for another.
+// One goroutine per stream with news reads it, so no stream waits for another.
 type streams struct {
 	streamReader
 	news     streamNews
@@ -90,7 +90,7 @@ type streamFollowing struct {
 	waiting []chan struct{} // closed after a read that starts from now on
 	syncing []chan struct{} // closed after the read in progress
 
-	streamTracker // used by the reading goroutine; while there is none, guarded by the owner's mutex
+	streamTracker // used by the reading goroutine; without one, guarded by the owner's mutex
 	retry         *backoff.ExponentialBackOff
 }
 
@@ -217,7 +217,7 @@ func (f *streamFollowing) Sync(ctx context.Context) error {
 	}
 }
 
-// isRefusal reports whether an error is about one stream only and does not pass by itself.
+// isRefusal reports whether an error concerns one stream only, and lasts until Redis is changed.
 func isRefusal(err error) bool {
 	return errors.Is(err, source.ErrForbidden) || errors.Is(err, source.ErrWrongType)
 }
@@ -419,9 +419,9 @@ func (s *streams) setAway(ctx context.Context, err error) {
 	}
 }
 
-// startCheck checks some streams for changes of which there are no news, such as a
-// deletion. The checks are pipelined and delay no read. They are skipped while the check
-// before is still in progress.
+// startCheck checks some streams for changes that the wait for news does not report, such as a
+// deletion. The checks are pipelined and delay no read. startCheck does nothing while another
+// check is in progress.
 func (s *streams) startCheck(ctx context.Context, idle []*streamFollowing) {
 	select {
 	case s.checking <- struct{}{}:

@@ -17,7 +17,7 @@ const unblockPause = 5 * time.Millisecond
 type blockingNews struct {
 	client  *redis.Client
 	limited *redis.Client
-	conn    *redis.Conn // nil while there is none
+	conn    *redis.Conn // nil if not connected
 	connID  int64       // Redis's number for it
 }
 
@@ -74,7 +74,7 @@ func (b *blockingNews) read(ctx context.Context, args *redis.XReadArgs, changed 
 }
 
 // unblock ends the blocking read of a connection when the set of streams has changed.
-// The command does nothing if it comes before the read, so it is repeated.
+// The command has no effect before the read, so it is repeated.
 func (b *blockingNews) unblock(ctx context.Context, id int64, changed, finished <-chan struct{}) {
 	select {
 	case <-changed:

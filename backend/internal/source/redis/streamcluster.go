@@ -11,10 +11,9 @@ import (
 	"sluice/internal/source/redis/tracking"
 )
 
-// clusterStreams follows each stream of a cluster with a reader of its own: one XREAD
-// cannot name streams of different slots, and a server that does not answer must not hold
-// up the streams of the others. Key tracking reports new entries; a reader looks
-// by itself only without it.
+// clusterStreams follows the streams of a cluster with one reader for each: one XREAD cannot name
+// streams of different slots, and a server that does not answer must not delay the streams of
+// other servers. Key tracking reports new entries. Without it, the readers poll.
 type clusterStreams struct {
 	reader  streamReader
 	tracker *tracking.Tracker
@@ -50,8 +49,7 @@ func (c *clusterStreams) close() {
 	c.closing.Wait()
 }
 
-// interval returns the time after which a reader looks by itself: the more there are, the
-// longer.
+// interval returns the interval at which a reader polls. It grows with the number of readers.
 func (c *clusterStreams) interval() time.Duration {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,12 +70,12 @@ func (f *clusterStreamFollowing) Close() {
 	delete(f.owner.readers, f.reader)
 	f.owner.mu.Unlock()
 	if there {
-		f.owner.closing.Go(f.reader.close) // a read may be under way
+		f.owner.closing.Go(f.reader.close) // a read may be in progress
 	}
 }
 
-// trackedNews learns of new entries of one stream by key tracking. Without it, the reader
-// looks at each interval.
+// trackedNews reports new entries of one stream by key tracking. Without tracking, it reports
+// news at each interval.
 type trackedNews struct {
 	owner   *clusterStreams
 	watch   *tracking.Watch

@@ -160,7 +160,7 @@ func (s streamReader) pageFrom(ctx context.Context, client redis.UniversalClient
 	if err != nil {
 		return source.Page{}, err
 	}
-	entries, err := entriesOf(found.Val())
+	entries, err := parseEntries(found.Val())
 	return source.Page{State: state, Entries: entries, More: len(entries) == r.Count}, err
 }
 
@@ -183,7 +183,7 @@ func transact(ctx context.Context, client redis.UniversalClient, name string, re
 	if err != nil {
 		return source.StreamState{}, fmt.Errorf("reading the stream %q: %w", name, err)
 	}
-	return stateOf(info.Val())
+	return parseState(info.Val())
 }
 
 // states returns the states of streams, or why they cannot be read. A state has two entries
@@ -221,7 +221,7 @@ func readStates(ctx context.Context, client redis.UniversalClient, names []strin
 	for i, info := range infos {
 		switch err := info.Err(); {
 		case err == nil:
-			if states[i], errs[i] = stateOf(info.Val()); errs[i] == nil {
+			if states[i], errs[i] = parseState(info.Val()); errs[i] == nil {
 				bytes += sizeOfValues(info.Val().FirstEntry) + sizeOfValues(info.Val().LastEntry)
 			}
 		case errors.Is(err, errReplyTooLarge):

@@ -29,8 +29,8 @@ type streamTracker struct {
 	size    pageSize
 }
 
-// deletedStream is a stream that was deleted, to find out whether the same one comes back, as
-// after RENAME.
+// deletedStream is the state of a stream that was deleted. It identifies the stream if it is
+// restored, as after RENAME.
 type deletedStream struct {
 	at      source.Position
 	entry   rememberedEntry // at the position; zero if the position is not that of an entry
@@ -214,9 +214,9 @@ func (f *streamTracker) hasKnown(ctx context.Context, r streamReader, last event
 	return false, nil
 }
 
-// isAnother reports whether a stream without the entry at the position cannot be the one
-// that was read: the entry was neither trimmed nor deleted, or fewer entries were added than
-// were counted.
+// isAnother reports whether a stream without the entry at the position is not the one that was
+// read: the entry cannot have been trimmed or deleted, or fewer entries were added than were
+// counted.
 func (f *streamTracker) isAnother(page source.Page) bool {
 	state := page.State
 	if f.isEntry() && state.Length > 0 && !f.at.ID.Before(state.First) && state.Deleted.Before(f.at.ID) {

@@ -18,12 +18,12 @@ import (
 type value struct {
 	eventType string
 	data      []byte
-	sum       uint64 // tells values apart
+	sum       uint64 // hash of both
 }
 
 func newValue(eventType string, data []byte) value {
 	d := xxhash.New()
-	_, _ = d.WriteString(eventType + "\n") // a hash takes everything
+	_, _ = d.WriteString(eventType + "\n") // it never fails
 	_, _ = d.Write(data)
 	return value{eventType, data, d.Sum64()}
 }
@@ -48,8 +48,8 @@ func readValues(ctx context.Context, client redis.Cmdable, names []string, found
 	return nil
 }
 
-// parts divides keys into as few as together have at most source.MaxValueBytes that can be read,
-// so that neither Redis nor the gateway has more of them at hand.
+// parts divides keys into parts whose values have at most source.MaxValueBytes together. They are
+// read one part at a time, which bounds the memory of Redis and of the gateway.
 func parts(keys []description) iter.Seq[[]description] {
 	return func(yield func([]description) bool) {
 		first, size := 0, int64(0)
@@ -103,20 +103,20 @@ func readPart(ctx context.Context, client redis.Cmdable, keys []description, fou
 // description is what is known of a key before its value is read.
 type description struct {
 	name, keyType string
-	size          int64 // in bytes of Redis's memory; 0 where Redis does not tell
+	size          int64 // bytes in the memory of Redis; 0 if unknown
 }
 
 func (k description) isTooLarge() bool {
 	return k.size > source.MaxValueBytes
 }
 
-// isCollection reports whether Redis guesses the size from that of a few elements.
+// isCollection reports whether Redis estimates the size from a few elements.
 func (k description) isCollection() bool {
 	return slices.Contains([]string{"hash", "list", "set", "zset"}, k.keyType)
 }
 
-// describe asks for types and sizes, which cost Redis little however large the keys are.
-// Those of collections are guesses, but tell of too many elements.
+// describe reads the types and sizes of keys, which takes Redis little time for keys of any size.
+// The sizes of collections are estimates.
 func describe(ctx context.Context, client redis.Cmdable, names []string) ([]description, error) {
 	types := make([]*redis.StatusCmd, len(names))
 	sizes := make([]*redis.IntCmd, len(names))
@@ -140,9 +140,9 @@ func describe(ctx context.Context, client redis.Cmdable, names []string) ([]desc
 	return keys, nil
 }
 
-// count has the elements of collections counted, in which one may be larger than all that
-// a guess was made from. It costs Redis as much as reading them, so it is for those that
-// have not too many.
+// count replaces the estimated sizes of collections by exact ones, since an element may be larger
+// than those of the estimate. It takes Redis as much time as reading the collections, so it must
+// not be used for collections with many elements.
 func count(ctx context.Context, client redis.Cmdable, keys []description) error {
 	const allElements = 0
 	sizes := make([]*redis.IntCmd, len(keys))
@@ -165,8 +165,8 @@ func count(ctx context.Context, client redis.Cmdable, keys []description) error 
 	return nil
 }
 
-// isAnswer reports whether an error is the answer of Redis to one command of a pipeline,
-// so that the others have theirs.
+// isAnswer reports whether an error is the reply of Redis to one command of a pipeline. The other
+// commands then have replies too.
 func isAnswer(err error) bool {
 	_, ok := errors.AsType[redis.Error](err)
 	return ok
@@ -195,23 +195,23 @@ func readValue(ctx context.Context, p redis.Pipeliner, k description) func() (va
 	case "hash":
 		cmd := p.HGetAll(ctx, k.name)
 		return func() (value, error) {
-			return ofCollection(len(cmd.Val()), cmd.Val(), cmd.Err())
+			return collectionValue(len(cmd.Val()), cmd.Val(), cmd.Err())
 		}
 	case "list":
 		cmd := p.LRange(ctx, k.name, 0, -1)
 		return func() (value, error) {
-			return ofCollection(len(cmd.Val()), cmd.Val(), cmd.Err())
+			return collectionValue(len(cmd.Val()), cmd.Val(), cmd.Err())
 		}
 	case "set":
 		cmd := p.SMembers(ctx, k.name)
 		return func() (value, error) {
 			members := slices.Sorted(slices.Values(cmd.Val()))
-			return ofCollection(len(members), members, cmd.Err())
+			return collectionValue(len(members), members, cmd.Err())
 		}
 	case "zset":
 		cmd := p.ZRangeWithScores(ctx, k.name, 0, -1)
 		return func() (value, error) {
-			return ofCollection(len(cmd.Val()), scored(cmd.Val()), cmd.Err())
+			return collectionValue(len(cmd.Val()), scored(cmd.Val()), cmd.Err())
 		}
 	case "ReJSON-RL":
 		cmd := p.Do(ctx, "JSON.GET", k.name)
@@ -226,9 +226,9 @@ func readValue(ctx context.Context, p redis.Pipeliner, k description) func() (va
 	}
 }
 
-// ofCollection returns the value of a collection; Redis keeps no empty ones, so one
-// without members is a key that was deleted since its type was read.
-func ofCollection(members int, v any, err error) (value, error) {
+// collectionValue returns the value of a collection. Redis has no empty collections, so one
+// without members was deleted after its type was read.
+func collectionValue(members int, v any, err error) (value, error) {
 	if err != nil {
 		return value{}, err
 	}

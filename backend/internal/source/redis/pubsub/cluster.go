@@ -118,7 +118,7 @@ func (c *cluster) look(ctx context.Context) (Topology, error) {
 	for _, i := range rand.Perm(len(c.seeds)) {
 		client := c.openNode(c.seeds[i])
 		t, askErr := ask(ctx, client)
-		_ = client.Close() // there is nothing left to lose
+		_ = client.Close() // it is not used again
 		if askErr == nil {
 			return t, nil
 		}

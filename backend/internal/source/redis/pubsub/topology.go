@@ -36,7 +36,7 @@ func (t Topology) equal(other Topology) bool {
 	return slices.Equal(t.servers, other.servers) && slices.Equal(t.slots, other.slots) && slices.Equal(t.nodes, other.nodes)
 }
 
-// unserved returns the slots of servers that are in down, and those that nobody owns.
+// unserved returns the slots of the servers in down, and the slots without an owner.
 func (t Topology) unserved(down map[server]bool) Slots {
 	if len(t.slots) == 0 {
 		return nil

@@ -25,7 +25,7 @@ var errNoProbe = errors.New("no invalidation arrived for a key that was written"
 // probe is the state of the path: a key of the literal tracker and one of the glob tracker
 // are written together, and both must return.
 type probe struct {
-	sent          time.Time // zero if none is in flight
+	sent          time.Time // zero if no probe is in flight
 	last          time.Time // when the last one was sent
 	literal, glob bool      // returned
 }
@@ -52,8 +52,8 @@ func (s *session) sync() chan error {
 	return w.done
 }
 
-// names returns the keys of the probe. That of the literal tracker sorts first, so that a
-// glob of all keys, which reports both, reports it no later.
+// names returns the keys of the probe. The key of the literal tracker sorts first, so a glob of
+// all keys reports it before the other.
 func (s *session) names() (literal, glob string) {
 	prefix := s.probePrefix()
 	if s.master.Tag != "" {

@@ -20,7 +20,7 @@ type session struct {
 
 	// Guarded by tracker.mu.
 	master   Master
-	err      error // why there is no connection; nil before the first attempt
+	err      error // of the last failed connection; nil before the first attempt
 	up       bool  // the first probe has returned
 	keys     map[string]*key
 	globs    map[*Watch]struct{}
@@ -167,8 +167,8 @@ func (s *session) address() string {
 	return s.master.Addr
 }
 
-// step sends the commands that are due. Nothing is tracked before the first probe has
-// returned, so that a watch is live only on a path that works.
+// step sends the commands that are due. It tracks nothing before the first probe has returned, so
+// a watch is live only if the path works.
 func (s *session) step(ctx context.Context, c *connection, tidy bool) error {
 	if err := s.trackGlobs(ctx, c, tidy); err != nil {
 		return err
@@ -202,7 +202,7 @@ func (s *session) reachable() {
 	}
 }
 
-// down notes that there is no connection, and reports whether there was one.
+// down records the loss of the connection, and reports whether there was a connection.
 func (s *session) down(ctx context.Context, err error) (wasUp bool) {
 	t := s.tracker
 	t.mu.Lock()

@@ -24,7 +24,7 @@ var (
 )
 
 // Watcher receives the changes of one key, or of the keys with one prefix. Its methods must
-// not block. A call that is under way when a watch is closed may still arrive.
+// not block. A call in progress may still arrive after a watch was closed.
 type Watcher interface {
 	// Invalidated reports that a key may have changed.
 	Invalidated(key string)
