@@ -30,7 +30,7 @@ func runBench(t *testing.T, args ...string) (status int, r result, stderr string
 	t.Helper()
 	var out, errs bytes.Buffer
 	status = run(t.Context(), append(args, "--json"), &out, &errs)
-	if status != couldNot {
+	if status != exitError {
 		if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 			t.Fatalf("the result is no JSON: %v\n%s", err, out.String())
 		}

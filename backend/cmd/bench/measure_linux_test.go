@@ -18,7 +18,7 @@ import (
 func measured(t *testing.T, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
-	if status := run(t.Context(), args, &out, &errs); status != kept {
+	if status := run(t.Context(), args, &out, &errs); status != exitKept {
 		t.Fatalf("%q: status %d\n%s%s", args, status, out.String(), errs.String())
 	}
 	return out.String()
@@ -90,7 +90,7 @@ func TestMeasuring_CouldNotRun(t *testing.T) {
 			t.Parallel()
 			var out, errs bytes.Buffer
 			status := run(t.Context(), test.args, &out, &errs)
-			if status != couldNot || !strings.Contains(errs.String(), test.want) {
+			if status != exitError || !strings.Contains(errs.String(), test.want) {
 				t.Errorf("status %d with %q, want %q", status, errs.String(), test.want)
 			}
 		})

@@ -205,7 +205,7 @@ func TestStream_TrimmedWhileAClientIsAwayIsAGap(t *testing.T) {
 		t.Errorf("the client is told of the gaps %q", got)
 	}
 	// But for those that were left, and those that a gateway still had.
-	if missing := away.books.Tallies()[r.publications[0].Topic()].Announced; missing < 100-10-16 {
+	if missing := away.books.Results()[r.publications[0].Topic()].Announced; missing < 100-10-16 {
 		t.Errorf("%d entries are missing there", missing)
 	}
 }
