@@ -70,7 +70,7 @@ func Start(cfg config.Config, log *slog.Logger) (_ *Server, err error) {
 	if s.keys, err = openKeys(cfg, log); err != nil {
 		return nil, err
 	}
-	authority, err := auth.New(auth.Options{Anyone: anyone(cfg), Secret: cfg.JWTSecret, Keys: s.keys, Origins: cfg.CORSOrigins})
+	authorizer, err := auth.New(auth.Options{Anyone: anyone(cfg), Secret: cfg.JWTSecret, Keys: s.keys, Origins: cfg.CORSOrigins})
 	if err != nil {
 		return nil, fmt.Errorf("--cors-origins: %w", err)
 	}
@@ -94,7 +94,7 @@ func Start(cfg config.Config, log *slog.Logger) (_ *Server, err error) {
 		MaxConnectionsPerIP: cfg.MaxConnectionsPerIP,
 		TrustedProxies:      cfg.TrustedProxies,
 		PublishRate:         cfg.PublishRate,
-		Authority:           authority,
+		Authority:           authorizer,
 		Hub:                 s.hub,
 		Delivery:            s.delivery,
 		Broker:              s.source,

@@ -21,7 +21,7 @@ const (
 	none   = "refused"
 )
 
-func takenFor(a *auth.Authority, r *http.Request) string {
+func takenFor(a *auth.Authorizer, r *http.Request) string {
 	g, err := grantOf(a, r)
 	switch {
 	case err != nil:
@@ -153,7 +153,7 @@ func TestGrant_CookieCountsOnlyFromAllowedPages(t *testing.T) {
 func TestGrant_SaysWhatToChange(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
-	refusal := func(a *auth.Authority, r *http.Request) error {
+	refusal := func(a *auth.Authorizer, r *http.Request) error {
 		g, err := grantOf(a, r)
 		if err == nil {
 			err = g.MaySubscribe(topic("channel:x"))
