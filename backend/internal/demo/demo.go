@@ -1,5 +1,5 @@
-// Package demo makes the feeds that the server shows with --demo and that the
-// publisher sends to Redis. It does not know where they go.
+// Package demo generates the demo feeds. The server publishes them with --demo, and the
+// publisher sends them to Redis.
 package demo
 
 import (
@@ -12,10 +12,11 @@ import (
 	"sluice/internal/event"
 )
 
-// Publish sends one event to a topic. The type is for streams, and empty for none.
+// Publish publishes one event to a topic. The type is for streams; it is empty for an event
+// without a type.
 type Publish func(ctx context.Context, topic event.Topic, eventType string, data []byte) error
 
-// feed is one demo topic, or a glob of them.
+// feed generates the events of one demo topic, or of a glob of topics.
 type feed struct {
 	topic    event.Topic
 	interval time.Duration
@@ -24,9 +25,9 @@ type feed struct {
 
 // message is the next event of a feed.
 type message struct {
-	name      string // of the key or channel where the feed's topic is a glob
+	name      string // name of the key or channel, if the topic of the feed is a glob
 	eventType string
-	value     any // becomes the JSON data
+	value     any // encoded as JSON
 }
 
 func feeds() []feed {
@@ -49,8 +50,8 @@ func Topics() []event.Topic {
 	return topics
 }
 
-// Run publishes all feeds until the context ends. What cannot be published is logged
-// once, and skipped: a feed shows the present.
+// Run publishes all feeds until the context ends. It skips events that cannot be published, and
+// logs only the first of several failures in a row.
 func Run(ctx context.Context, publish Publish, log *slog.Logger) {
 	var running sync.WaitGroup
 	for _, f := range feeds() {
@@ -69,9 +70,9 @@ func (f feed) run(ctx context.Context, publish Publish, log *slog.Logger) {
 		case ctx.Err() != nil:
 			return
 		case err != nil && !failing:
-			log.Warn("demo feed cannot publish; it goes on trying", "error", err)
+			log.Warn("demo feed not published, retrying", "error", err)
 		case err == nil && failing:
-			log.Info("demo feed publishes again")
+			log.Info("demo feed published again")
 		}
 		failing = err != nil
 		select {
