@@ -213,7 +213,7 @@ func TestReader_LostHeldEventIsReported(t *testing.T) {
 func TestReader_ConflatedTurnIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const topics = 10 * turn
+		const topics = 10 * maxFrames
 		log := New(Limits{Events: topics, Bytes: 1 << 20}, "0")
 		r := NewReader(log, time.Second, false, nil)
 		defer r.Close()
@@ -231,7 +231,7 @@ func TestReader_ConflatedTurnIsBounded(t *testing.T) {
 				if !ok {
 					t.Fatal("it fell behind")
 				}
-				if b.Frames > turn || r.Pos()-before > turn {
+				if b.Frames > maxFrames || r.Pos()-before > maxFrames {
 					t.Fatalf("one turn reads %d events and delivers %d", r.Pos()-before, b.Frames)
 				}
 				total += b.Frames
@@ -295,7 +295,7 @@ func TestBudget_HoldingAnEventAllocatesNothing(t *testing.T) {
 	now, n := time.Now(), 0
 	if allocs := testing.AllocsPerRun(100, func() {
 		r.conflation.hold(heldEvent{qualifier: frames[n].Qualifier, pos: log.head - 1}, now)
-		r.conflation.due(now, turn)
+		r.conflation.due(now, maxFrames)
 		n++
 	}); allocs > 0 {
 		t.Errorf("%v allocations to hold an event", allocs)
