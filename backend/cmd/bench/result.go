@@ -56,10 +56,10 @@ func (b *bench) result(took time.Duration) result {
 		if !s.recorder.Complete() {
 			r.Behind++
 		}
-		for topic, tally := range s.recorder.Results() {
-			all.Add(tally)
+		for topic, result := range s.recorder.Results() {
+			all.Add(result)
 			sum := r.Audit[topic.Kind.String()]
-			sum.Add(tally)
+			sum.Add(result)
 			r.Audit[topic.Kind.String()] = sum
 		}
 	}

@@ -37,8 +37,8 @@ func (a *timers) cancel(c *conn) {
 	}
 }
 
-// next returns a channel that receives the time when the first connection is due, or nil if none
-// is scheduled.
+// next returns a channel that receives the time when the first connection is due, or nil if the
+// queue is empty.
 func (a *timers) next() <-chan time.Time {
 	if len(a.queue) == 0 {
 		return nil

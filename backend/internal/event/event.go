@@ -34,7 +34,7 @@ const StreamEnd = "stream.end"
 func CheckType(eventType string) error {
 	switch {
 	case strings.HasPrefix(eventType, "stream."), strings.HasPrefix(eventType, "key."), eventType == "open", eventType == "error":
-		return fmt.Errorf("the event type %q is reserved; types must not be open or error, or begin with stream. or key.", eventType)
+		return fmt.Errorf("the event type %q is reserved; types must not begin with stream. or key., or be open or error", eventType)
 	case strings.ContainsAny(eventType, "\r\n\x00"), !utf8.ValidString(eventType):
 		return fmt.Errorf("the event type %q has a line break or a NUL, or is not valid UTF-8", eventType)
 	}

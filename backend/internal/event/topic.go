@@ -105,7 +105,7 @@ func parseTopic(s string, build func(Kind, string) (Topic, error)) (Topic, error
 			return build(k, pattern)
 		}
 	}
-	return Topic{}, fmt.Errorf("%w: %q does not begin with channel:, stream: or key:", ErrBadTopic, s)
+	return Topic{}, fmt.Errorf("%w: %q does not begin with a kind (channel:, stream: or key:)", ErrBadTopic, s)
 }
 
 // String returns the topic as "kind:name", the inverse of [ParseTopic].
