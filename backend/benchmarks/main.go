@@ -1,6 +1,6 @@
-// Command benchmarks starts servers and measures what they need: Sluice beside others under the
-// same load, one topic for all subscribers beside a topic for each, and very many idle
-// subscribers.
+// Command benchmarks starts servers and measures their CPU time and memory. It compares Sluice with
+// other servers under the same load, compares one topic for all subscribers with one topic for each,
+// and measures very many idle subscribers.
 package main
 
 import (
@@ -21,10 +21,10 @@ const progName = "benchmarks"
 
 // cli is the command line.
 type cli struct {
-	Compare compare.Command `cmd:"" help:"Compare what servers need for the same load."`
+	Compare compare.Command `cmd:"" help:"Compare the CPU time and memory of servers under the same load."`
 	Topics  compare.Topics  `cmd:"" help:"Compare one topic for all subscribers with a topic for each."`
-	Crowd   crowd.Command   `cmd:"" help:"Measure what very many idle subscribers need."`
-	Members crowd.Members   `cmd:"" hidden:"" help:"The subscribers of one process of a crowd."`
+	Crowd   crowd.Command   `cmd:"" help:"Measure the CPU time and memory for very many idle subscribers."`
+	Members crowd.Members   `cmd:"" hidden:"" help:"Hold the connections of one process of a crowd."`
 }
 
 func main() {
@@ -38,7 +38,7 @@ func main() {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	var c cli
-	parser := kong.Must(&c, kong.Name(progName), kong.Description("Measures what servers of events need."), kong.Writers(stdout, stderr))
+	parser := kong.Must(&c, kong.Name(progName), kong.Description("Measures the CPU time and memory of event stream servers."), kong.Writers(stdout, stderr))
 	command, err := parser.Parse(args)
 	if err != nil {
 		return err

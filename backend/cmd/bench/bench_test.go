@@ -44,7 +44,7 @@ func TestBench_AcceptsCorrectServer(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			status, r, stderr := runBench(t, test.args...)
-			if status != kept || !r.Kept || r.Behind > 0 || !test.want(r) {
+			if status != exitKept || !r.Kept || r.Behind > 0 || !test.want(r) {
 				t.Errorf("status %d, %+v\n%s", status, r, stderr)
 			}
 		})
@@ -63,7 +63,7 @@ func TestBench_PrintsTable(t *testing.T) {
 		"--target", startGateway(t), "--publish-http", "--subscribers", "2", "--duration", "100ms", "--topics", "channel:a,stream:b",
 	}, &out, &errs)
 	for _, want := range []string{"2 on 1 target, 2 topics", "p99.9", "channel", "stream", "wrong gap counts", "The promise was kept"} {
-		if status != kept || !strings.Contains(out.String(), want) {
+		if status != exitKept || !strings.Contains(out.String(), want) {
 			t.Errorf("status %d, no %q in\n%s%s", status, want, out.String(), errs.String())
 		}
 	}
@@ -89,7 +89,7 @@ func TestBench_EndsOnSignal(t *testing.T) {
 	}()
 	status, r, stderr := runBench(t, "--target", target, "--redis-url", redis.URL(), "--subscribers", "3", "--duration", "1h")
 	<-publishing
-	if status != kept || r.Behind > 0 || r.Deliveries == 0 {
+	if status != exitKept || r.Behind > 0 || r.Deliveries == 0 {
 		t.Errorf("status %d, %+v\n%s", status, r, stderr)
 	}
 }
@@ -110,7 +110,7 @@ func TestBench_Errors(t *testing.T) {
 		{"bad redis address", []string{"--redis-url", "http://x"}, "--redis-url: "},
 		{"bad target", []string{"--target", "localhost:4000"}, "--target: "},
 		{"a glob", []string{"--topics", "channel:*"}, "is a glob"},
-		{"a topic twice", []string{"--topics", "channel:a,channel:a"}, "stands there twice"},
+		{"a topic twice", []string{"--topics", "channel:a,channel:a"}, "is listed twice"},
 		{"a stream and a key of one name", []string{"--topics", "stream:a,key:a"}, "the same key in Redis"},
 		{"bad topic", []string{"--topics", "a"}, "--topics: bad topic"},
 		{"no subscribers", []string{"--subscribers", "0"}, "--subscribers"},
@@ -123,7 +123,7 @@ func TestBench_Errors(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			status, _, stderr := runBench(t, test.args...)
-			if status != couldNot || !strings.Contains(stderr, test.want) {
+			if status != exitError || !strings.Contains(stderr, test.want) {
 				t.Errorf("status %d with %q, want %q", status, stderr, test.want)
 			}
 		})
@@ -132,17 +132,17 @@ func TestBench_Errors(t *testing.T) {
 
 func TestMovement_EndsAfterPatience(t *testing.T) {
 	t.Parallel()
-	m := newMovement(time.Hour)
+	m := newStallDetector(time.Hour)
 	for range 2 {
-		if !m.goesOn(0) {
+		if m.stalled(0) {
 			t.Error("movement ended too early")
 		}
 	}
 	m.since = time.Now().Add(-2 * time.Hour)
-	if m.goesOn(0) {
+	if !m.stalled(0) {
 		t.Error("movement did not end after its patience")
 	}
-	if !m.goesOn(1) {
+	if m.stalled(1) {
 		t.Error("movement ended after a change")
 	}
 }

@@ -80,26 +80,26 @@ func TestBench_DetectsFaultyServer(t *testing.T) {
 	for _, test := range []struct {
 		name, topic string
 		fault       func(n int, block string) string
-		want        audit.Tally // of one subscriber, except Received
+		want        audit.Result // of one subscriber, except Received
 	}{
 		{"one is missing", "stream:b", func(n int, block string) string {
 			if n == 5 {
 				return ""
 			}
 			return block
-		}, audit.Tally{Lost: 1}},
+		}, audit.Result{Lost: 1}},
 		{"the first is missing", "channel:b", func(n int, block string) string {
 			if n == 1 {
 				return ""
 			}
 			return block
-		}, audit.Tally{Lost: 1}},
+		}, audit.Result{Lost: 1}},
 		{"one is repeated", "channel:b", func(n int, block string) string {
 			if n == 5 {
 				return block + block
 			}
 			return block
-		}, audit.Tally{Duplicates: 1}},
+		}, audit.Result{Duplicates: 1}},
 		{"two are exchanged", "channel:b", func(n int, block string) string {
 			switch n {
 			case 5:
@@ -110,7 +110,7 @@ func TestBench_DetectsFaultyServer(t *testing.T) {
 				return block + first.(string)
 			}
 			return block
-		}, audit.Tally{OutOfOrder: 1}},
+		}, audit.Result{OutOfOrder: 1}},
 		{"a gap gives a wrong count", "stream:b", func(n int, block string) string {
 			switch n {
 			case 5, 6:
@@ -119,7 +119,7 @@ func TestBench_DetectsFaultyServer(t *testing.T) {
 				return gapBlock("stream:b", "3") + block
 			}
 			return block
-		}, audit.Tally{Gaps: 1, Announced: 2, WrongCounts: 1}},
+		}, audit.Result{Gaps: 1, Announced: 2, WrongCounts: 1}},
 		{"a gap is at another position", "channel:b", func(n int, block string) string {
 			switch n {
 			case 5:
@@ -128,7 +128,7 @@ func TestBench_DetectsFaultyServer(t *testing.T) {
 				return gapBlock("channel:b", "null") + block
 			}
 			return block
-		}, audit.Tally{Lost: 1, Gaps: 1}},
+		}, audit.Result{Lost: 1, Gaps: 1}},
 		{"a key goes back", "key:b", func(n int, block string) string {
 			switch n {
 			case 5:
@@ -138,19 +138,19 @@ func TestBench_DetectsFaultyServer(t *testing.T) {
 				return block + first.(string)
 			}
 			return block
-		}, audit.Tally{OutOfOrder: 1}},
+		}, audit.Result{OutOfOrder: 1}},
 		{"a key keeps an older value", "key:b", func(n int, block string) string {
 			if n >= 5 {
 				return ""
 			}
 			return block
-		}, audit.Tally{WrongFinal: 1}},
+		}, audit.Result{WrongFinal: 1}},
 		{"events have the id of another topic", "channel:b", func(n int, block string) string {
 			if n == 5 {
 				return strings.Replace(block, "channel:b", "channel:c", 1)
 			}
 			return block
-		}, audit.Tally{Lost: 1, Misplaced: 1}},
+		}, audit.Result{Lost: 1, Misplaced: 1}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -160,11 +160,11 @@ func TestBench_DetectsFaultyServer(t *testing.T) {
 			kind, _, _ := strings.Cut(test.topic, ":")
 			got := r.Audit[kind]
 			got.Received = 0
-			var want audit.Tally
+			var want audit.Result
 			for range subscribers {
 				want.Add(test.want)
 			}
-			if status != broken || r.Kept || got != want {
+			if status != exitBroken || r.Kept || got != want {
 				t.Errorf("got status %d, audit\n%+v, want\n%+v\n%s", status, got, want, stderr)
 			}
 		})
@@ -185,7 +185,7 @@ func TestBench_AcceptsCorrectGap(t *testing.T) {
 				}
 				return block
 			}), "--publish-http", "--topics", "channel:b", "--subscribers", "2", "--rate", "500", "--duration", "500ms")
-			if a := r.Audit["channel"]; status != kept || a.Gaps != 2 || a.Announced != 4 {
+			if a := r.Audit["channel"]; status != exitKept || a.Gaps != 2 || a.Announced != 4 {
 				t.Errorf("got status %d, audit %+v\n%s", status, a, stderr)
 			}
 		})

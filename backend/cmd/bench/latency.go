@@ -10,15 +10,15 @@ import (
 const (
 	latencyShards = 8
 	maxLatency    = 10 * time.Minute
-	latencyDigits = 3 // that are significant
+	latencyDigits = 3 // significant digits
 )
 
-// latencies counts how long messages took, from just before they were published until
-// their subscriber had them.
+// latencies is a histogram of the times from just before a message is published until a
+// subscriber has received it. Its methods may be called from any goroutine.
 type latencies struct {
 	shards [latencyShards]struct {
 		mu sync.Mutex
-		h  *hdrhistogram.Histogram // of microseconds
+		h  *hdrhistogram.Histogram // in microseconds
 	}
 }
 
@@ -30,15 +30,15 @@ func newLatencies() *latencies {
 	return l
 }
 
-// record takes one duration. Which shard it goes to does not matter.
+// record adds a duration. The shard may be any number; different numbers reduce contention.
 func (l *latencies) record(shard int, d time.Duration) {
 	s := &l.shards[shard%latencyShards]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	_ = s.h.RecordValue(min(max(d, 0), maxLatency).Microseconds()) // it is in range
+	_ = s.h.RecordValue(min(max(d, 0), maxLatency).Microseconds()) // never fails in this range
 }
 
-// latency is the outcome, in milliseconds.
+// latency holds the percentiles and the maximum, in milliseconds.
 type latency struct {
 	P50  float64 `json:"p50"`
 	P99  float64 `json:"p99"`

@@ -1,6 +1,6 @@
-// Command bench measures a deployment of Sluice and audits it: it opens subscribers,
-// publishes numbered messages, and checks that each subscriber got each of them once
-// and in order, except where a gap was announced.
+// Command bench loads a deployment of Sluice, measures it and audits it. It opens subscribers,
+// publishes numbered messages, and checks that each subscriber receives each message once and
+// in order, except for messages that are missing at an announced gap.
 package main
 
 import (
@@ -20,43 +20,43 @@ import (
 	"sluice/internal/event"
 )
 
-// The exit status.
+// Exit statuses.
 const (
-	kept     = 0 // the audit found nothing wrong
-	broken   = 1 // the promise was broken
-	couldNot = 2 // there is no result
+	exitKept   = 0 // the delivery guarantee was kept
+	exitBroken = 1 // the delivery guarantee was broken
+	exitError  = 2 // the measurement failed
 )
 
 const (
 	progName   = "bench"
 	eventsPath = "/events"
-	maxSize    = 1 << 20 // of a message; a publish over HTTP takes no more
+	maxSize    = 1 << 20 // of a message, in bytes; the limit of a publish over HTTP
 )
 
 // cli is the command line.
 type cli struct {
-	Audit flags `cmd:"" default:"withargs" help:"Load a deployment and audit what its subscribers get (the default)."`
+	Audit flags `cmd:"" default:"withargs" help:"Load a deployment and audit the events that its subscribers receive (the default)."`
 }
 
-// flags are those of the audit.
+// flags holds the flags of the audit.
 type flags struct {
-	Targets     []string `name:"target" default:"http://localhost:4000" placeholder:"URL" help:"Gateway to subscribe at; may be repeated."`
+	Targets     []string `name:"target" default:"http://localhost:4000" placeholder:"URL" help:"URL of a gateway to subscribe to; may be repeated."`
 	RedisURL    string   `default:"redis://127.0.0.1:6379" env:"REDIS_URL" placeholder:"URL" help:"Redis to publish to."`
-	RedisCA     string   `name:"redis-ca" env:"SLUICE_REDIS_CA" placeholder:"FILE" help:"Authorities in PEM to trust for rediss://, in place of the system's."`
-	PublishHTTP bool     `name:"publish-http" help:"Publish through the targets instead, with POST /events. They need --allow-publish for the topics."`
+	RedisCA     string   `name:"redis-ca" env:"SLUICE_REDIS_CA" placeholder:"FILE" help:"PEM file of the certificate authorities to trust for rediss://, instead of those of the system."`
+	PublishHTTP bool     `name:"publish-http" help:"Publish through the targets with POST /events instead of to Redis. The targets need --allow-publish for the topics."`
 
-	Subscribers int           `default:"500" help:"How many subscribers."`
+	Subscribers int           `default:"500" help:"Number of subscribers."`
 	Topics      config.Topics `default:"channel:bench,stream:bench,key:bench:value" placeholder:"TOPIC,…" help:"Literal topics; the targets need --allow-subscribe for them."`
-	Mixed       bool          `help:"Each subscriber follows all topics over one connection, not one of them."`
-	Rate        float64       `default:"100" help:"Messages a second to each topic."`
-	Size        int           `default:"128" help:"Bytes of a message, at least."`
-	Duration    time.Duration `default:"10s" help:"How long to publish."`
+	Mixed       bool          `help:"Subscribe each subscriber to all topics over one connection, instead of to one topic."`
+	Rate        float64       `default:"100" help:"Messages per second to each topic."`
+	Size        int           `default:"128" help:"Minimum size of a message in bytes."`
+	Duration    time.Duration `default:"10s" help:"Time of publishing."`
 
-	Churn    time.Duration `help:"Mean time after which a subscriber drops its line and comes back at a random target; 0 for never."`
-	Slow     int           `help:"How many of the subscribers read slowly."`
+	Churn    time.Duration `help:"Mean time after which a subscriber disconnects and reconnects to a random target; 0 for never."`
+	Slow     int           `help:"Number of subscribers that read slowly."`
 	HTTP2    bool          `name:"http2" help:"Subscribe over HTTP/2, with or without TLS, instead of HTTP/1.1."`
-	Storm    time.Duration `help:"Halfway, all leave at once, stay away at least this long and until the targets are ready, and come back at once; 0 for never."`
-	Patience time.Duration `default:"30s" help:"How long nothing may move before bench gives up waiting."`
+	Storm    time.Duration `help:"Halfway, disconnect all subscribers at once, and reconnect them at once after this time, when the targets are ready; 0 for never."`
+	Patience time.Duration `default:"30s" help:"Time without progress after which bench stops waiting."`
 
 	JSON bool `name:"json" help:"Print the result as JSON."`
 }
@@ -65,26 +65,26 @@ type flags struct {
 func (f *flags) Validate() error {
 	for _, t := range f.Targets {
 		if u, err := url.Parse(t); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return fmt.Errorf("--target: %q is not an address such as http://localhost:4000", t)
+			return fmt.Errorf("--target: %q is not a URL such as http://localhost:4000", t)
 		}
 	}
-	type place struct {
+	type redisName struct {
 		name    string
-		channel bool // else a key of Redis, whatever it holds
+		channel bool // false for a key of any type
 	}
-	taken := make(map[place]event.Topic)
+	used := make(map[redisName]event.Topic)
 	for _, t := range f.Topics {
-		at := place{t.Name(), t.Kind == event.Channel}
-		other, found := taken[at]
+		name := redisName{t.Name(), t.Kind == event.Channel}
+		other, found := used[name]
 		switch {
 		case t.IsGlob():
 			return fmt.Errorf("--topics: %s is a glob; messages are published to literal topics", t)
 		case found && other == t:
-			return fmt.Errorf("--topics: %s stands there twice", t)
+			return fmt.Errorf("--topics: %s is listed twice", t)
 		case found:
 			return fmt.Errorf("--topics: %s and %s would be the same key in Redis", other, t)
 		}
-		taken[at] = t
+		used[name] = t
 	}
 	switch {
 	case len(f.Topics) == 0:
@@ -109,18 +109,18 @@ func main() {
 	os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the whole program; it returns the exit status. A first SIGINT or SIGTERM ends
-// the publishing of an audit early, and everything else; a second one the program.
+// run runs the program and returns its exit status. The first SIGINT or SIGTERM ends publishing
+// early; before publishing it ends the measurement. The second ends the program.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	var c cli
 	parser := kong.Must(&c,
 		kong.Name(progName),
-		kong.Description("Measures a deployment of Sluice and audits what its subscribers get. The exit status of an audit is 1 if the promise was broken."),
+		kong.Description("Loads a deployment of Sluice, measures it, and audits the events that its subscribers receive. The exit status is 1 if the delivery guarantee was broken."),
 		kong.Writers(stdout, stderr),
 	)
 	if _, err := parser.Parse(args); err != nil {
 		fmt.Fprintf(stderr, "%s: error: %v\n", progName, err)
-		return couldNot
+		return exitError
 	}
 	early, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -128,26 +128,26 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	status, err := runAudit(ctx, early, c.Audit, stdout, stderr)
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: error: %v\n", progName, err)
-		return couldNot
+		return exitError
 	}
 	return status
 }
 
-// runAudit measures and prints the result; early ends the publishing.
+// runAudit measures and prints the result. The end of early ends publishing.
 func runAudit(ctx, early context.Context, f flags, stdout, stderr io.Writer) (status int, err error) {
 	result, err := measure(ctx, early, f, stderr)
 	if err != nil {
-		return couldNot, err
+		return exitError, err
 	}
-	show := result.printTable
+	output := result.printTable
 	if f.JSON {
-		show = result.printJSON
+		output = result.printJSON
 	}
-	if err := show(stdout); err != nil {
-		return couldNot, err
+	if err := output(stdout); err != nil {
+		return exitError, err
 	}
 	if !result.Kept {
-		return broken, nil
+		return exitBroken, nil
 	}
-	return kept, nil
+	return exitKept, nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"os"
 	"testing"
@@ -11,9 +10,6 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == "members" { // a crowd runs this program again
-		os.Exit(run(context.Background(), os.Args[1:], os.Stdout, os.Stderr))
-	}
 	os.Exit(gatewaytest.Run(m))
 }
 
@@ -30,7 +26,7 @@ func runBench(t *testing.T, args ...string) (status int, r result, stderr string
 	t.Helper()
 	var out, errs bytes.Buffer
 	status = run(t.Context(), append(args, "--json"), &out, &errs)
-	if status != couldNot {
+	if status != exitError {
 		if err := json.Unmarshal(out.Bytes(), &r); err != nil {
 			t.Fatalf("the result is not JSON: %v\n%s", err, out.String())
 		}

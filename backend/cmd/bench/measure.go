@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -13,11 +14,11 @@ import (
 	"sluice/internal/event"
 )
 
-// tick is how often the state is looked at while something is awaited.
+// tick is the interval between checks while the bench waits for a condition.
 const tick = 50 * time.Millisecond
 
-// tailEvery is how long a topic must be still before another message is published to
-// it for those who lack the last one: a channel tells only so that something is missing.
+// tailEvery is the time without deliveries after which another message is published to each
+// topic that is not complete. On a channel, only a later message shows that one is missing.
 const tailEvery = time.Second
 
 // bench is one measurement.
@@ -27,15 +28,15 @@ type bench struct {
 	publications []*audit.Publication
 	subscribers  []*subscriber
 	latencies    *latencies
-	storm        *storm        // nil if there is none
-	calm         chan struct{} // closed when all have to behave well
-	refused      chan error    // with what a subscriber was refused for good
+	storm        *storm        // nil without --storm
+	settling     chan struct{} // closed after publishing; ends churn and slow reading
+	rejected     chan error    // error after which a subscriber does not reconnect
 
 	mu           sync.Mutex
-	publishError error // the newest
+	publishError error // newest error
 }
 
-// measure runs a measurement. early ends the publishing before its time.
+// measure runs a measurement. The end of early ends publishing before the configured time.
 func measure(ctx, early context.Context, f flags, stderr io.Writer) (result, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -48,8 +49,8 @@ func measure(ctx, early context.Context, f flags, stderr io.Writer) (result, err
 		flags:     f,
 		publish:   publish,
 		latencies: newLatencies(),
-		calm:      make(chan struct{}),
-		refused:   make(chan error, 1),
+		settling:  make(chan struct{}),
+		rejected:  make(chan error, 1),
 	}
 	if f.Storm > 0 {
 		b.storm = newStorm(f)
@@ -71,30 +72,30 @@ func measure(ctx, early context.Context, f flags, stderr io.Writer) (result, err
 	if err != nil {
 		return result{}, err
 	}
-	close(b.calm)
+	close(b.settling)
 	b.await(ctx, early)
 	return b.result(took), nil
 }
 
-// connect starts the subscribers and returns when all are connected.
+// connect starts the subscribers in running, and waits until all are connected.
 func (b *bench) connect(ctx, early context.Context, running *sync.WaitGroup) error {
 	for _, s := range b.subscribers {
 		running.Go(func() { s.run(ctx) })
 	}
-	movement := newMovement(b.flags.Patience)
+	progress := newStallDetector(b.flags.Patience)
 	for {
 		connected := b.opened(1)
 		if connected == len(b.subscribers) {
 			return nil
 		}
-		if !movement.goesOn(int64(connected)) {
+		if progress.stalled(int64(connected)) {
 			return fmt.Errorf("only %d of %d subscribers could connect: %w", connected, len(b.subscribers), b.subscriberError())
 		}
 		select {
-		case err := <-b.refused:
+		case err := <-b.rejected:
 			return err
 		case <-early.Done():
-			return fmt.Errorf("interrupted before all subscribers were connected")
+			return errors.New("interrupted before all subscribers were connected")
 		case <-time.After(tick):
 		}
 	}
@@ -104,28 +105,27 @@ func (b *bench) connect(ctx, early context.Context, running *sync.WaitGroup) err
 func (b *bench) opened(times int64) int {
 	n := 0
 	for _, s := range b.subscribers {
-		if s.books.Opened() >= times {
+		if s.recorder.Opened() >= times {
 			n++
 		}
 	}
 	return n
 }
 
-// subscriberError returns why some subscriber is not connected.
+// subscriberError returns the last error of a subscriber that is not connected.
 func (b *bench) subscriberError() error {
 	for _, s := range b.subscribers {
 		if err := s.lastError(); err != nil && !s.connected.Load() {
 			return err
 		}
 	}
-	return fmt.Errorf("no answer")
+	return errors.New("no response")
 }
 
-// publishAll publishes to all topics for the time that was asked for, and returns how
-// long that was.
+// publishAll publishes to all topics for the configured time, and returns the actual time.
 func (b *bench) publishAll(ctx, early context.Context) (time.Duration, error) {
-	for _, p := range b.publications { // what fails at once needs no patience
-		if err := p.Once(ctx, b.flags.Size, b.publish); err != nil {
+	for _, p := range b.publications { // report a permanent error at once, without retries
+		if err := p.PublishNext(ctx, b.flags.Size, b.publish); err != nil {
 			return 0, fmt.Errorf("publishing to %s failed: %w", p.Topic(), err)
 		}
 	}
@@ -136,15 +136,15 @@ func (b *bench) publishAll(ctx, early context.Context) (time.Duration, error) {
 	defer running.Wait()
 	defer stop()
 	for _, p := range b.publications {
-		running.Go(func() { p.Steadily(publishing, b.flags.Rate, b.flags.Size, b.publish, b.failed) })
+		running.Go(func() { p.PublishAtRate(publishing, b.flags.Rate, b.flags.Size, b.publish, b.setPublishError) })
 	}
 	if b.storm != nil {
-		if err := b.ride(early); err != nil {
+		if err := b.runStorm(early); err != nil {
 			return 0, err
 		}
 	}
 	select {
-	case err := <-b.refused:
+	case err := <-b.rejected:
 		return 0, err
 	case <-early.Done():
 	case <-time.After(time.Until(start.Add(b.flags.Duration))):
@@ -153,9 +153,9 @@ func (b *bench) publishAll(ctx, early context.Context) (time.Duration, error) {
 	running.Wait()
 	took := time.Since(start)
 	for _, p := range b.publications {
-		concluding, giveUp := context.WithTimeout(ctx, b.flags.Patience)
+		concluding, cancel := context.WithTimeout(ctx, b.flags.Patience)
 		err := p.Conclude(concluding, b.flags.Size, b.publish)
-		giveUp()
+		cancel()
 		if err != nil {
 			return 0, fmt.Errorf("publishing to %s failed: %w", p.Topic(), b.lastPublishError())
 		}
@@ -163,7 +163,7 @@ func (b *bench) publishAll(ctx, early context.Context) (time.Duration, error) {
 	return took, nil
 }
 
-func (b *bench) failed(err error) {
+func (b *bench) setPublishError(err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.publishError = err
@@ -175,25 +175,26 @@ func (b *bench) lastPublishError() error {
 	return b.publishError
 }
 
-// await waits until every subscriber has the last message, or nothing moves any more.
+// await waits until every subscriber has the last message, or the number of received messages
+// has not changed for the patience.
 func (b *bench) await(ctx, early context.Context) {
-	movement := newMovement(b.flags.Patience)
-	still := newMovement(tailEvery)
+	progress := newStallDetector(b.flags.Patience)
+	tail := newStallDetector(tailEvery)
 	interrupted := early.Err() != nil
 	for {
 		received, behind := b.state()
-		if len(behind) == 0 || !movement.goesOn(received) {
+		if len(behind) == 0 || progress.stalled(received) {
 			return
 		}
-		if !still.goesOn(received) {
+		if tail.stalled(received) {
 			for _, p := range b.publications {
 				if behind[p.Topic()] > 0 {
-					if err := p.Once(ctx, b.flags.Size, b.publish); err != nil {
-						b.failed(err)
+					if err := p.PublishNext(ctx, b.flags.Size, b.publish); err != nil {
+						b.setPublishError(err)
 					}
 				}
 			}
-			still = newMovement(tailEvery)
+			tail = newStallDetector(tailEvery)
 		}
 		if !interrupted && early.Err() != nil {
 			return
@@ -202,35 +203,36 @@ func (b *bench) await(ctx, early context.Context) {
 	}
 }
 
-// state returns how many messages were received, and how many subscribers lack the last
-// one of each topic.
+// state returns the number of messages received, and for each incomplete topic the number of
+// subscribers that have not received its last message.
 func (b *bench) state() (received int64, behind map[event.Topic]int) {
 	behind = make(map[event.Topic]int)
 	var list []event.Topic
 	for _, s := range b.subscribers {
 		received += s.received.Load()
-		for _, t := range s.books.Behind(list[:0]) {
+		for _, t := range s.recorder.Behind(list[:0]) {
 			behind[t]++
 		}
 	}
 	return received, behind
 }
 
-// movement tells whether a number still changes.
-type movement struct {
+// stallDetector detects that a number has stopped changing.
+type stallDetector struct {
 	patience time.Duration
 	value    int64
-	since    time.Time
+	since    time.Time // time of the last change
 }
 
-func newMovement(patience time.Duration) *movement {
-	return &movement{patience: patience, value: -1}
+func newStallDetector(patience time.Duration) *stallDetector {
+	return &stallDetector{patience: patience, value: -1}
 }
 
-// goesOn reports whether the number changed within the time of patience.
-func (m *movement) goesOn(value int64) bool {
-	if value != m.value {
-		m.value, m.since = value, time.Now()
+// stalled records the current number. It reports whether the number has not changed for the
+// patience.
+func (d *stallDetector) stalled(value int64) bool {
+	if value != d.value {
+		d.value, d.since = value, time.Now()
 	}
-	return time.Since(m.since) < m.patience
+	return time.Since(d.since) >= d.patience
 }

@@ -15,8 +15,8 @@ const (
 	clearLine     = "\r\x1b[K"
 )
 
-// showProgress keeps one line up to date if w is a terminal. What it returns ends that
-// and removes the line.
+// showProgress prints a progress line and updates it, if w is a terminal. The function that it
+// returns stops this and clears the line.
 func (b *bench) showProgress(w io.Writer) func() {
 	file, ok := w.(*os.File)
 	if !ok || !isatty.IsTerminal(file.Fd()) {
@@ -33,7 +33,7 @@ func (b *bench) showProgress(w io.Writer) func() {
 				return
 			case <-time.After(progressEvery):
 			}
-			now := b.figures()
+			now := b.progress()
 			perSecond := (now.received - before) * int64(time.Second/progressEvery)
 			before = now.received
 			fmt.Fprintf(w, "%s%s  %s of %s connected  %s published  %s delivered  %s/s",
@@ -45,21 +45,21 @@ func (b *bench) showProgress(w io.Writer) func() {
 	return func() { close(stop); <-stopped }
 }
 
-// figures are those of the moment.
-type figures struct {
+// progress holds the current counts.
+type progress struct {
 	connected, published, received int64
 }
 
-func (b *bench) figures() figures {
-	var f figures
+func (b *bench) progress() progress {
+	var now progress
 	for _, p := range b.publications {
-		f.published += p.Begun()
+		now.published += p.Begun()
 	}
 	for _, s := range b.subscribers {
 		if s.connected.Load() {
-			f.connected++
+			now.connected++
 		}
-		f.received += s.received.Load()
+		now.received += s.received.Load()
 	}
-	return f
+	return now
 }

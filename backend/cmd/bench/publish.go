@@ -19,7 +19,7 @@ import (
 // publishTimeout bounds how long a publish over HTTP may take.
 const publishTimeout = 10 * time.Second
 
-// newPublish returns how to publish, and what gives up its connections.
+// newPublish returns the function that publishes, and done, which closes its connections.
 func newPublish(f flags) (publish audit.Publish, done func(), err error) {
 	if f.PublishHTTP {
 		publish, done = publishHTTP(f.Targets)
@@ -42,7 +42,7 @@ func newPublish(f flags) (publish audit.Publish, done func(), err error) {
 	return publish, func() { publisher.Close() }, nil
 }
 
-// publishHTTP publishes through the targets, in turn.
+// publishHTTP publishes over HTTP, to each target in turn.
 func publishHTTP(targets []string) (publish audit.Publish, done func()) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	client := &http.Client{Transport: transport, Timeout: publishTimeout}
@@ -50,11 +50,11 @@ func publishHTTP(targets []string) (publish audit.Publish, done func()) {
 	publish = func(ctx context.Context, topic event.Topic, data []byte) error {
 		target := targets[next.Add(1)%uint64(len(targets))]
 		query := url.Values{topic.Kind.String(): {topic.Pattern}}
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, eventsOf(target)+"?"+query.Encode(), bytes.NewReader(data))
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, eventsURL(target)+"?"+query.Encode(), bytes.NewReader(data))
 		if err != nil {
 			return err
 		}
-		// Without it, the transport sends a request again whose connection broke.
+		// Without GetBody, the transport does not retry a request whose connection broke.
 		request.GetBody = nil
 		response, err := client.Do(request)
 		if err != nil {
@@ -63,7 +63,7 @@ func publishHTTP(targets []string) (publish audit.Publish, done func()) {
 		defer response.Body.Close()
 		answer, err := io.ReadAll(response.Body)
 		if err == nil && response.StatusCode != http.StatusOK {
-			err = fmt.Errorf("the server answered %s: %s", response.Status, bytes.TrimSpace(answer))
+			err = fmt.Errorf("server responded with %s: %s", response.Status, bytes.TrimSpace(answer))
 		}
 		return err
 	}

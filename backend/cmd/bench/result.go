@@ -13,22 +13,22 @@ import (
 	"sluice/internal/event"
 )
 
-// result is what a measurement found.
+// result is the result of a measurement.
 type result struct {
-	Targets             []string               `json:"targets"`
-	Topics              []string               `json:"topics"`
-	Subscribers         int                    `json:"subscribers"`
-	Seconds             float64                `json:"seconds"`   // of publishing
-	Published           int64                  `json:"published"` // messages
-	Doubtful            int64                  `json:"doubtful"`  // of them: publishing failed, and they may be there or not
-	Deliveries          int64                  `json:"deliveries"`
-	DeliveriesPerSecond float64                `json:"deliveries_per_second"`
-	Latency             latency                `json:"latency_ms"`
-	Reconnects          int64                  `json:"reconnects"`
-	StormSeconds        float64                `json:"storm_seconds,omitempty"` // until all were back
-	Audit               map[string]audit.Tally `json:"audit"`                   // by kind of topic
-	Behind              int                    `json:"behind"`                  // subscribers that never got the last message
-	Kept                bool                   `json:"promise_kept"`
+	Targets             []string                `json:"targets"`
+	Topics              []string                `json:"topics"`
+	Subscribers         int                     `json:"subscribers"`
+	Seconds             float64                 `json:"seconds"`   // time of publishing
+	Published           int64                   `json:"published"` // messages
+	Doubtful            int64                   `json:"doubtful"`  // of those, messages whose publish failed and that may have been accepted
+	Deliveries          int64                   `json:"deliveries"`
+	DeliveriesPerSecond float64                 `json:"deliveries_per_second"`
+	Latency             latency                 `json:"latency_ms"`
+	Reconnects          int64                   `json:"reconnects"`
+	StormSeconds        float64                 `json:"storm_seconds,omitempty"` // time until all subscribers were connected again
+	Audit               map[string]audit.Result `json:"audit"`                   // by kind of topic
+	Behind              int                     `json:"behind"`                  // subscribers that did not receive the last message
+	Kept                bool                    `json:"promise_kept"`
 
 	kinds []event.Kind
 }
@@ -39,8 +39,8 @@ func (b *bench) result(took time.Duration) result {
 		Subscribers: len(b.subscribers),
 		Seconds:     took.Seconds(),
 		Latency:     b.latencies.result(),
-		Audit:       make(map[string]audit.Tally),
-		kinds:       kindsOf(b.flags.Topics),
+		Audit:       make(map[string]audit.Result),
+		kinds:       topicKinds(b.flags.Topics),
 	}
 	if b.storm != nil {
 		r.StormSeconds = b.storm.took.Seconds()
@@ -50,16 +50,16 @@ func (b *bench) result(took time.Duration) result {
 		r.Published += p.Begun()
 		r.Doubtful += p.Doubtful()
 	}
-	var all audit.Tally
+	var all audit.Result
 	for _, s := range b.subscribers {
 		r.Reconnects += s.reconnects.Load()
-		if !s.books.Complete() {
+		if !s.recorder.Complete() {
 			r.Behind++
 		}
-		for topic, tally := range s.books.Tallies() {
-			all.Add(tally)
+		for topic, result := range s.recorder.Results() {
+			all.Add(result)
 			sum := r.Audit[topic.Kind.String()]
-			sum.Add(tally)
+			sum.Add(result)
 			r.Audit[topic.Kind.String()] = sum
 		}
 	}
@@ -82,7 +82,7 @@ func (r result) printTable(w io.Writer) error {
 		count(len(r.Targets), "target"), count(len(r.Topics), "topic"))
 	fmt.Fprintf(t, "published\t%s in %.1f s", humanize.Comma(r.Published), r.Seconds)
 	if r.Doubtful > 0 {
-		fmt.Fprintf(t, ", %s of them failed and may be there or not", humanize.Comma(r.Doubtful))
+		fmt.Fprintf(t, ", %s of them failed and may have been accepted", humanize.Comma(r.Doubtful))
 	}
 	fmt.Fprintf(t, "\ndeliveries\t%s, %s/s\n", humanize.Comma(r.Deliveries), humanize.Comma(int64(r.DeliveriesPerSecond)))
 	fmt.Fprintf(t, "latency\tp50 %.1f ms, p99 %.1f ms, p99.9 %.1f ms, max %.1f ms\n", r.Latency.P50, r.Latency.P99, r.Latency.P999, r.Latency.Max)
@@ -98,7 +98,7 @@ func (r result) printTable(w io.Writer) error {
 		return err
 	}
 	if r.Behind > 0 {
-		fmt.Fprintf(w, "\n%s never got the last message.\n", count(r.Behind, "subscriber"))
+		fmt.Fprintf(w, "\n%s did not receive the last message.\n", count(r.Behind, "subscriber"))
 	}
 	verdict := "The promise was kept: nothing lost, repeated or out of order, except where a gap said so."
 	if !r.Kept {
@@ -118,17 +118,17 @@ func (r result) auditTable(w io.Writer) error {
 	fmt.Fprintln(t)
 	for _, row := range []struct {
 		name  string
-		value func(audit.Tally) int64
+		value func(audit.Result) int64
 	}{
-		{"received", func(a audit.Tally) int64 { return a.Received }},
-		{"lost", func(a audit.Tally) int64 { return a.Lost }},
-		{"duplicate", func(a audit.Tally) int64 { return a.Duplicates }},
-		{"out of order", func(a audit.Tally) int64 { return a.OutOfOrder }},
-		{"under a wrong topic", func(a audit.Tally) int64 { return a.Misplaced }},
-		{"gaps announced", func(a audit.Tally) int64 { return a.Gaps }},
-		{"missing at gaps", func(a audit.Tally) int64 { return a.Announced }},
-		{"wrong gap counts", func(a audit.Tally) int64 { return a.WrongCounts }},
-		{"wrong final values", func(a audit.Tally) int64 { return a.WrongFinal }},
+		{"received", func(a audit.Result) int64 { return a.Received }},
+		{"lost", func(a audit.Result) int64 { return a.Lost }},
+		{"duplicate", func(a audit.Result) int64 { return a.Duplicates }},
+		{"out of order", func(a audit.Result) int64 { return a.OutOfOrder }},
+		{"under a wrong topic", func(a audit.Result) int64 { return a.Misplaced }},
+		{"gaps announced", func(a audit.Result) int64 { return a.Gaps }},
+		{"missing at gaps", func(a audit.Result) int64 { return a.Announced }},
+		{"wrong gap counts", func(a audit.Result) int64 { return a.WrongCounts }},
+		{"wrong final values", func(a audit.Result) int64 { return a.WrongFinal }},
 	} {
 		fmt.Fprintf(t, "%s\t", row.name)
 		for _, k := range r.kinds {

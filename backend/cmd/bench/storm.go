@@ -9,54 +9,57 @@ import (
 	"time"
 )
 
-// stormTick is how often those that are back are counted.
+// stormTick is the interval between counts of the connected subscribers.
 const stormTick = 10 * time.Millisecond
 
+// errInterrupted is returned when a signal ends a storm before all subscribers are connected.
 var errInterrupted = errors.New("interrupted before all subscribers were connected again")
 
-// storm is what happens when a gateway or a network goes away under all subscribers:
-// they leave at once, and come back at once when the targets are there again.
+// storm simulates the failure of a gateway or a network: all subscribers disconnect at once, and
+// reconnect at once when the targets are ready again.
 type storm struct {
-	flags flags
-	leave chan struct{} // closed when all are to leave
-	back  chan struct{} // closed when all may come back
-	took  time.Duration // until all were connected again
+	flags      flags
+	disconnect chan struct{} // closed when the subscribers disconnect
+	reconnect  chan struct{} // closed when the subscribers may reconnect
+	took       time.Duration // time until all were connected again
 }
 
 func newStorm(f flags) *storm {
-	return &storm{flags: f, leave: make(chan struct{}), back: make(chan struct{})}
+	return &storm{flags: f, disconnect: make(chan struct{}), reconnect: make(chan struct{})}
 }
 
-// before runs follow until all are to leave, and returns when all may come back.
-func (s *storm) before(ctx context.Context, follow func(context.Context)) {
+// run calls follow, cancels its context when the subscribers disconnect, and returns when they
+// may reconnect or ctx ends.
+func (s *storm) run(ctx context.Context, follow func(context.Context)) {
 	before, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		select {
-		case <-s.leave:
+		case <-s.disconnect:
 			cancel()
 		case <-before.Done():
 		}
 	}()
 	follow(before)
 	select {
-	case <-s.back:
+	case <-s.reconnect:
 	case <-ctx.Done():
 	}
 }
 
-// ride lets the storm happen, and returns when all subscribers are connected again.
-func (b *bench) ride(early context.Context) error {
+// runStorm disconnects all subscribers, and returns when all are connected again. It blocks for
+// half of the configured duration first.
+func (b *bench) runStorm(early context.Context) error {
 	s := b.storm
 	if !wait(early, b.flags.Duration/2) {
 		return errInterrupted
 	}
-	close(s.leave)
+	close(s.disconnect)
 	if !wait(early, b.flags.Storm) {
 		return errInterrupted
 	}
-	for patience := newMovement(b.flags.Patience); !s.ready(early); {
-		if !patience.goesOn(0) {
+	for waiting := newStallDetector(b.flags.Patience); !s.ready(early); {
+		if waiting.stalled(0) {
 			return errors.New("the targets were not ready again after the storm")
 		}
 		if !wait(early, tick) {
@@ -65,23 +68,23 @@ func (b *bench) ride(early context.Context) error {
 	}
 	opened := make([]int64, len(b.subscribers))
 	for i, sub := range b.subscribers {
-		opened[i] = sub.books.Opened()
+		opened[i] = sub.recorder.Opened()
 	}
 	start := time.Now()
-	close(s.back)
-	for movement := newMovement(b.flags.Patience); ; {
-		back := 0
+	close(s.reconnect)
+	for progress := newStallDetector(b.flags.Patience); ; {
+		connected := 0
 		for i, sub := range b.subscribers {
-			if sub.books.Opened() > opened[i] {
-				back++
+			if sub.recorder.Opened() > opened[i] {
+				connected++
 			}
 		}
-		if back == len(b.subscribers) {
+		if connected == len(b.subscribers) {
 			s.took = time.Since(start)
 			return nil
 		}
-		if !movement.goesOn(int64(back)) {
-			return fmt.Errorf("only %d of %d subscribers could come back: %w", back, len(b.subscribers), b.subscriberError())
+		if progress.stalled(int64(connected)) {
+			return fmt.Errorf("only %d of %d subscribers could reconnect: %w", connected, len(b.subscribers), b.subscriberError())
 		}
 		if !wait(early, stormTick) {
 			return errInterrupted
@@ -89,12 +92,12 @@ func (b *bench) ride(early context.Context) error {
 	}
 }
 
-// ready reports whether all targets say that they are ready.
+// ready reports whether /readyz of every target returns 200 OK.
 func (s *storm) ready(ctx context.Context) bool {
 	for _, target := range s.flags.Targets {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(eventsOf(target), eventsPath)+"/readyz", nil)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(eventsURL(target), eventsPath)+"/readyz", nil)
 		if err != nil {
 			return false
 		}
@@ -110,7 +113,7 @@ func (s *storm) ready(ctx context.Context) bool {
 	return true
 }
 
-// wait reports whether the time passed before the context ended.
+// wait waits for a time. It returns false if the context ends before.
 func wait(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-time.After(d):

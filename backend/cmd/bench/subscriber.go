@@ -16,41 +16,41 @@ import (
 )
 
 const (
-	// reconnectPause is the least time before a subscriber comes back, twice it the most.
+	// reconnectPause is the shortest pause before a reconnect; the longest is twice as long.
 	reconnectPause = 250 * time.Millisecond
-	// silence is how long a line may bring nothing, pings included, before it counts as
-	// dead: more than twice the usual heartbeat.
+	// silence is the time without data, pings included, after which a connection counts as
+	// broken. It is more than twice the default heartbeat.
 	silence = 40 * time.Second
-	// connecting bounds the subscribers that open their first connection at one time.
-	connecting = 128
+	// maxConnecting bounds the subscribers that open their first connection at the same time.
+	maxConnecting = 128
 
 	slowBytesPerSecond = 2 << 10
 	slowBuffer         = 64 << 10
 
-	// eventOverhead is more than the rest of an event takes besides its message.
+	// eventOverhead is an upper bound of the size of an event without its message.
 	eventOverhead = 64 << 10
 )
 
-// subscriber is one client with its books.
+// subscriber is one client with its recorder.
 type subscriber struct {
-	bench  *bench
-	client sseclient.Client
-	books  *audit.Books
-	index  int
-	slow   bool
-	turn   chan struct{} // room for those that connect for the first time
+	bench      *bench
+	client     sseclient.Client
+	recorder   *audit.Recorder
+	index      int
+	slow       bool
+	connecting chan struct{} // semaphore of the first connections of all subscribers
 
 	connected  atomic.Bool
 	received   atomic.Int64
 	reconnects atomic.Int64
-	since      int64 // when the present connection was opened, as messages tell time
+	since      int64 // time of the last stream.open, in nanoseconds since 1970
 
 	mu  sync.Mutex
-	err error // why the last connection ended
+	err error // error that ended the last connection
 }
 
 func (b *bench) newSubscribers() []*subscriber {
-	turn := make(chan struct{}, connecting)
+	connecting := make(chan struct{}, maxConnecting)
 	transport := sseclient.Transport{Source: sourceAddresses(b.flags), HTTP2: b.flags.HTTP2}
 	usual := sseclient.NewHTTP(transport)
 	transport.ReadBuffer = slowBuffer
@@ -61,26 +61,27 @@ func (b *bench) newSubscribers() []*subscriber {
 		if !b.flags.Mixed {
 			followed = b.publications[i%len(b.publications) : i%len(b.publications)+1]
 		}
-		s := &subscriber{bench: b, index: i, turn: turn, books: audit.NewBooks(followed...)}
+		s := &subscriber{bench: b, index: i, connecting: connecting, recorder: audit.NewRecorder(followed...)}
 		s.client = sseclient.Client{
 			Target:   b.targets(followed),
 			HTTP:     usual,
 			Pause:    func() time.Duration { return reconnectPause + rand.N(reconnectPause) },
-			Life:     b.life,
+			Life:     b.lifetime,
 			Silence:  silence,
 			MaxEvent: b.flags.Size + eventOverhead,
 		}
 		if i >= len(all)-b.flags.Slow {
 			s.slow = true
 			s.client.HTTP = slow
-			s.client.Reader = sseclient.Slowly(slowBytesPerSecond, b.calm)
+			s.client.Reader = sseclient.Slowly(slowBytesPerSecond, b.settling)
 		}
 		all[i] = s
 	}
 	return all
 }
 
-// targets returns a function that picks a target at random, with a query for the topics.
+// targets returns a function that returns the URL of a random target, with a query for the
+// topics.
 func (b *bench) targets(followed []*audit.Publication) func() string {
 	query := make(url.Values)
 	for _, p := range followed {
@@ -88,14 +89,13 @@ func (b *bench) targets(followed []*audit.Publication) func() string {
 	}
 	urls := make([]string, len(b.flags.Targets))
 	for i, target := range b.flags.Targets {
-		urls[i] = eventsOf(target) + "?" + query.Encode()
+		urls[i] = eventsURL(target) + "?" + query.Encode()
 	}
 	return func() string { return urls[rand.IntN(len(urls))] }
 }
 
-// eventsOf returns the address of the events of a target, which may be given with or
-// without their path.
-func eventsOf(target string) string {
+// eventsURL returns the URL of the events of a target, given with or without their path.
+func eventsURL(target string) string {
 	target = strings.TrimRight(target, "/")
 	if strings.HasSuffix(target, eventsPath) {
 		return target
@@ -103,22 +103,22 @@ func eventsOf(target string) string {
 	return target + eventsPath
 }
 
-// life returns how long the next connection is kept.
-func (b *bench) life() time.Duration {
+// lifetime returns the time after which the next connection is closed, or 0 for never.
+func (b *bench) lifetime() time.Duration {
 	select {
-	case <-b.calm:
+	case <-b.settling:
 		return 0
 	default:
 		return time.Duration(rand.ExpFloat64() * float64(b.flags.Churn))
 	}
 }
 
-// perAddress is how many connections are opened from one address: fewer than there are
-// ports.
+// perAddress is the number of connections from one address. It is less than the number of
+// ephemeral ports.
 const perAddress = 20_000
 
-// sourceAddresses returns addresses of this machine to connect from, if there are more
-// subscribers than ports and all targets are on this machine; else nil.
+// sourceAddresses returns a function that returns loopback addresses to connect from. It returns
+// nil if one address has enough ports, or if a target is not on this machine.
 func sourceAddresses(f flags) func() net.IP {
 	if f.Subscribers <= perAddress {
 		return nil
@@ -140,44 +140,44 @@ func sourceAddresses(f flags) func() net.IP {
 // run follows the topics until the context ends.
 func (s *subscriber) run(ctx context.Context) {
 	select {
-	case s.turn <- struct{}{}:
+	case s.connecting <- struct{}{}:
 	case <-ctx.Done():
 		return
 	}
-	release := sync.OnceFunc(func() { <-s.turn })
+	release := sync.OnceFunc(func() { <-s.connecting })
 	defer release()
 	follow := func(ctx context.Context) {
 		err := s.client.Run(ctx, func(e sseclient.Event) {
 			if e.Type == "stream.open" {
 				release()
 			}
-			s.take(e)
+			s.record(e)
 		}, s.ended)
 		s.connected.Store(false)
 		if err != nil {
 			select {
-			case s.bench.refused <- err:
-			default: // one is enough
+			case s.bench.rejected <- err:
+			default: // the first error is enough
 			}
 		}
 	}
 	if s.bench.storm != nil {
-		s.bench.storm.before(ctx, follow)
+		s.bench.storm.run(ctx, follow)
 	}
 	follow(ctx)
 }
 
-func (s *subscriber) take(e sseclient.Event) {
+func (s *subscriber) record(e sseclient.Event) {
 	if e.Type == "stream.open" {
 		s.since = time.Now().UnixNano()
 		s.connected.Store(true)
 	}
-	m, ok := s.books.Take(e.ID, e.Type, e.Data)
+	m, ok := s.recorder.Record(e.ID, e.Type, e.Data)
 	if !ok {
 		return
 	}
 	s.received.Add(1)
-	if m.Time > s.since && !s.slow { // else it was caught up on, or held up here
+	if m.Time > s.since && !s.slow { // else it was replayed, or delayed by this subscriber
 		s.bench.latencies.record(s.index, time.Duration(time.Now().UnixNano()-m.Time))
 	}
 }
@@ -196,8 +196,8 @@ func (s *subscriber) lastError() error {
 	return s.err
 }
 
-// kindsOf returns the kinds among topics, each once.
-func kindsOf(topics []event.Topic) []event.Kind {
+// topicKinds returns the kinds among topics, each once.
+func topicKinds(topics []event.Topic) []event.Kind {
 	var kinds []event.Kind
 	for _, k := range event.Kinds {
 		for _, t := range topics {

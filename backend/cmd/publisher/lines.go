@@ -16,15 +16,16 @@ import (
 	"sluice/internal/source"
 )
 
-// maxLine bounds a line; a longer one ends the program, since a part of it would pass
-// for the whole.
+// maxLine bounds the size of a line in bytes. A longer line ends the program, because a subscriber
+// could not distinguish a part of a line from a whole line.
 const maxLine = 1 << 20
 
-var errLongLine = fmt.Errorf("a line is longer than %d bytes; cut long lines before, with `cut -b` for instance", maxLine)
+// errLongLine is returned for a line that is longer than maxLine.
+var errLongLine = fmt.Errorf("a line is longer than %d bytes; shorten long lines first, for instance with `cut -b`", maxLine)
 
-// publishLines publishes each line of r, in order. While that fails it holds the line
-// and tries again, so no line is skipped; a line whose answer was lost may be published
-// twice. It returns an error that wraps [source.ErrWrongType] at once.
+// publishLines publishes each line of r, in order, until the end of r. If a publish fails, it retries
+// the same line, so no line is skipped. A line may be published twice if the response of Redis was
+// lost. It does not retry after an error that wraps [source.ErrWrongType].
 func publishLines(ctx context.Context, r io.Reader, topic event.Topic, publish demo.Publish, log *slog.Logger) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(make([]byte, 0, 64<<10), maxLine+len("\r\n"))
@@ -42,6 +43,8 @@ func publishLines(ctx context.Context, r io.Reader, topic event.Topic, publish d
 	return lines.Err()
 }
 
+// publishUntilDone retries with growing pauses until a line is published, the context ends, or the
+// topic has the wrong type.
 func publishUntilDone(ctx context.Context, topic event.Topic, line []byte, publish demo.Publish, log *slog.Logger) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = 100*time.Millisecond, 2*time.Second
@@ -49,7 +52,7 @@ func publishUntilDone(ctx context.Context, topic event.Topic, line []byte, publi
 		err := publish(ctx, topic, demo.Message{Data: line})
 		if err == nil {
 			if failures > 0 {
-				log.Info("publishing again")
+				log.Info("line published after retries", "retries", failures)
 			}
 			return nil
 		}
@@ -57,7 +60,7 @@ func publishUntilDone(ctx context.Context, topic event.Topic, line []byte, publi
 			return err
 		}
 		if failures == 0 {
-			log.Warn("cannot publish; holding the line and trying again", "error", err)
+			log.Warn("line not published, retrying", "error", err)
 		}
 		select {
 		case <-time.After(wait.NextBackOff()):

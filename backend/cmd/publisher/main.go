@@ -1,4 +1,4 @@
-// Command publisher sends the demo feeds to Redis, or each line of its standard input.
+// Command publisher publishes the demo feeds, or each line of its standard input, to Redis.
 package main
 
 import (
@@ -20,14 +20,14 @@ import (
 )
 
 type flags struct {
-	RedisURL string  `default:"redis://127.0.0.1:6379" env:"REDIS_URL" placeholder:"URL" help:"Redis to publish to, as redis://, rediss://, unix://, redis-sentinel:// or redis-cluster://."`
-	RedisCA  string  `name:"redis-ca" env:"SLUICE_REDIS_CA" placeholder:"FILE" help:"Authorities in PEM to trust for rediss://, in place of the system's."`
+	RedisURL string  `default:"redis://127.0.0.1:6379" env:"REDIS_URL" placeholder:"URL" help:"Redis to publish to: redis://, rediss://, unix://, redis-sentinel:// or redis-cluster://."`
+	RedisCA  string  `name:"redis-ca" env:"SLUICE_REDIS_CA" placeholder:"FILE" help:"PEM file of the certificate authorities to trust for rediss://, instead of those of the system."`
 	Stdin    *string `placeholder:"TOPIC" help:"Publish each line of the standard input to this topic, for instance stream:logs, instead of the demo feeds."`
 }
 
 func main() {
 	var f flags
-	kong.Parse(&f, kong.Name("publisher"), kong.Description("Publishes the demo feeds to Redis, or each line that it reads."))
+	kong.Parse(&f, kong.Name("publisher"), kong.Description("Publishes the demo feeds, or each line of its standard input, to Redis."))
 	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
 	redis.SetLog(log)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -67,12 +67,12 @@ func run(ctx context.Context, f flags, in io.Reader, log *slog.Logger) error {
 	select {
 	case err := <-published:
 		return err
-	case <-ctx.Done(): // a line that does not come cannot be interrupted
+	case <-ctx.Done(): // do not wait for publishLines: a read of in cannot be interrupted
 		return ctx.Err()
 	}
 }
 
-// publishTo publishes to Redis; streams keep the usual number of entries.
+// publishTo returns a function that publishes to Redis, with the default length of streams.
 func publishTo(publisher *redis.Publisher) demo.Publish {
 	return func(ctx context.Context, topic event.Topic, m demo.Message) error {
 		_, err := publisher.Publish(ctx, topic, source.Message{Data: m.Data, Type: m.Type, TTL: m.TTL, MaxLen: source.DefaultMaxLen})

@@ -8,22 +8,23 @@ import (
 	"time"
 )
 
-// certificateCheck is the least time between two looks at the files of a certificate.
+// certificateCheck is the minimum time between two checks whether the files have changed.
 const certificateCheck = time.Second
 
-// certificate is the certificate of the public address. Changed files are loaded by the
-// next handshake, or by reload; while they are not valid, the last certificate stays.
+// certificate is the certificate of the public address. The next handshake after a change of the
+// files loads them again. If they are not valid, the previous certificate stays in use. Its methods
+// may be called from any goroutine.
 type certificate struct {
 	certFile, keyFile string
 	log               *slog.Logger
 
 	mu      sync.Mutex
 	pair    *tls.Certificate
-	files   [2]os.FileInfo // at the last load, also one that failed
-	checked time.Time      // when files were last compared
+	files   [2]os.FileInfo // state of the files at the last load, also if it failed
+	checked time.Time      // time of the last check for changes
 }
 
-// openCertificate loads the certificate.
+// openCertificate loads a certificate. It returns an error if the files are not valid.
 func openCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile, log: log}
 	if err := c.load(); err != nil {
@@ -32,7 +33,7 @@ func openCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, 
 	return c, nil
 }
 
-// get returns the certificate for a handshake.
+// get implements [tls.Config.GetCertificate].
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -42,14 +43,14 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	return c.pair, nil
 }
 
-// reload loads the certificate again.
+// reload loads the files again, even if they have not changed.
 func (c *certificate) reload() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.loadOrLog()
 }
 
-// changed reports whether a file is not the one of the last load. c.mu must be held.
+// changed reports whether a file has changed since the last load. mu must be held.
 func (c *certificate) changed() bool {
 	c.checked = time.Now()
 	for i, file := range c.stat() {
@@ -76,18 +77,18 @@ func (c *certificate) stat() (files [2]os.FileInfo) {
 	return files
 }
 
-// loadOrLog keeps the certificate if its files are not valid. c.mu must be held.
+// loadOrLog loads the files. After an error it logs and keeps the certificate. mu must be held.
 func (c *certificate) loadOrLog() {
 	if err := c.load(); err != nil {
-		c.log.Error("certificate not reloaded, the last one stays in use", "error", err)
+		c.log.Error("certificate not reloaded, the previous one stays in use", "error", err)
 		return
 	}
 	c.log.Info("certificate reloaded", "file", c.certFile)
 }
 
-// load reads the files. c.mu must be held once c is shared.
+// load loads the files. mu must be held, except in openCertificate.
 func (c *certificate) load() error {
-	c.files = c.stat() // before they are read: a change during the read counts as the next one
+	c.files = c.stat() // before the read, so a change during the read is detected later
 	pair, err := tls.LoadX509KeyPair(c.certFile, c.keyFile)
 	if err != nil {
 		return err

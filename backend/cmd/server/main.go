@@ -1,5 +1,4 @@
-// Command server is the gateway: it turns what happens in Redis into Server-Sent
-// Events.
+// Command server is the gateway. It delivers messages and changes in Redis as Server-Sent Events.
 package main
 
 import (
@@ -24,13 +23,13 @@ func main() {
 	var cfg config.Config
 	kong.Parse(&cfg,
 		kong.Name("server"),
-		kong.Description("Sluice turns what already happens in Redis into live events in the browser."),
+		kong.Description("Sluice delivers messages and changes in Redis to browsers as Server-Sent Events."),
 		kong.Vars{"version": version},
 	)
 	handler := cfg.Logger(os.Stderr).Handler()
 	log := slog.New(logging.Bound(handler, slog.LevelInfo))
 	redis.SetLog(slog.New(logging.Bound(handler, slog.LevelDebug)))
-	// Registered before the start, since SIGHUP ends a process that does not handle it.
+	// Register before the start: SIGHUP ends a process that does not handle it.
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -41,8 +40,9 @@ func main() {
 	}
 }
 
-// run serves until the context ends, then drains; a further signal to end then ends the
-// process at once. Each hangup reloads certificates and key files, also while draining.
+// run serves until the context ends, and then drains. It calls restoreSignals before the drain, so a
+// second signal ends the process at once. Each hangup reloads certificates and key files, also during
+// the drain.
 func run(ctx context.Context, restoreSignals func(), hangups <-chan os.Signal, cfg config.Config, log *slog.Logger) error {
 	s, err := Start(cfg, log)
 	if err != nil {

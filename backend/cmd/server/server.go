@@ -30,10 +30,10 @@ import (
 )
 
 const (
-	// lastAnswers is how long requests that are under way may take after the drain, and the
-	// last traces after that.
+	// lastAnswers bounds the time of the requests in flight after the drain, and the time of the
+	// last export of traces after that.
 	lastAnswers = 5 * time.Second
-	// scrapePatience is how long a scrape of the metrics waits for Redis.
+	// scrapePatience bounds the time that a scrape of the metrics waits for Redis.
 	scrapePatience = 2 * time.Second
 )
 
@@ -45,18 +45,19 @@ type Server struct {
 	hub      *hub.Hub
 	delivery *delivery.Server
 
-	keys        *auth.KeySet // nil if none is configured
+	keys        *auth.KeySet // nil if not configured
 	certificate *certificate // nil without TLS
 
 	public, admin *http.Server
 	listener      net.Listener
-	failed        chan error
+	failed        chan error // see Failed
 
-	closers []func() error // release the parts, in the order of their start
+	closers []func() error // functions that release the parts, in the order of their start
 	running sync.WaitGroup // background work
 }
 
-// Start listens on the configured addresses and serves. After an error nothing is left open.
+// Start listens on the configured addresses and serves in the background. It does not wait for
+// Redis. The caller must call Shutdown. After an error everything is released.
 func Start(cfg config.Config, log *slog.Logger) (_ *Server, err error) {
 	if err := checkDefaults(cfg.DefaultTopics); err != nil {
 		return nil, fmt.Errorf("--default-topics: %w", err)
@@ -64,13 +65,13 @@ func Start(cfg config.Config, log *slog.Logger) (_ *Server, err error) {
 	s := &Server{cfg: cfg, log: log, failed: make(chan error, 2)}
 	defer func() {
 		if err != nil {
-			_ = s.close() // the error of the start is the one to report
+			_ = s.close() // report the error of the start instead
 		}
 	}()
 	if s.keys, err = openKeys(cfg, log); err != nil {
 		return nil, err
 	}
-	authority, err := auth.New(auth.Options{Anyone: anyone(cfg), Secret: cfg.JWTSecret, Keys: s.keys, Origins: cfg.CORSOrigins})
+	authorizer, err := auth.New(auth.Options{Anyone: anyoneGrant(cfg), Secret: cfg.JWTSecret, Keys: s.keys, Origins: cfg.CORSOrigins})
 	if err != nil {
 		return nil, fmt.Errorf("--cors-origins: %w", err)
 	}
@@ -94,7 +95,7 @@ func Start(cfg config.Config, log *slog.Logger) (_ *Server, err error) {
 		MaxConnectionsPerIP: cfg.MaxConnectionsPerIP,
 		TrustedProxies:      cfg.TrustedProxies,
 		PublishRate:         cfg.PublishRate,
-		Authority:           authority,
+		Authority:           authorizer,
 		Hub:                 s.hub,
 		Delivery:            s.delivery,
 		Broker:              s.source,
@@ -145,7 +146,7 @@ func (s *Server) openTopics(node string, counters *metrics.Metrics) (err error) 
 	return nil
 }
 
-// runBackground starts the work that goes on beside the requests.
+// runBackground starts the refresh of the key set and the demo feeds.
 func (s *Server) runBackground() {
 	ctx, cancel := context.WithCancel(context.Background())
 	s.onClose(func() error { cancel(); s.running.Wait(); return nil })
@@ -171,13 +172,13 @@ func (s *Server) close() error {
 	return errors.Join(errs...)
 }
 
-// warnUnreachable warns of default topics that no client can follow: a subscription that
-// names no topics always fails then.
+// warnUnreachable logs a warning for default topics that no client may subscribe to. With one of
+// them, every subscription that names no topics fails.
 func (s *Server) warnUnreachable() {
 	if s.keys != nil || s.cfg.JWTSecret != "" {
 		return // a token may allow them
 	}
-	grant := anyone(s.cfg)
+	grant := anyoneGrant(s.cfg)
 	for _, topic := range s.cfg.DefaultTopics {
 		for _, needed := range source.Needed(topic) {
 			if grant.MaySubscribe(needed) != nil {
@@ -187,7 +188,7 @@ func (s *Server) warnUnreachable() {
 	}
 }
 
-// Reload loads certificates and key files again. What cannot be loaded stays as it was.
+// Reload loads the certificate and the key set again. After an error, the previous ones stay in use.
 func (s *Server) Reload() {
 	s.log.Info("reloading certificates and key files")
 	if s.certificate != nil {
@@ -197,22 +198,22 @@ func (s *Server) Reload() {
 		return
 	}
 	if err := s.keys.Reload(context.Background()); err != nil {
-		s.log.Error("keys for tokens not reloaded, the last ones stay in use", "error", err)
+		s.log.Error("keys for tokens not reloaded, the previous keys stay in use", "error", err)
 	}
 }
 
-// checkDefaults checks that a subscription may have the topics, and all of them at once.
+// checkDefaults returns an error if one subscription cannot have all of the topics.
 func checkDefaults(topics []event.Topic) error {
 	if i := slices.IndexFunc(topics, source.IsInternal); i >= 0 {
-		return fmt.Errorf("%s is for gateways among themselves; name topics of your own", topics[i])
+		return fmt.Errorf("%s is reserved for messages between gateways; name other topics", topics[i])
 	}
 	if len(topics) > httpapi.MaxTopics {
-		return fmt.Errorf("%d topics are more than the %d of one subscription", len(topics), httpapi.MaxTopics)
+		return fmt.Errorf("%d topics exceed the limit of %d for one subscription", len(topics), httpapi.MaxTopics)
 	}
 	return nil
 }
 
-// openKeys returns the key set that verifies tokens, nil if none is configured.
+// openKeys returns the configured key set that verifies tokens, or nil.
 func openKeys(cfg config.Config, log *slog.Logger) (*auth.KeySet, error) {
 	switch {
 	case cfg.JWKSFile != "":
@@ -227,7 +228,7 @@ func openKeys(cfg config.Config, log *slog.Logger) (*auth.KeySet, error) {
 	return nil, nil
 }
 
-// figures are what the metrics tell besides the counters.
+// figures returns the values for the metrics that are not counters of [metrics.Metrics].
 func (s *Server) figures() metrics.Figures {
 	return metrics.Figures{
 		Version: version,
@@ -248,11 +249,12 @@ func (s *Server) figures() metrics.Figures {
 	}
 }
 
+// openSource returns the source that the settings select: Redis, or a broker in this process.
 func openSource(cfg config.Config, node string, counters *metrics.Metrics, log *slog.Logger) (source.Source, error) {
 	fill := source.Fill{Events: cfg.HistoryEvents, Bytes: int(cfg.HistoryBytes)}
 	if cfg.RedisURL == "" {
 		broker := memory.New(fill)
-		broker.KeyBytes = int(cfg.KeyBytes) // so every glob can be subscribed to
+		broker.KeyBytes = int(cfg.KeyBytes) // so every glob of keys fits into the hub's limit
 		return broker, nil
 	}
 	options, err := redis.ParseURL(cfg.RedisURL)
@@ -268,7 +270,7 @@ func openSource(cfg config.Config, node string, counters *metrics.Metrics, log *
 	return redis.Open(options, node, fill, log), nil
 }
 
-// demoPublisher publishes the demo feeds, whose streams keep the usual number of entries.
+// demoPublisher returns a function that publishes to src, with the default length of streams.
 func demoPublisher(src source.Source) demo.Publish {
 	return func(ctx context.Context, topic event.Topic, m demo.Message) error {
 		_, err := src.Publish(ctx, topic, source.Message{Data: m.Data, Type: m.Type, TTL: m.TTL, MaxLen: source.DefaultMaxLen})
@@ -276,8 +278,8 @@ func demoPublisher(src source.Source) demo.Publish {
 	}
 }
 
-// anyone is what requests without a token may do.
-func anyone(cfg config.Config) auth.Grant {
+// anyoneGrant returns the permissions of requests without a token.
+func anyoneGrant(cfg config.Config) auth.Grant {
 	g := auth.Grant{Subscribe: cfg.AllowSubscribe, Publish: cfg.AllowPublish}
 	if cfg.Demo {
 		g.Subscribe = slices.Concat(g.Subscribe, demo.Topics())
@@ -328,7 +330,7 @@ func (s *Server) serve(server *http.Server, l net.Listener) {
 	}
 }
 
-// URL returns where the server can be reached from this machine.
+// URL returns a URL of the server for clients on this machine.
 func (s *Server) URL() string {
 	addr := s.listener.Addr().(*net.TCPAddr)
 	host := addr.IP.String()
@@ -342,12 +344,12 @@ func (s *Server) URL() string {
 	return scheme + "://" + net.JoinHostPort(host, fmt.Sprint(addr.Port))
 }
 
-// Failed yields an error if serving ends by itself.
+// Failed returns a channel that receives an error if serving ends before Shutdown.
 func (s *Server) Failed() <-chan error {
 	return s.failed
 }
 
-// flushTraces sends the last spans. That they cannot be sent is no failure of the server.
+// flushTraces exports the last spans. It logs errors.
 func (s *Server) flushTraces(traces *tracing.Tracing) {
 	ctx, cancel := context.WithTimeout(context.Background(), lastAnswers)
 	defer cancel()
@@ -356,9 +358,9 @@ func (s *Server) flushTraces(traces *tracing.Tracing) {
 	}
 }
 
-// Shutdown drains the connections for the configured time, or until the context ends, then
-// closes the listener and releases everything. Until then, new requests are answered, each
-// with Connection: close.
+// Shutdown drains the connections for the configured time, or until the context ends. Then it closes
+// the listener and releases everything. Until then the server accepts requests, and sends
+// Connection: close in each response.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.log.Info("draining", "over", s.cfg.Drain)
 	drain, cancel := context.WithTimeout(ctx, s.cfg.Drain)
@@ -368,7 +370,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	last, cancelLast := context.WithTimeout(context.Background(), lastAnswers)
 	defer cancelLast()
 	if err := s.public.Shutdown(last); err != nil {
-		s.log.Warn("requests were still under way", "error", err)
+		s.log.Warn("requests were still in flight", "error", err)
 	}
 	err := s.close()
 	s.log.Info("stopped")

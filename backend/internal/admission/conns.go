@@ -27,7 +27,7 @@ type ConnLimiter struct {
 	conns    map[net.Conn]*trackedConn
 	waiting  map[netip.Addr]*list.List // *trackedConn without streams by address, the longest idle first
 	count    int                       // connections in waiting
-	activity uint64                    // counts the signs of activity of all connections
+	activity uint64                    // number of state changes of all connections so far
 	requests int                       // in flight, without event streams
 }
 
@@ -36,7 +36,7 @@ type trackedConn struct {
 	conn     net.Conn // nil after it was closed, hijacked or evicted
 	addr     netip.Addr
 	element  *list.Element // in waiting; nil while the connection has event streams
-	active   uint64        // activity at its newest sign of activity
+	active   uint64        // value of activity at its last state change
 	streams  int
 	requests int  // in flight, without event streams
 	evicted  bool // for its requests
@@ -54,7 +54,7 @@ func NewConnLimiter(maxConns int) *ConnLimiter {
 	}
 }
 
-// ConnState follows the state of a connection; see [http.Server.ConnState].
+// ConnState records the state of a connection; see [http.Server.ConnState].
 func (l *ConnLimiter) ConnState(c net.Conn, state http.ConnState) {
 	switch state {
 	case http.StateNew:
@@ -94,8 +94,7 @@ func remoteAddr(c net.Conn) netip.Addr {
 	return Site(tcp.AddrPort().Addr())
 }
 
-// wait counts a connection without event streams and returns the connection to evict, or nil.
-// mu must be held.
+// wait adds a connection to waiting and returns the connection to evict, or nil. mu must be held.
 func (l *ConnLimiter) wait(t *trackedConn) (evicted net.Conn) {
 	conns := l.waiting[t.addr]
 	if conns == nil {

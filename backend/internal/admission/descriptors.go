@@ -3,10 +3,10 @@ package admission
 import "log/slog"
 
 const (
-	// reservedDescriptors are for Redis, the admin address and files.
+	// reservedDescriptors is the number of descriptors for Redis, the admin address and files.
 	reservedDescriptors = 256
-	// One of connShare descriptors is for connections without an event stream, within the
-	// bounds minConns and maxConns.
+	// One in connShare descriptors is for connections without an event stream, but at least
+	// minConns and at most maxConns.
 	connShare          = 16
 	minConns, maxConns = 32, 1024
 	minSubscriptions   = 64

@@ -19,7 +19,7 @@ type SubscriptionLimiter struct {
 
 	mu     sync.Mutex
 	open   int
-	byAddr map[netip.Addr]int // empty if there is no limit per address
+	byAddr map[netip.Addr]int // empty if maxPerAddr is 0
 }
 
 // NewSubscriptionLimiter returns a limiter of that many subscriptions in total and perAddr from
@@ -61,8 +61,8 @@ func (l *SubscriptionLimiter) Release(addr netip.Addr) {
 // siteBits is the length of the IPv6 prefix that one site gets (RFC 6177).
 const siteBits = 64
 
-// Site returns the address by which a client is limited: IPv4 as it is, IPv6 by its /64
-// prefix, since a site has all addresses of it.
+// Site returns the address by which a client is limited. An IPv4 address is unchanged. An IPv6
+// address is reduced to its /64 prefix, because one site has all addresses of the prefix.
 func Site(addr netip.Addr) netip.Addr {
 	addr = addr.Unmap().WithZone("")
 	if !addr.Is6() {

@@ -1,8 +1,8 @@
-// Package audit checks what subscribers got against what was published. Publishers
-// number the messages of each topic from 1; for every subscriber and topic a ledger is
-// kept in which each number must turn up once and in order, except where a gap was
-// announced, with the right count where one was given. The package knows the events
-// that a subscriber sees, and nothing of connections, or of who publishes how.
+// Package audit compares the events that subscribers received with the messages that were
+// published. Publishers number the messages of each topic from 1. Each subscriber must receive
+// each number once and in order. Numbers may be missing only at an announced gap, and if the
+// gap has a count, the count must be correct. The package handles events; it does not know
+// about connections or about the way messages are published.
 package audit
 
 import (
@@ -12,14 +12,14 @@ import (
 
 // Message is the payload that a publisher sends.
 type Message struct {
-	Run   string `json:"run"` // tells the messages of one audit from all others
+	Run   string `json:"run"` // id of the audit
 	Topic string `json:"topic"`
 	N     int64  `json:"n"`
-	Time  int64  `json:"t"` // when it was published, in nanoseconds since 1970
+	Time  int64  `json:"t"` // time of publishing, in nanoseconds since 1970
 	Pad   string `json:"pad,omitempty"`
 }
 
-// encode returns the message as JSON, padded to size bytes if it is shorter.
+// encode returns the message as JSON of at least size bytes, padded if necessary.
 func (m Message) encode(size int) []byte {
 	text := marshal(m)
 	const pad = len(`,"pad":""`)
@@ -38,7 +38,7 @@ func marshal(m Message) []byte {
 	return text
 }
 
-// parseMessage reads what encode wrote. Anything else is not a message.
+// parseMessage parses the output of encode. It returns false if data is not a message.
 func parseMessage(data string) (Message, bool) {
 	var m Message
 	err := json.Unmarshal([]byte(data), &m)

@@ -8,17 +8,18 @@ import (
 	"sluice/internal/event"
 )
 
-// Publication is what was published to one topic, as its publisher knows it. One
-// goroutine publishes, one message after the other; any may ask.
+// Publication numbers the messages of one topic and records which of them Redis accepted. One
+// goroutine publishes, one message after the other; the other methods may be called from any
+// goroutine.
 type Publication struct {
 	run   string
 	topic event.Topic
 
 	mu        sync.Mutex
-	begun     int64   // the newest number
-	answered  int64   // the newest number that Done covers
-	confirmed int64   // the newest number that was taken for sure
-	doubtful  []int64 // numbers that may have been taken or not, ascending
+	begun     int64   // newest number
+	answered  int64   // newest number for which Done was called
+	confirmed int64   // newest number that was certainly accepted
+	doubtful  []int64 // numbers that may or may not have been accepted, ascending
 }
 
 // NewPublication returns the publication of a literal topic in one audit.
@@ -31,8 +32,8 @@ func (p *Publication) Topic() event.Topic {
 	return p.topic
 }
 
-// Next returns the payload with the next number, of at least size bytes. Done must follow
-// after the last payload of a transaction, and after each other payload.
+// Next returns the payload with the next number, of at least size bytes. The caller calls Done
+// after publishing it, or once after the last payload of a transaction.
 func (p *Publication) Next(size int) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -40,9 +41,9 @@ func (p *Publication) Next(size int) []byte {
 	return Message{Run: p.run, Topic: p.topic.String(), N: p.begun, Time: time.Now().UnixNano()}.encode(size)
 }
 
-// Done says how publishing the payloads since the last call ended: all of them, or none
-// after an error. After an error it is unknown whether they were accepted, perhaps even later
-// than those that follow, so the audit allows both. They must not be published again.
+// Done records the outcome of publishing all payloads since the last call. If err is nil, all
+// were accepted. Otherwise they may have been accepted, possibly after later payloads, so the
+// audit allows both. The caller must not publish them again.
 func (p *Publication) Done(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -62,21 +63,21 @@ func (p *Publication) Begun() int64 {
 	return p.begun
 }
 
-// Confirmed returns the newest number that was taken for sure, 0 if none was.
+// Confirmed returns the newest number that was certainly accepted, or 0.
 func (p *Publication) Confirmed() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.confirmed
 }
 
-// Doubtful returns how many numbers may have been taken or not.
+// Doubtful returns how many numbers may or may not have been accepted.
 func (p *Publication) Doubtful() int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return int64(len(p.doubtful))
 }
 
-// doubtfulBetween counts the doubtful numbers from from up to but not including to.
+// doubtfulBetween counts the doubtful numbers in [from, to).
 func (p *Publication) doubtfulBetween(from, to int64) int64 {
 	p.mu.Lock()
 	defer p.mu.Unlock()

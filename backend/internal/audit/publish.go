@@ -7,32 +7,33 @@ import (
 	"sluice/internal/event"
 )
 
-// Publish publishes once to a topic. It must not try again by itself after an error
-// that leaves open whether the message was taken.
+// Publish publishes a message to a topic once. It must not retry after an error that leaves
+// open whether the message was accepted.
 type Publish func(ctx context.Context, topic event.Topic, data []byte) error
 
 const (
-	// failurePause is the time between two attempts while publishing fails.
+	// failurePause is the pause after a failed publish.
 	failurePause = 100 * time.Millisecond
-	// mostBehind is how far a publisher may fall behind its rate and still make up for it.
-	mostBehind = time.Second
-	// settled is how many messages in a row must be taken before it is certain that none
-	// before them is still under way.
+	// maxDelay is the longest delay that a publisher catches up on. A longer delay reduces the
+	// number of messages.
+	maxDelay = time.Second
+	// settled is the number of consecutive accepted messages after which no earlier message
+	// is still in flight.
 	settled = 2
 )
 
-// Steadily publishes at a rate of messages in a second, of at least size bytes, until
-// the context ends. A failure is no reason to stop; failed, if not nil, is told of it.
-func (p *Publication) Steadily(ctx context.Context, rate float64, size int, publish Publish, failed func(error)) {
+// PublishAtRate publishes messages of at least size bytes, rate of them per second, until the
+// context ends. It continues after an error and passes the error to failed, if failed is not nil.
+func (p *Publication) PublishAtRate(ctx context.Context, rate float64, size int, publish Publish, failed func(error)) {
 	every := time.Duration(float64(time.Second) / rate)
 	for due := time.Now(); ctx.Err() == nil; due = due.Add(every) {
-		if behind := time.Since(due); behind > mostBehind {
-			due = due.Add(behind)
+		if delay := time.Since(due); delay > maxDelay {
+			due = due.Add(delay)
 		}
 		if !pause(ctx, time.Until(due)) {
 			return
 		}
-		if err := p.Once(ctx, size, publish); err != nil {
+		if err := p.PublishNext(ctx, size, publish); err != nil {
 			if failed != nil {
 				failed(err)
 			}
@@ -41,23 +42,22 @@ func (p *Publication) Steadily(ctx context.Context, rate float64, size int, publ
 	}
 }
 
-// Once publishes the next message. What has begun is finished although the context
-// ends.
-func (p *Publication) Once(ctx context.Context, size int, publish Publish) error {
+// PublishNext publishes the next message. The end of the context does not interrupt it.
+func (p *Publication) PublishNext(ctx context.Context, size int, publish Publish) error {
 	err := publish(context.WithoutCancel(ctx), p.topic, p.Next(size))
 	p.Done(err)
 	return err
 }
 
-// Conclude publishes until it is certain which message is the last one, or the context
-// ends.
+// Conclude publishes until it is certain which message is the last one. It returns the error
+// of the context if the context ends before.
 func (p *Publication) Conclude(ctx context.Context, size int, publish Publish) error {
-	for taken := 0; taken < settled; {
-		if err := p.Once(ctx, size, publish); err == nil {
-			taken++
+	for accepted := 0; accepted < settled; {
+		if err := p.PublishNext(ctx, size, publish); err == nil {
+			accepted++
 			continue
 		}
-		taken = 0
+		accepted = 0
 		if !pause(ctx, failurePause) {
 			return ctx.Err()
 		}
@@ -65,7 +65,7 @@ func (p *Publication) Conclude(ctx context.Context, size int, publish Publish) e
 	return nil
 }
 
-// pause reports whether the time passed before the context ended.
+// pause waits for a time. It returns false if the context ends before.
 func pause(ctx context.Context, d time.Duration) bool {
 	if d <= 0 {
 		return ctx.Err() == nil

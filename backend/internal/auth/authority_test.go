@@ -21,7 +21,7 @@ const (
 	rejected  = "rejected"
 )
 
-func identify(a *auth.Authority, r *http.Request) string {
+func identify(a *auth.Authorizer, r *http.Request) string {
 	g, err := grant(a, r)
 	switch {
 	case err != nil:
@@ -153,7 +153,7 @@ func TestGrant_CookieFromAllowedPagesOnly(t *testing.T) {
 func TestGrant_ErrorsNameFix(t *testing.T) {
 	t.Parallel()
 	a := newAuthority(t)
-	refusal := func(a *auth.Authority, r *http.Request) error {
+	refusal := func(a *auth.Authorizer, r *http.Request) error {
 		g, err := grant(a, r)
 		if err == nil {
 			err = g.MaySubscribe(topic("channel:x"))

@@ -17,7 +17,7 @@ import (
 // without regard to case, merges duplicates and reads quoted numbers, so two readers of one
 // token could disagree; UnmarshalJSON is strict.
 type claims struct {
-	jwt.RegisteredClaims // the rest of [jwt.Claims]; empty
+	jwt.RegisteredClaims // implements the rest of [jwt.Claims]; always empty
 
 	expires, notBefore *jwt.NumericDate // nil if absent
 	subject            string
@@ -103,9 +103,9 @@ func (t *topics) UnmarshalJSON(b []byte) error {
 
 // claimError is returned for claims, or a header, that break a rule of Sluice. Its text is
 // for the bearer of the token.
-type claimError struct{ why string }
+type claimError struct{ reason string }
 
-func (e claimError) Error() string { return e.why }
+func (e claimError) Error() string { return e.reason }
 
 // errDuplicate is returned for an object with two members of one name. RFC 7519,
 // section 4, lets a parser reject it or read the last one.

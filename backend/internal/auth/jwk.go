@@ -15,18 +15,18 @@ import (
 	"strings"
 )
 
-// minRSABits is the least size of a key for RS256 (RFC 7518, section 3.3).
+// minRSABits is the minimum size of a key for RS256 (RFC 7518, section 3.3).
 const minRSABits = 2048
 
-// publicKey is a key of a set. It verifies one algorithm and no other.
+// publicKey is a key of a set. It verifies one algorithm only.
 type publicKey struct {
-	id        string // empty if it has none
+	id        string // empty if the key has no id
 	algorithm string
 	key       crypto.PublicKey
 }
 
-// jwk is what a JSON Web Key says of a public key (RFC 7517, section 4; RFC 7518,
-// sections 6.2 and 6.3; RFC 8037, section 2). Private parts are left unread.
+// jwk holds the members of a JSON Web Key that describe a public key (RFC 7517, section 4;
+// RFC 7518, sections 6.2 and 6.3; RFC 8037, section 2).
 type jwk struct {
 	Type      string `json:"kty"`
 	ID        string `json:"kid"`
@@ -39,7 +39,7 @@ type jwk struct {
 	Exponent  number `json:"e"`
 }
 
-// number is a big-endian number, or bytes, in base64url.
+// number is a big-endian number or a byte string that JSON holds as base64url.
 type number []byte
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
@@ -48,8 +48,8 @@ func (n *number) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
-// parseKeys reads a JSON Web Key Set (RFC 7517, section 5). Keys for other algorithms or
-// other uses are left out, as the RFC asks; a set without any other is an error.
+// parseKeys parses a JSON Web Key Set (RFC 7517, section 5). It ignores keys for other algorithms
+// or other uses, as the RFC requires. It returns an error if no key remains.
 func parseKeys(text []byte) ([]publicKey, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -91,7 +91,7 @@ func parseKey(raw []byte) (publicKey, error) {
 		key.algorithm = edDSA
 		key.key, err = j.ed25519()
 	default:
-		err = fmt.Errorf("the type %q with the curve %q is for none of the algorithms", j.Type, j.Curve)
+		err = fmt.Errorf("the type %q with the curve %q is not supported", j.Type, j.Curve)
 	}
 	switch {
 	case err != nil:

@@ -16,12 +16,12 @@ import (
 )
 
 const (
-	// refreshInterval is the time between two loads of a key set, refreshRetry the one after
-	// a load that failed.
+	// refreshInterval is the time from a load of a key set to the next one, and refreshRetry
+	// the time after a failed load.
 	refreshInterval = 15 * time.Minute
 	refreshRetry    = 30 * time.Second
-	// refreshPause is the least time from one load to the next that tokens ask for: whoever
-	// sends made-up names of keys must not make this server a burden to another.
+	// refreshPause is the minimum time between loads because of unknown key ids. Without it,
+	// clients could make this server flood the server of the key set with requests.
 	refreshPause = 10 * time.Second
 	// loadTimeout bounds one load.
 	loadTimeout = 10 * time.Second
@@ -29,9 +29,9 @@ const (
 	maxKeySet = 1 << 20
 )
 
-// KeySet is a JSON Web Key Set in a file or at a URL. It is loaded every now and then,
-// and when a token names a key that it does not have. When a load fails, the keys of the
-// last one stay.
+// KeySet is a JSON Web Key Set in a file or at a URL. It is loaded periodically, and when a token
+// names an unknown key. After a failed load the previous keys stay in use. Its methods may be
+// called from any goroutine.
 type KeySet struct {
 	load func(context.Context) ([]byte, error)
 	log  *slog.Logger
@@ -39,25 +39,25 @@ type KeySet struct {
 	known atomic.Pointer[keys]
 
 	mu      sync.Mutex
-	loading chan struct{}      // closed when the load that is under way ends, nil if there is none
-	cancel  context.CancelFunc // ends that load
+	loading chan struct{}      // closed when the current load ends; nil if no load is in progress
+	cancel  context.CancelFunc // cancels the current load
 }
 
-// keys is what a [KeySet] knows.
+// keys is the state of a [KeySet] after a load. It is immutable.
 type keys struct {
 	all   []publicKey
-	tried time.Time // when the last load ended
-	err   error     // of the last load
+	tried time.Time // end of the last load
+	err   error     // error of the last load, or nil
 }
 
-// OpenKeyFile returns the set in a file, which must be there and whole.
+// OpenKeyFile returns the key set in a file. It returns an error if the file cannot be loaded.
 func OpenKeyFile(path string, log *slog.Logger) (*KeySet, error) {
 	s := newKeySet(func(context.Context) ([]byte, error) { return os.ReadFile(path) }, log) //nolint:gosec // the operator names the file
 	return s, s.refresh(context.Background(), 0)
 }
 
-// OpenKeyURL returns the set at a URL, which need not be reachable yet: what is open to
-// anyone needs no keys, and tokens are taken as soon as there are some.
+// OpenKeyURL returns the key set at a URL. It does not wait for the first load: topics that are
+// allowed to anyone need no keys, and tokens are accepted as soon as the set is loaded.
 func OpenKeyURL(address string, log *slog.Logger) *KeySet {
 	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
 	return newKeySet(func(ctx context.Context) ([]byte, error) { return fetch(ctx, client, address) }, log)
@@ -69,13 +69,13 @@ func newKeySet(load func(context.Context) ([]byte, error), log *slog.Logger) *Ke
 	return s
 }
 
-// Run loads the set, and every now and then again, until the context ends.
+// Run loads the set periodically until the context ends. It logs failed loads.
 func (s *KeySet) Run(ctx context.Context) {
 	defer s.stop()
 	for {
 		wait := refreshInterval
 		if err := s.refresh(ctx, refreshPause); err != nil && ctx.Err() == nil {
-			s.log.Warn("the keys for tokens cannot be loaded; trying again, with the last ones until then", "error", err)
+			s.log.Warn("keys for tokens not loaded; the previous keys stay in use", "error", err, "retry_in", refreshRetry)
 			wait = refreshRetry
 		}
 		select {
@@ -86,14 +86,14 @@ func (s *KeySet) Run(ctx context.Context) {
 	}
 }
 
-// Reload loads the set now. After an error the keys of the last load stay.
+// Reload loads the set now and waits for the end of the load. After an error the previous keys
+// stay in use.
 func (s *KeySet) Reload(ctx context.Context) error {
 	return s.refresh(ctx, 0)
 }
 
-// find returns the keys that may have signed a token: of that algorithm, and with that id
-// if the token gives one. The error wraps [ErrNoKeys] where the right one may be in a set
-// that cannot be loaded.
+// find returns the keys with an algorithm and an id; an empty id matches every key. If no key
+// matches, it loads the set. If that fails too, the error wraps [ErrNoKeys].
 func (s *KeySet) find(ctx context.Context, id, algorithm string) ([]crypto.PublicKey, error) {
 	if found := s.known.Load().find(id, algorithm); len(found) > 0 {
 		return found, nil
@@ -116,9 +116,8 @@ func (k *keys) find(id, algorithm string) []crypto.PublicKey {
 	return found
 }
 
-// refresh has the set loaded, unless that was done less than the pause ago, and returns
-// the error of the last load. A load is for all who wait for it, and goes on when one of
-// them no longer does.
+// refresh loads the set, unless the last load ended less than pause ago, and returns the error of
+// the last load. Concurrent callers share one load. The end of ctx ends the wait, not the load.
 func (s *KeySet) refresh(ctx context.Context, pause time.Duration) error {
 	if loaded := s.begin(pause); loaded != nil {
 		select {
@@ -130,8 +129,8 @@ func (s *KeySet) refresh(ctx context.Context, pause time.Duration) error {
 	return s.known.Load().err
 }
 
-// begin starts a load unless one is under way. It returns a channel that is closed when
-// the load ends, nil if the last one is less than the pause ago.
+// begin starts a load, unless one is in progress. It returns a channel that is closed when the
+// load ends, or nil if the last load ended less than pause ago.
 func (s *KeySet) begin(pause time.Duration) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +142,7 @@ func (s *KeySet) begin(pause time.Duration) <-chan struct{} {
 	return s.loading
 }
 
-// finish does the load that begin has started.
+// finish performs the load that begin started, and stores its result.
 func (s *KeySet) finish(ctx context.Context) {
 	known := *s.known.Load()
 	all, err := s.read(ctx)
@@ -160,7 +159,7 @@ func (s *KeySet) finish(ctx context.Context) {
 	s.loading = nil
 }
 
-// stop ends a load that is under way.
+// stop cancels the current load.
 func (s *KeySet) stop() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -177,11 +176,11 @@ func (s *KeySet) read(ctx context.Context) ([]publicKey, error) {
 	return parseKeys(text)
 }
 
-// fetch reads what is at a URL. The errors leave out the URL, which may hold a password.
+// fetch returns the body at a URL. Its errors do not contain the URL, which may hold a password.
 func fetch(ctx context.Context, client *http.Client, address string) ([]byte, error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 	if err != nil {
-		return nil, errors.New("the URL cannot be read")
+		return nil, errors.New("the URL is not valid")
 	}
 	response, err := client.Do(request)
 	if err != nil {
@@ -192,7 +191,7 @@ func fetch(ctx context.Context, client *http.Client, address string) ([]byte, er
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the answer is %s", response.Status)
+		return nil, fmt.Errorf("the response is %s", response.Status)
 	}
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxKeySet+1))
 	if err == nil && len(text) > maxKeySet {

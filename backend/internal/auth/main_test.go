@@ -136,7 +136,7 @@ func keyFile(t *testing.T, keys ...map[string]string) *auth.KeySet {
 }
 
 // newAuthority returns an authority that accepts all kinds of tokens.
-func newAuthority(t *testing.T, origins ...string) *auth.Authority {
+func newAuthority(t *testing.T, origins ...string) *auth.Authorizer {
 	t.Helper()
 	a, err := auth.New(auth.Options{
 		Anyone:  auth.Grant{Subscribe: []event.Topic{topic("channel:updates")}},
@@ -164,7 +164,7 @@ func request(target string, header ...string) *http.Request {
 }
 
 // grant returns the grant of a request.
-func grant(a *auth.Authority, r *http.Request) (auth.Grant, error) {
+func grant(a *auth.Authorizer, r *http.Request) (auth.Grant, error) {
 	return a.Grant(r, r.URL.Query())
 }
 

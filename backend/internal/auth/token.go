@@ -13,7 +13,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// The algorithms that tokens may be signed with (RFC 7518, section 3.1, and RFC 8037).
+// Supported algorithms of token signatures (RFC 7518, section 3.1, and RFC 8037).
 const (
 	hs256 = "HS256"
 	rs256 = "RS256"
@@ -21,7 +21,7 @@ const (
 	edDSA = "EdDSA"
 )
 
-// verifier turns tokens into grants.
+// verifier verifies tokens and returns their grants.
 type verifier struct {
 	secret []byte
 	keys   *KeySet
@@ -36,25 +36,23 @@ func newVerifier(secret string, keys *KeySet) *verifier {
 	if keys != nil {
 		algorithms = append(algorithms, rs256, es256, edDSA)
 	}
-	// Strict, so that one token has one spelling.
+	// Strict decoding rejects other base64url encodings of the same token.
 	parser := jwt.NewParser(jwt.WithValidMethods(algorithms), jwt.WithExpirationRequired(), jwt.WithStrictDecoding())
 	return &verifier{[]byte(secret), keys, parser}
 }
 
-// errCritical is why a token is refused whose header holds crit: it says that the token
-// must not be taken by who does not understand certain others (RFC 7515, section 4.1.11),
-// and there are none here.
+// errCritical is returned for a token whose header has crit. Its extensions must be understood
+// (RFC 7515, section 4.1.11), and Sluice supports none.
 var errCritical = errors.New("crit is not supported")
 
-// latest is when a right ends at the latest: what is later does not fit into clocks of 64
-// bits.
+// latest is the latest expiry of a grant. Durations until much later times overflow 64 bits.
 var latest = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// verify returns what a token by itself allows. Its errors say nothing that the token
-// holds but the name of a bad topic.
+// verify returns the grant of a token, without the permissions of anyone. Its errors contain
+// nothing from the token except the name of a topic that is not valid.
 func (v *verifier) verify(ctx context.Context, text string) (Grant, error) {
 	var c claims
-	_, err := v.parser.ParseWithClaims(text, &c, func(t *jwt.Token) (any, error) { return v.keyOf(ctx, t) })
+	_, err := v.parser.ParseWithClaims(text, &c, func(t *jwt.Token) (any, error) { return v.verificationKey(ctx, t) })
 	if err != nil {
 		return Grant{}, explain(err)
 	}
@@ -71,9 +69,10 @@ func (v *verifier) verify(ctx context.Context, text string) (Grant, error) {
 	}, nil
 }
 
-// keyOf returns what may verify a token. The token names its algorithm; which key goes
-// with an algorithm is not its choice, or a public key could pass as a secret.
-func (v *verifier) keyOf(ctx context.Context, t *jwt.Token) (any, error) {
+// verificationKey returns the secret or the keys that may verify a token, after it has checked the
+// header. The algorithm of the token selects the type of the key. Otherwise a public key could be
+// used as a secret.
+func (v *verifier) verificationKey(ctx context.Context, t *jwt.Token) (any, error) {
 	if _, ok := t.Header["crit"]; ok {
 		return nil, errCritical
 	}
@@ -97,35 +96,35 @@ func (v *verifier) keyOf(ctx context.Context, t *jwt.Token) (any, error) {
 	return set, err
 }
 
-// holder names the bearer of a token by what is signed: a signature can be written in
-// more than one way.
+// holder returns an id of a token: a hash of its signed part. The signature is left out, because
+// one token can have several valid signatures.
 func holder(token string) string {
 	signed := token[:strings.LastIndexByte(token, '.')]
 	sum := sha256.Sum256([]byte(signed))
 	return string(sum[:])
 }
 
-// explain returns what to tell the bearer of a token that was not taken.
+// explain returns the error for the bearer of a token that was rejected.
 func explain(err error) error {
-	why := "it is not a JWT in compact form"
+	reason := "it is not a JWT in compact form"
 	var claim claimError
 	switch {
 	case errors.Is(err, ErrNoKeys):
 		return err
 	case errors.Is(err, errCritical):
-		why = "its header has crit, and this server knows none of the extensions that it may name"
+		reason = "its header has crit, and this server supports no extensions"
 	case errors.As(err, &claim):
-		why = claim.Error()
+		reason = claim.Error()
 	case errors.Is(err, jwt.ErrTokenExpired):
-		why = "it has expired; get a new one"
+		reason = "it has expired; get a new one"
 	case errors.Is(err, jwt.ErrTokenNotValidYet):
-		why = "its time (nbf) has not come yet"
+		reason = "it is not valid yet (nbf)"
 	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
-		why = "it has no exp, which is required"
+		reason = "it has no exp, which is required"
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid), errors.Is(err, jwt.ErrTokenUnverifiable):
-		why = "it is not signed with a key and an algorithm that this server takes"
+		reason = "it is not signed with a key and an algorithm that this server accepts"
 	case errors.As(err, new(*json.UnmarshalTypeError)):
-		why = `one of its claims has the wrong type; sluice is {"subscribe": ["channel:a"], "publish": []}, sub is a string`
+		reason = `one of its claims has the wrong type; sluice is {"subscribe": ["channel:a"], "publish": []}, sub is a string`
 	}
-	return fmt.Errorf("%w: %s", ErrInvalidToken, why)
+	return fmt.Errorf("%w: %s", ErrInvalidToken, reason)
 }

@@ -23,47 +23,47 @@ import (
 // --help prints them all.
 type Config struct {
 	Addr      string `default:":4000" env:"SLUICE_ADDR" help:"Address to serve on."`
-	AdminAddr string `default:"127.0.0.1:4001" env:"SLUICE_ADMIN_ADDR" help:"Address of metrics and profiles."`
-	RedisURL  string `env:"REDIS_URL" placeholder:"URL" help:"Redis to follow, as redis://, rediss://, unix://, redis-sentinel:// or redis-cluster://. Without it, a broker inside this process."`
-	RedisCA   string `name:"redis-ca" env:"SLUICE_REDIS_CA" placeholder:"FILE" help:"Authorities in PEM to trust for rediss://, in place of the system's."`
+	AdminAddr string `default:"127.0.0.1:4001" env:"SLUICE_ADMIN_ADDR" help:"Address to serve metrics and profiles on."`
+	RedisURL  string `env:"REDIS_URL" placeholder:"URL" help:"Redis to follow: redis://, rediss://, unix://, redis-sentinel:// or redis-cluster://. Without it, the server uses a broker in its own process."`
+	RedisCA   string `name:"redis-ca" env:"SLUICE_REDIS_CA" placeholder:"FILE" help:"PEM file of the certificate authorities to trust for rediss://, instead of those of the system."`
 	WebDir    string `env:"SLUICE_WEB_DIR" placeholder:"DIR" help:"Directory of the built web app, served at /."`
-	Demo      bool   `env:"SLUICE_DEMO" help:"Publish the demo feeds from inside the server, and open their topics to anyone."`
+	Demo      bool   `env:"SLUICE_DEMO" help:"Publish the demo feeds, and allow their topics to anyone."`
 
-	DefaultTopics  Topics      `default:"channel:updates" env:"SLUICE_DEFAULT_TOPICS" placeholder:"TOPIC,…" help:"Topics of a subscription that names none (default ${default})."`
+	DefaultTopics  Topics      `default:"channel:updates" env:"SLUICE_DEFAULT_TOPICS" placeholder:"TOPIC,…" help:"Topics of a subscription that names no topics (default ${default})."`
 	AllowSubscribe GrantTopics `default:"channel:updates" env:"SLUICE_ALLOW_SUBSCRIBE" placeholder:"TOPIC,…" help:"Topics, globs included, that anyone may subscribe to (default ${default})."`
 	AllowPublish   GrantTopics `env:"SLUICE_ALLOW_PUBLISH" placeholder:"TOPIC,…" help:"Topics, globs included, that anyone may publish to."`
-	CORSOrigins    Origins     `name:"cors-origins" default:"*" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may connect; * for all, then without credentials (default ${default})."`
+	CORSOrigins    Origins     `name:"cors-origins" default:"*" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may connect; * for all origins, without credentials (default ${default})."`
 
-	JWTSecret     string `name:"jwt-secret" env:"SLUICE_JWT_SECRET" placeholder:"SECRET" help:"Secret that verifies tokens signed with HS256, of at least 32 bytes. Better set as the variable: other users of the machine can see flags."`
-	JWTSecretFile string `name:"jwt-secret-file" env:"SLUICE_JWT_SECRET_FILE" placeholder:"FILE" help:"File that holds the secret of --jwt-secret; a line break at its end is ignored."`
-	JWKSFile      string `name:"jwks-file" env:"SLUICE_JWKS_FILE" placeholder:"FILE" help:"JSON Web Key Set that verifies tokens signed with RS256, ES256 or EdDSA."`
-	JWKSURL       string `name:"jwks-url" env:"SLUICE_JWKS_URL" placeholder:"URL" help:"The same, from an http or https URL; loaded again now and then."`
+	JWTSecret     string `name:"jwt-secret" env:"SLUICE_JWT_SECRET" placeholder:"SECRET" help:"Secret of at least 32 bytes that verifies tokens signed with HS256. Prefer the environment variable: other users of the machine can see flags."`
+	JWTSecretFile string `name:"jwt-secret-file" env:"SLUICE_JWT_SECRET_FILE" placeholder:"FILE" help:"File with the secret of --jwt-secret; a line break at its end is ignored."`
+	JWKSFile      string `name:"jwks-file" env:"SLUICE_JWKS_FILE" placeholder:"FILE" help:"File with a JSON Web Key Set that verifies tokens signed with RS256, ES256 or EdDSA."`
+	JWKSURL       string `name:"jwks-url" env:"SLUICE_JWKS_URL" placeholder:"URL" help:"URL (http or https) of such a JSON Web Key Set; it is loaded periodically."`
 
-	MaxConnections      int       `default:"0" env:"SLUICE_MAX_CONNECTIONS" help:"Subscriptions that may be open at once; 0 for as many as the limit of open files allows."`
-	MaxConnectionsPerIP int       `name:"max-connections-per-ip" default:"0" env:"SLUICE_MAX_CONNECTIONS_PER_IP" help:"Of them, those from one address; 0 for any number."`
-	MaxTopics           int       `default:"65536" env:"SLUICE_MAX_TOPICS" help:"Topics that are followed at once; those without subscribers make room first. 0 for any number."`
-	TrustedProxies      Addresses `env:"SLUICE_TRUSTED_PROXIES" placeholder:"ADDRESS,…" help:"Addresses and CIDR blocks of proxies whose X-Forwarded-For tells the client's address."`
-	PublishRate         int       `default:"0" env:"SLUICE_PUBLISH_RATE" help:"Events a second that one token or address may publish over HTTP, on average over ten seconds; 0 for any number."`
+	MaxConnections      int       `default:"0" env:"SLUICE_MAX_CONNECTIONS" help:"Maximum number of open subscriptions; 0 for as many as the limit of open files allows."`
+	MaxConnectionsPerIP int       `name:"max-connections-per-ip" default:"0" env:"SLUICE_MAX_CONNECTIONS_PER_IP" help:"Maximum number of open subscriptions from one address; 0 for no limit."`
+	MaxTopics           int       `default:"65536" env:"SLUICE_MAX_TOPICS" help:"Maximum number of followed topics; at the limit, topics without subscribers are released first. 0 for no limit."`
+	TrustedProxies      Addresses `env:"SLUICE_TRUSTED_PROXIES" placeholder:"ADDRESS,…" help:"Addresses and CIDR blocks of proxies whose X-Forwarded-For header is trusted for the client's address."`
+	PublishRate         int       `default:"0" env:"SLUICE_PUBLISH_RATE" help:"Maximum number of events per second that one token or address may publish over HTTP, on average over ten seconds; 0 for no limit."`
 
-	TLSCert string `name:"tls-cert" env:"SLUICE_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM; without it, plain HTTP/1.1 and h2c."`
-	TLSKey  string `name:"tls-key" env:"SLUICE_TLS_KEY" placeholder:"FILE" help:"Private key in PEM."`
+	TLSCert string `name:"tls-cert" env:"SLUICE_TLS_CERT" placeholder:"FILE" help:"PEM file of the certificate chain. Without it, the server serves plain HTTP/1.1 and h2c."`
+	TLSKey  string `name:"tls-key" env:"SLUICE_TLS_KEY" placeholder:"FILE" help:"PEM file of the private key."`
 
-	Heartbeat     time.Duration `default:"15s" env:"SLUICE_HEARTBEAT" help:"Longest silence on a connection before a stream.ping."`
-	Retry         time.Duration `default:"2s" env:"SLUICE_RETRY" help:"Reconnection time given to clients, each between once and twice this."`
-	HistoryEvents int           `default:"4096" env:"SLUICE_HISTORY_EVENTS" help:"Events held in memory for each topic."`
-	HistoryBytes  Bytes         `default:"4MiB" env:"SLUICE_HISTORY_BYTES" help:"Memory for the events of each topic."`
-	KeyBytes      Bytes         `default:"64MiB" env:"SLUICE_KEY_BYTES" help:"Memory for the values of each key topic."`
-	TopicMemory   Bytes         `default:"1GiB" env:"SLUICE_TOPIC_MEMORY" help:"Memory for all topics together: journals, values, replays in progress."`
-	Linger        time.Duration `default:"2m" env:"SLUICE_LINGER" help:"How long a topic without subscribers is still followed."`
-	WriteTimeout  time.Duration `default:"10s" env:"SLUICE_WRITE_TIMEOUT" help:"A client that takes nothing for this long is cut off."`
-	Drain         time.Duration `default:"10s" env:"SLUICE_DRAIN" help:"On SIGTERM, connections are closed spread over this time, and new requests are answered until its end."`
+	Heartbeat     time.Duration `default:"15s" env:"SLUICE_HEARTBEAT" help:"Time without data on a connection after which stream.ping is sent."`
+	Retry         time.Duration `default:"2s" env:"SLUICE_RETRY" help:"Shortest reconnection time sent to clients; the longest is twice as long."`
+	HistoryEvents int           `default:"4096" env:"SLUICE_HISTORY_EVENTS" help:"Maximum number of events in memory for each topic."`
+	HistoryBytes  Bytes         `default:"4MiB" env:"SLUICE_HISTORY_BYTES" help:"Maximum memory for the events of each topic."`
+	KeyBytes      Bytes         `default:"64MiB" env:"SLUICE_KEY_BYTES" help:"Maximum memory for the values of each key topic."`
+	TopicMemory   Bytes         `default:"1GiB" env:"SLUICE_TOPIC_MEMORY" help:"Maximum memory for all topics together: journals, values and replays in progress."`
+	Linger        time.Duration `default:"2m" env:"SLUICE_LINGER" help:"Time for which a topic without subscribers is still followed."`
+	WriteTimeout  time.Duration `default:"10s" env:"SLUICE_WRITE_TIMEOUT" help:"Time without accepted data after which a client is disconnected."`
+	Drain         time.Duration `default:"10s" env:"SLUICE_DRAIN" help:"Time over which connections are closed after SIGTERM. The server accepts requests until its end."`
 
 	LogFormat string           `enum:"text,json" default:"text" env:"SLUICE_LOG_FORMAT" help:"Format of the log: text or json."`
-	LogLevel  slog.Level       `default:"info" env:"SLUICE_LOG_LEVEL" help:"Least level that is logged: debug, info, warn or error."`
+	LogLevel  slog.Level       `default:"info" env:"SLUICE_LOG_LEVEL" help:"Minimum level of log lines: debug, info, warn or error."`
 	Version   kong.VersionFlag `help:"Print the version and exit."`
 }
 
-// Logger returns the log that the settings describe, written to w.
+// Logger returns a logger that writes to w with the configured format and level.
 func (c *Config) Logger(w io.Writer) *slog.Logger {
 	options := &slog.HandlerOptions{Level: c.LogLevel}
 	if c.LogFormat == "json" {
@@ -72,7 +72,7 @@ func (c *Config) Logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
-// popList returns the parts of a comma-separated value without the spaces around them.
+// popList returns the parts of a comma-separated value, without surrounding spaces.
 func popList(ctx *kong.DecodeContext, name string) ([]string, error) {
 	var list string
 	if err := ctx.Scan.PopValueInto(name, &list); err != nil {
@@ -103,7 +103,7 @@ func (t *Topics) Decode(ctx *kong.DecodeContext) (err error) {
 	return err
 }
 
-// GrantTopics is a comma-separated list of topics as permissions name them.
+// GrantTopics is a comma-separated list of topics for permissions; see [event.NewGrantTopic].
 type GrantTopics []event.Topic
 
 // Decode implements [kong.MapperValue].
@@ -128,7 +128,7 @@ func decodeTopics(ctx *kong.DecodeContext, parse func(string) (event.Topic, erro
 	return topics, nil
 }
 
-// Origins is a comma-separated list of origins, in the words of browsers; * is any.
+// Origins is a comma-separated list of origins as browsers send them; * is any origin.
 type Origins []string
 
 // Decode implements [kong.MapperValue].
@@ -148,11 +148,11 @@ func (o *Origins) Decode(ctx *kong.DecodeContext) error {
 	return nil
 }
 
-// defaultPorts are what browsers leave out of an origin.
+// defaultPorts holds the ports that browsers omit from an origin, by scheme.
 var defaultPorts = map[string]string{"http": ":80", "https": ":443"}
 
-// parseOrigin returns an origin as browsers write it (RFC 6454, section 6.2). Those of apps
-// have schemes of their own, as in capacitor://localhost.
+// parseOrigin returns an origin as browsers send it (RFC 6454, section 6.2). Apps have schemes
+// such as capacitor://localhost.
 func parseOrigin(s string) (string, error) {
 	if s == "*" {
 		return s, nil
@@ -162,7 +162,7 @@ func parseOrigin(s string) (string, error) {
 		return "", fmt.Errorf("%q is not an origin such as https://example.com", s)
 	}
 	if strings.Contains(u.Host, "*") {
-		return "", fmt.Errorf("%q has a * in it, which no origin matches: name each, or give * alone for all", s)
+		return "", fmt.Errorf("%q has a *, which matches no origin: name each origin, or use * alone for all", s)
 	}
 	return u.Scheme + "://" + strings.TrimSuffix(u.Host, defaultPorts[u.Scheme]), nil
 }
@@ -170,7 +170,7 @@ func parseOrigin(s string) (string, error) {
 // Bytes is a size such as 4MiB.
 type Bytes int
 
-// minTopicMemory is the least memory for topics.
+// minTopicMemory is the minimum of --topic-memory.
 const minTopicMemory Bytes = 16 << 20
 
 // UnmarshalText implements [encoding.TextUnmarshaler].
@@ -183,17 +183,17 @@ func (b *Bytes) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Validate implements kong's hook, which is called when all values are set.
+// Validate checks the settings. kong calls it after all values are set.
 func (c *Config) Validate() error {
 	switch {
 	case c.Addr == "":
-		return errors.New("--addr needs a port at least, such as :4000")
+		return errors.New("--addr needs at least a port, such as :4000")
 	case c.AdminAddr == "": // net would listen on all interfaces
 		return errors.New("--admin-addr needs an address, such as 127.0.0.1:4001")
 	case (c.TLSCert == "") != (c.TLSKey == ""):
-		return errors.New("--tls-cert and --tls-key go together: give both or neither")
+		return errors.New("--tls-cert and --tls-key must be set together")
 	case c.RedisCA != "" && c.RedisURL == "":
-		return errors.New("--redis-ca is for the Redis of --redis-url: give that too")
+		return errors.New("--redis-ca needs --redis-url")
 	case c.HistoryEvents < 1:
 		return errors.New("--history-events must be at least 1")
 	case c.TopicMemory < minTopicMemory:
@@ -205,7 +205,7 @@ func (c *Config) Validate() error {
 	case len(c.CORSOrigins) == 0:
 		return errors.New("--cors-origins needs at least one origin, or * for all")
 	case len(c.CORSOrigins) > 1 && slices.Contains(c.CORSOrigins, "*"):
-		return errors.New("--cors-origins: * is for all origins; leave it out, or the others")
+		return errors.New("--cors-origins: * cannot be combined with other origins")
 	}
 	if err := c.validateTokens(); err != nil {
 		return err
@@ -216,7 +216,7 @@ func (c *Config) Validate() error {
 	for _, d := range []struct {
 		flag  string
 		value time.Duration
-		least time.Duration
+		min   time.Duration
 	}{
 		{"--heartbeat", c.Heartbeat, 100 * time.Millisecond},
 		{"--retry", c.Retry, time.Millisecond},
@@ -224,8 +224,8 @@ func (c *Config) Validate() error {
 		{"--linger", c.Linger, 0},
 		{"--drain", c.Drain, 0},
 	} {
-		if d.value < d.least {
-			return fmt.Errorf("%s must be at least %s", d.flag, d.least)
+		if d.value < d.min {
+			return fmt.Errorf("%s must be at least %s", d.flag, d.min)
 		}
 	}
 	if c.WebDir != "" {
@@ -236,15 +236,16 @@ func (c *Config) Validate() error {
 	return nil
 }
 
-// minSecret is the least length of a secret in bytes: that of the hash (RFC 7518, section
-// 3.2). Shorter ones can be guessed from one token.
+// minSecret is the minimum length of a secret in bytes: the length of the hash (RFC 7518,
+// section 3.2). A shorter secret can be found by brute force with one token.
 const minSecret = 32
 
-// validateTokens leaves the settings out of its errors: they hold secrets.
+// validateTokens checks the settings of tokens and reads --jwt-secret-file. Its errors do not
+// contain the values, which may be secrets.
 func (c *Config) validateTokens() error {
 	if c.JWTSecretFile != "" {
 		if c.JWTSecret != "" {
-			return errors.New("--jwt-secret and --jwt-secret-file exclude each other: give one of them")
+			return errors.New("--jwt-secret and --jwt-secret-file cannot be combined")
 		}
 		secret, err := os.ReadFile(c.JWTSecretFile)
 		if err != nil {
@@ -259,7 +260,7 @@ func (c *Config) validateTokens() error {
 		return fmt.Errorf("--jwt-secret has %d bytes and needs at least %d; make one with: openssl rand -base64 32", len(c.JWTSecret), minSecret)
 	}
 	if c.JWKSFile != "" && c.JWKSURL != "" {
-		return errors.New("--jwks-file and --jwks-url name the same thing twice: give one of them")
+		return errors.New("--jwks-file and --jwks-url cannot be combined")
 	}
 	if c.JWKSURL != "" {
 		u, err := url.Parse(c.JWKSURL)
@@ -279,7 +280,7 @@ func (c *Config) validateLimits() error {
 	case c.MaxTopics < 0:
 		return errors.New("--max-topics must be at least 0")
 	case c.MaxTopics > 0 && c.MaxTopics < len(c.DefaultTopics):
-		return errors.New("--max-topics leaves no room for all of --default-topics")
+		return errors.New("--max-topics is less than the number of --default-topics")
 	case c.PublishRate < 0:
 		return errors.New("--publish-rate must be at least 0")
 	}

@@ -10,7 +10,7 @@ func TestAlarms_AreDueOnceInOrder(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	at := func(n int) time.Time { return start.Add(time.Duration(n) * time.Second) }
 	a, b, c := new(conn), new(conn), new(conn)
-	var all alarms
+	var all timers
 	all.set(a, at(3))
 	all.set(b, at(2))
 	all.set(c, time.Time{}) // never

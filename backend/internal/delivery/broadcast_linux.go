@@ -8,9 +8,9 @@ import (
 	"sluice/internal/journal"
 )
 
-// lookAgain is the number of connections after which a broadcast checks whether the journal
-// has grown. They take a few milliseconds, and most of them share one read.
-const lookAgain = 256
+// recheckEvery is the number of connections after which a broadcast checks whether the journal
+// has grown. Writing to that many takes a few milliseconds.
+const recheckEvery = 256
 
 // broadcast writes the new frames of a journal to all connections that read it. Frames that
 // are appended during the broadcast reach the remaining connections at once, and the others
@@ -18,14 +18,14 @@ const lookAgain = 256
 func (s *shard) broadcast(g *group) {
 	s.read = s.read[:0]
 	for i := 0; i < len(g.conns); {
-		if i%lookAgain == 0 && g.grown.Load() {
+		if i%recheckEvery == 0 && g.grown.Load() {
 			s.read = s.read[:0]
 		}
 		c := g.conns[i]
 		if !c.full {
 			s.flush(c)
 		}
-		if i < len(g.conns) && g.conns[i] == c { // else it has ended, and another has its place
+		if i < len(g.conns) && g.conns[i] == c { // else c has ended, and another connection has its index
 			i++
 		}
 	}
@@ -75,7 +75,7 @@ func (s *shard) flush(c *conn) {
 		}
 		b, ok := s.batch(reader)
 		if !ok {
-			s.fellBehind(c)
+			s.catchUpAgain(c)
 			return
 		}
 		if len(b.Bytes) == 0 {
@@ -89,24 +89,24 @@ func (s *shard) flush(c *conn) {
 			s.park(c)
 			return
 		case n < len(b.Bytes):
-			taken := b.Split(n)
-			c.unsent = &unsent{bytes: bytes.Clone(taken.Bytes[n:])}
-			s.advance(reader, &taken)
+			started := b.Split(n)
+			c.unsent = &unsent{bytes: bytes.Clone(started.Bytes[n:])}
+			s.advance(reader, &started)
 			s.park(c)
 			return
 		}
 		s.advance(reader, &b.Batch)
-		more = !b.AtHead // newer frames are for another round
+		more = !b.AtHead // the next round writes frames that are newer than the head
 	}
 }
 
-// flushOwn gives a connection whose batches are its own one turn. If its journals have more,
-// the other connections of the shard have theirs first.
+// flushOwn writes one batch to a connection that shares its batches with no other connection. If
+// its journals have more, it requeues the connection, so other connections are not delayed.
 func (s *shard) flushOwn(c *conn) {
 	reader := c.stream.Reader()
 	b, ok := reader.Next()
 	if !ok {
-		s.fellBehind(c)
+		s.catchUpAgain(c)
 		return
 	}
 	full := false
@@ -127,18 +127,18 @@ func (s *shard) flushOwn(c *conn) {
 		return
 	}
 	if b.AtHead {
-		s.alarms.set(c, reader.Due())
+		s.timers.set(c, reader.Due())
 	} else if !c.queued {
 		c.queued = true
-		s.again = append(s.again, c)
+		s.requeued = append(s.requeued, c)
 		s.signal()
 	}
 }
 
-// nextTurns gives the queued connections another turn.
-func (s *shard) nextTurns() {
-	queued := s.again
-	s.again = nil
+// flushRequeued writes another batch to each requeued connection.
+func (s *shard) flushRequeued() {
+	queued := s.requeued
+	s.requeued = nil
 	for _, c := range queued {
 		c.queued = false
 		if !c.hasEnded() && !c.full {
@@ -147,9 +147,9 @@ func (s *shard) nextTurns() {
 	}
 }
 
-// flushDue writes to the connections whose alarms are due.
+// flushDue writes to the connections that are due.
 func (s *shard) flushDue() {
-	for c := s.alarms.due(s.now); c != nil; c = s.alarms.due(s.now) {
+	for c := s.timers.due(s.now); c != nil; c = s.timers.due(s.now) {
 		if !c.full {
 			s.flushAlone(c)
 		}
@@ -168,8 +168,8 @@ func (s *shard) flushUnsent(c *conn) bool {
 		s.park(c)
 		return false
 	}
-	if u.leaves != "" {
-		s.end(c, &End{Reason: EndReason(u.leaves)})
+	if u.closeReason != "" {
+		s.end(c, &End{Reason: EndReason(u.closeReason)})
 		return false
 	}
 	c.unsent = nil
@@ -189,7 +189,7 @@ func (s *shard) write(c *conn, b []byte) (n int, ok bool) {
 	n, errno := send(c.fd, b)
 	switch errno {
 	case 0:
-		c.sent = instantOf(s.now)
+		c.sent = toInstant(s.now)
 		c.progress.sent += uint32(n)
 		return n, true
 	case unix.EAGAIN, unix.EINTR:
@@ -207,7 +207,7 @@ func (s *shard) park(c *conn) {
 	}
 	c.full = true
 	s.server.metrics.Stalled(1)
-	s.stalled(c) // from here on
+	s.stalled(c) // the write timeout begins now
 	if err := s.poll.awaitWritable(c); err != nil {
 		s.end(c, &End{Failed, err})
 	}

@@ -13,31 +13,30 @@ import (
 	"sluice/internal/event"
 )
 
-// canHijack reports whether the connection of a request can be taken over from net/http:
-// over TLS and HTTP/2 a socket is more than its bytes.
+// canHijack reports whether a shard can write to the connection of a request. With TLS or HTTP/2,
+// the bytes of the stream are not the bytes of the socket.
 func (s *Server) canHijack(r *http.Request) bool {
 	return len(s.shards) > 0 && r.TLS == nil && r.ProtoMajor == 1 && r.ProtoMinor == 1
 }
 
-// responseHead returns the head of an HTTP/1.1 answer whose body ends with the
-// connection.
+// responseHead returns the head of an HTTP/1.1 response whose body ends with the connection.
 func responseHead(header http.Header) []byte {
 	var b bytes.Buffer
 	w := bufio.NewWriter(&b)
 	fmt.Fprintf(w, "HTTP/1.1 200 OK\r\nDate: %s\r\nConnection: close\r\n", time.Now().UTC().Format(http.TimeFormat))
-	_ = header.Write(w) // to memory
+	_ = header.Write(w) // a write to memory never fails
 	_, _ = w.WriteString("\r\n")
 	_ = w.Flush()
 	return b.Bytes()
 }
 
-// catchUp writes what a shard cannot, which is what only this client gets and what
-// has to be read from elsewhere, and hands the connection over. It returns the end of the
-// connection, or nil if it was handed over: ended is called then when it has ended.
+// catchUp writes to a hijacked connection until the stream is live, and hands the connection over
+// to a shard. It returns nil after the handover, and ended is called when the connection ends.
+// Otherwise it closes the connection and returns its end; ended is not called.
 func (s *Server) catchUp(conn net.Conn, first []byte, stream Stream, expires time.Time, ended func(*End)) *End {
 	out := connWriter{conn}
-	// Nobody reads the connection meanwhile, so that a client that leaves is noticed when it
-	// is written to.
+	// The context never ends: no goroutine reads from the connection, so only a failed write
+	// shows that the client has disconnected.
 	end := s.connLoop(context.Background(), out, first, stream, expires, true)
 	if end == nil {
 		err := s.handOff(conn, stream, expires, ended)

@@ -15,7 +15,7 @@ func TestExpiry_IsNotLaterThanGiven(t *testing.T) {
 		"in the past":      time.Date(1960, 1, 1, 0, 0, 0, 0, time.UTC),
 		"with nanoseconds": time.Unix(1_800_000_000, 123_456_789),
 	} {
-		got := expiryOf(at).time()
+		got := toExpiry(at).time()
 		if got.IsZero() != at.IsZero() || got.After(at) || at.Sub(got) >= time.Millisecond {
 			t.Errorf("%s: %s: got %s", name, at, got)
 		}

@@ -11,14 +11,21 @@ import (
 	"sluice/internal/journal"
 )
 
-// loopConn is a connection with a goroutine of its own.
+// loopConn is a connection with its own goroutine. Wake and close may be called from any
+// goroutine; only connLoop uses the other fields.
 type loopConn struct {
-	wake    chan time.Time // with the time, if it is a sample, else the zero time
+	wake    chan time.Time // the time of the wakeup if it is sampled, else the zero time
 	closing chan event.CloseReason
+
+	out     writer
+	first   []byte    // data to send before the first batch
+	expires time.Time // end of the client's permission; zero for never
+	sent    time.Time // time of the last data
+	timer   *time.Timer
 }
 
-// sampleOneIn is how few of the wakings of a connection take the time: a clock is read
-// for each connection otherwise, while the journal waits.
+// sampleOneIn is the part of the wakeups whose latency is measured. Wake delays Append, so it
+// does not read the clock for every connection.
 const sampleOneIn = 64
 
 // Wake implements [journal.Waker].
@@ -29,20 +36,23 @@ func (c *loopConn) Wake() {
 	}
 	select {
 	case c.wake <- sample:
-	default: // it is awake already
+	default: // a wakeup is already pending
 	}
 }
 
 func (c *loopConn) close(reason event.CloseReason) {
-	c.closing <- reason // the only send, and the buffer holds one
+	c.closing <- reason // does not block: this is the only send, and the buffer holds one
 }
 
-// connLoop moves what the stream has to the client for as long as the connection lasts, or,
-// if it may be handed over, until it is live: it returns nil then. What is in first goes out before anything
-// else, in the same block as the stream's first frame: some clients take a block without
-// data for an event.
+// connLoop writes the batches of a stream to a client until the connection ends, and returns the
+// end. If handOff is true, it returns nil when the stream is live and first was sent. It sends first
+// in the same block as the first frame, because some clients treat a block without data as an
+// event.
 func (s *Server) connLoop(ctx context.Context, out writer, first []byte, stream Stream, expires time.Time, handOff bool) *End {
-	c := &loopConn{wake: make(chan time.Time, 1), closing: make(chan event.CloseReason, 1)}
+	c := &loopConn{
+		wake: make(chan time.Time, 1), closing: make(chan event.CloseReason, 1),
+		out: &stallWriter{writer: out, metrics: s.metrics}, first: first, expires: expires,
+	}
 	if err := s.add(c); err != nil {
 		return s.end(out, first, event.Draining, nil)
 	}
@@ -53,23 +63,22 @@ func (s *Server) connLoop(ctx context.Context, out writer, first []byte, stream 
 		defer j.Unwatch(c)
 	}
 	stream.OnRevoke(out.abort)
-	defer stream.OnRevoke(func() {}) // a live stream must not keep what abort needs
-	out = &stallWriter{writer: out, metrics: s.metrics}
+	defer stream.OnRevoke(func() {}) // the stream outlives out after a handover
 
-	var woken time.Time   // when the newest waking was, if that is a sample
-	silence := time.Now() // since when nothing was sent
-	alarm := time.NewTimer(s.options.Heartbeat)
-	defer alarm.Stop()
+	var woken time.Time // time of the last wakeup if it was sampled, else zero
+	c.sent = time.Now()
+	c.timer = time.NewTimer(s.options.Heartbeat)
+	defer c.timer.Stop()
 	for {
 		select {
 		case reason := <-c.closing:
-			return s.end(out, first, reason, nil)
+			return s.end(c.out, c.first, reason, nil)
 		default:
 		}
 		if expired(expires, time.Now()) {
-			return s.end(out, first, event.TokenExpired, nil)
+			return s.end(c.out, c.first, event.TokenExpired, nil)
 		}
-		if handOff && len(first) == 0 && stream.Live() {
+		if handOff && len(c.first) == 0 && stream.Live() {
 			return nil
 		}
 		b, err := stream.Next(ctx)
@@ -80,42 +89,52 @@ func (s *Server) connLoop(ctx context.Context, out writer, first []byte, stream 
 			return &End{Reason: Finished}
 		}
 		if err != nil {
-			return s.end(out, first, closeReason(err), err)
+			return s.end(c.out, c.first, closeReason(err), err)
 		}
 		if len(b.Bytes) > 0 {
-			if err := s.deliver(out, first, b); err != nil {
+			if err := s.deliver(c.out, c.first, b); err != nil {
 				return writeFailed(err)
 			}
-			first = nil
-			silence = time.Now()
+			c.first = nil
+			c.sent = time.Now()
 			continue
 		}
-		if !woken.IsZero() && silence.After(woken) {
-			s.metrics.Written(silence.Sub(woken))
+		if !woken.IsZero() && c.sent.After(woken) {
+			s.metrics.Written(c.sent.Sub(woken))
 		}
-		woken = time.Time{}
-		ping := silence.Add(s.options.Heartbeat)
-		alarm.Reset(time.Until(earlier(earlier(ping, reader.Due()), expires)))
-		select {
-		case woken = <-c.wake:
-		case now := <-alarm.C:
-			if now.Before(ping) {
-				continue
-			}
-			if err := out.send(event.AppendPing(nil, now)); err != nil {
-				return writeFailed(err)
-			}
-			silence = now
-		case reason := <-c.closing:
-			return s.end(out, first, reason, nil)
-		case <-ctx.Done():
-			return &End{Reason: ClientGone}
+		var end *End
+		if woken, end = s.wait(ctx, c, reader.Due()); end != nil {
+			return end
 		}
 	}
 }
 
-// closeReason returns the reason that an error of a stream names, else that the stream is
-// unavailable.
+// wait blocks until the connection may have something to send: after a wakeup, at due, or when the
+// permission expires. It sends a heartbeat if one is due. It returns the time of the wakeup if it
+// was sampled, or the end of the connection.
+func (s *Server) wait(ctx context.Context, c *loopConn, due time.Time) (woken time.Time, end *End) {
+	ping := c.sent.Add(s.options.Heartbeat)
+	c.timer.Reset(time.Until(earlier(earlier(ping, due), c.expires)))
+	select {
+	case woken = <-c.wake:
+		return woken, nil
+	case now := <-c.timer.C:
+		if now.Before(ping) {
+			return time.Time{}, nil
+		}
+		if err := c.out.send(event.AppendPing(nil, now)); err != nil {
+			return time.Time{}, writeFailed(err)
+		}
+		c.sent = now
+		return time.Time{}, nil
+	case reason := <-c.closing:
+		return time.Time{}, s.end(c.out, c.first, reason, nil)
+	case <-ctx.Done():
+		return time.Time{}, &End{Reason: ClientGone}
+	}
+}
+
+// closeReason returns the close reason of an error of a stream, or Unavailable if it has none.
 func closeReason(err error) event.CloseReason {
 	var named interface{ CloseReason() event.CloseReason }
 	if errors.As(err, &named) {
@@ -124,7 +143,7 @@ func closeReason(err error) event.CloseReason {
 	return event.Unavailable
 }
 
-// deliver sends a batch, behind what is to go out in the same block.
+// deliver sends first and then a batch, in one write.
 func (s *Server) deliver(out writer, first []byte, b journal.Batch) error {
 	bytes := b.Bytes
 	if len(first) > 0 {
@@ -137,7 +156,7 @@ func (s *Server) deliver(out writer, first []byte, b journal.Batch) error {
 	return nil
 }
 
-// earlier returns the earlier of two times, where due may be none.
+// earlier returns the earlier of two times. A zero due is ignored.
 func earlier(t, due time.Time) time.Time {
 	if !due.IsZero() && due.Before(t) {
 		return due
@@ -145,14 +164,12 @@ func earlier(t, due time.Time) time.Time {
 	return t
 }
 
-// expired reports whether a right to a stream has ended, which it never does where the
-// end is zero.
+// expired reports whether a permission has expired. A zero expires never expires.
 func expired(expires, now time.Time) bool {
 	return !expires.IsZero() && !now.Before(expires)
 }
 
-// end sends stream.close, behind what has not gone out yet of a frame, and returns the end
-// of the connection. The cause may be nil.
+// end sends first and stream.close, and returns the end of the connection. The cause may be nil.
 func (s *Server) end(out writer, first []byte, reason event.CloseReason, cause error) *End {
 	if err := out.send(event.AppendClose(first, reason, s.Retry())); err != nil {
 		return writeFailed(err)

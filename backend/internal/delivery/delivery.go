@@ -25,10 +25,11 @@ var ErrDraining = errors.New("server is draining")
 // Stream is the source of one connection. Its methods are called by one goroutine at a
 // time.
 type Stream interface {
-	// Next returns the next batch, which is empty if no event is available. It may block.
+	// Next returns the next batch, which is empty if no event is available. It may block. The
+	// error is io.EOF if nothing follows.
 	// The connection is closed after an error, and the client reconnects to any node.
-	Next(ctx context.Context) (journal.Batch, error) // io.EOF: the stream is complete
-	// Live reports whether Next returns nothing but what the reader returns.
+	Next(ctx context.Context) (journal.Batch, error)
+	// Live reports whether Next only returns batches of the reader.
 	Live() bool
 	// Reader returns the reader of a live stream. It always returns the same one.
 	Reader() journal.BatchReader
@@ -52,7 +53,7 @@ type Metrics interface {
 
 // Options are the settings of a [Server].
 type Options struct {
-	Heartbeat    time.Duration // the longest silence on a connection
+	Heartbeat    time.Duration // longest time without data on a connection
 	WriteTimeout time.Duration // time without accepted data after which a client is disconnected
 	Retry        time.Duration // shortest reconnection time of clients
 }
@@ -121,7 +122,7 @@ func (s *Server) Serve(w http.ResponseWriter, r *http.Request, stream Stream, ex
 		}
 	}
 	w.WriteHeader(http.StatusOK)
-	if err := http.NewResponseController(w).Flush(); err != nil { // through w, which has to know that the header is written
+	if err := http.NewResponseController(w).Flush(); err != nil { // through w, which records that the header was written
 		return writeFailed(err)
 	}
 	out := newResponseWriter(w, r.ProtoMajor, s.options.WriteTimeout)

@@ -2,17 +2,17 @@ package delivery
 
 import "time"
 
-// instant is a time for those who keep many: nanoseconds since this process began, on the
-// clock that nobody sets. Zero is no time.
+// instant is a compact time: nanoseconds since the start of this process on the monotonic clock.
+// Zero represents the zero [time.Time].
 type instant int64
 
-var began = time.Now()
+var processStart = time.Now()
 
-func instantOf(t time.Time) instant {
+func toInstant(t time.Time) instant {
 	if t.IsZero() {
 		return 0
 	}
-	return instant(t.Sub(began))
+	return instant(t.Sub(processStart))
 }
 
 func (i instant) since(earlier instant) time.Duration {

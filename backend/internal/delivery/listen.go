@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Listener gives every connection a write deadline that moves with its progress: a
-// client that takes something, however slowly, is kept, and one that takes nothing for
-// the timeout is not.
+// Listener accepts connections whose write deadlines move with their progress. A client that
+// acknowledges data, even slowly, stays connected. A write fails if the client has acknowledged no
+// data for the timeout.
 type Listener struct {
 	net.Listener
 	WriteTimeout time.Duration
@@ -32,7 +32,8 @@ type progressConn struct {
 	aborted  atomic.Bool
 }
 
-// SetWriteDeadline makes all writes fail if the deadline has passed.
+// SetWriteDeadline implements [net.Conn]. A deadline in the past makes this and all later writes
+// fail.
 func (c *progressConn) SetWriteDeadline(t time.Time) error {
 	if !t.IsZero() && t.Before(time.Now()) {
 		c.aborted.Store(true)
@@ -40,28 +41,28 @@ func (c *progressConn) SetWriteDeadline(t time.Time) error {
 	return c.Conn.SetWriteDeadline(t)
 }
 
-// Write fails with an error that is [os.ErrDeadlineExceeded] if the client took nothing
-// for the timeout: of this, or of what was written before.
+// Write implements [net.Conn]. It returns [os.ErrDeadlineExceeded] if the client has acknowledged
+// no data for the timeout, of this write or of earlier ones.
 func (c *progressConn) Write(p []byte) (written int, err error) {
-	if c.progress.stalled(untaken(c.Conn), time.Now(), c.timeout) {
+	if c.progress.stalled(unacknowledged(c.Conn), time.Now(), c.timeout) {
 		return 0, os.ErrDeadlineExceeded
 	}
 	for {
 		if err := c.Conn.SetWriteDeadline(time.Now().Add(c.timeout)); err != nil {
 			return written, err
 		}
-		if c.aborted.Load() { // since or before
+		if c.aborted.Load() { // checked after the deadline is set, so no abort is missed
 			return written, os.ErrDeadlineExceeded
 		}
 		n, err := c.Conn.Write(p[written:])
 		written += n
 		c.progress.sent += uint32(n)
-		held := untaken(c.Conn)
+		held := unacknowledged(c.Conn)
 		stalled := c.progress.stalled(held, time.Now(), c.timeout)
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return written, err
 		}
-		if stalled || n == 0 && held == 0 { // the latter where the system does not tell what it holds
+		if stalled || n == 0 && held == 0 { // held is 0 here if the system does not report it
 			return written, err
 		}
 	}

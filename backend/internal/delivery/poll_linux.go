@@ -8,19 +8,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// poller tells of sockets whose client is gone, and of full ones that can be written to
-// again. It is an epoll instance of its own, which itself waits in that of Go's runtime.
+// poller reports sockets that the client has closed, and full sockets that are writable again. It
+// is a separate epoll instance, whose descriptor is in the epoll instance of the Go runtime.
 type poller struct {
 	file *os.File
 	raw  syscall.RawConn
 	fd   int
 }
 
-// readiness is what happened to a socket.
+// readiness is an event of a socket.
 type readiness struct {
 	fd     int32
-	serial int32
-	gone   bool // else it can be written to
+	serial int32 // see [conn]
+	gone   bool  // the client has closed the connection; else the socket is writable
 }
 
 const (
@@ -33,7 +33,7 @@ func newPoller() (*poller, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // so that os.File lets the runtime wait
+	if err := unix.SetNonblock(fd, true); err != nil { // os.File needs this to use the poller of the runtime
 		_ = unix.Close(fd)
 		return nil, err
 	}
@@ -50,8 +50,8 @@ func (p *poller) close() {
 	_ = p.file.Close()
 }
 
-// run passes on what happens until the poller is closed.
-func (p *poller) run(take func([]readiness)) {
+// run calls report with new events until the poller is closed.
+func (p *poller) run(report func([]readiness)) {
 	var events [256]unix.EpollEvent
 	for {
 		n := 0
@@ -67,16 +67,16 @@ func (p *poller) run(take func([]readiness)) {
 		for i, e := range events[:n] {
 			ready[i] = readiness{e.Fd, e.Pad, e.Events&hangUp != 0}
 		}
-		take(ready)
+		report(ready)
 	}
 }
 
-// add watches a connection for its client's leaving.
+// add starts to watch whether the client closes a connection.
 func (p *poller) add(c *conn) error {
 	return p.control(unix.EPOLL_CTL_ADD, c, unix.EPOLLRDHUP)
 }
 
-// awaitWritable has a full connection reported once when it is writable.
+// awaitWritable also watches for the moment when the socket of a connection is writable.
 func (p *poller) awaitWritable(c *conn) error {
 	return p.control(unix.EPOLL_CTL_MOD, c, unix.EPOLLRDHUP|unix.EPOLLOUT)
 }
@@ -86,12 +86,12 @@ func (p *poller) control(op int, c *conn, events uint32) error {
 }
 
 func (p *poller) remove(c *conn) {
-	_ = unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, int(c.fd), nil) // it may never have been added
+	_ = unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, int(c.fd), nil) // fails if add has failed
 }
 
-// untaken returns how many bytes the kernel holds for a connection that the other end has
-// not acknowledged, 0 where that cannot be known.
-func untaken(c net.Conn) (n int) {
+// unacknowledged returns the number of bytes in the send buffer of a connection that the client
+// has not acknowledged, or 0 if it is not known.
+func unacknowledged(c net.Conn) (n int) {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {
 		return 0
@@ -100,11 +100,11 @@ func untaken(c net.Conn) (n int) {
 	if err != nil {
 		return 0
 	}
-	_ = raw.Control(func(fd uintptr) { n = untakenFD(int(fd)) })
+	_ = raw.Control(func(fd uintptr) { n = unacknowledgedFD(int(fd)) })
 	return n
 }
 
-func untakenFD(fd int) int {
+func unacknowledgedFD(fd int) int {
 	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
 	if err != nil {
 		return 0

@@ -2,28 +2,27 @@ package delivery
 
 import "time"
 
-// progress tells for how long the other end of a connection has acknowledged nothing of
-// what the system holds for it. The system itself would give up a client whose line is
-// cut after a quarter of an hour only; and told to do so earlier (TCP_USER_TIMEOUT), it
-// ends connections of clients that read, but slowly, too.
+// progress measures for how long a client has acknowledged no data, although the send buffer holds
+// some. The kernel closes the connection of a client that has disappeared only after about 15
+// minutes. With a shorter TCP_USER_TIMEOUT it also closes connections of clients that read slowly.
 type progress struct {
-	sent  uint32  // bytes that were handed to the system, to compare only
-	taken uint32  // of them, when somebody looked last
-	since instant // when that was first seen; zero if there was nothing to take
+	sent         uint32  // bytes written to the socket, modulo 1<<32
+	acknowledged uint32  // acknowledged bytes at the last call of stalled, modulo 1<<32
+	since        instant // time of the call that first saw this value; zero if the buffer was empty
 }
 
-// stalled reports whether nothing was taken for the timeout, of which the system holds so
-// many bytes now. It has to be asked from time to time, since it sees what changes only
-// then.
+// stalled reports whether the client has acknowledged no data for the timeout. held is the number of
+// unacknowledged bytes. stalled detects progress only between its calls, so it must be called
+// regularly.
 func (p *progress) stalled(held int, now time.Time, timeout time.Duration) bool {
-	taken := p.sent - uint32(held)
+	acknowledged := p.sent - uint32(held)
 	switch {
 	case held == 0:
 		p.since = 0
-	case p.since == 0 || taken != p.taken:
-		p.taken, p.since = taken, instantOf(now)
+	case p.since == 0 || acknowledged != p.acknowledged:
+		p.acknowledged, p.since = acknowledged, toInstant(now)
 	default:
-		return instantOf(now).since(p.since) >= timeout
+		return toInstant(now).since(p.since) >= timeout
 	}
 	return false
 }

@@ -16,7 +16,7 @@ import (
 	"sluice/internal/journal"
 )
 
-// unsentLimit bounds what the kernel holds for a client that does not read.
+// unsentLimit bounds the bytes in a send buffer that the kernel has not sent yet.
 const unsentLimit = 128 << 10
 
 // shard writes to many sockets from one goroutine. Only this goroutine uses the connections
@@ -29,14 +29,14 @@ type shard struct {
 
 	mail mailbox
 
-	conns  []*conn // all of this shard, each in the place of its descriptor; changed with mail.mu, for appendAll
-	groups map[*journal.Journal]*group
-	serial int32 // of the connection that was added last
-	alarms alarms
-	again  []*conn   // conflated connections that are due for another turn
-	now    time.Time // when the present round began
-	read   []readBatch
-	looks  int // at all connections, so far
+	conns    []*conn // see index; nil elements are free. mail.mu must be held for changes
+	groups   map[*journal.Journal]*group
+	serial   int32 // serial of the connection that was added last
+	timers   timers
+	requeued []*conn   // connections whose journals have more; see flushOwn
+	now      time.Time // start of the current round
+	read     []readBatch
+	checks   int // calls of housekeeping so far
 
 	frames, bytes int // delivered in this round
 }
@@ -46,8 +46,8 @@ type mailbox struct {
 	mu      sync.Mutex
 	joining []*conn
 	closing []closing
-	grown   []*group  // whose journals have
-	grewAt  time.Time // when the first of them did
+	grown   []*group  // groups whose journals have grown
+	grewAt  time.Time // time of the first append since the last round
 	ready   []readiness
 	stopped bool
 }
@@ -57,17 +57,17 @@ type closing struct {
 	reason event.CloseReason
 }
 
-// group is the connections of one shard that read a journal. A connection that reads several
-// is in several groups, so a journal has one watcher for each shard, however many lists of
-// topics there are.
+// group holds the connections of one shard that read a journal. A connection that reads several
+// journals is in several groups. A journal has at most one watcher for each shard, for any number
+// of topic lists.
 type group struct {
 	shard   *shard
 	journal *journal.Journal
 	conns   []*conn
-	grown   atomic.Bool // it is in the mailbox
+	grown   atomic.Bool // the group is in mailbox.grown
 }
 
-// newShards starts one shard for each processor.
+// newShards starts one shard for each processor. It returns nil if epoll is not available.
 func newShards(s *Server) []*shard {
 	shards := make([]*shard, runtime.GOMAXPROCS(0))
 	for i := range shards {
@@ -76,7 +76,7 @@ func newShards(s *Server) []*shard {
 			for _, sh := range shards[:i] {
 				sh.stop()
 			}
-			return nil // every connection has a goroutine then
+			return nil // without shards, every connection has a goroutine
 		}
 		sh := &shard{
 			server: s,
@@ -91,7 +91,7 @@ func newShards(s *Server) []*shard {
 	return shards
 }
 
-// stop closes all connections.
+// stop closes all connections and waits until the shard has ended.
 func (s *shard) stop() {
 	s.mail.mu.Lock()
 	s.mail.stopped = true
@@ -101,8 +101,8 @@ func (s *shard) stop() {
 	s.done.Wait()
 }
 
-// handOff gives a connection that is live to a shard. On an error it is still the
-// caller's.
+// handOff passes a live connection to a shard, which closes it and calls ended. After an error the
+// connection still belongs to the caller.
 func (s *Server) handOff(c net.Conn, stream Stream, expires time.Time, ended func(*End)) error {
 	fd, err := duplicate(c)
 	if err != nil {
@@ -110,8 +110,8 @@ func (s *Server) handOff(c net.Conn, stream Stream, expires time.Time, ended fun
 	}
 	sh := s.shards[fd%len(s.shards)]
 	live := &conn{
-		shard: sh, fd: int32(fd), sent: instantOf(time.Now()),
-		expires: expiryOf(expires), stream: stream, ended: ended,
+		shard: sh, fd: int32(fd), sent: toInstant(time.Now()),
+		expires: toExpiry(expires), stream: stream, ended: ended,
 	}
 	if err := sh.enqueue(live); err != nil {
 		_ = unix.Close(fd)
@@ -122,8 +122,8 @@ func (s *Server) handOff(c net.Conn, stream Stream, expires time.Time, ended fun
 	return nil
 }
 
-// enqueue has a connection join, known to Drain only once it does, so that a word to close
-// never comes before.
+// enqueue adds a connection to the mailbox. It returns ErrDraining after Drain has begun, so Drain
+// misses no connection.
 func (s *shard) enqueue(c *conn) error {
 	s.mail.mu.Lock()
 	defer s.mail.mu.Unlock()
@@ -134,29 +134,30 @@ func (s *shard) enqueue(c *conn) error {
 	return nil
 }
 
-// place returns where a descriptor is in the list: every shard has those of one remainder.
-func (s *shard) place(fd int32) int {
+// index returns the index of a descriptor in conns. A shard has all descriptors with the same
+// remainder.
+func (s *shard) index(fd int32) int {
 	return int(fd) / len(s.server.shards)
 }
 
-// list takes a connection in that is joining. It needs mail.mu, since it was in the mailbox
-// until now: appendAll finds it in one or the other.
+// list adds a connection from the mailbox to conns. mail.mu must be held since it was removed from
+// the mailbox, so appendAll finds it in one of the two.
 func (s *shard) list(c *conn) {
-	place := s.place(c.fd)
-	for place >= len(s.conns) {
+	i := s.index(c.fd)
+	for i >= len(s.conns) {
 		s.conns = append(s.conns, nil)
 	}
-	s.conns[place] = c
+	s.conns[i] = c
 }
 
 func (s *shard) unlist(c *conn) {
 	s.mail.mu.Lock()
 	defer s.mail.mu.Unlock()
-	s.conns[s.place(c.fd)] = nil
+	s.conns[s.index(c.fd)] = nil
 }
 
-// appendAll appends all connections of the shard, those that are joining too. Anyone may
-// call it.
+// appendAll appends all connections of the shard to all, including those in the mailbox. It may be
+// called from any goroutine.
 func (s *shard) appendAll(all []closer) []closer {
 	s.mail.mu.Lock()
 	defer s.mail.mu.Unlock()
@@ -171,8 +172,8 @@ func (s *shard) appendAll(all []closer) []closer {
 	return all
 }
 
-// duplicate returns a descriptor of the socket behind a connection, out of the care of
-// Go's runtime.
+// duplicate returns a new descriptor of the socket of a connection. The Go runtime does not manage
+// it; the caller must close it.
 func duplicate(c net.Conn) (int, error) {
 	if p, ok := c.(*progressConn); ok {
 		c = p.Conn
@@ -193,7 +194,7 @@ func duplicate(c net.Conn) (int, error) {
 	if err = errors.Join(err, dupErr); err != nil {
 		return 0, err
 	}
-	// Where this is not known, the kernel's own limit holds.
+	// If the kernel does not support this option, its default limit applies.
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT, unsentLimit)
 	return fd, nil
 }
@@ -230,9 +231,9 @@ func (s *shard) signal() {
 
 // run writes until the shard is stopped.
 func (s *shard) run() {
-	look := time.NewTicker(s.lookInterval())
-	defer look.Stop()
-	defer s.alarms.stop()
+	check := time.NewTicker(s.checkInterval())
+	defer check.Stop()
+	defer s.timers.stop()
 	for {
 		select {
 		case <-s.wake:
@@ -240,9 +241,9 @@ func (s *shard) run() {
 			if s.round() {
 				return
 			}
-		case s.now = <-s.alarms.next():
+		case s.now = <-s.timers.next():
 			s.flushDue()
-		case s.now = <-look.C:
+		case s.now = <-check.C:
 			s.housekeeping()
 		}
 		if s.frames > 0 {
@@ -252,7 +253,7 @@ func (s *shard) run() {
 	}
 }
 
-// round does what is in the mailbox.
+// round processes the contents of the mailbox.
 func (s *shard) round() (stopped bool) {
 	m := &s.mail
 	m.mu.Lock()
@@ -267,23 +268,23 @@ func (s *shard) round() (stopped bool) {
 		s.join(c)
 	}
 	for _, g := range grown {
-		g.grown.Store(false) // before reading, so that what comes later is another round
+		g.grown.Store(false) // before the journal is read: a later append requests another round
 		s.broadcast(g)
 	}
 	if len(grown) > 0 {
 		s.server.metrics.Written(time.Since(grewAt))
 	}
 	for _, r := range ready {
-		if c := s.conns[s.place(r.fd)]; c != nil && c.serial == r.serial {
+		if c := s.conns[s.index(r.fd)]; c != nil && c.serial == r.serial {
 			s.handleReady(c, r)
 		}
 	}
 	for _, c := range closing {
-		if !c.conn.hasEnded() && !c.conn.isLeaving() {
+		if !c.conn.hasEnded() && !c.conn.isClosing() {
 			s.sendClose(c.conn, c.reason)
 		}
 	}
-	s.nextTurns()
+	s.flushRequeued()
 	if stopped {
 		for _, c := range s.conns {
 			if c != nil {
@@ -294,7 +295,8 @@ func (s *shard) round() (stopped bool) {
 	return stopped
 }
 
-// join adds a connection, and writes the events since it was live.
+// join adds a connection to its groups, and writes the events that were appended since it became
+// live.
 func (s *shard) join(c *conn) {
 	s.serial++
 	c.serial = s.serial
@@ -323,32 +325,32 @@ func (s *shard) flushAlone(c *conn) {
 	s.flush(c)
 }
 
-// fellBehind starts a goroutine for a connection whose position is no longer in the journal.
-// The goroutine finds out what the client has missed.
-func (s *shard) fellBehind(c *conn) {
+// catchUpAgain releases a connection whose position is no longer in the journal. A goroutine
+// catches up and hands the connection over to a shard again.
+func (s *shard) catchUpAgain(c *conn) {
 	s.release(c)
 	go func() {
 		file := os.NewFile(uintptr(c.fd), "")
 		conn, err := net.FileConn(file)
-		_ = file.Close() // what FileConn returns has a descriptor of its own
+		_ = file.Close() // FileConn has duplicated the descriptor
 		if err != nil {
 			c.ended(&End{Failed, err})
 			return
 		}
-		in := &progressConn{Conn: conn, timeout: s.server.options.WriteTimeout}
-		if end := s.server.catchUp(in, nil, c.stream, c.expires.time(), c.ended); end != nil {
+		slow := &progressConn{Conn: conn, timeout: s.server.options.WriteTimeout}
+		if end := s.server.catchUp(slow, nil, c.stream, c.expires.time(), c.ended); end != nil {
 			c.ended(end)
 		}
 	}()
 }
 
-// sendClose ends a connection after its last complete frame.
+// sendClose enqueues stream.close after the last started frame. The connection ends when it is sent.
 func (s *shard) sendClose(c *conn, reason event.CloseReason) {
 	if c.unsent == nil {
 		c.unsent = new(unsent)
 	}
 	c.unsent.bytes = event.AppendClose(c.unsent.bytes, reason, s.server.Retry())
-	c.unsent.leaves = reason
+	c.unsent.closeReason = reason
 	if !c.full {
 		s.flushAlone(c)
 	}
@@ -359,7 +361,7 @@ func (s *shard) end(c *conn, end *End) {
 	s.release(c)
 	_ = unix.Close(int(c.fd))
 	s.server.countCut(end)
-	go c.ended(end) // it may wait for others
+	go c.ended(end) // it may block
 }
 
 // release removes a connection from the shard.
@@ -368,7 +370,7 @@ func (s *shard) release(c *conn) {
 		s.server.metrics.Stalled(-1)
 	}
 	s.poll.remove(c)
-	s.alarms.cancel(c)
+	s.timers.cancel(c)
 	s.unlist(c)
 	for _, m := range c.members {
 		m.group.remove(m.index)
@@ -376,7 +378,7 @@ func (s *shard) release(c *conn) {
 	c.members = nil
 }
 
-// remove removes a connection. The last one takes its place.
+// remove removes the connection with an index. The last connection moves to this index.
 func (g *group) remove(index int32) {
 	last := len(g.conns) - 1
 	moved := g.conns[last]
@@ -392,9 +394,9 @@ func (g *group) remove(index int32) {
 	}
 }
 
-// lookInterval is the time between two looks at all connections: small against the
-// times that they are about.
-func (s *shard) lookInterval() time.Duration {
+// checkInterval is the time between two calls of housekeeping. It is short in comparison with the
+// heartbeat and the write timeout.
+func (s *shard) checkInterval() time.Duration {
 	shortest := min(s.server.options.Heartbeat, s.server.options.WriteTimeout)
 	return min(max(shortest/16, 5*time.Millisecond), time.Second)
 }
@@ -402,15 +404,15 @@ func (s *shard) lookInterval() time.Duration {
 // housekeeping sends heartbeats, disconnects clients that accept no data, and closes
 // connections whose permission has expired.
 func (s *shard) housekeeping() {
-	s.looks++
+	s.checks++
 	ping := event.AppendPing(nil, s.now)
-	now := instantOf(s.now)
+	now := toInstant(s.now)
 	for _, c := range s.conns {
 		switch {
 		case c == nil:
-		case s.isToBeChecked(c) && s.stalled(c):
+		case s.needsCheck(c) && s.stalled(c):
 			s.end(c, &End{Reason: WriteTimeout})
-		case !c.isLeaving() && expired(c.expires.time(), s.now):
+		case !c.isClosing() && expired(c.expires.time(), s.now):
 			s.sendClose(c, event.TokenExpired)
 		case !c.full && now.since(c.sent) >= s.server.options.Heartbeat:
 			if n, ok := s.write(c, ping); ok && n < len(ping) {
@@ -421,16 +423,15 @@ func (s *shard) housekeeping() {
 	}
 }
 
-// checkOneIn is the part of the rounds in which a client that is not known to be slow is
-// checked, since each check is a system call.
+// checkOneIn is the part of the calls of housekeeping that check a client whose send buffer is not
+// full. Each check is a system call.
 const checkOneIn = 8
 
-func (s *shard) isToBeChecked(c *conn) bool {
-	return c.full || (int(c.fd)+s.looks)%checkOneIn == 0
+func (s *shard) needsCheck(c *conn) bool {
+	return c.full || (int(c.fd)+s.checks)%checkOneIn == 0
 }
 
-// stalled reports whether a client has accepted none of the data in its socket for the write
-// timeout.
+// stalled reports whether a client has acknowledged no data for the write timeout.
 func (s *shard) stalled(c *conn) bool {
-	return c.progress.stalled(untakenFD(int(c.fd)), s.now, s.server.options.WriteTimeout)
+	return c.progress.stalled(unacknowledgedFD(int(c.fd)), s.now, s.server.options.WriteTimeout)
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// shard exists on Linux only; elsewhere every connection has a goroutine.
+// shard is used on Linux only. On other systems, every connection has a goroutine.
 type shard struct{}
 
 func newShards(*Server) []*shard { return nil }
@@ -21,4 +21,4 @@ func (s *Server) handOff(net.Conn, Stream, time.Time, func(*End)) error {
 	return errors.ErrUnsupported
 }
 
-func untaken(net.Conn) int { return 0 }
+func unacknowledged(net.Conn) int { return 0 }

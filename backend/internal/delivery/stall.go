@@ -2,25 +2,24 @@ package delivery
 
 import "time"
 
-// stallAfter is how long a write may take before its client counts as one that takes
-// nothing for now.
+// stallAfter is the duration of a write after which its client counts as stalled.
 const stallAfter = time.Second
 
-// stallWriter counts its client as stalled while a write takes long.
+// stallWriter counts its client as stalled while a write takes longer than stallAfter.
 type stallWriter struct {
 	writer
 	metrics Metrics
-	alarm   *time.Timer
+	timer   *time.Timer
 }
 
 func (w *stallWriter) send(b []byte) error {
-	if w.alarm == nil {
-		w.alarm = time.AfterFunc(stallAfter, func() { w.metrics.Stalled(1) })
+	if w.timer == nil {
+		w.timer = time.AfterFunc(stallAfter, func() { w.metrics.Stalled(1) })
 	} else {
-		w.alarm.Reset(stallAfter)
+		w.timer.Reset(stallAfter)
 	}
 	err := w.writer.send(b)
-	if !w.alarm.Stop() { // it is counted, or just about to be
+	if !w.timer.Stop() { // Stalled(1) was called, or will be
 		w.metrics.Stalled(-1)
 	}
 	return err

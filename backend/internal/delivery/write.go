@@ -6,12 +6,13 @@ import (
 	"time"
 )
 
-// writer writes to one client. send sees off all of b, and fails when the client takes
-// nothing for the write timeout.
+// writer writes to one client.
 type writer interface {
+	// send writes all of b. It returns an error that wraps [os.ErrDeadlineExceeded] if the client
+	// accepts no data for the write timeout.
 	send(b []byte) error
-	// abort makes the present and later calls of send fail, as if the client took nothing. It
-	// may be called from any goroutine.
+	// abort makes the current and later calls of send fail, as after the write timeout. It may be
+	// called from any goroutine.
 	abort()
 }
 
@@ -33,11 +34,11 @@ type responseWriter struct {
 	response http.ResponseWriter
 	control  *http.ResponseController
 	timeout  time.Duration
-	piece    int // the most that is written under one deadline, 0 if the connection sees to it
+	piece    int // maximum number of bytes under one deadline; 0 if the connection sets deadlines
 }
 
-// http2Piece bounds a write to an HTTP/2 stream: the deadline of a stream cannot be moved
-// while a write makes progress.
+// http2Piece bounds a write to an HTTP/2 stream, because the deadline of a stream cannot be
+// extended while a write makes progress.
 const http2Piece = 16 << 10
 
 func newResponseWriter(w http.ResponseWriter, protoMajor int, timeout time.Duration) *responseWriter {
@@ -66,14 +67,13 @@ func (w *responseWriter) send(b []byte) error {
 	if err := w.control.Flush(); err != nil || w.piece == 0 {
 		return err
 	}
-	// A deadline that passes while nothing is written would end the stream all the same.
+	// Otherwise the deadline would end the stream even when no write is in progress.
 	return w.control.SetWriteDeadline(time.Time{})
 }
 
 func (w *responseWriter) abort() { _ = w.control.SetWriteDeadline(past) }
 
-// innermost returns the server's own writer: those around it may hide that a flush
-// failed.
+// innermost returns the writer of net/http. The writers that wrap it may hide that a flush failed.
 func innermost(w http.ResponseWriter) http.ResponseWriter {
 	for {
 		wrapped, ok := w.(interface{ Unwrap() http.ResponseWriter })

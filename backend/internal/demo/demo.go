@@ -1,5 +1,5 @@
-// Package demo makes the feeds that the server shows with --demo and that the
-// publisher sends to Redis. It does not know where they go.
+// Package demo generates the demo feeds. The server publishes them with --demo, and the
+// publisher sends them to Redis.
 package demo
 
 import (
@@ -23,7 +23,7 @@ type Message struct {
 	TTL  time.Duration // time after which the key expires; 0 for never
 }
 
-// feed is one demo topic, or a glob of them.
+// feed generates the events of one demo topic, or of a glob of topics.
 type feed struct {
 	topic    event.Topic
 	interval time.Duration
@@ -32,9 +32,9 @@ type feed struct {
 
 // message is the next event of a feed.
 type message struct {
-	name      string // of the key or channel where the feed's topic is a glob
+	name      string // name of the key or channel, if the topic of the feed is a glob
 	eventType string
-	value     any // becomes the JSON data
+	value     any // encoded as JSON
 }
 
 func feeds() []feed {
@@ -62,8 +62,8 @@ func Followed() []event.Topic {
 	return slices.DeleteFunc(Topics(), func(t event.Topic) bool { return t.Kind == event.Stream && t.IsGlob() })
 }
 
-// Run publishes all feeds until the context ends. What cannot be published is logged
-// once, and skipped: a feed shows the present.
+// Run publishes all feeds until the context ends. It skips events that cannot be published, and
+// logs only the first of several failures in a row.
 func Run(ctx context.Context, publish Publish, log *slog.Logger) {
 	var running sync.WaitGroup
 	for _, f := range feeds() {
@@ -83,9 +83,9 @@ func (f feed) run(ctx context.Context, publish Publish, log *slog.Logger) {
 		case ctx.Err() != nil:
 			return
 		case err != nil && !failing:
-			log.Warn("demo feed cannot publish; it goes on trying", "error", err)
+			log.Warn("demo feed not published, retrying", "error", err)
 		case err == nil && failing:
-			log.Info("demo feed publishes again")
+			log.Info("demo feed published again")
 		}
 		failing = err != nil
 		select {

@@ -12,10 +12,10 @@ import (
 	"github.com/shirou/gopsutil/v4/net"
 )
 
-// machine samples the machine that it runs on. Rates are of the time between two
-// samples, so the first has none.
+// machine samples the load of this machine. Rates are averages since the previous sample, and
+// zero in the first one.
 type machine struct {
-	at   time.Time
+	at   time.Time // time of the previous sample
 	net  net.IOCountersStat
 	disk disk.IOCountersStat
 }
@@ -89,7 +89,7 @@ func (m *machine) sampleDisk(ctx context.Context, elapsed float64) (diskMetrics,
 		return diskMetrics{}, err
 	}
 	d := diskMetrics{Used: usage.Used, Total: usage.Total, Percent: rounded(usage.UsedPercent)}
-	// Containers often hide the block devices; then there are no rates.
+	// Containers often hide the block devices; the rates are zero then.
 	devices, err := disk.IOCountersWithContext(ctx)
 	if err != nil {
 		return d, nil
@@ -97,7 +97,7 @@ func (m *machine) sampleDisk(ctx context.Context, elapsed float64) (diskMetrics,
 	var sum disk.IOCountersStat
 	for name, c := range devices {
 		if isPartition(name, devices) {
-			continue // its device counts it too
+			continue // the counters of its device include it
 		}
 		sum.ReadBytes += c.ReadBytes
 		sum.WriteBytes += c.WriteBytes
@@ -108,7 +108,7 @@ func (m *machine) sampleDisk(ctx context.Context, elapsed float64) (diskMetrics,
 	return d, nil
 }
 
-// isPartition reports whether the name extends that of another device, as sda1 does.
+// isPartition reports whether a name extends the name of another device, as sda1 extends sda.
 func isPartition(name string, devices map[string]disk.IOCountersStat) bool {
 	for end := 1; end < len(name); end++ {
 		if _, ok := devices[name[:end]]; ok {
@@ -131,7 +131,7 @@ func (m *machine) sampleNet(ctx context.Context, elapsed float64) (netMetrics, e
 	return n, nil
 }
 
-// rate returns the increase per second, none where a counter was reset.
+// rate returns the increase per second, or 0 if the counter was reset.
 func rate(before, after uint64, elapsed float64) float64 {
 	if elapsed <= 0 || after < before {
 		return 0
@@ -139,7 +139,7 @@ func rate(before, after uint64, elapsed float64) float64 {
 	return rounded(float64(after-before) / elapsed)
 }
 
-// rounded keeps two decimals, more than anybody reads.
+// rounded rounds to two decimals.
 func rounded(x float64) float64 {
 	return float64(int64(x*100+0.5)) / 100
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// market holds prices that walk at random.
+// market simulates prices as random walks.
 type market struct {
 	symbols []string
 	prices  map[string]float64
@@ -21,10 +21,10 @@ func newMarket() *market {
 	return m
 }
 
-// volatility is the usual size of one step, relative to the price.
+// volatility is the standard deviation of one step, relative to the price.
 const volatility = 0.0008
 
-// tick changes one price.
+// tick changes the price of one symbol and returns it.
 func (m *market) tick(context.Context, time.Time) (message, error) {
 	symbol := m.symbols[rand.IntN(len(m.symbols))]
 	price := m.prices[symbol] * (1 + volatility*rand.NormFloat64())
@@ -32,7 +32,7 @@ func (m *market) tick(context.Context, time.Time) (message, error) {
 	return message{name: "price:" + symbol, value: significant(price)}, nil
 }
 
-// significant rounds a price to six digits.
+// significant rounds a price to six significant digits.
 func significant(price float64) float64 {
 	scale := math.Pow(10, 5-math.Floor(math.Log10(price)))
 	return math.Round(price*scale) / scale

@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// services writes the log of a few services that handle requests.
+// services generates the log of a few services that handle requests.
 type services struct{ request int }
 
 func newServices() *services {
 	return &services{request: rand.IntN(1 << 20)}
 }
 
-// logTemplate is a kind of log line; weight says how often it comes.
+// logTemplate is a kind of log line. Its weight is its relative frequency.
 type logTemplate struct {
 	weight                  int
 	level, service, message string
@@ -44,7 +44,7 @@ func (s *services) log(_ context.Context, now time.Time) (message, error) {
 	}{timestamp(now), t.level, t.service, fmt.Sprintf(t.message, 1+rand.IntN(900)), fmt.Sprintf("req-%06x", s.request)}}, nil
 }
 
-// pick chooses one of the items at random, by weight.
+// pick returns a random item, with a probability proportional to its weight.
 func pick[T any](items []T, weight func(T) int) T {
 	total := 0
 	for _, item := range items {

@@ -7,17 +7,17 @@ import (
 	"time"
 )
 
-// site counts the visitors of a web shop.
-type site struct{ active float64 }
+// site simulates the visitors of a web shop.
+type site struct{ active float64 } // users
 
 func newSite() *site {
 	return &site{active: 240}
 }
 
-// share is a part of the traffic.
+// share is the share of a page or country in the traffic.
 type share struct {
-	name string
-	part int // percent
+	name    string
+	percent int
 }
 
 var (
@@ -25,20 +25,20 @@ var (
 	countries = []share{{"US", 31}, {"DE", 18}, {"IN", 17}, {"GB", 12}, {"BR", 11}, {"JP", 11}}
 )
 
-// viewsPerUser is how many pages an active user looks at in a second, on average.
+// viewsPerUser is the average number of page views per second of an active user.
 const viewsPerUser = 0.12
 
-// count makes the figures of one second.
+// count returns the analytics of one second.
 func (s *site) count(_ context.Context, now time.Time) (message, error) {
-	// Users come and go slowly, and are drawn back to a usual number.
+	// The number of users changes slowly, and tends towards 240.
 	s.active = max(20, s.active+0.02*(240-s.active)+4*rand.NormFloat64())
 	views := max(0, int(math.Round(s.active*viewsPerUser+3*rand.NormFloat64())))
 	byPage := make(map[string]int)
 	byCountry := make(map[string]int)
-	part := func(s share) int { return s.part }
+	weight := func(s share) int { return s.percent }
 	for range views {
-		byPage[pick(pages, part).name]++
-		byCountry[pick(countries, part).name]++
+		byPage[pick(pages, weight).name]++
+		byCountry[pick(countries, weight).name]++
 	}
 	return message{value: struct {
 		Time       string         `json:"time"`

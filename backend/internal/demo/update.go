@@ -13,7 +13,7 @@ func timestamp(t time.Time) string {
 	return t.UTC().Format(millis)
 }
 
-// update makes the tutorial's message.
+// update returns the message of the tutorial.
 func update(_ context.Context, now time.Time) (message, error) {
 	return message{value: struct {
 		Time  string `json:"time"`

@@ -10,13 +10,12 @@ import (
 	"golang.org/x/text/encoding/unicode"
 )
 
-// A frame is one block of an event stream, up to and including its empty line
-// (HTML standard, section "Server-sent events"). It is written in two parts, so
-// that the second can be shared where only the first differs: the id line, and
-// the body.
+// A frame is one block of an event stream, up to and including its empty line (HTML standard,
+// section "Server-sent events"). It has two parts: the id line and the body. Frames that differ
+// only in their ids can share one body.
 
-// AppendID appends the id line, which comes first in a frame: a cursor, behind the
-// [Qualifier] of its topic or the empty string. Both must be printable ASCII.
+// AppendID appends the id line, the first line of a frame. The id is the [Qualifier] of a topic, or
+// the empty string, followed by a cursor. Both must be printable ASCII.
 func AppendID(dst []byte, qualifier string, cursor []byte) []byte {
 	dst = append(dst, "id: "...)
 	dst = append(dst, qualifier...)
@@ -31,13 +30,12 @@ func AppendRetry(dst []byte, retry time.Duration) []byte {
 	return append(dst, '\n')
 }
 
-// AppendBody appends the rest of a frame for an event of that type, empty for
-// none, and that data. CR, LF and CRLF each end a line and arrive as LF, which is
-// all that the format can carry; what is not UTF-8 becomes U+FFFD, as a decoder
-// after the Encoding standard would make it.
+// AppendBody appends the rest of a frame after the id line. The event type may be empty. CR, LF
+// and CRLF each end a line, and clients receive LF, because the format cannot represent the
+// difference. Invalid UTF-8 becomes U+FFFD as the Encoding standard specifies.
 func AppendBody(dst []byte, eventType string, data []byte) []byte {
 	if !utf8.Valid(data) {
-		// Decoding without a byte order mark cannot fail: it replaces.
+		// This decoder replaces invalid bytes and never fails.
 		data, _ = unicode.UTF8.NewDecoder().Bytes(data)
 	}
 	if eventType != "" {
@@ -59,8 +57,8 @@ func AppendBody(dst []byte, eventType string, data []byte) []byte {
 	return append(dst, '\n')
 }
 
-// AppendOpenBody appends the body of stream.open: every topic is live from here. Missing topics
-// are streams that do not exist.
+// AppendOpenBody appends the body of stream.open. All topics are live after it. Missing topics are
+// streams that do not exist.
 func AppendOpenBody(dst []byte, topics, missing []Topic, resumed bool, node string) []byte {
 	return appendControl(dst, "stream.open", struct {
 		Topics  []string `json:"topics"`
@@ -91,15 +89,15 @@ func AppendGapBody(dst []byte, g Gap) []byte {
 	}{g.Topic.String(), g.Reason, lost})
 }
 
-// AppendPing appends a stream.ping, a whole frame: it has no id.
+// AppendPing appends a stream.ping. It is a complete frame, because it has no id.
 func AppendPing(dst []byte, now time.Time) []byte {
 	return appendControl(dst, "stream.ping", struct {
 		Time string `json:"time"`
 	}{now.UTC().Format(time.RFC3339Nano)})
 }
 
-// AppendClose appends a stream.close with the time after which the client should
-// come back, a whole frame: it has no id.
+// AppendClose appends a stream.close, with the time after which the client should reconnect. It is
+// a complete frame, because it has no id.
 func AppendClose(dst []byte, reason CloseReason, retry time.Duration) []byte {
 	return appendControl(AppendRetry(dst, retry), "stream.close", struct {
 		Reason CloseReason `json:"reason"`
@@ -109,7 +107,7 @@ func AppendClose(dst []byte, reason CloseReason, retry time.Duration) []byte {
 func appendControl(dst []byte, eventType string, data any) []byte {
 	var text bytes.Buffer
 	enc := json.NewEncoder(&text)
-	enc.SetEscapeHTML(false) // topics are shown as they are written
+	enc.SetEscapeHTML(false) // keep &, < and > in topics readable
 	if err := enc.Encode(data); err != nil {
 		panic(err) // structs of strings and numbers always encode
 	}

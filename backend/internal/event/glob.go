@@ -2,19 +2,18 @@ package event
 
 import "strings"
 
-// globMeta are the characters with a meaning in a glob.
+// globMeta holds the characters that are special in a glob.
 const globMeta = `*?[\`
 
-// Glob is a compiled pattern with the meaning that Redis gives to it in
-// PSUBSCRIBE and KEYS: it works on bytes, * is any run, ? any one, [a-c] and [^x] a
-// set, and \ takes the next character literally.
+// Glob is a compiled pattern that matches as PSUBSCRIBE and KEYS of Redis do. It matches bytes:
+// * any run of bytes, ? any byte, [a-c] and [^x] one byte of a set, and \x the literal byte x.
 type Glob []token
 
 type tokenKind uint8
 
 const (
 	char tokenKind = iota // exactly token.char
-	set                   // one byte of token.set; ? is the full set
+	set                   // one byte of token.set; for ?, anyByte
 	star                  // any run of bytes
 )
 
@@ -34,8 +33,8 @@ var anyByte = func() *byteSet {
 	return &s
 }()
 
-// CompileGlob compiles a pattern. There are no invalid ones: like Redis, it reads
-// an unclosed set to the end, and a final \ as itself.
+// CompileGlob compiles a pattern. Every pattern is valid: as in Redis, an unclosed set ends with the
+// pattern, and a final \ is literal.
 func CompileGlob(pattern string) Glob {
 	g := make(Glob, 0, len(pattern))
 	for i := 0; i < len(pattern); i++ {
@@ -58,8 +57,8 @@ func CompileGlob(pattern string) Glob {
 	return g.normalised()
 }
 
-// compileSet reads the set whose first byte is pattern[i] and returns it with the
-// index of its closing bracket.
+// compileSet compiles the set whose content begins at pattern[i]. It returns the set and the index
+// of its closing bracket.
 func compileSet(pattern string, i int) (*byteSet, int) {
 	var s byteSet
 	negated := i < len(pattern) && pattern[i] == '^'
@@ -89,8 +88,8 @@ func compileSet(pattern string, i int) (*byteSet, int) {
 	return &s, i
 }
 
-// token returns the token of a set: of one byte or of all it is the one that has a
-// spelling of its own.
+// token returns the token of a set. A set of one byte becomes a char, and a set of all bytes
+// becomes ?, so equal patterns compile to equal tokens.
 func (s *byteSet) token() token {
 	size, last := 0, 0
 	for c := range s {
@@ -107,8 +106,8 @@ func (s *byteSet) token() token {
 	return token{kind: set, set: s}
 }
 
-// normalised writes each run of * and ? as its ?s and then one *, so that equal
-// runs compare equal and matching never meets two stars in a row.
+// normalised replaces each run of * and ? by its ?s and then one *. Equal runs compare equal then,
+// and no star follows another.
 func (g Glob) normalised() Glob {
 	out := g[:0]
 	pending := false
@@ -129,9 +128,9 @@ func (g Glob) normalised() Glob {
 	return out
 }
 
-// String returns the one spelling of g: two patterns with the same characters, sets and
-// runs have the same. It means the same as g where each set can be written; see
-// [byteSet.problem].
+// String returns the canonical pattern of g, which is the same for all patterns with the same
+// characters, sets and runs. It matches the same names as g if g has no problem; see
+// [Glob.problem].
 func (g Glob) String() string {
 	var b strings.Builder
 	for _, t := range g {
@@ -156,12 +155,12 @@ func writeEscaped(b *strings.Builder, c byte, meta string) {
 	b.WriteByte(c)
 }
 
-// setMeta are the characters with a meaning between brackets. At the end of a range Redis
-// takes them as themselves.
+// setMeta holds the characters that are special between brackets. As the end of a range, Redis
+// treats them literally.
 const setMeta = `]^-\`
 
-// write writes a set in the order of its bytes, three or more in a row as a range. A set
-// that was not negated has no NUL, which topics cannot have.
+// write writes a set in ascending order, with three or more consecutive bytes as a range. Topics
+// contain no NUL, so a set that contains NUL was negated.
 func (s *byteSet) write(b *strings.Builder) {
 	b.WriteByte('[')
 	negated := s[0]
@@ -186,23 +185,23 @@ func (s *byteSet) write(b *strings.Builder) {
 	b.WriteByte(']')
 }
 
-// ascii is the number of bytes that are a character each.
+// ascii is the number of ASCII characters.
 const ascii = 128
 
-// problem says why a topic cannot have the set, empty if it can.
+// problem returns the reason why a topic cannot contain the set, or "" if it can.
 func (s *byteSet) problem() string {
 	if *s == (byteSet{}) {
 		return `has a set that matches nothing; write \[ for the bracket itself`
 	}
 	for c := ascii; c < len(s); c++ {
-		if s[c] != s[0] { // it was named, which then is half a character
+		if s[c] != s[0] { // the byte is part of a character that the set names
 			return "has a character in a set that is several bytes, of which a set matches one; sets can have ASCII characters only"
 		}
 	}
 	return ""
 }
 
-// problem says why a topic cannot have the pattern, empty if it can.
+// problem returns the reason why a topic cannot have the pattern, or "" if it can.
 func (g Glob) problem() string {
 	for _, t := range g {
 		if t.kind != set {
@@ -228,11 +227,10 @@ func (t token) matches(c byte) bool {
 	return t.kind == char && t.char == c || t.kind == set && t.set[c]
 }
 
-// Match reports whether name is one of the names that g stands for. It takes at
-// most len(g)·len(name) steps, whatever the pattern.
+// Match reports whether g matches name. It needs at most len(g)·len(name) steps for any pattern.
 func (g Glob) Match(name string) bool {
 	i, j := 0, 0
-	lastStar, retry := -1, 0 // where to go on when a later token fails
+	lastStar, retry := -1, 0 // positions from which to retry after a mismatch
 	for j < len(name) {
 		switch {
 		case i < len(g) && g[i].kind == star:
@@ -251,11 +249,11 @@ func (g Glob) Match(name string) bool {
 	return i == len(g) || i == len(g)-1 && g[i].kind == star
 }
 
-// Covers reports whether every name that matches other matches g too. The answer
-// true is always right; false may be wrong where a star of g would have to cover
-// different parts of other for different names.
+// Covers reports whether every name that matches other matches g too. The result true is always
+// correct. The result false may be wrong if a star of g has to cover different parts of other for
+// different names.
 func (g Glob) Covers(other Glob) bool {
-	// reach[j] tells whether g[:i] covers other[:j]; computed row by row.
+	// reach[j] reports whether g[:i] covers other[:j]; computed row by row.
 	reach := make([]bool, len(other)+1)
 	reach[0] = true
 	for _, t := range g {

@@ -5,14 +5,14 @@ import (
 	"strings"
 )
 
-// An id on the wire is a cursor, or, where one subscription follows more than one
-// literal topic, "<topic>@<cursor>". Cursors hold no @, and topics hold theirs
-// percent-encoded, so the first @ is the separator.
+// An id is a cursor. If a subscription follows more than one literal topic, the id is
+// "<topic>@<cursor>". Cursors contain no @, and an @ in the topic is percent-encoded, so the first @
+// is the separator.
 
 const upperHex = "0123456789ABCDEF"
 
-// Qualifier returns the topic with its @, as it stands before the cursor in an id:
-// percent-encoded where it holds %, @, or anything outside printable ASCII.
+// Qualifier returns the part of an id before the cursor: the topic and an @. In the topic, %, @, and
+// all bytes outside printable ASCII are percent-encoded.
 func Qualifier(t Topic) string {
 	s := t.String()
 	var b strings.Builder
@@ -29,9 +29,8 @@ func Qualifier(t Topic) string {
 	return b.String()
 }
 
-// SplitID separates an id into the topic that it names, zero if it names none,
-// and the cursor. The topic is zero too where it cannot be read, since only the
-// cursor decides where a subscription resumes.
+// SplitID splits an id into its topic and its cursor. The topic is zero if the id has none. It is
+// also zero if it is not valid, because a subscription resumes from the cursor alone.
 func SplitID(id string) (Topic, string) {
 	name, cursor, qualified := strings.Cut(id, "@")
 	if !qualified {

@@ -7,12 +7,12 @@ import (
 	"strings"
 )
 
-// StreamID is the id of an entry of a Redis stream. The zero StreamID is before all entries.
+// StreamID is the id of an entry of a Redis stream. The zero StreamID is less than all ids.
 type StreamID struct {
 	Millis, Seq uint64
 }
 
-// MaxStreamID is after all entries.
+// MaxStreamID is the greatest possible id.
 var MaxStreamID = StreamID{math.MaxUint64, math.MaxUint64}
 
 // ParseStreamID parses "1763820000000-0", or "1763820000000" for the id with sequence number 0.
@@ -44,7 +44,7 @@ func (id StreamID) Compare(other StreamID) int {
 	return cmp.Or(cmp.Compare(id.Millis, other.Millis), cmp.Compare(id.Seq, other.Seq))
 }
 
-// Before reports whether id comes before other.
+// Before reports whether id is less than other.
 func (id StreamID) Before(other StreamID) bool {
 	return id.Compare(other) < 0
 }

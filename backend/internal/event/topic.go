@@ -1,6 +1,6 @@
-// Package event holds the words that every other package uses: topics and how
-// their globs match, identifiers, and the text of Server-Sent Events. It is the
-// only place that knows that text, and it imports nothing else of Sluice.
+// Package event defines the types that all other packages use: topics and globs, events, ids, and
+// the encoding of Server-Sent Events. No other package encodes Server-Sent Events. The package
+// imports no other package of Sluice.
 package event
 
 import (
@@ -13,7 +13,7 @@ import (
 // Kind is the Redis data type that a topic follows.
 type Kind uint8
 
-// The kinds of topics. The zero Kind is none of them.
+// The kinds of topics. The zero Kind is not valid.
 const (
 	Channel Kind = iota + 1 // Pub/Sub
 	Stream                  // Redis Stream
@@ -22,10 +22,10 @@ const (
 
 var kindNames = [...]string{Channel: "channel", Stream: "stream", Key: "key"}
 
-// Kinds lists all kinds in the order in which the documentation names them.
+// Kinds lists all kinds in the order of the documentation.
 var Kinds = []Kind{Channel, Stream, Key}
 
-// String returns the name of the kind as it stands in a topic.
+// String returns the name of the kind as in the text of a topic.
 func (k Kind) String() string {
 	if k == 0 || int(k) >= len(kindNames) {
 		return "unknown"
@@ -36,19 +36,19 @@ func (k Kind) String() string {
 // MaxNameBytes bounds the name of a topic.
 const MaxNameBytes = 1024
 
-// Topic is what can be followed: a kind, and a name or a glob of names as Redis
-// writes them ("prices.*", `literal\*star`). It is comparable: two spellings of one
-// name, or of one glob, are equal, so that they are followed once.
+// Topic identifies data in Redis that can be followed: a kind, and a name or a glob of names in the
+// syntax of Redis ("prices.*", `literal\*star`). Topics are comparable. [NewTopic] makes the
+// pattern canonical, so different spellings of one name or glob are equal.
 type Topic struct {
 	Kind    Kind
 	Pattern string
 }
 
-// ErrBadTopic is wrapped by every error about a topic that cannot be followed.
+// ErrBadTopic is wrapped by all errors about a topic that is not valid.
 var ErrBadTopic = errors.New("bad topic")
 
-// NewTopic returns the topic of that kind with that name or glob. A glob is
-// refused where the kind has none; see [NewGrantTopic] for lists of permissions.
+// NewTopic returns the topic with a kind and a name or glob. It returns an error that wraps
+// [ErrBadTopic] if the pattern is not valid, or if it is a glob of streams.
 func NewTopic(kind Kind, pattern string) (Topic, error) {
 	t, err := NewGrantTopic(kind, pattern)
 	if err == nil && kind == Stream && t.IsGlob() {
@@ -57,8 +57,7 @@ func NewTopic(kind Kind, pattern string) (Topic, error) {
 	return t, err
 }
 
-// NewGrantTopic is [NewTopic] for lists of permissions, in which streams may be
-// given as globs too.
+// NewGrantTopic is [NewTopic] for permissions, which may contain globs of streams.
 func NewGrantTopic(kind Kind, pattern string) (Topic, error) {
 	switch {
 	case pattern == "":
@@ -77,7 +76,7 @@ func NewGrantTopic(kind Kind, pattern string) (Topic, error) {
 	return Topic{kind, g.String()}, nil
 }
 
-// Literal returns the topic of exactly that name, whatever characters it has.
+// Literal returns the topic with a literal name, which may contain any characters.
 func Literal(kind Kind, name string) Topic {
 	if !strings.ContainsAny(name, globMeta) {
 		return Topic{kind, name}
@@ -94,8 +93,7 @@ func ParseTopic(s string) (Topic, error) {
 	return parseTopic(s, NewTopic)
 }
 
-// ParseGrantTopic is [ParseTopic] for lists of permissions, in which streams may
-// be given as globs too.
+// ParseGrantTopic is [ParseTopic] for permissions, which may contain globs of streams.
 func ParseGrantTopic(s string) (Topic, error) {
 	return parseTopic(s, NewGrantTopic)
 }
@@ -107,7 +105,7 @@ func parseTopic(s string, build func(Kind, string) (Topic, error)) (Topic, error
 			return build(k, pattern)
 		}
 	}
-	return Topic{}, fmt.Errorf("%w: %q begins with none of channel:, stream: and key: as a topic must", ErrBadTopic, s)
+	return Topic{}, fmt.Errorf("%w: %q does not begin with a kind (channel:, stream: or key:)", ErrBadTopic, s)
 }
 
 // String returns the topic as "kind:name", the inverse of [ParseTopic].
@@ -120,7 +118,7 @@ func (t Topic) IsGlob() bool {
 	return strings.ContainsAny(t.Pattern, globMeta) && CompileGlob(t.Pattern).isGlob()
 }
 
-// Name returns the name that a literal topic stands for, escapes removed.
+// Name returns the name of a literal topic, without escapes.
 func (t Topic) Name() string {
 	if !strings.Contains(t.Pattern, `\`) {
 		return t.Pattern
@@ -132,9 +130,8 @@ func (t Topic) Name() string {
 	return string(name)
 }
 
-// Covers reports whether every name that u stands for is one of t's. It may say
-// no for an unusual pair of globs of which t does cover u, never yes for one of
-// which it does not.
+// Covers reports whether t stands for every name that u stands for. It may return false for an
+// unusual pair of globs that t does cover; the result true is always correct. See [Glob.Covers].
 func (t Topic) Covers(u Topic) bool {
 	return t.Kind == u.Kind && CompileGlob(t.Pattern).Covers(CompileGlob(u.Pattern))
 }

@@ -45,7 +45,7 @@ type Options struct {
 	TrustedProxies      []string // addresses and CIDR blocks whose X-Forwarded-For counts
 	PublishRate         int      // events a second of one token or address, 0 for any number
 
-	Authority *auth.Authority
+	Authority *auth.Authorizer
 	Hub       *hub.Hub
 	Delivery  *delivery.Server
 	Broker    Broker

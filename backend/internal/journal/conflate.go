@@ -14,36 +14,36 @@ type conflation struct {
 	every  time.Duration
 	single bool // all events are of one topic
 
-	topics      map[string]*topicState // with a held event, or within their interval
-	resting     []rest                 // the ends of intervals, the earliest first
-	ready       []*topicState          // hold an event that may be delivered now
-	front, back *topicState            // the held events in the order of arrival
-	held        int                    // how many they are
-	heldBytes   int                    // of the bodies that are not in the journal
-	order       uint64                 // of the newest held event
+	topics      map[string]*topicState // topics with a held event, or within their interval
+	intervals   []intervalEnd          // the earliest first
+	ready       []*topicState          // topics whose held events may be delivered now
+	front, back *topicState            // list of the held events in the order of arrival
+	held        int                    // number of held events
+	heldBytes   int                    // size of the bodies that are not in the journal
+	order       uint64                 // order of the newest held event
 	safe        []byte                 // cursor that passes no held event
-	lost        []string               // qualifiers of held events that are gone
+	lost        []string               // qualifiers of held events that the journal no longer has
 }
 
 // heldEvent is an event that waits for the end of its topic's interval.
 type heldEvent struct {
 	qualifier string
 	pos       uint64 // in the journal
-	body      []byte // nil if the event comes from the journal
-	before    []byte // cursor before the event, like body
+	body      []byte // nil if the event is in the journal
+	before    []byte // cursor before the event; nil if body is nil
 }
 
 // topicState is a topic that has delivered an event in this interval, or holds one.
 type topicState struct {
 	heldEvent
-	order      uint64    // of the held event among all; zero if there is none
-	until      time.Time // end of the interval, zero if the topic has delivered nothing
+	order      uint64    // order of the held event among all; zero if no event is held
+	until      time.Time // end of the interval; zero if the topic is not in an interval
 	isReady    bool
 	prev, next *topicState
 }
 
-// rest is the end of an interval of a topic. It is stale if the topic has another end.
-type rest struct {
+// intervalEnd is the end of an interval of a topic. It is stale if the topic has another end.
+type intervalEnd struct {
 	topic *topicState
 	until time.Time
 }
@@ -61,7 +61,7 @@ func newConflation(every time.Duration, single bool) *conflation {
 	return &conflation{every: every, single: single, topics: make(map[string]*topicState)}
 }
 
-// hold replaces the held event of a topic.
+// hold holds an event in place of the held event of its topic.
 func (c *conflation) hold(e heldEvent, now time.Time) {
 	t := c.topics[e.qualifier]
 	if t == nil {
@@ -117,22 +117,22 @@ func (c *conflation) unlink(t *topicState) {
 	c.held--
 }
 
-// due removes up to limit events from the held ones whose topics may deliver now. They are
-// in the order of arrival.
+// due removes and returns up to limit held events that may be delivered now, in the order of
+// arrival.
 func (c *conflation) due(now time.Time, limit int) []*topicState {
-	for len(c.resting) > 0 {
-		r := c.resting[0]
-		if r.until.After(now) && len(c.topics) <= maxTopics {
+	for len(c.intervals) > 0 {
+		end := c.intervals[0]
+		if end.until.After(now) && len(c.topics) <= maxTopics {
 			break
 		}
-		c.resting[0] = rest{}
-		c.resting = c.resting[1:]
-		switch t := r.topic; {
-		case !t.until.Equal(r.until):
+		c.intervals[0] = intervalEnd{}
+		c.intervals = c.intervals[1:]
+		switch t := end.topic; {
+		case !t.until.Equal(end.until):
 		case t.order != 0:
 			c.endInterval(t)
 		default:
-			c.forget(t, r.until)
+			c.forget(t, end.until)
 		}
 	}
 	excess := c.heldBytes - maxHeldBytes
@@ -144,7 +144,7 @@ func (c *conflation) due(now time.Time, limit int) []*topicState {
 	out := make([]*topicState, 0, n)
 	for _, t := range c.ready[:n] {
 		t.isReady = false
-		if t.order != 0 && !t.until.After(now) { // else it was delivered before a gap
+		if t.order != 0 && !t.until.After(now) { // else the event was delivered before a gap
 			out = append(out, t)
 		}
 	}
@@ -155,7 +155,7 @@ func (c *conflation) due(now time.Time, limit int) []*topicState {
 	return c.remove(out)
 }
 
-// oldest removes up to limit held events, in the order of arrival.
+// oldest removes and returns up to limit held events, in the order of arrival.
 func (c *conflation) oldest(limit int) []*topicState {
 	var out []*topicState
 	for t := c.front; t != nil && len(out) < limit; t = t.next {
@@ -174,12 +174,12 @@ func (c *conflation) remove(events []*topicState) []*topicState {
 	return events
 }
 
-// rest begins the interval of a topic whose event is delivered.
-func (c *conflation) rest(t *topicState, now time.Time) {
+// startInterval starts the interval of a topic whose event is delivered.
+func (c *conflation) startInterval(t *topicState, now time.Time) {
 	t.heldEvent = heldEvent{qualifier: t.qualifier}
 	t.order = 0
 	t.until = now.Add(c.every)
-	c.resting = append(c.resting, rest{t, t.until})
+	c.intervals = append(c.intervals, intervalEnd{t, t.until})
 }
 
 // forget drops the event of a topic, and the topic if its interval has ended.
@@ -192,16 +192,17 @@ func (c *conflation) forget(t *topicState, now time.Time) {
 	}
 }
 
-// next returns when a held event may be due, the zero time if none is held.
+// next returns the earliest time at which a held event may be due, or the zero time if no event is
+// held.
 func (c *conflation) next() time.Time {
 	if c.held == 0 {
 		return time.Time{}
 	}
-	for len(c.resting) > 0 && !c.resting[0].topic.until.Equal(c.resting[0].until) {
-		c.resting = c.resting[1:]
+	for len(c.intervals) > 0 && !c.intervals[0].topic.until.Equal(c.intervals[0].until) {
+		c.intervals = c.intervals[1:]
 	}
-	if len(c.resting) == 0 {
+	if len(c.intervals) == 0 {
 		return time.Time{}
 	}
-	return c.resting[0].until
+	return c.intervals[0].until
 }

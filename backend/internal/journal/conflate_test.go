@@ -212,7 +212,7 @@ func TestReader_LostHeldEventIsReported(t *testing.T) {
 func TestReader_ConflatedReadIsBounded(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		const topics = 10 * turn
+		const topics = 10 * maxFrames
 		log := New(Limits{Events: topics, Bytes: 1 << 20}, "0")
 		r := NewReader(log, time.Second, false, nil)
 		defer r.Close()
@@ -230,7 +230,7 @@ func TestReader_ConflatedReadIsBounded(t *testing.T) {
 				if !ok {
 					t.Fatal("it fell behind")
 				}
-				if b.Frames > turn || r.Pos()-before > turn {
+				if b.Frames > maxFrames || r.Pos()-before > maxFrames {
 					t.Fatalf("one call read %d events and delivered %d", r.Pos()-before, b.Frames)
 				}
 				total += b.Frames
@@ -294,7 +294,7 @@ func TestBudget_HoldingEventAllocatesNothing(t *testing.T) {
 	now, n := time.Now(), 0
 	if allocs := testing.AllocsPerRun(100, func() {
 		r.conflation.hold(heldEvent{qualifier: frames[n].Qualifier, pos: log.head - 1}, now)
-		r.conflation.due(now, turn)
+		r.conflation.due(now, maxFrames)
 		n++
 	}); allocs > 0 {
 		t.Errorf("got %v allocations to hold an event, want 0", allocs)

@@ -1,7 +1,6 @@
 // Package journal holds the recent events of a topic as the bytes that clients receive:
 // encoded once, in contiguous segments, bounded in number and size. A subscriber is a
-// position in a journal. The package does not know where events come from, who reads them,
-// or what a topic is.
+// position in a journal. The package does not know about sources, connections or topics.
 package journal
 
 import (
@@ -10,9 +9,9 @@ import (
 	"time"
 )
 
-// Limits bounds what a journal holds. It holds the newest frame, whatever its size. For a time
-// after a frame that takes a large part of the bytes, it holds more, so connected clients can
-// read this frame and those after it.
+// Limits bounds the contents of a journal. The newest frame is always held, even if it exceeds the
+// limits. After a frame that uses a large part of the bytes, the journal exceeds Bytes for a time,
+// so connected clients can read this frame and those after it.
 type Limits struct {
 	Events int     // number of frames
 	Bytes  int     // bytes of frames
@@ -20,9 +19,9 @@ type Limits struct {
 }
 
 const (
-	// largePart is the part of the bytes of a journal from which a frame is large.
+	// largePart defines large frames: their size is more than 1/largePart of Limits.Bytes.
 	largePart = 4
-	// largeTime is the time for which a journal keeps the frames after a large one.
+	// largeTime is the time after a large frame for which a journal may exceed Limits.Bytes.
 	largeTime = 10 * time.Second
 )
 
@@ -34,11 +33,11 @@ type Frame struct {
 	Body      []byte // everything after the id line
 	Lost      int64  // for a gap: the number of lost events, or -1; else 0
 	Final     bool   // readers deliver nothing after this frame
-	Next      uint64 // the position after this frame; set on reading
+	Next      uint64 // the position after this frame; set by reads
 }
 
-// Span returns the number of events that the frame stands for. A difference of numbers is a
-// count of events, lost ones included.
+// Span returns the number of events that the frame stands for. The difference of two positions is
+// the number of events between them, including lost ones.
 func (f *Frame) Span() uint64 {
 	return uint64(max(f.Lost, 1))
 }
@@ -57,26 +56,25 @@ type Waker interface {
 	Wake()
 }
 
-// Journal is a bounded log of frames. Events are numbered from 1; a position is
-// the number of the event that comes next. Any number of goroutines may read while
-// one appends.
+// Journal is a bounded log of frames. Events are numbered from 1. A position is the number of the
+// next event. Any number of goroutines may read while one appends.
 type Journal struct {
 	limits Limits
 
 	mu       sync.RWMutex
 	segments []*segment // the oldest first
 	frames   int        // number of frames held
-	bytes    int        // their size
+	bytes    int        // size of the frames held
 	tail     uint64     // number of the oldest event held, or head
 	head     uint64     // number of the next event
 	base     []byte     // cursor of the position tail
 	unknown  uint64     // number after the newest evicted gap of unknown size
 	gap      uint64     // number of the newest gap
 	final    uint64     // number of the newest final frame, 0 if there was none
-	latest   latest     // of the conflated readers
-	ended    bool       // no frame follows
-	large    time.Time  // when the newest large frame was appended
-	held     int        // bytes in memory: of segments and of latest
+	latest   latest     // newest event of each topic, for conflated readers
+	ended    bool       // no more frames will be appended
+	large    time.Time  // time of the newest large frame
+	held     int        // bytes in memory: segments and latest
 
 	watch    sync.Mutex
 	watchers map[Waker]struct{}
@@ -153,8 +151,8 @@ func (j *Journal) Bytes() int {
 	return j.bytes + j.latest.bytes
 }
 
-// cursorBefore returns the cursor of a position that is held, in the memory of the journal.
-// mu must be held until it is used.
+// cursorBefore returns the cursor of a position between tail and head. It refers to memory of the
+// journal, so mu must be held until the cursor was used.
 func (j *Journal) cursorBefore(pos uint64) []byte {
 	if i, k := j.find(pos); k > 0 {
 		return j.segments[i].frame(k - 1).Cursor
@@ -194,7 +192,8 @@ func (j *Journal) Append(f Frame) uint64 {
 	return seq
 }
 
-// keepsLarge reports whether connected clients may still need a large frame. mu must be held.
+// keepsLarge reports whether the journal may exceed Limits.Bytes because of a large frame. mu must
+// be held.
 func (j *Journal) keepsLarge() bool {
 	return !j.large.IsZero() && time.Since(j.large) < largeTime
 }
@@ -207,7 +206,8 @@ func (j *Journal) wakeAll() {
 	}
 }
 
-// End makes reads at the head return false, since no frame follows, and wakes all watchers.
+// End records that no more frames will be appended, and wakes all watchers. Reads at the head return
+// false from then on.
 func (j *Journal) End() {
 	j.mu.Lock()
 	j.ended = true
@@ -215,7 +215,7 @@ func (j *Journal) End() {
 	j.wakeAll()
 }
 
-// Ended reports whether no frame follows a position.
+// Ended reports whether no frame is held at a position or after it, and none will be appended.
 func (j *Journal) Ended(from uint64) bool {
 	j.mu.RLock()
 	defer j.mu.RUnlock()
@@ -227,8 +227,8 @@ func (j *Journal) endedAt(from uint64) bool {
 	return from == Finished || j.ended && from >= j.head
 }
 
-// writable returns the newest segment if a frame of that size fits into it, else a new one. It
-// is larger than the last, so quiet topics need little memory.
+// writable returns the newest segment if a frame of the size fits into it, else a new segment. Each
+// new segment is larger than the one before, so quiet topics need little memory. mu must be held.
 func (j *Journal) writable(size int) *segment {
 	capacity := minSegment
 	if n := len(j.segments); n > 0 {
@@ -243,7 +243,7 @@ func (j *Journal) writable(size int) *segment {
 	return s
 }
 
-// evict removes the oldest frame, and its segment if that holds no other.
+// evict removes the oldest frame, and its segment if it holds no other frame. mu must be held.
 func (j *Journal) evict() {
 	s := j.segments[0]
 	f := s.frame(s.first)
@@ -257,7 +257,7 @@ func (j *Journal) evict() {
 		j.unknown = j.tail
 	}
 	if s.held() == 0 {
-		j.segments[0] = nil // the slice's array must not keep it
+		j.segments[0] = nil // the array of the slice must not keep the segment
 		j.segments = j.segments[1:]
 	}
 }

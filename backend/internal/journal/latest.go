@@ -25,7 +25,7 @@ type latestEvent struct {
 // journal after they have left it.
 const latestLimit = 16 << 20
 
-// latestOverhead is what an event costs in the table in addition to its body.
+// latestOverhead is the approximate size of an event in the table without its qualifier and body.
 const latestOverhead = 200
 
 func (l *latestEvent) size() int {
@@ -58,7 +58,7 @@ func (j *Journal) releaseLatest() {
 	}
 }
 
-// add records an appended event. Gaps are of no topic's events.
+// add records an appended event. It ignores gaps. The journal's mu must be held.
 func (l *latest) add(qualifier string, pos uint64, lost int64) {
 	if l.readers == 0 || lost != 0 {
 		return
@@ -72,8 +72,8 @@ func (l *latest) add(qualifier string, pos uint64, lost int64) {
 	e.pos = pos
 }
 
-// evicted keeps a copy of an event that leaves the journal if it is the newest of its
-// topic. Beyond the limit the oldest copies are dropped.
+// evicted keeps a copy of an evicted event if it is the newest of its topic. If the copies exceed
+// the limit, the oldest ones are dropped. The journal's mu must be held.
 func (l *latest) evicted(f *Frame, pos uint64) {
 	e := l.events[f.Qualifier]
 	if e == nil || e.pos != pos {

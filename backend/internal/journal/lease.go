@@ -18,10 +18,12 @@ type Lease struct {
 	element *list.Element // in memory.leases; nil after the lease was revoked
 }
 
-// Acquire reserves bytes for a page of a replay. It waits while other replays hold the memory
-// that replays may; a page that is larger is read alone. If the oldest lease is older than the
-// patience while Acquire waits, Acquire calls its revoke: its holder must release it soon, so a
-// client that reads slowly does not stop the others. revoke must not block.
+// Acquire reserves bytes for a page of a replay. It waits while other replays hold the share of
+// memory for replays. A page that exceeds this share is read while no other replay holds memory.
+//
+// While Acquire waits, it calls the revoke of the oldest lease if this lease is older than the
+// patience. The holder must then release it soon, so a slow client does not block the others. revoke
+// must not block. Acquire returns an error only if the context ends.
 func (m *Memory) Acquire(ctx context.Context, bytes int64, revoke func()) (*Lease, error) {
 	if m == nil {
 		return nil, nil
@@ -51,7 +53,7 @@ func (m *Memory) Acquire(ctx context.Context, bytes int64, revoke func()) (*Leas
 // channel that receives when it will be. mu must be held.
 func (m *Memory) revokeOldest() <-chan time.Time {
 	e := m.leases.Front()
-	if e == nil { // all were revoked and will be released
+	if e == nil { // all leases were revoked and will be released
 		return nil
 	}
 	l := e.Value.(*Lease)
@@ -79,7 +81,7 @@ func (l *Lease) Resize(bytes int64) {
 	m.reclaim()
 }
 
-// Release ends the lease. It may be called again.
+// Release ends the lease. Further calls have no effect.
 func (l *Lease) Release() {
 	if l == nil {
 		return

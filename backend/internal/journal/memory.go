@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// Memory bounds what is held for all topics of a process: journals, values and replays. Values
-// take at most half of the limit and replays a quarter, so journals always have the rest. If
-// they need more, the largest journals lose their oldest events first. Its methods may be
-// called from any goroutine. A nil Memory has no bound.
+// Memory bounds the memory for all topics of a process: journals, values and replays. Values use at
+// most half of the limit and replays a quarter; the rest is always available to journals. If the
+// limit is exceeded, the largest journals evict their oldest events. Its methods may be called from
+// any goroutine. A nil Memory has no limit.
 type Memory struct {
 	limit    int64
 	values   atomic.Int64 // bytes
@@ -25,7 +25,7 @@ type Memory struct {
 	mu      sync.Mutex
 	all     map[*Journal]struct{}
 	changed chan struct{} // closed when memory is released that replays wait for
-	leases  list.List     // of *Lease; the oldest first, without those that were revoked
+	leases  list.List     // of *Lease that were not revoked, the oldest first
 }
 
 // NewMemory returns a Memory with a limit in bytes. A replay that holds memory for longer than
@@ -37,7 +37,7 @@ func NewMemory(limit int, patience time.Duration) *Memory {
 	}
 }
 
-// Held returns the number of bytes that are held.
+// Held returns the number of bytes in use.
 func (m *Memory) Held() int {
 	if m == nil {
 		return 0
@@ -45,12 +45,13 @@ func (m *Memory) Held() int {
 	return int(m.values.Load() + m.journals.Load() + m.replays.Load())
 }
 
-// Full reports whether values take all memory that they may.
+// Full reports whether values use their whole share of the memory.
 func (m *Memory) Full() bool {
 	return m != nil && m.values.Load() >= m.limit/2
 }
 
-// Add adds to the bytes of values, or subtracts. The next append to any journal enforces the limit.
+// Add changes the bytes of values, by a negative number too. The next append to any journal enforces
+// the limit.
 func (m *Memory) Add(bytes int64) {
 	if m != nil {
 		m.values.Add(bytes)
@@ -71,8 +72,8 @@ func (m *Memory) unregister(j *Journal) {
 	delete(m.all, j)
 }
 
-// account records that a journal holds more bytes, or fewer. It may be called with the
-// journal's mu held.
+// account changes the bytes of journals, by a negative number too. The caller may hold the mu of a
+// journal.
 func (m *Memory) account(bytes int) {
 	if m != nil {
 		m.journals.Add(int64(bytes))
@@ -96,7 +97,7 @@ func (m *Memory) reclaim() {
 	for i, j := range all {
 		sizes[i] = j.footprint()
 	}
-	// Some more than necessary, so this is not done for each event.
+	// Free more than necessary, so not every append has to reclaim memory.
 	target := m.limit - m.limit/16 - m.values.Load() - m.replays.Load()
 	share := fairShare(sizes, max(int(target), 0))
 	for i, j := range all {
@@ -106,8 +107,8 @@ func (m *Memory) reclaim() {
 	}
 }
 
-// fairShare returns the size to which the larger of some sizes have to be reduced for their
-// sum to be at most total.
+// fairShare returns the limit for each of some sizes at which their sum is at most total. Sizes
+// below the limit are not reduced.
 func fairShare(sizes []int, total int) int {
 	sorted := slices.Sorted(slices.Values(sizes))
 	for i, size := range sorted {

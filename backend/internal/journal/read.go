@@ -5,17 +5,17 @@ import (
 	"sort"
 )
 
-// Batch is a contiguous run of frames as they go to a client.
+// Batch is a contiguous run of frames in the format that clients receive.
 type Batch struct {
-	Bytes  []byte // shared; not to be changed
+	Bytes  []byte // shared; must not be changed
 	Frames int
 	Next   uint64 // position after the frames
-	Cursor []byte // the cursor of that position; shared too
-	AtHead bool   // neither a frame nor the end of the journal followed
+	Cursor []byte // cursor of Next; shared, must not be changed
+	AtHead bool   // the journal had no frame after the batch, and had not ended
 
-	recs []record // of the frames, if the bytes are those of a segment
-	from uint64   // position of the first frame, if the bytes were encoded
-	ends []int    // of the encoded frames in Bytes
+	recs []record // records of the frames, if Bytes is a part of a segment
+	from uint64   // position of the first frame, if Bytes was encoded for the reader
+	ends []int    // ends of the encoded frames in Bytes
 }
 
 // Split returns the part of a batch of Read up to the end of the frame in which an offset

@@ -12,13 +12,13 @@ import (
 type BatchReader interface {
 	// Next returns the next batch, see [Reader.Next]. It does not block.
 	Next() (Batch, bool)
-	// Due returns when Next may return something although no journal has grown, or the zero
-	// time.
+	// Due returns the time after which Next may return events although no journal has grown, or
+	// the zero time; see [Reader.Due].
 	Due() time.Time
 	// Unread shortens the last batch to the end of the frame in which an offset in its bytes
 	// lies, and moves the reader back to there. It does nothing if the reader is conflated.
 	Unread(b *Batch, offset int)
-	// Journals returns the journals that Next reads. It may return something after they have
+	// Journals returns the journals that Next reads. Next may return events after one of them has
 	// grown.
 	Journals() []*Journal
 }
@@ -51,7 +51,7 @@ func NewReader(log *Journal, every time.Duration, single bool, encode Encoder) R
 	return r
 }
 
-// Close ends the use of a reader.
+// Close releases the reader.
 func (r *Reader) Close() {
 	if r.conflation != nil && !r.conflation.single {
 		r.log.releaseLatest()
@@ -67,7 +67,7 @@ func (r *Reader) Pos() uint64 { return r.pos }
 // Cursor returns the cursor of the position. It is valid until the reader moves.
 func (r *Reader) Cursor() []byte { return r.cursor }
 
-// Conflated reports whether the reader delivers less than its journal holds.
+// Conflated reports whether the reader is conflated.
 func (r *Reader) Conflated() bool { return r.conflation != nil }
 
 // Shared reports whether the reader delivers the batches of [Journal.Read].
@@ -121,7 +121,7 @@ const maxEncoded = 64 << 10
 // idSpace is the space for an id that is longer than that in the journal.
 const idSpace = 256
 
-// nextEncoded returns a batch in memory of its own.
+// nextEncoded returns a batch in new memory.
 func (r *Reader) nextEncoded() (Batch, bool) {
 	j := r.log
 	j.mu.RLock()
@@ -170,7 +170,7 @@ func (r *Reader) Unread(b *Batch, offset int) {
 			i, k = i+1, 0
 		}
 	}
-	if b.from < j.tail || i == len(j.segments) { // evicted since
+	if b.from < j.tail || i == len(j.segments) { // the frames were evicted after Next
 		return
 	}
 	f := j.segments[i].frame(k)
@@ -194,9 +194,8 @@ func (r *Reader) Behind() bool {
 	return r.start() < r.log.tail || r.log.endedAt(r.pos)
 }
 
-// start returns the position from which the reader reads on. A conflated reader of one topic
-// passes over all but the newest event, except if a gap or a final frame is among them. log.mu
-// must be held.
+// start returns the position at which the reader continues. A conflated reader of one topic skips
+// all events except the newest, unless they contain a gap or a final frame. log.mu must be held.
 func (r *Reader) start() uint64 {
 	j := r.log
 	if c := r.conflation; c == nil || !c.single || r.pos >= j.head || r.pos <= max(j.gap, j.final) || len(j.segments) == 0 {
@@ -206,11 +205,12 @@ func (r *Reader) start() uint64 {
 	return recs[len(recs)-1].seq
 }
 
-// turn bounds the frames that a conflated reader reads, and those that it delivers, in one
+// maxFrames bounds the frames that a conflated reader reads, and those that it delivers, in one
 // call of Next.
-const turn = 256
+const maxFrames = 256
 
-// nextConflated reads the journal in one snapshot: no gap between two looks can be missed.
+// nextConflated returns the next batch of a conflated reader. It reads the journal under one lock,
+// so it cannot miss a gap that is appended between two reads.
 func (r *Reader) nextConflated() (Batch, bool) {
 	c, j := r.conflation, r.log
 	now := time.Now()
@@ -224,10 +224,10 @@ func (r *Reader) nextConflated() (Batch, bool) {
 	var b Batch
 	switch {
 	case special == nil:
-		r.deliver(&b, c.due(now, turn), now, false)
+		r.deliver(&b, c.due(now, maxFrames), now, false)
 		more = more || len(c.ready) > 0 || len(c.lost) > 0
 	case c.held > 0: // events from before it precede it
-		r.deliver(&b, c.oldest(turn), now, special.Final)
+		r.deliver(&b, c.oldest(maxFrames), now, special.Final)
 	default:
 		b.Bytes = r.Append(b.Bytes, special.Qualifier, special.Cursor, special.Body)
 		b.Frames++
@@ -239,8 +239,8 @@ func (r *Reader) nextConflated() (Batch, bool) {
 	return b, true
 }
 
-// scan holds the events from a position on, until a gap, a final frame, or the end of a turn. It
-// returns the gap or final frame, and whether the journal has more. log.mu must be held.
+// scan holds the events from a position on, until a gap, a final frame, or maxFrames. It returns
+// the gap or final frame, if any, and whether the journal has more. log.mu must be held.
 func (r *Reader) scan(from uint64, now time.Time) (special *Frame, more bool) {
 	c, j := r.conflation, r.log
 	var last *Frame
@@ -248,7 +248,7 @@ func (r *Reader) scan(from uint64, now time.Time) (special *Frame, more bool) {
 	for i, k := j.find(from); i < len(j.segments) && !more; i, k = i+1, 0 {
 		s := j.segments[i]
 		for ; k < len(s.recs) && !more; k++ {
-			if read++; read > turn {
+			if read++; read > maxFrames {
 				more = true
 				continue
 			}
@@ -294,15 +294,14 @@ func (r *Reader) deliver(b *Batch, events []*topicState, now time.Time, newest b
 		default:
 			b.Bytes = r.Append(b.Bytes, e.qualifier, c.safe, body)
 			b.Frames++
-			c.rest(e, now)
+			c.startInterval(e, now)
 		}
 	}
 }
 
-// updateSafe sets the cursor that ids carry: the one before the oldest event that is not
-// delivered, or that of the position if there is none. If the journal no longer knows the
-// cursor, the previous one stays, and so it does until lost events have been announced.
-// log.mu must be held.
+// updateSafe sets the cursor for ids: the cursor before oldest, the oldest undelivered event, or the
+// cursor of the position if oldest is nil. It keeps the previous cursor if the journal no longer has
+// the new one, or if lost events have not been announced yet. log.mu must be held.
 func (r *Reader) updateSafe(oldest *topicState) {
 	c := r.conflation
 	switch {
@@ -316,8 +315,8 @@ func (r *Reader) updateSafe(oldest *topicState) {
 	}
 }
 
-// Replay passes frames that do not lie in the journal to a conflated reader, and returns
-// those that are due.
+// Replay passes frames that are not in the journal to a conflated reader, and returns the events
+// that are due.
 func (r *Reader) Replay(frames []Frame) Batch {
 	c := r.conflation
 	now := time.Now()
@@ -344,8 +343,8 @@ func (r *Reader) Replay(frames []Frame) Batch {
 	return b
 }
 
-// Flush returns all events that a conflated reader holds, without regard to the interval. If the
-// held event of a single topic has left the journal, Flush moves the cursor to the position
+// Flush returns all events that a conflated reader holds, before the end of their intervals. If
+// the held event of a single topic has left the journal, Flush moves the cursor to the position
 // before it.
 func (r *Reader) Flush() []byte {
 	c := r.conflation
@@ -380,8 +379,8 @@ func (r *Reader) Lost() (qualifiers []string, cursor []byte) {
 	return qualifiers, c.safe
 }
 
-// Due returns when Next may return something although the journal has not grown, the zero
-// time if it will not. It may be early.
+// Due returns the time after which Next may return events although the journal has not grown, or
+// the zero time if no event is held. The time may be too early.
 func (r *Reader) Due() time.Time {
 	if r.conflation == nil {
 		return time.Time{}

@@ -6,29 +6,29 @@ import (
 	"sluice/internal/event"
 )
 
-// Segments grow from the size that suits a quiet topic to the size of one write to
-// a client.
+// Capacities of segments in bytes. The first segment suits a quiet topic; the largest is the size
+// of one write to a client.
 const (
 	minSegment = 1 << 10
 	maxSegment = 64 << 10
 )
 
-// segment is a run of frames, contiguous in memory. Bytes once written stay where
-// they are, so that readers use them without a lock while more are appended.
+// segment is a run of frames that is contiguous in memory. Written bytes never change or move, so
+// readers use them without a lock while more are appended.
 type segment struct {
 	buf   []byte
 	recs  []record
 	first int // index of the oldest record that is still held
 }
 
-// record says where a frame lies in its segment.
+// record locates a frame in its segment.
 type record struct {
-	seq       uint64
-	lost      int64
-	start     int    // of the id line in buf
-	body      int    // of the body in buf
-	final     bool   // as in Frame
-	qualifier string // as in Frame; shared by all frames of a topic
+	seq       uint64 // number of the event
+	lost      int64  // see Frame.Lost
+	start     int    // offset of the id line in buf
+	body      int    // offset of the body in buf
+	final     bool   // see Frame.Final
+	qualifier string // see Frame.Qualifier; shared by all frames of a topic
 }
 
 // next returns the position after the frame.
@@ -44,7 +44,8 @@ func (r *record) readOn() uint64 {
 	return r.next()
 }
 
-const recordSize = 64
+// recordSize is the size of a record in bytes.
+const recordSize = 56
 
 const idField, newline = len("id: "), len("\n")
 
@@ -77,7 +78,7 @@ func (s *segment) append(seq uint64, f *Frame) {
 	s.recs = append(s.recs, record{seq: seq, lost: f.Lost, start: start, body: body, final: f.Final, qualifier: f.Qualifier})
 }
 
-// end returns where record k ends in buf.
+// end returns the offset in buf of the end of frame k.
 func (s *segment) end(k int) int {
 	if k+1 < len(s.recs) {
 		return s.recs[k+1].start
@@ -98,9 +99,8 @@ func (s *segment) frame(k int) Frame {
 	return f
 }
 
-// find returns the segment and the record at which reading from a position goes
-// on: the first whose number is at least pos. For the head it is one past the last
-// record of the last segment.
+// find returns the segment and the record with the first number that is at least pos. For the head
+// it returns len(j.segments) and 0. mu must be held.
 func (j *Journal) find(pos uint64) (seg, rec int) {
 	seg = sort.Search(len(j.segments), func(i int) bool {
 		recs := j.segments[i].recs

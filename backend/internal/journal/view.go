@@ -2,12 +2,11 @@ package journal
 
 import "sort"
 
-// View is a journal that does not change: nothing is appended or evicted before Close, so the
-// answers of one view agree with each other. The goroutine that opens a view closes it soon, and
-// calls no method of the journal meanwhile.
+// View is a consistent view of a journal: nothing is appended or evicted before Close. The goroutine
+// that opens a view must close it soon, and must not call methods of the journal before that.
 type View struct{ j *Journal }
 
-// View opens a view. It waits while the journal changes.
+// View opens a view. It blocks while a frame is appended or evicted.
 func (j *Journal) View() View {
 	j.mu.RLock()
 	return View{j}
@@ -62,14 +61,14 @@ func (v View) Lost(from uint64) int64 {
 // CursorAt returns the cursor of a position between tail and head.
 func (v View) CursorAt(pos uint64) string { return string(v.j.cursorBefore(pos)) }
 
-// CursorAfter returns the cursor after the frame with a number that the journal holds.
+// CursorAfter returns the cursor after the frame with a number. The journal must hold the frame.
 func (v View) CursorAfter(number uint64) string {
 	i, k := v.j.find(number)
 	return string(v.j.segments[i].frame(k).Cursor)
 }
 
-// Unbroken reports whether the difference between two positions is the number of events
-// between them, because no gap of unknown size is there.
+// Unbroken reports whether no gap of unknown size is between two positions, so their difference is
+// the number of events between them.
 func (v View) Unbroken(from, to uint64) bool {
 	if from < v.j.unknown && v.j.unknown <= to {
 		return false
@@ -101,8 +100,8 @@ func (v View) Between(from, to uint64) []Frame {
 	return frames
 }
 
-// Search returns the first position from a given one on whose frame is beyond, or the head.
-// All frames after one that is beyond must be beyond too.
+// Search returns the first position at or after from for whose frame beyond returns true, or the
+// head. If beyond returns true for a frame, it must return true for all later frames.
 func (v View) Search(from uint64, beyond func(Frame) bool) uint64 {
 	from = max(from, v.j.tail)
 	first, skip := v.j.find(from)

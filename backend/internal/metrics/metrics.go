@@ -1,5 +1,5 @@
-// Package metrics counts what the other packages report through interfaces of their
-// own, for /stats and for Prometheus.
+// Package metrics holds the counters of the process for /stats and Prometheus. Other packages
+// update them through interfaces that they define.
 package metrics
 
 import (
@@ -13,7 +13,7 @@ import (
 	"sluice/internal/event"
 )
 
-// Metrics holds the counters of this process, for use from any goroutine.
+// Metrics holds the counters of this process. Its methods may be called from any goroutine.
 type Metrics struct {
 	connections    atomic.Int64
 	maxConnections atomic.Int64
@@ -48,7 +48,7 @@ func New() *Metrics {
 		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Namespace: "sluice",
 			Name:      "delivery_latency_seconds",
-			Help: "Time from the arrival of an event to the end of its write to all clients that could take it. " +
+			Help: "Time from the arrival of an event to the end of its write to all clients whose sockets accepted it. " +
 				"Sampled: the oldest event of a round of writing.",
 			Buckets: buckets,
 		}),
@@ -61,7 +61,7 @@ func New() *Metrics {
 	}
 }
 
-// EventReceived counts an event that came from a source.
+// EventReceived counts an event from a source.
 func (m *Metrics) EventReceived(kind event.Kind) {
 	m.events[kind].Add(1)
 }
@@ -78,7 +78,7 @@ func (m *Metrics) ReplayRead() {
 	m.replayReads.Add(1)
 }
 
-// SetMaxConnections says how many subscriptions may be open.
+// SetMaxConnections sets the limit of open subscriptions.
 func (m *Metrics) SetMaxConnections(n int) {
 	m.maxConnections.Store(int64(n))
 }
@@ -89,7 +89,7 @@ func (m *Metrics) ConnectionOpened() int64 {
 	return m.connections.Add(1)
 }
 
-// ConnectionClosed takes a connection off and returns how many are open.
+// ConnectionClosed counts the end of a connection and returns how many are open.
 func (m *Metrics) ConnectionClosed() int64 {
 	return m.connections.Add(-1)
 }
@@ -101,7 +101,7 @@ func (m *Metrics) Rejected(reason event.CloseReason) {
 	}
 }
 
-// Delivered counts frames written to a client.
+// Delivered counts frames and bytes written to clients.
 func (m *Metrics) Delivered(frames, bytes int) {
 	m.deliveries.Add(int64(frames))
 	m.bytes.Add(int64(bytes))
@@ -122,27 +122,27 @@ func (m *Metrics) RedisLag(lag time.Duration) {
 	m.redisLag.Observe(lag.Seconds())
 }
 
-// Stalled counts clients that take nothing for now.
+// Stalled adds to the number of connections whose send buffer is full.
 func (m *Metrics) Stalled(change int) {
 	m.stalled.Add(int64(change))
 }
 
-// SlowClientCut counts a client that was cut off.
+// SlowClientCut counts a client that was disconnected because it accepted no data.
 func (m *Metrics) SlowClientCut() {
 	m.slowClients.Add(1)
 }
 
-// Snapshot is the state of all counters at one moment.
+// Snapshot holds the current values of the main counters.
 type Snapshot struct {
-	Connections int64 // open now
+	Connections int64 // open connections
 	Events      int64
 	Deliveries  int64
-	Gaps        int64 // of any reason
-	SlowClients int64 // cut off
-	MemoryBytes int64 // that the process has from the system
+	Gaps        int64 // gaps of any reason
+	SlowClients int64 // clients that were disconnected
+	MemoryBytes int64 // memory of the Go runtime
 }
 
-// Snapshot returns the state of this moment.
+// Snapshot returns the current values. They are read one after the other, not atomically.
 func (m *Metrics) Snapshot() Snapshot {
 	s := Snapshot{
 		Connections: m.connections.Load(),
@@ -159,8 +159,8 @@ func (m *Metrics) Snapshot() Snapshot {
 	return s
 }
 
-// memoryBytes returns the memory that the Go runtime holds, without what it gave back
-// to the system.
+// memoryBytes returns the memory that the Go runtime holds, without the memory that it has
+// released to the system.
 func memoryBytes() int64 {
 	samples := []metrics.Sample{
 		{Name: "/memory/classes/total:bytes"},

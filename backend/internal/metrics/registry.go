@@ -9,28 +9,28 @@ import (
 	"sluice/internal/event"
 )
 
-// Figures are what other parts of the process know of the moment. The functions are
-// called at each scrape, from any goroutine.
+// Figures holds values of other packages. The functions are called at each scrape, from any
+// goroutine.
 type Figures struct {
 	Version       string
 	Ready         func() bool
-	Topics        func() int // that are followed
-	TopicsInUse   func() int // of them, those that count against the most
-	MaxTopics     int        // 0 for any number
+	Topics        func() int // followed topics
+	TopicsInUse   func() int // topics that count against MaxTopics
+	MaxTopics     int        // 0 for no limit
 	JournalBytes  func() int
 	KeyBytes      func() int
 	TopicBytes    func() int
 	MaxTopicBytes int
-	Reconnects    func() int64 // to Redis, so far
+	Reconnects    func() int64 // reconnections to Redis so far
 }
 
-// Registry returns a Prometheus registry of the counters, the figures, and what Go and
-// the system tell of the process.
+// Registry returns a Prometheus registry of the counters, the figures, and the standard metrics of
+// the Go runtime and the process.
 func (m *Metrics) Registry(f Figures) *prometheus.Registry {
 	r := registry{prometheus.NewRegistry()}
 
 	r.gauge("build_info", "The version that runs.", prometheus.Labels{"version": f.Version}, func() float64 { return 1 })
-	r.gauge("ready", "1 while what is published reaches this gateway, else 0.", nil, func() float64 {
+	r.gauge("ready", "1 if published messages reach this gateway, else 0.", nil, func() float64 {
 		if f.Ready() {
 			return 1
 		}

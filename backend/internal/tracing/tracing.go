@@ -1,5 +1,5 @@
-// Package tracing sends OpenTelemetry traces where the environment names an endpoint for
-// them. It does not know what is traced.
+// Package tracing exports OpenTelemetry traces if the environment names an endpoint. It does not
+// know what is traced.
 package tracing
 
 import (
@@ -19,26 +19,26 @@ import (
 	"golang.org/x/net/http/httpguts"
 )
 
-// scope names who makes the spans.
+// scope is the instrumentation scope of the spans, and the default name of the service.
 const scope = "sluice"
 
-// Service is what traces say of this process. OTEL_SERVICE_NAME and
-// OTEL_RESOURCE_ATTRIBUTES come before it.
+// Service describes this process in traces. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take
+// precedence.
 type Service struct {
 	Version string
-	Node    string // this process, among all of the service
+	Node    string // id of this process within the service
 }
 
-// Tracing sends spans in the background.
+// Tracing exports spans in the background.
 type Tracing struct {
-	provider *sdk.TracerProvider // nil if it is off
+	provider *sdk.TracerProvider // nil if tracing is off
 }
 
-// Open begins to send spans as the OTEL_ variables of the OpenTelemetry specification
-// say: the endpoint, its headers and certificates, and the sampler. It does not wait for
-// the endpoint. Without one, tracing is off and costs nothing.
+// Open starts the export of spans. The OTEL_ variables of the OpenTelemetry specification set the
+// endpoint, its headers and certificates, and the sampler. Open does not wait for the endpoint.
+// Without an endpoint, tracing is off and costs nothing. The caller must call Close.
 func Open(ctx context.Context, service Service, log *slog.Logger) (*Tracing, error) {
-	on, err := wanted()
+	on, err := enabled()
 	if err != nil || !on {
 		return new(Tracing), err
 	}
@@ -64,15 +64,16 @@ func Open(ctx context.Context, service Service, log *slog.Logger) (*Tracing, err
 	return &Tracing{sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))}, nil
 }
 
-// What may hold a password is read here first, in all variables that are set: of what it
-// cannot read, the exporter writes the whole text to standard error.
+// These variables may hold passwords. They are validated before the exporter reads them, because
+// it writes a value that it cannot parse to standard error.
 var (
 	endpoints = []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
 	headers   = []string{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"}
 )
 
-// wanted reports whether the environment asks for traces.
-func wanted() (bool, error) {
+// enabled reports whether the environment enables traces. It returns an error if a variable is not
+// valid.
+func enabled() (bool, error) {
 	if firstSet(endpoints...) == "" || os.Getenv("OTEL_SDK_DISABLED") == "true" || os.Getenv("OTEL_TRACES_EXPORTER") == "none" {
 		return false, nil
 	}
@@ -90,18 +91,18 @@ func wanted() (bool, error) {
 	case "", "http/protobuf":
 		return true, nil
 	default:
-		return false, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL is %q; only http/protobuf is sent, mostly to port 4318", protocol)
+		return false, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL is %q; only http/protobuf is supported, usually on port 4318", protocol)
 	}
 }
 
-// isEndpoint reports whether a text is the address of an endpoint, or empty.
+// isEndpoint reports whether a text is the URL of an endpoint, or empty.
 func isEndpoint(text string) bool {
 	u, err := url.Parse(text)
 	return text == "" || err == nil && u.Host != "" && (u.Scheme == "http" || u.Scheme == "https")
 }
 
-// areHeaders reports whether a text is a list of headers as the specification of the
-// exporter has it: name=value, separated by commas, the values as in a URL.
+// areHeaders reports whether a text is a list of headers in the format of the specification of the
+// exporter: name=value, separated by commas, with URL-encoded values.
 func areHeaders(text string) bool {
 	for header := range strings.SplitSeq(text, ",") {
 		if strings.TrimSpace(header) == "" {
@@ -115,7 +116,7 @@ func areHeaders(text string) bool {
 	return true
 }
 
-// firstSet returns the value of the first variable that has one.
+// firstSet returns the value of the first variable that is not empty, or "".
 func firstSet(names ...string) string {
 	for _, name := range names {
 		if value := os.Getenv(name); value != "" {
@@ -125,7 +126,7 @@ func firstSet(names ...string) string {
 	return ""
 }
 
-// Tracer returns what makes spans, nil if tracing is off.
+// Tracer returns the tracer that creates spans, or nil if tracing is off.
 func (t *Tracing) Tracer() trace.Tracer {
 	if t.provider == nil {
 		return nil
@@ -133,7 +134,7 @@ func (t *Tracing) Tracer() trace.Tracer {
 	return t.provider.Tracer(scope)
 }
 
-// Close sends the spans that are left, until the context ends.
+// Close exports the remaining spans. It returns an error if the context ends before that.
 func (t *Tracing) Close(ctx context.Context) error {
 	if t.provider == nil {
 		return nil

@@ -1,5 +1,5 @@
-// Package compare puts servers under the same load, one after the other and again, and
-// tells what each of them needs for it.
+// Package compare measures servers under the same load, one after the other in several rounds, and
+// prints their CPU time, memory and peak rates.
 package compare
 
 import (
@@ -30,10 +30,10 @@ func (c *Contender) UnmarshalText(text []byte) error {
 	return nil
 }
 
-// Load is a number of subscribers and what each of them gets.
+// Load is a number of subscribers and the rate of messages to each of them.
 type Load struct {
 	Subscribers int
-	Rate        float64 // messages a second
+	Rate        float64 // messages per second
 }
 
 // UnmarshalText reads SUBSCRIBERSxRATE.
@@ -55,11 +55,11 @@ func (l Load) String() string {
 // Command is the command line of a comparison.
 type Command struct {
 	conditions
-	Contenders []Contender   `arg:"" sep:"none" placeholder:"NAME=COMMAND" help:"Servers, each with the line that starts it; the others are compared with the first. They are given PORT and REDIS_URL in the environment, and serve the Redis channel updates at /events."`
-	Loads      []Load        `default:"100x100,1000x10,10000x1" placeholder:"N×RATE,…" help:"Numbers of subscribers, each with the messages a second that each subscriber gets."`
-	Step       time.Duration `default:"1s" help:"How long each step of the search for the peak lasts."`
-	Large      int           `default:"1000" help:"From how many subscribers on the memory of a connection and the peak are measured."`
-	Full       bool          `help:"Five rounds, loads of 10 seconds, steps of 3: for figures to publish."`
+	Contenders []Contender   `arg:"" sep:"none" placeholder:"NAME=COMMAND" help:"Servers, each with the shell command that starts it; the first is the reference. A server gets PORT and REDIS_URL in its environment, and must serve the Redis channel updates at /events."`
+	Loads      []Load        `default:"100x100,1000x10,10000x1" placeholder:"N×RATE,…" help:"Numbers of subscribers, each with the number of messages per second to each subscriber."`
+	Step       time.Duration `default:"1s" help:"Duration of each step of the search for the peak rate."`
+	Large      int           `default:"1000" help:"Minimum number of subscribers at which the memory of a connection and the peak rate are measured."`
+	Full       bool          `help:"Measure five rounds, with loads of 10 seconds and steps of 3 seconds, for results to publish."`
 }
 
 // Validate implements kong's hook, which is called when all values are set.
@@ -70,7 +70,7 @@ func (c *Command) Validate() error {
 	return c.validate()
 }
 
-// Run compares, prints the outcome to out, and what happens meanwhile to progress.
+// Run compares the servers. It prints the result to out, and progress messages to progress.
 func (c *Command) Run(ctx context.Context, out, progress io.Writer) error {
 	if c.Full {
 		c.Rounds, c.Time, c.Step = 5, 10*time.Second, 3*time.Second
@@ -95,10 +95,10 @@ func (c *Command) Run(ctx context.Context, out, progress io.Writer) error {
 	return t.print(out)
 }
 
-// nearPeak is where the first search for a peak begins, in deliveries a second.
+// nearPeak is the rate at which the first search for a peak begins, in deliveries per second.
 const nearPeak = 100_000
 
-// measure puts a server under one load.
+// measure measures a server under one load and adds the samples to cell.
 func (c *Command) measure(ctx context.Context, contender Contender, l Load, cell *cell, progress io.Writer) error {
 	s, err := c.open(ctx, contender, []string{rig.Channel}, l.Subscribers)
 	if err != nil {
@@ -128,9 +128,9 @@ func (c *Command) measure(ctx context.Context, contender Contender, l Load, cell
 		near = last / float64(l.Subscribers)
 	}
 	rate, err := s.peak(ctx, near, c.Step, func(rate float64, p phase, good bool) {
-		verdict := "good"
+		verdict := "passed"
 		if !good {
-			verdict = "too much"
+			verdict = "failed"
 		}
 		fmt.Fprintf(progress, "  %.0f messages/s, p99 %.1f ms, %s\n", rate, millis(p.p99()), verdict)
 	})

@@ -10,14 +10,14 @@ import (
 	"sluice/benchmarks/internal/rig"
 )
 
-// conditions are the flags that comparisons have in common.
+// conditions holds the flags that all comparisons have.
 type conditions struct {
-	RedisURL string        `placeholder:"URL" help:"Redis to publish to; without it, one is started."`
-	Size     int           `default:"200" help:"Bytes of a message, at least."`
-	Rounds   int           `default:"3" help:"How many times everything is measured; the medians count."`
-	Time     time.Duration `default:"3s" help:"How long each load lasts."`
-	Settle   time.Duration `default:"2s" help:"How long a server is left alone after its start, and after its subscribers have come."`
-	Pin      bool          `default:"true" negatable:"" help:"Keep the servers on one processor, and the load and Redis on another one."`
+	RedisURL string        `placeholder:"URL" help:"Redis to publish to. Without it, a Redis is started."`
+	Size     int           `default:"200" help:"Minimum size of a message in bytes."`
+	Rounds   int           `default:"3" help:"Number of measurements of each load; the result is the median."`
+	Time     time.Duration `default:"3s" help:"Duration of each load."`
+	Settle   time.Duration `default:"2s" help:"Pause after the start of a server, and after the connections are open."`
+	Pin      bool          `default:"true" negatable:"" help:"Run the servers on one processor, and the load and Redis on another one."`
 }
 
 func (c *conditions) validate() error {
@@ -27,8 +27,8 @@ func (c *conditions) validate() error {
 	return nil
 }
 
-// prepare puts servers and load on processors of their own if they are to be pinned, and
-// starts a Redis if none is given. What it returns ends that.
+// prepare assigns separate processors to the servers and the load if --pin is set, and starts a Redis
+// if --redis-url is not set. done stops the Redis.
 func (c *conditions) prepare(ctx context.Context, progress io.Writer) (done func(), err error) {
 	if c.Pin {
 		separate, err := rig.Separate(ctx)
@@ -36,7 +36,7 @@ func (c *conditions) prepare(ctx context.Context, progress io.Writer) (done func
 			return nil, err
 		}
 		if !separate {
-			fmt.Fprintln(progress, "There is only one processor or no taskset: the servers and the load take each other's time.")
+			fmt.Fprintln(progress, "Warning: this machine has only one processor or no taskset, so the servers and the load share processors.")
 		}
 	}
 	if c.RedisURL != "" {

@@ -7,18 +7,19 @@ import (
 )
 
 const (
-	// latencyLimit is how long 99 of 100 messages may take at the peak.
+	// latencyLimit is the maximum of the 99th percentile of the latency at the peak.
 	latencyLimit = 250 * time.Millisecond
-	// firstStep is the factor between rates while none was too much, closeEnough between
-	// the highest good and the lowest bad one in the end.
-	firstStep   = 2
+	// firstStep is the factor between rates until one rate has passed and one has failed.
+	firstStep = 2
+	// closeEnough is the ratio of the lowest failed to the highest passed rate at which the
+	// search ends.
 	closeEnough = 1.12
-	// lowestRate is the least rate that is tried, in messages a second.
+	// lowestRate is the minimum rate of the search, in messages per second.
 	lowestRate = 0.5
 )
 
-// peak returns the highest rate of messages a second at which all arrive, and in time, 0
-// if there is none. The search begins at a rate near which the peak may be.
+// peak returns the highest rate in messages per second at which all messages arrive within
+// latencyLimit, or 0. The search begins at near. It calls watch after each step.
 func (s *session) peak(ctx context.Context, near float64, step time.Duration, watch func(rate float64, p phase, good bool)) (float64, error) {
 	subscribers := s.readers.Count()
 	return search(near, func(rate float64) (good bool, err error) {
@@ -35,7 +36,8 @@ func (s *session) peak(ctx context.Context, near float64, step time.Duration, wa
 	})
 }
 
-// search returns the highest rate that is good, as far as a few tries can tell.
+// search returns the approximate highest rate for which try returns true, or 0 if it returns false
+// down to lowestRate.
 func search(near float64, try func(rate float64) (good bool, err error)) (float64, error) {
 	good, bad := 0.0, math.Inf(1)
 	for rate := near; rate >= lowestRate && bad/good > closeEnough; {
@@ -60,8 +62,7 @@ func search(near float64, try func(rate float64) (good bool, err error)) (float6
 	return good, nil
 }
 
-// recover waits until a server has got rid of what was too much for it, and replaces the
-// connections that it has cut.
+// recover waits until a server has stopped sending, and replaces the connections that it has closed.
 func (s *session) recover(ctx context.Context, subscribers int) error {
 	s.readers.Await(math.MaxInt64, s.settle)
 	return s.fill(ctx, subscribers)

@@ -9,20 +9,21 @@ import (
 	"sluice/benchmarks/internal/rig"
 )
 
-// patience is how long no message may come before those that lack count as lost.
+// patience is the time without a message after which the missing messages count as lost.
 const patience = 5 * time.Second
 
-// session is one server with the connections and the publisher that put it under load.
+// session is one server with the connections and the publisher that load it.
 type session struct {
 	server    *rig.Server
 	readers   *load.Readers
 	publisher *load.Publisher
 	targets   []load.Target // one for each channel
-	settle    time.Duration // how long the server is left alone after much work
-	idle      float64       // what a connection takes in the server's memory, in bytes
+	settle    time.Duration // pause after work of the server
+	idle      float64       // memory of the server for an idle connection, in bytes
 }
 
-// open starts a server and opens the connections, spread over the channels.
+// open starts a server, opens the connections, spread over the channels, and measures their memory.
+// The caller must call close.
 func (c *conditions) open(ctx context.Context, contender Contender, channels []string, subscribers int) (*session, error) {
 	server, err := rig.StartServer(ctx, contender.Name, contender.Command, c.RedisURL)
 	if err != nil {
@@ -67,7 +68,7 @@ func (s *session) open(ctx context.Context, redisURL string, channels []string, 
 	return nil
 }
 
-// fill opens connections until there are that many.
+// fill opens connections until their number is subscribers.
 func (s *session) fill(ctx context.Context, subscribers int) error {
 	return s.readers.Open(ctx, subscribers-s.readers.Count(), func(i int) load.Target { return s.targets[i%len(s.targets)] })
 }
@@ -82,34 +83,34 @@ func (s *session) close() {
 	}
 }
 
-// phase is what a load that lasted a while came to.
+// phase is the result of one load.
 type phase struct {
-	perEvent time.Duration // of the server's CPU time for each message delivered
-	expected int64
-	tally    load.Tally
-	behind   bool // the messages could not be published at that rate
+	perEvent time.Duration // CPU time of the server for each delivered message
+	expected int64         // number of messages
+	result   load.Result
+	behind   bool // the messages could not be published at the rate
 }
 
-// p99 returns how long at most 99 of 100 messages took.
+// p99 returns the 99th percentile of the latency.
 func (p *phase) p99() time.Duration {
-	return time.Duration(p.tally.Latency.ValueAtQuantile(99)) * time.Microsecond
+	return time.Duration(p.result.Latency.ValueAtQuantile(99)) * time.Microsecond
 }
 
-// complete returns an error if a message was lost, or was not where it should be.
+// complete returns an error if a message was lost or was out of order.
 func (p *phase) complete() error {
 	switch {
 	case p.behind:
 		return fmt.Errorf("the messages could not be published at that rate")
-	case p.tally.Gone > 0:
-		return fmt.Errorf("%d connections were lost", p.tally.Gone)
-	case p.tally.Messages != p.expected || p.tally.Wrong > 0:
-		return fmt.Errorf("%d messages came, %d of them not in turn, and %d should have", p.tally.Messages, p.tally.Wrong, p.expected)
+	case p.result.Gone > 0:
+		return fmt.Errorf("%d connections were lost", p.result.Gone)
+	case p.result.Messages != p.expected || p.result.Wrong > 0:
+		return fmt.Errorf("%d messages received, %d of them out of order; %d expected", p.result.Messages, p.result.Wrong, p.expected)
 	}
 	return nil
 }
 
-// run publishes at a rate, all channels together, and waits until everything has come or
-// nothing comes any more.
+// run publishes for a time at a rate, the sum of all channels. Then it waits until all messages are
+// received, or none is received for the patience.
 func (s *session) run(ctx context.Context, rate float64, d time.Duration) (phase, error) {
 	before, err := s.server.Usage()
 	if err != nil {
@@ -128,9 +129,9 @@ func (s *session) run(ctx context.Context, rate float64, d time.Duration) (phase
 	if err != nil {
 		return phase{}, err
 	}
-	p.tally = s.readers.Reset()
-	if p.tally.Messages > 0 {
-		p.perEvent = (after.CPU - before.CPU) / time.Duration(p.tally.Messages)
+	p.result = s.readers.Reset()
+	if p.result.Messages > 0 {
+		p.perEvent = (after.CPU - before.CPU) / time.Duration(p.result.Messages)
 	}
 	return p, nil
 }

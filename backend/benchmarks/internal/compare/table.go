@@ -9,7 +9,7 @@ import (
 	"github.com/dustin/go-humanize"
 )
 
-// samples are repeated measurements of one thing.
+// samples holds repeated measurements of one value.
 type samples []float64
 
 func (s *samples) add(v float64) { *s = append(*s, v) }
@@ -21,7 +21,7 @@ func (s samples) last() float64 {
 	return s[len(s)-1]
 }
 
-// median returns the middle one; of two, the lower.
+// median returns the median. For an even number of samples, it is the lower of the middle two.
 func (s samples) median() float64 {
 	if len(s) == 0 {
 		return 0
@@ -29,15 +29,15 @@ func (s samples) median() float64 {
 	return slices.Sorted(slices.Values(s))[(len(s)-1)/2]
 }
 
-// cell is what was measured of one server under one load.
+// cell holds the measurements of one server under one load.
 type cell struct {
 	perEvent samples // CPU time for each delivery, in µs
-	idle     samples // memory of a connection, in KB
-	peak     samples // deliveries a second
-	failed   bool    // it did not stand the load once
+	idle     samples // memory of an idle connection, in KB
+	peak     samples // deliveries per second
+	failed   bool    // messages were lost in at least one round
 }
 
-// table is the outcome of a comparison.
+// table is the result of a comparison.
 type table struct {
 	contenders []Contender
 	loads      []Load
@@ -62,17 +62,17 @@ func (t *table) print(w io.Writer) error {
 	}{
 		{"µs of the server's CPU for each delivery", func(c *cell) samples { return c.perEvent }, decimals},
 		{"KB of the server's memory for each idle connection", func(c *cell) samples { return c.idle }, decimals},
-		{fmt.Sprintf("most deliveries a second, in thousands, nothing lost and p99 at most %s", latencyLimit), func(c *cell) samples { return c.peak }, thousands},
+		{fmt.Sprintf("maximum deliveries per second, in thousands, with no message lost and p99 at most %s", latencyLimit), func(c *cell) samples { return c.peak }, thousands},
 	} {
 		if err := t.printSection(w, section.title, section.of, section.format); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "Medians, in brackets the least and the most; × is the ratio to %s.\n", t.contenders[0].Name)
+	_, err := fmt.Fprintf(w, "Medians, with the minimum and the maximum in brackets; × is the ratio to %s.\n", t.contenders[0].Name)
 	return err
 }
 
-// printSection prints one figure of all servers, with its ratio to the first server's.
+// printSection prints one value of all servers, with its ratio to the value of the first server.
 func (t *table) printSection(w io.Writer, title string, of func(*cell) samples, format func(float64) string) error {
 	if !t.measured(of) {
 		return nil
@@ -107,7 +107,7 @@ func (t *table) printSection(w io.Writer, title string, of func(*cell) samples, 
 	return out.Flush()
 }
 
-// measured reports whether there is a figure of any server.
+// measured reports whether a value was measured, or failed, for any server.
 func (t *table) measured(of func(*cell) samples) bool {
 	for i := range t.cells {
 		for k := range t.cells[i] {

@@ -9,13 +9,13 @@ import (
 	"sluice/benchmarks/internal/rig"
 )
 
-// Topics is the command line of a comparison of two loads of one server: all subscribers
-// follow the same topic, or each one a topic of its own.
+// Topics is the command line of a comparison of two loads of one server: one topic for all
+// subscribers, and one topic for each.
 type Topics struct {
 	conditions
-	Command string  `arg:"" help:"Line that starts the server."`
-	Topics  int     `default:"15000" help:"How many subscribers, and topics."`
-	Rate    float64 `default:"30000" help:"Deliveries a second, enough to keep the server busy: when every event wakes a server that sleeps, that is what is measured."`
+	Command string  `arg:"" help:"Shell command that starts the server."`
+	Topics  int     `default:"15000" help:"Number of subscribers, and of topics."`
+	Rate    float64 `default:"30000" help:"Deliveries per second. The rate should keep the server busy; otherwise the result is mostly the cost of waking an idle process."`
 }
 
 // Validate implements kong's hook.
@@ -26,7 +26,7 @@ func (c *Topics) Validate() error {
 	return c.validate()
 }
 
-// Run compares, prints the outcome to out, and what happens meanwhile to progress.
+// Run compares the loads. It prints the result to out, and progress messages to progress.
 func (c *Topics) Run(ctx context.Context, out, progress io.Writer) error {
 	done, err := c.prepare(ctx, progress)
 	if err != nil {
@@ -42,7 +42,7 @@ func (c *Topics) Run(ctx context.Context, out, progress io.Writer) error {
 		for _, way := range []struct {
 			name     string
 			channels []string
-			rate     float64 // messages a second, all channels together
+			rate     float64 // messages per second, the sum of all channels
 			cell     *cell
 		}{
 			{"one topic for all", []string{rig.Channel}, c.Rate / float64(c.Topics), &shared},
@@ -58,7 +58,7 @@ func (c *Topics) Run(ctx context.Context, out, progress io.Writer) error {
 	fmt.Fprintf(out, "%d subscribers, %.0f deliveries a second\n", c.Topics, c.Rate)
 	fmt.Fprintf(out, "one topic for all: %.1f µs of CPU for each delivery, %.1f KB for each subscriber\n", shared.perEvent.median(), shared.idle.median())
 	fmt.Fprintf(out, "a topic for each:  %.1f µs of CPU for each delivery, %.1f KB for each subscriber and topic\n", alone.perEvent.median(), alone.idle.median())
-	_, err = fmt.Fprintf(out, "a topic takes %.1f KB; an event of its own costs ×%.2f\n", alone.idle.median()-shared.idle.median(), alone.perEvent.median()/shared.perEvent.median())
+	_, err = fmt.Fprintf(out, "memory of a topic: %.1f KB; CPU time of a delivery with a topic for each: ×%.2f\n", alone.idle.median()-shared.idle.median(), alone.perEvent.median()/shared.perEvent.median())
 	return err
 }
 

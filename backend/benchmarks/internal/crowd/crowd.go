@@ -1,6 +1,5 @@
-// Package crowd measures what very many idle subscribers need. A process may have only so
-// many connections, so that there are several servers, and several processes that hold
-// the other ends.
+// Package crowd measures the CPU time and memory for very many idle subscribers. The number of
+// connections of a process is limited, so it starts several servers and several client processes.
 package crowd
 
 import (
@@ -19,14 +18,14 @@ import (
 
 // Command is the command line of the measurement.
 type Command struct {
-	Command     string        `arg:"" help:"Line that starts a server."`
-	RedisURL    string        `placeholder:"URL" help:"Redis to publish to; without it, one is started."`
-	Subscribers int           `default:"150000" help:"How many subscribers."`
-	Servers     int           `default:"9" help:"How many server processes, and as many for the other ends of the connections."`
+	Command     string        `arg:"" help:"Shell command that starts a server."`
+	RedisURL    string        `placeholder:"URL" help:"Redis to publish to. Without it, a Redis is started."`
+	Subscribers int           `default:"150000" help:"Number of subscribers."`
+	Servers     int           `default:"9" help:"Number of server processes, and of client processes."`
 	Heartbeat   time.Duration `default:"15s" help:"Time between heartbeats."`
-	Time        time.Duration `default:"1m" help:"How long the crowd is idle and watched."`
-	Settle      time.Duration `default:"5s" help:"How long the servers are left alone before their memory is looked at."`
-	Size        int           `default:"200" help:"Bytes of the one message, at least."`
+	Time        time.Duration `default:"1m" help:"Time for which idle subscribers are measured."`
+	Settle      time.Duration `default:"5s" help:"Pause before each measurement of the memory of the servers."`
+	Size        int           `default:"200" help:"Minimum size of the message in bytes."`
 }
 
 // Validate implements kong's hook.
@@ -40,30 +39,31 @@ func (c *Command) Validate() error {
 	return nil
 }
 
-// arrival is how long the message may take.
+// arrival bounds the time until all subscribers have received the message.
 const arrival = time.Minute
 
-// crowd is what runs.
+// crowd holds the server and client processes of one measurement.
 type crowd struct {
 	command Command
 	servers []*rig.Server
 	members []*members
 }
 
-// result is the outcome.
+// result is the result of a measurement. Sizes are differences to the state without subscribers, in
+// bytes.
 type result struct {
-	opened        time.Duration
-	rss           int64 // bytes more than without subscribers, of the servers together
-	slab, tcp     int64 // bytes more in the kernel, for both ends of the connections, and for all else on this machine
+	opened        time.Duration // time to open all connections
+	rss           int64         // memory of all servers
+	slab, tcp     int64         // kernel memory of the whole machine, with both ends of the connections
 	heartbeatCPU  time.Duration
 	pings         int64
-	watched       time.Duration
-	last          time.Duration // until the last one had the message
-	messages, cut int64
+	watched       time.Duration // time for which heartbeats were measured
+	last          time.Duration // time until the last subscriber received the message
+	messages, cut int64         // messages received, connections lost
 	messageCPU    time.Duration
 }
 
-// Run measures, prints the outcome to out, and what happens meanwhile to progress.
+// Run measures. It prints the result to out, and progress messages to progress.
 func (c *Command) Run(ctx context.Context, out, progress io.Writer) error {
 	redisURL := c.RedisURL
 	if redisURL == "" {
@@ -86,7 +86,7 @@ func (c *Command) Run(ctx context.Context, out, progress io.Writer) error {
 	return r.print(out, c.Subscribers)
 }
 
-// start starts the servers, and the processes that will be their clients.
+// start starts the server processes and the client processes.
 func (c *crowd) start(ctx context.Context, redisURL string, progress io.Writer) error {
 	fmt.Fprintf(progress, "starting %d servers\n", c.command.Servers)
 	for i := range c.command.Servers {
@@ -148,15 +148,15 @@ func (c *crowd) measure(ctx context.Context, redisURL string, progress io.Writer
 	return r, c.deliver(ctx, &r, redisURL, progress)
 }
 
-// growth returns how many bytes more there are, which may be fewer.
+// growth returns the difference in bytes, which may be negative.
 func growth(before, after uint64) int64 {
 	return int64(after) - int64(before)
 }
 
-// watch measures what heartbeats cost.
+// watch measures the CPU time of heartbeats.
 func (c *crowd) watch(ctx context.Context, r *result, before rig.Usage, progress io.Writer) error {
 	fmt.Fprintf(progress, "idle for %s\n", c.command.Time)
-	if _, err := c.take(0); err != nil {
+	if _, err := c.collect(0); err != nil {
 		return err
 	}
 	if err := sleep(ctx, c.command.Time); err != nil {
@@ -166,12 +166,12 @@ func (c *crowd) watch(ctx context.Context, r *result, before rig.Usage, progress
 	if err != nil {
 		return err
 	}
-	report, err := c.take(0)
+	report, err := c.collect(0)
 	r.heartbeatCPU, r.watched, r.pings, r.cut = after.CPU-before.CPU, c.command.Time, report.Pings, report.Gone
 	return err
 }
 
-// deliver measures how long one message takes to everybody.
+// deliver measures the delivery of one message to all subscribers.
 func (c *crowd) deliver(ctx context.Context, r *result, redisURL string, progress io.Writer) error {
 	fmt.Fprintln(progress, "one message to all")
 	publisher, err := load.NewPublisher(redisURL, []string{rig.Channel}, c.command.Size)
@@ -186,7 +186,7 @@ func (c *crowd) deliver(ctx context.Context, r *result, redisURL string, progres
 	if _, err := publisher.Publish(ctx, 1, time.Second); err != nil {
 		return fmt.Errorf("publishing: %w", err)
 	}
-	report, err := c.take(arrival)
+	report, err := c.collect(arrival)
 	if err != nil {
 		return err
 	}
@@ -195,7 +195,7 @@ func (c *crowd) deliver(ctx context.Context, r *result, redisURL string, progres
 	return err
 }
 
-// usage returns what the servers use together.
+// usage returns the sum of the usage of all servers.
 func (c *crowd) usage() (sum rig.Usage, err error) {
 	for _, s := range c.servers {
 		u, err := s.Usage()
@@ -219,12 +219,12 @@ func (r *result) print(w io.Writer, subscribers int) error {
 	fmt.Fprintf(t, "buffers of TCP\t%s (change on the whole machine)\n", each(r.tcp))
 	fmt.Fprintf(t, "heartbeats\t%s in %s, %.1f s of CPU: %.1f %% of a processor, %.1f µs each\n", humanize.Comma(r.pings), r.watched,
 		r.heartbeatCPU.Seconds(), 100*r.heartbeatCPU.Seconds()/r.watched.Seconds(), float64(r.heartbeatCPU.Microseconds())/float64(max(r.pings, 1)))
-	fmt.Fprintf(t, "one message\t%s had it, the last after %.2f s, %.1f µs of CPU each\n", humanize.Comma(r.messages), r.last.Seconds(),
+	fmt.Fprintf(t, "one message\t%s received it, the last after %.2f s, %.1f µs of CPU each\n", humanize.Comma(r.messages), r.last.Seconds(),
 		float64(r.messageCPU.Microseconds())/float64(max(r.messages, 1)))
 	return t.Flush()
 }
 
-// signed returns a number of bytes for people, with a sign if it is negative.
+// signed formats a number of bytes, which may be negative.
 func signed(bytes int64) string {
 	if bytes < 0 {
 		return "-" + humanize.IBytes(uint64(-bytes))

@@ -15,20 +15,20 @@ import (
 	"sluice/benchmarks/internal/load"
 )
 
-// Members is the command line of a process that holds connections. It reads orders and
-// answers each with a report, both JSON.
+// Members is the command line of a client process, which holds connections. It reads orders and
+// writes a report for each. Both are JSON.
 type Members struct {
 	URL         string `arg:""`
 	Subscribers int    `arg:""`
 }
 
-// order asks for what has come since the last one: at once, or when every subscriber has
-// got a message or that time has passed. The first has the connections opened.
+// order requests a report about the time since the last order. The first order opens the
+// connections.
 type order struct {
-	Await time.Duration
+	Await time.Duration // maximum wait until every subscriber has received a message
 }
 
-// report is an answer.
+// report is the response to an order.
 type report struct {
 	Error    string
 	Messages int64
@@ -37,7 +37,7 @@ type report struct {
 	Slowest  time.Duration
 }
 
-// Run does what the orders say until there are no more.
+// Run executes orders until the end of orders.
 func (m *Members) Run(ctx context.Context, orders io.Reader, reports io.Writer) error {
 	target, err := load.NewTarget(m.URL)
 	if err != nil {
@@ -73,7 +73,7 @@ func (m *Members) Run(ctx context.Context, orders io.Reader, reports io.Writer) 
 	}
 }
 
-// members is such a process as its parent sees it.
+// members controls a client process.
 type members struct {
 	cmd     *exec.Cmd
 	in      io.WriteCloser
@@ -86,7 +86,7 @@ func startMembers(ctx context.Context, url string, subscribers int) (*members, e
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, program, "members", url, strconv.Itoa(subscribers)) //nolint:gosec // this program again
+	cmd := exec.CommandContext(ctx, program, "members", url, strconv.Itoa(subscribers)) //nolint:gosec // runs this program
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -104,7 +104,7 @@ func startMembers(ctx context.Context, url string, subscribers int) (*members, e
 
 func (m *members) stop() {
 	_ = m.in.Close()
-	_ = m.cmd.Wait() // its reports have said what there is to say
+	_ = m.cmd.Wait() // errors were reported in reports
 }
 
 func (m *members) do(o order) (r report, err error) {
@@ -125,7 +125,7 @@ func (m *members) open() error {
 	return err
 }
 
-// each calls do for all processes at the same time.
+// each calls do for all client processes concurrently, and joins the errors.
 func (c *crowd) each(do func(*members) error) error {
 	errs := make([]error, len(c.members))
 	var working sync.WaitGroup
@@ -136,9 +136,9 @@ func (c *crowd) each(do func(*members) error) error {
 	return errors.Join(errs...)
 }
 
-// take adds up what has come since the last time, when every subscriber has got a message
-// or the time has passed.
-func (c *crowd) take(await time.Duration) (sum report, err error) {
+// collect returns the sum of the reports of all client processes. It waits until every subscriber has
+// received a message, at most for await.
+func (c *crowd) collect(await time.Duration) (sum report, err error) {
 	reports := make(chan report, len(c.members))
 	err = c.each(func(m *members) error {
 		r, err := m.do(order{await})

@@ -1,10 +1,10 @@
 package load
 
-// dechunker takes the chunked transfer coding (RFC 9112, section 7.1) off a body that
-// comes in pieces cut anywhere.
+// dechunker decodes the chunked transfer coding (RFC 9112, section 7.1) of a body that is read in
+// arbitrary pieces.
 type dechunker struct {
 	state chunkState
-	left  int // of the chunk, in bytes; while its size is read, what is known of it
+	left  int // bytes left of the chunk; in inSize, the value of the digits read so far
 }
 
 type chunkState uint8
@@ -13,10 +13,10 @@ const (
 	inSize      chunkState = iota // hexadecimal digits
 	inExtension                   // up to the end of the size's line
 	inData
-	afterData // the line break behind a chunk
+	afterData // line break after a chunk
 )
 
-// strip moves the data in b to its front and returns it.
+// strip decodes b in place and returns the data.
 func (d *dechunker) strip(b []byte) []byte {
 	data := b[:0]
 	for len(b) > 0 {
@@ -34,7 +34,7 @@ func (d *dechunker) strip(b []byte) []byte {
 	return data
 }
 
-// step takes a byte of the framing.
+// step processes a byte that is not data.
 func (d *dechunker) step(c byte) {
 	digit, isDigit := hexDigit(c)
 	switch {

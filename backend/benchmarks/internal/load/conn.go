@@ -9,11 +9,11 @@ import (
 // conn is a connection that reads an event stream.
 type conn struct {
 	fd      int
-	open    bool // the head of the answer has come
+	open    bool // the head of the response was received
 	chunked bool
 	chunks  dechunker
-	last    int64  // number of the newest message, 0 if there is none
-	partial []byte // of the head, or of the last line
+	last    int64  // number of the newest message, or 0
+	partial []byte // incomplete head or last line
 }
 
 var (
@@ -23,9 +23,9 @@ var (
 	ping    = []byte("event: stream.ping\n")
 )
 
-// take takes what was read. Messages published before since count for nothing but their
-// order.
-func (c *conn) take(b []byte, t *Tally, since, now int64) error {
+// receive processes data that was read at the time now. Messages published before since are not
+// counted. Both times are in nanoseconds since 1970. It returns an error if the response is not 200.
+func (c *conn) receive(b []byte, t *Result, since, now int64) error {
 	if !c.open {
 		c.partial = append(c.partial, b...)
 		head, body, complete := bytes.Cut(c.partial, headEnd)
@@ -34,7 +34,7 @@ func (c *conn) take(b []byte, t *Tally, since, now int64) error {
 		}
 		if !bytes.HasPrefix(head, okay) {
 			line, _, _ := bytes.Cut(head, []byte("\r\n"))
-			return fmt.Errorf("the server answered %q", line)
+			return fmt.Errorf("the server responded with %q", line)
 		}
 		c.open, c.partial = true, nil
 		c.chunked = bytes.Contains(bytes.ToLower(head), chunked)
@@ -47,8 +47,8 @@ func (c *conn) take(b []byte, t *Tally, since, now int64) error {
 	return nil
 }
 
-// lines takes the messages in the lines that are complete.
-func (c *conn) lines(b []byte, t *Tally, since, now int64) {
+// lines counts the messages in the complete lines.
+func (c *conn) lines(b []byte, t *Result, since, now int64) {
 	if len(c.partial) > 0 {
 		b = append(c.partial, b...)
 	}
@@ -56,13 +56,13 @@ func (c *conn) lines(b []byte, t *Tally, since, now int64) {
 	text, rest := b[:end], b[end:]
 	found := false
 	for {
-		number, nanos, behind, ok := nextMessage(text)
+		number, nanos, remaining, ok := nextMessage(text)
 		if !ok {
 			break
 		}
-		text, found = behind, true
+		text, found = remaining, true
 		if nanos >= since {
-			t.take(time.Duration(now - nanos))
+			t.add(time.Duration(now - nanos))
 			if c.last != 0 && number != c.last+1 {
 				t.Wrong++
 			}
@@ -72,7 +72,7 @@ func (c *conn) lines(b []byte, t *Tally, since, now int64) {
 	if !found && bytes.Contains(text, ping) {
 		t.Pings++
 	}
-	c.partial = append(c.partial[:0], rest...) // text may have been there until now
+	c.partial = append(c.partial[:0], rest...) // after the last use of text, which may share its memory
 	if len(c.partial) == 0 {
 		c.partial = nil // an idle connection keeps no buffer
 	}

@@ -38,10 +38,10 @@ func TestConn_CountsAcrossReadBoundaries(t *testing.T) {
 	chunked := head + "Transfer-Encoding: chunked\r\n\r\n"
 	for _, answer := range []string{plain, chunked + inChunks(body(1, 2, 3), 1000), chunked + inChunks(body(1, 2, 3), 7)} {
 		for size := 1; size <= len(answer); size++ {
-			c, tally := new(conn), newTally()
+			c, tally := new(conn), newResult()
 			for rest := []byte(answer); len(rest) > 0; {
 				n := min(size, len(rest))
-				if err := c.take(bytes.Clone(rest[:n]), &tally, 0, time.UnixMilli(1000).UnixNano()); err != nil {
+				if err := c.receive(bytes.Clone(rest[:n]), &tally, 0, time.UnixMilli(1000).UnixNano()); err != nil {
 					t.Fatal(err)
 				}
 				rest = rest[n:]
@@ -65,8 +65,8 @@ func TestConn_DetectsWrongOrder(t *testing.T) {
 		{"one twice", []int64{1, 2, 2, 3}, 1},
 		{"two exchanged", []int64{1, 3, 2, 4}, 3},
 	} {
-		c, tally := &conn{open: true}, newTally()
-		if err := c.take([]byte(body(test.numbers...)), &tally, 0, 0); err != nil || tally.Wrong != test.want {
+		c, tally := &conn{open: true}, newResult()
+		if err := c.receive([]byte(body(test.numbers...)), &tally, 0, 0); err != nil || tally.Wrong != test.want {
 			t.Errorf("%s: got %d wrong messages, want %d, error %v", test.name, tally.Wrong, test.want, err)
 		}
 	}
@@ -74,25 +74,25 @@ func TestConn_DetectsWrongOrder(t *testing.T) {
 
 func TestConn_IgnoresOldMessages(t *testing.T) {
 	t.Parallel()
-	c, tally := &conn{open: true}, newTally()
+	c, tally := &conn{open: true}, newResult()
 	since := time.UnixMilli(998).UnixNano()
-	if err := c.take([]byte(body(1, 2, 3)), &tally, since, since); err != nil || tally.Messages != 2 {
+	if err := c.receive([]byte(body(1, 2, 3)), &tally, since, since); err != nil || tally.Messages != 2 {
 		t.Errorf("got %+v, error %v", tally, err)
 	}
 }
 
 func TestConn_CountsHeartbeats(t *testing.T) {
 	t.Parallel()
-	c, tally := &conn{open: true}, newTally()
-	if err := c.take([]byte(body()), &tally, 0, 0); err != nil || tally.Pings != 1 || tally.Messages != 0 {
+	c, tally := &conn{open: true}, newResult()
+	if err := c.receive([]byte(body()), &tally, 0, 0); err != nil || tally.Pings != 1 || tally.Messages != 0 {
 		t.Errorf("got %+v, error %v", tally, err)
 	}
 }
 
 func TestConn_OtherStatusIsError(t *testing.T) {
 	t.Parallel()
-	c, tally := new(conn), newTally()
-	err := c.take([]byte("HTTP/1.1 401 Unauthorized\r\n\r\n"), &tally, 0, 0)
+	c, tally := new(conn), newResult()
+	err := c.receive([]byte("HTTP/1.1 401 Unauthorized\r\n\r\n"), &tally, 0, 0)
 	if err == nil || !strings.Contains(err.Error(), "401 Unauthorized") {
 		t.Errorf("got error %v", err)
 	}

@@ -1,6 +1,5 @@
-// Package load puts a server of event streams under load, at little cost of its own: one
-// thread reads all connections, and counts what they get. It knows nothing of who
-// serves.
+// Package load loads a server of event streams, with little CPU time: one thread reads all
+// connections and counts their messages.
 package load
 
 import (
@@ -11,16 +10,15 @@ import (
 	"time"
 )
 
-// Target is what a connection asks for.
+// Target is an address and a request.
 type Target struct {
 	host    string
 	addr    *net.TCPAddr
 	request []byte
 }
 
-// NewTarget returns the target with that address, for instance
-// "http://127.0.0.1:4000/events?channel=updates". The host must be an IPv4 address of
-// this machine.
+// NewTarget returns the target for a URL, for instance
+// "http://127.0.0.1:4000/events?channel=updates". The host must have an IPv4 address.
 func NewTarget(address string) (Target, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -35,15 +33,15 @@ func NewTarget(address string) (Target, error) {
 }
 
 const (
-	// waiting bounds the connections that wait for their answer at one time.
+	// waiting bounds the connections that wait for a response at the same time.
 	waiting = 256
-	// openPatience is how long none of them may get one.
+	// openPatience is the time without any response after which Open fails.
 	openPatience = 30 * time.Second
 	tick         = time.Millisecond
 )
 
-// Open opens n connections, the i-th to the target of that number, and returns when all
-// are answered with an event stream. Close closes them also after an error.
+// Open opens n connections, number i to target(i), and returns when all have received the head of an
+// event stream. After an error, Close closes the opened connections.
 func (r *Readers) Open(ctx context.Context, n int, target func(i int) Target) error {
 	before, _ := r.opened()
 	moved := time.Now()
@@ -59,7 +57,7 @@ func (r *Readers) Open(ctx context.Context, n int, target func(i int) Target) er
 		case ctx.Err() != nil:
 			return ctx.Err()
 		case time.Since(moved) > openPatience:
-			return fmt.Errorf("%s answered %d of %d connections, and none within %s", target(i-1).host, newest-before, n, openPatience)
+			return fmt.Errorf("%s responded to %d of %d connections, and to no others within %s", target(i-1).host, newest-before, n, openPatience)
 		case i < n && i-(newest-before) < waiting:
 			if err := r.dial(target(i)); err != nil {
 				return fmt.Errorf("connection %d to %s: %w", i+1, target(i).host, err)
@@ -72,8 +70,8 @@ func (r *Readers) Open(ctx context.Context, n int, target func(i int) Target) er
 	return nil
 }
 
-// Await waits until that many messages have come, or none has for the time of patience.
-// It reports which.
+// Await waits until the number of messages is reached and returns true. It returns false if no
+// message is received for the patience.
 func (r *Readers) Await(messages int64, patience time.Duration) bool {
 	newest, moved := int64(-1), time.Now()
 	for {

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A message is JSON in which a reader finds its number and its time without parsing the
-// rest: at millions of messages a second that is what a reader can afford.
+// A message is JSON in which a reader finds the number and the time without parsing the rest. At
+// millions of messages per second, parsing costs too much.
 var (
 	numberMark = []byte(`{"n":`)
 	timeMark   = []byte(`,"t":`)
@@ -15,13 +15,13 @@ var (
 
 const (
 	paddingMark, messageEnd = `,"pad":"`, `"}`
-	// mostOverhead is more than a message takes besides its padding.
-	mostOverhead = 64
+	// maxOverhead is an upper bound of the size of a message without its padding.
+	maxOverhead = 64
 )
 
 // newMessage returns a message of at least size bytes.
 func newMessage(number int64, at time.Time, size int) []byte {
-	m := make([]byte, 0, size+mostOverhead)
+	m := make([]byte, 0, size+maxOverhead)
 	m = append(m, numberMark...)
 	m = strconv.AppendInt(m, number, 10)
 	m = append(m, timeMark...)
@@ -33,8 +33,7 @@ func newMessage(number int64, at time.Time, size int) []byte {
 	return append(m, messageEnd...)
 }
 
-// nextMessage returns the number and the time of the first message in text, and what is
-// behind them.
+// nextMessage returns the number and the time of the first message in text, and the text after them.
 func nextMessage(text []byte) (number, nanos int64, rest []byte, found bool) {
 	_, rest, found = bytes.Cut(text, numberMark)
 	if !found {

@@ -22,26 +22,26 @@ func NewPublisher(redisURL string, channels []string, size int) (*Publisher, err
 	if err != nil {
 		return nil, err
 	}
-	options.MaxRetries = -1 // what is published twice would count as wrong
+	options.MaxRetries = -1 // a retry could publish a message twice
 	return &Publisher{client: redis.NewClient(options), channels: channels, size: size}, nil
 }
 
-// Close closes the connection.
+// Close closes the connections to Redis.
 func (p *Publisher) Close() error {
 	return p.client.Close()
 }
 
-// errBehind is why a load did not come about.
+// errBehind is returned by Publish if it cannot publish at the rate.
 var errBehind = errors.New("publishing took longer than planned")
 
-// IsBehind reports whether an error says that Redis or the publisher could not keep up.
+// IsBehind reports whether an error of Publish means that Redis or the publisher was too slow.
 func IsBehind(err error) bool { return errors.Is(err, errBehind) }
 
-// tooLong is how much longer than planned publishing may take.
+// tooLong is the factor by which publishing may exceed the planned time, plus one second.
 const tooLong = 1.1
 
-// Publish publishes evenly at a rate of messages a second, and returns how many it
-// published. Messages that are due together go out together.
+// Publish publishes for a time at a constant rate in messages per second, and returns how many it
+// published. It sends messages that are due at the same time in one round trip.
 func (p *Publisher) Publish(ctx context.Context, rate float64, d time.Duration) (int64, error) {
 	total := max(1, int64(rate*d.Seconds()))
 	every := float64(time.Second) / rate

@@ -13,37 +13,36 @@ import (
 const (
 	readBuffer  = 256 << 10
 	readyAtOnce = 1024
-	// closeWithin is how long the reading thread may wait before it looks whether it is to
-	// end, in milliseconds.
+	// closeWithin is the time in milliseconds after which the reading thread checks whether the
+	// readers are closed.
 	closeWithin = 100
-	// sources is how many addresses of this machine connections come from, so that there
-	// are more than the ports of one.
+	// sources is the number of loopback addresses to connect from. One address has too few ports.
 	sources = 4
 )
 
-// Readers holds connections and reads them all. Its methods may be called from any
-// goroutine, Open by one at a time.
+// Readers holds connections and reads all of them. Its methods may be called from any goroutine, but
+// Open by only one at a time.
 type Readers struct {
 	epoll int
 	ended sync.WaitGroup
 
 	mu     sync.Mutex
 	conns  map[int32]*conn // by descriptor
-	open   int             // that were ever answered
-	dialed int
-	since  int64 // when the tally was reset, as messages tell time
-	tally  Tally
-	failed error // why a connection was refused
+	open   int             // connections that received a head, including ended ones
+	dialed int             // used by Open only
+	since  int64           // time of the last Reset, in nanoseconds since 1970
+	result Result
+	failed error // error of a connection without an event stream
 	closed bool
 }
 
-// NewReaders returns readers without connections. Close must be called in the end.
+// NewReaders returns Readers without connections. The caller must call Close.
 func NewReaders() (*Readers, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, err
 	}
-	r := &Readers{epoll: epoll, conns: make(map[int32]*conn), tally: newTally()}
+	r := &Readers{epoll: epoll, conns: make(map[int32]*conn), result: newResult()}
 	r.ended.Go(r.run)
 	return r, nil
 }
@@ -60,24 +59,24 @@ func (r *Readers) Close() {
 	_ = unix.Close(r.epoll)
 }
 
-// Reset begins a new tally, of messages that are published from now on, and returns the
-// old one.
-func (r *Readers) Reset() Tally {
+// Reset starts a new result, for messages that are published after the call, and returns the old
+// one.
+func (r *Readers) Reset() Result {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	old := r.tally
-	r.tally, r.since = newTally(), time.Now().UnixNano()
+	old := r.result
+	r.result, r.since = newResult(), time.Now().UnixNano()
 	return old
 }
 
-// Messages returns how many messages the present tally has.
+// Messages returns the number of messages in the current result.
 func (r *Readers) Messages() int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.tally.Messages
+	return r.result.Messages
 }
 
-// Count returns how many connections there are.
+// Count returns the number of open connections.
 func (r *Readers) Count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -90,16 +89,16 @@ func (r *Readers) opened() (int, error) {
 	return r.open, r.failed
 }
 
-// dial opens a connection and asks for the target.
+// dial opens a connection and sends the request of a target.
 func (r *Readers) dial(t Target) error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if errors.Is(err, unix.EMFILE) {
-		return fmt.Errorf("this process may have no more than %d of them; raise ulimit -n, or take fewer: %w", r.Count(), err)
+		return fmt.Errorf("the limit of open files is reached at %d connections; raise ulimit -n, or use fewer connections: %w", r.Count(), err)
 	}
 	if err != nil {
 		return err
 	}
-	if err := r.ask(fd, t); err != nil {
+	if err := r.request(fd, t); err != nil {
 		_ = unix.Close(fd)
 		return err
 	}
@@ -109,8 +108,10 @@ func (r *Readers) dial(t Target) error {
 	return unix.EpollCtl(r.epoll, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)})
 }
 
-func (r *Readers) ask(fd int, t Target) error {
-	// The port is chosen when the other end is known, so that each end has all ports.
+// request connects a socket and sends the request of a target.
+func (r *Readers) request(fd int, t Target) error {
+	// The kernel selects the port in Connect, when it knows the destination. Each destination can
+	// use all ports then.
 	if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1); err != nil {
 		return err
 	}
@@ -129,8 +130,8 @@ func (r *Readers) ask(fd int, t Target) error {
 	return unix.SetNonblock(fd, true)
 }
 
-// run reads until Close, on a thread of its own: it waits in the kernel, where Go's
-// scheduler would have to be asked each time.
+// run reads until Close. It has its own thread and waits in epoll_wait, which costs less than the
+// poller of the Go runtime.
 func (r *Readers) run() {
 	runtime.LockOSThread()
 	events := make([]unix.EpollEvent, readyAtOnce)
@@ -159,7 +160,7 @@ func (r *Readers) read(c *conn, buf []byte) {
 	}
 	wasOpen := c.open
 	if n > 0 {
-		err = c.take(buf[:n], &r.tally, r.since, time.Now().UnixNano())
+		err = c.receive(buf[:n], &r.result, r.since, time.Now().UnixNano())
 	}
 	if c.open && !wasOpen {
 		r.open++
@@ -168,9 +169,9 @@ func (r *Readers) read(c *conn, buf []byte) {
 		return
 	}
 	if !c.open {
-		r.failed = errors.Join(errors.New("a connection was not answered with an event stream"), err)
+		r.failed = errors.Join(errors.New("the response to a connection is not an event stream"), err)
 	}
-	r.tally.Gone++
+	r.result.Gone++
 	delete(r.conns, int32(c.fd))
 	_ = unix.Close(c.fd)
 }

@@ -4,19 +4,19 @@ package load
 
 import "errors"
 
-// Readers exists on Linux only.
+// Readers is implemented on Linux only.
 type Readers struct{}
 
-// NewReaders returns an error.
+// NewReaders always returns an error.
 func NewReaders() (*Readers, error) {
-	return nil, errors.New("loads are made on Linux only")
+	return nil, errors.New("loads are supported on Linux only")
 }
 
 // Close does nothing.
 func (*Readers) Close() {}
 
-// Reset returns nothing.
-func (*Readers) Reset() Tally { return Tally{} }
+// Reset returns an empty result.
+func (*Readers) Reset() Result { return Result{} }
 
 // Messages returns 0.
 func (*Readers) Messages() int64 { return 0 }

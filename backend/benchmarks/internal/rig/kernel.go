@@ -7,24 +7,23 @@ import (
 	"strconv"
 )
 
-// KernelMemory returns what the kernel of this machine holds for itself, in bytes: its
-// own objects (the slabs) and the buffers of TCP. No process's RSS shows it.
+// KernelMemory returns the memory of the kernel in bytes: slab for kernel objects, and tcp for the
+// buffers of TCP. The RSS of a process does not include it.
 func KernelMemory() (slab, tcp uint64, err error) {
-	slabKB, err := numberBehind("/proc/meminfo", "Slab:")
+	slabKB, err := readNumber("/proc/meminfo", "Slab:")
 	if err != nil {
 		return 0, 0, err
 	}
-	pages, err := numberBehind("/proc/net/sockstat", "TCP:", "mem")
+	pages, err := readNumber("/proc/net/sockstat", "TCP:", "mem")
 	if err != nil {
 		return 0, 0, err
 	}
 	return slabKB << 10, pages * uint64(os.Getpagesize()), nil
 }
 
-// numberBehind returns the number in a file behind words that follow each other, though
-// not at once.
-func numberBehind(path string, words ...string) (uint64, error) {
-	text, err := os.ReadFile(path) //nolint:gosec // the paths are those above
+// readNumber returns the number in a file after some words. Other words may be between them.
+func readNumber(path string, words ...string) (uint64, error) {
+	text, err := os.ReadFile(path) //nolint:gosec // the paths are constants
 	if err != nil {
 		return 0, err
 	}

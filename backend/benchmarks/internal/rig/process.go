@@ -1,5 +1,5 @@
-// Package rig starts the programs that a benchmark needs, each as a process of its own,
-// keeps them and the benchmark on different processors, and tells what they use.
+// Package rig starts the programs that a benchmark needs as separate processes, assigns processors
+// to them and to the benchmark, and measures their CPU time and memory.
 package rig
 
 import (
@@ -20,12 +20,12 @@ import (
 )
 
 const (
-	// startPatience is how long a program may take to serve.
+	// startPatience bounds the time until a program is ready.
 	startPatience = 30 * time.Second
-	// stopPatience is how long it may take to end, after which it is killed.
+	// stopPatience is the time after SIGTERM after which a program is killed.
 	stopPatience = 5 * time.Second
 	tick         = 20 * time.Millisecond
-	// keptOutput bounds what is kept of a program's output.
+	// keptOutput bounds the bytes of a program's output that are kept.
 	keptOutput = 4 << 10
 )
 
@@ -37,15 +37,16 @@ type Process struct {
 	output tail
 }
 
-// Start starts a program with variables added to the environment, on the processor that
-// servers have for themselves. It is a line for the shell, which it takes the place of.
+// Start starts a program with additional environment variables, on the processor for servers. line is
+// a shell command; the shell replaces itself with the program. The end of ctx ends the program with
+// SIGTERM.
 func Start(ctx context.Context, name, line string, env ...string) (*Process, error) {
 	return start(ctx, serverProcessor, name, line, env)
 }
 
 func start(ctx context.Context, on processor, name, line string, env []string) (*Process, error) {
 	args := append(on.command(), "sh", "-c", "exec "+line)
-	p := &Process{name: name, cmd: exec.CommandContext(ctx, args[0], args[1:]...), exited: make(chan struct{})} //nolint:gosec // to run what the user names is the purpose
+	p := &Process{name: name, cmd: exec.CommandContext(ctx, args[0], args[1:]...), exited: make(chan struct{})} //nolint:gosec // the user names the program
 	p.cmd.Cancel = func() error { return p.cmd.Process.Signal(syscall.SIGTERM) }
 	p.cmd.WaitDelay = stopPatience
 	p.cmd.Env = append(os.Environ(), env...)
@@ -54,13 +55,14 @@ func start(ctx context.Context, on processor, name, line string, env []string) (
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	go func() {
-		_ = p.cmd.Wait() // whether it ended well does not matter, only that it has
+		_ = p.cmd.Wait() // the exit status does not matter
 		close(p.exited)
 	}()
 	return p, nil
 }
 
-// Await calls ready until it returns nil.
+// Await calls ready until it returns nil. It returns an error with the output of the program if the
+// program exits, ctx ends, or the program is not ready within startPatience.
 func (p *Process) Await(ctx context.Context, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startPatience)
 	defer cancel()
@@ -71,27 +73,27 @@ func (p *Process) Await(ctx context.Context, ready func(context.Context) error) 
 		}
 		select {
 		case <-p.exited:
-			return fmt.Errorf("%s ended by itself; it said:\n%s", p.name, p.output.String())
+			return fmt.Errorf("%s exited; its output:\n%s", p.name, p.output.String())
 		case <-ctx.Done():
-			return fmt.Errorf("%s does not serve: %w; it said:\n%s", p.name, err, p.output.String())
+			return fmt.Errorf("%s is not ready: %w; its output:\n%s", p.name, err, p.output.String())
 		case <-time.After(tick):
 		}
 	}
 }
 
-// Stop kills the program, and returns when it is gone.
+// Stop kills the program and waits until it has ended.
 func (p *Process) Stop() {
 	_ = p.cmd.Process.Kill() // it may have ended already
 	<-p.exited
 }
 
-// Usage is what a process has used, and what it holds.
+// Usage is the CPU time and the memory of a process.
 type Usage struct {
-	CPU time.Duration // of all its threads, in the kernel too
+	CPU time.Duration // user and system time of all threads so far
 	RSS uint64        // in bytes
 }
 
-// Usage returns what the process has used so far.
+// Usage returns the current usage of the process.
 func (p *Process) Usage() (Usage, error) {
 	proc, err := process.NewProcess(int32(p.cmd.Process.Pid))
 	if err != nil {
@@ -108,7 +110,7 @@ func (p *Process) Usage() (Usage, error) {
 	return Usage{time.Duration((times.User + times.System) * float64(time.Second)), memory.RSS}, nil
 }
 
-// FreePort returns a port of this machine that nobody listens on now.
+// FreePort returns a TCP port of the loopback address that is free now.
 func FreePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -118,8 +120,8 @@ func FreePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
-// StartRedis starts a Redis that keeps nothing, on the processor of the load, and returns
-// its address when it answers.
+// StartRedis starts a Redis without persistence, on the processor for the load. It returns the URL
+// when the Redis is ready.
 func StartRedis(ctx context.Context) (*Process, string, error) {
 	port, err := FreePort()
 	if err != nil {
@@ -151,12 +153,12 @@ func ping(ctx context.Context, addr string) error {
 		return err
 	}
 	if string(answer) != "+PONG" {
-		return errors.New("it is no Redis")
+		return errors.New("not a Redis")
 	}
 	return nil
 }
 
-// tail keeps the end of what is written to it.
+// tail is a writer that keeps the last keptOutput bytes.
 type tail struct {
 	mu   sync.Mutex
 	text []byte

@@ -9,22 +9,22 @@ import (
 	"strconv"
 )
 
-// processor is one that programs are kept on, or none.
+// processor is the number of a processor that programs run on, or anywhere.
 type processor int
 
-// A server has a processor for itself, and the load another one, so that they do not
-// take each other's time. Until [Separate] they run anywhere.
+// Servers and the load use different processors, so the load does not affect the servers. Before
+// [Separate] is called they run on any processor.
 var serverProcessor, loadProcessor = anywhere, anywhere
 
 const anywhere processor = -1
 
-// Separate moves this process to one processor, and has programs start on it or on
-// another one. It reports false where there is only one or taskset(1) is missing.
+// Separate moves this process to one processor. Redis starts on the same processor afterwards, and
+// servers on another one. It returns false if the machine has only one processor or no taskset(1).
 func Separate(ctx context.Context) (bool, error) {
 	if _, err := exec.LookPath("taskset"); err != nil || runtime.NumCPU() < 2 {
 		return false, nil
 	}
-	out, err := exec.CommandContext(ctx, "taskset", "--all-tasks", "--cpu-list", "--pid", "1", strconv.Itoa(os.Getpid())).CombinedOutput() //nolint:gosec // the process's own id
+	out, err := exec.CommandContext(ctx, "taskset", "--all-tasks", "--cpu-list", "--pid", "1", strconv.Itoa(os.Getpid())).CombinedOutput() //nolint:gosec // the id of this process
 	if err != nil {
 		return false, fmt.Errorf("taskset: %w: %s", err, out)
 	}
@@ -32,7 +32,7 @@ func Separate(ctx context.Context) (bool, error) {
 	return true, nil
 }
 
-// command returns what stands before a program that is kept there.
+// command returns the command prefix that keeps a program on the processor.
 func (p processor) command() []string {
 	if p == anywhere {
 		return nil

@@ -11,15 +11,14 @@ import (
 // Server is a running server of event streams.
 type Server struct {
 	*Process
-	events string // its address of events
+	events string // URL of the events
 }
 
 // Channel is the Redis channel that every server follows.
 const Channel = "updates"
 
-// StartServer starts a program that serves the events of [Channel], and returns when it
-// does. It gets the port and the Redis in the variables PORT and REDIS_URL; those of
-// Sluice are set too.
+// StartServer starts a program that serves the events of [Channel], and returns when it is ready. The
+// program gets its port and the Redis in PORT and REDIS_URL. The variables of Sluice are set too.
 func StartServer(ctx context.Context, name, line, redisURL string, env ...string) (*Server, error) {
 	port, err := FreePort()
 	if err != nil {
@@ -42,8 +41,8 @@ func StartServer(ctx context.Context, name, line, redisURL string, env ...string
 	return s, nil
 }
 
-// Events returns the address of the events of a channel, or of those that the server
-// gives to who names none.
+// Events returns the URL of the events of a channel. [Channel] is the default of the server, so its
+// URL has no query.
 func (s *Server) Events(channel string) string {
 	if channel == Channel {
 		return s.events
@@ -51,17 +50,17 @@ func (s *Server) Events(channel string) string {
 	return s.events + "?channel=" + channel
 }
 
-// answerWithin bounds one try to get an answer.
-const answerWithin = 2 * time.Second
+// responseTimeout bounds one check whether a server is ready.
+const responseTimeout = 2 * time.Second
 
 func (s *Server) serves(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, answerWithin)
+	ctx, cancel := context.WithTimeout(ctx, responseTimeout)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.events, nil)
 	if err != nil {
 		return err
 	}
-	request.Header.Set("Accept", "text/plain") // so that one that is not ready says so
+	request.Header.Set("Accept", "text/plain") // Sluice then responds with an error if it is not ready
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-// The baseline in Go: gin, a channel for each client, one flush for each event.
+// Command gin is the baseline in Go: gin, with a channel for each client and a flush for each event.
 package main
 
 import (
@@ -13,10 +13,10 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// waiting is how many events a client may be behind before it misses some.
+// waiting is the number of queued events after which a client loses events.
 const waiting = 256
 
-// broker passes messages on to the clients.
+// broker distributes messages to the clients.
 type broker struct {
 	mu      sync.RWMutex
 	clients map[chan string]struct{}
@@ -42,7 +42,7 @@ func (b *broker) publish(message string) {
 	for client := range b.clients {
 		select {
 		case client <- message:
-		default: // a slow client must not hold up the others
+		default: // a slow client must not delay the others
 		}
 	}
 }

@@ -162,7 +162,7 @@ func newRig(t *testing.T, s setup) *rig {
 		r.running.Wait()
 	})
 	for _, p := range r.publications {
-		r.running.Go(func() { p.Steadily(ctx, rate, size, r.publish, nil) })
+		r.running.Go(func() { p.PublishAtRate(ctx, rate, size, r.publish, nil) })
 	}
 	r.published(someMessages)
 	r.settle()
@@ -237,7 +237,7 @@ func (r *rig) settle() {
 
 // finish ends the publishing and waits until all subscribers have all messages. It returns the
 // tallies by kind, and fails the test if an audit fails.
-func (r *rig) finish() map[event.Kind]audit.Tally {
+func (r *rig) finish() map[event.Kind]audit.Result {
 	r.t.Helper()
 	r.settle()
 	r.published(someMessages)
@@ -245,9 +245,9 @@ func (r *rig) finish() map[event.Kind]audit.Tally {
 	r.running.Wait()
 	close(r.hurry)
 	r.conclude()
-	sums := make(map[event.Kind]audit.Tally)
+	sums := make(map[event.Kind]audit.Result)
 	for _, s := range r.subscribers {
-		for topic, tally := range s.books.Tallies() {
+		for topic, tally := range s.books.Results() {
 			if tally.Broken() {
 				r.t.Errorf("%s: topic %s: got %+v, gaps %q and jumps\n%s", s.name, topic, tally, s.gaps(), s.jumps())
 			}
@@ -295,7 +295,7 @@ func (r *rig) conclude() {
 type subscriber struct {
 	name   string
 	rig    *rig
-	books  *audit.Books
+	books  *audit.Recorder
 	client sseclient.Client
 	cancel context.CancelFunc
 	left   chan struct{} // closed when it has left
@@ -313,7 +313,7 @@ type subscriber struct {
 
 // subscribe adds and starts a subscriber; see [subscriber.start].
 func (r *rig) subscribe(name string, c sseclient.Client, publications ...*audit.Publication) *subscriber {
-	s := &subscriber{name: name, rig: r, client: c, books: audit.NewBooks(publications...), received: make(map[string]*progress)}
+	s := &subscriber{name: name, rig: r, client: c, books: audit.NewRecorder(publications...), received: make(map[string]*progress)}
 	query := make(url.Values)
 	for _, p := range publications {
 		query.Add(p.Topic().Kind.String(), p.Topic().Pattern)
@@ -396,7 +396,7 @@ func (s *subscriber) leave() {
 }
 
 func (s *subscriber) take(e sseclient.Event) {
-	m, ok := s.books.Take(e.ID, e.Type, e.Data)
+	m, ok := s.books.Record(e.ID, e.Type, e.Data)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {

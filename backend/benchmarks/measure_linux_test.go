@@ -2,12 +2,9 @@ package main
 
 import (
 	"bytes"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"sluice/internal/test/gatewaytest"
 )
 
 // These tests are not parallel because they need all cores.
@@ -16,19 +13,19 @@ import (
 func runMeasurement(t *testing.T, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
-	if status := run(t.Context(), args, &out, &errs); status != kept {
-		t.Fatalf("%q: status %d\n%s%s", args, status, out.String(), errs.String())
+	if err := run(t.Context(), args, &out, &errs); err != nil {
+		t.Fatalf("%q: %v\n%s%s", args, err, out.String(), errs.String())
 	}
 	return out.String()
 }
 
 func TestCompare_MeasuresServers(t *testing.T) {
 	gin := filepath.Join(t.TempDir(), "gin")
-	if out, err := exec.Command("go", "build", "-o", gin, "./testdata/gin").CombinedOutput(); err != nil {
-		t.Fatalf("building the baseline: %v\n%s", err, out)
+	if err := build(".", gin, "./servers/gin"); err != nil {
+		t.Fatal(err)
 	}
 	out := runMeasurement(t, "compare", "--no-pin", "--rounds", "1", "--settle", "0s", "--time", "300ms",
-		"--loads", "5x20,20x5", "sluice="+gatewaytest.Program(), "baseline="+gin)
+		"--loads", "5x20,20x5", "sluice="+gateway, "baseline="+gin)
 	for _, want := range []string{"5 × 20/s", "20 × 5/s", "sluice", "baseline", "for each delivery"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("want %q in\n%s", want, out)
@@ -41,14 +38,14 @@ func TestCompare_MeasuresServers(t *testing.T) {
 
 func TestCompare_FindsPeak(t *testing.T) {
 	out := runMeasurement(t, "compare", "--no-pin", "--rounds", "1", "--settle", "0s", "--time", "300ms", "--step", "100ms",
-		"--large", "20", "--loads", "20x5", "sluice="+gatewaytest.Program())
-	if _, peak, _ := strings.Cut(out, "most deliveries"); !strings.Contains(out, "idle connection") || !strings.Contains(peak, "×1.00") {
+		"--large", "20", "--loads", "20x5", "sluice="+gateway)
+	if _, peak, _ := strings.Cut(out, "maximum deliveries"); !strings.Contains(out, "idle connection") || !strings.Contains(peak, "×1.00") {
 		t.Errorf("got no peak:\n%s", out)
 	}
 }
 
 func TestTopics_Measures(t *testing.T) {
-	out := runMeasurement(t, "topics", "--no-pin", "--rounds", "1", "--settle", "0s", "--time", "500ms", "--topics", "50", "--rate", "500", gatewaytest.Program())
+	out := runMeasurement(t, "topics", "--no-pin", "--rounds", "1", "--settle", "0s", "--time", "500ms", "--topics", "50", "--rate", "500", gateway)
 	for _, want := range []string{"50 subscribers, 500 deliveries a second", "one topic for all", "a topic for each"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("want %q in\n%s", want, out)
@@ -57,8 +54,8 @@ func TestTopics_Measures(t *testing.T) {
 }
 
 func TestCrowd_DeliversToAll(t *testing.T) {
-	out := runMeasurement(t, "crowd", "--subscribers", "101", "--servers", "2", "--heartbeat", "200ms", "--time", "1s", "--settle", "0s", gatewaytest.Program())
-	for _, want := range []string{"101, opened in", "101 had it", "0 lost", "heartbeats"} {
+	out := runMeasurement(t, "crowd", "--subscribers", "101", "--servers", "2", "--heartbeat", "200ms", "--time", "1s", "--settle", "0s", gateway)
+	for _, want := range []string{"101, opened in", "101 received it", "0 lost", "heartbeats"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("want %q in\n%s", want, out)
 		}
@@ -75,21 +72,21 @@ func TestMeasuring_Errors(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"a server without a name", []string{"compare", gatewaytest.Program()}, "NAME=COMMAND"},
+		{"a server without a name", []string{"compare", gateway}, "NAME=COMMAND"},
 		{"no server", []string{"compare"}, "contenders"},
 		{"a load without a rate", []string{"compare", "--loads", "10", "a=b"}, "SUBSCRIBERSxRATE"},
 		{"no rounds", []string{"compare", "--rounds", "0", "a=b"}, "--rounds"},
 		{"a server that exits", []string{"compare", "--no-pin", "a=echo no luck"}, "no luck"},
-		{"no topics", []string{"topics", "--topics", "0", gatewaytest.Program()}, "--topics"},
-		{"no Redis there", []string{"topics", "--no-pin", "--redis-url", "http://x", gatewaytest.Program()}, "--redis-url"},
-		{"fewer subscribers than servers", []string{"crowd", "--subscribers", "1", gatewaytest.Program()}, "--servers"},
+		{"no topics", []string{"topics", "--topics", "0", gateway}, "--topics"},
+		{"no Redis there", []string{"topics", "--no-pin", "--redis-url", "http://x", gateway}, "--redis-url"},
+		{"fewer subscribers than servers", []string{"crowd", "--subscribers", "1", gateway}, "--servers"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			var out, errs bytes.Buffer
-			status := run(t.Context(), test.args, &out, &errs)
-			if status != couldNot || !strings.Contains(errs.String(), test.want) {
-				t.Errorf("status %d with %q, want %q", status, errs.String(), test.want)
+			err := run(t.Context(), test.args, &out, &errs)
+			if err == nil || !strings.Contains(err.Error()+errs.String(), test.want) {
+				t.Errorf("got the error %v and %q, want %q", err, errs.String(), test.want)
 			}
 		})
 	}

@@ -1,60 +1,57 @@
 package audit
 
-import (
-	"sluice/internal/event"
-)
+import "sluice/internal/event"
 
-// ledger keeps the account of one subscriber and one topic. One goroutine at a time
-// may use it.
-type ledger interface {
-	// opened says that the topic is live: what is published from now on must come.
+// checker checks the events of one topic that one subscriber received. Its methods are called
+// by one goroutine at a time.
+type checker interface {
+	// opened records that the topic is live: messages published after the call must be received.
 	opened()
-	// received takes the number of an event.
+	// received records a message by its number.
 	received(n int64)
-	// deleted takes the event of a key that has no value.
+	// deleted records that a key has no value.
 	deleted()
-	// gap takes the announcement that events may be missing here, and how many, or
-	// [event.LostUnknown].
+	// gap records an announced gap, with the number of lost events or [event.LostUnknown].
 	gap(lost int64)
-	// complete reports whether the newest confirmed message is there.
+	// complete reports whether the newest confirmed message was received.
 	complete() bool
-	// tally closes the account as of now: what should have come by now and did not is
-	// missing. It changes nothing.
-	tally() Tally
+	// result returns the result if the audit ended now: confirmed messages that were not
+	// received count as missing. It does not change the checker.
+	result() Result
 }
 
-func newLedger(p *Publication) ledger {
+func newChecker(p *Publication) checker {
 	if p.topic.Kind == event.Key {
 		return &latest{published: p}
 	}
 	return &sequence{published: p}
 }
 
-// sequence is the ledger of a channel or a stream: every number in order, except that
-// some may be missing directly at a gap.
+// sequence checks a channel or a stream: all numbers are received in order, except for numbers
+// that are missing directly at a gap.
 type sequence struct {
 	published *Publication
-	sums      Tally
+	counts    Result
 
-	live    bool  // the first number that must come is known
-	started bool  // a number came
-	first   int64 // the first that came
-	next    int64 // the one that is due
+	live    bool  // next is known
+	started bool  // a number was received
+	first   int64 // first number received
+	next    int64 // next expected number
 	skipped []span
 	gaps    pendingGaps
 }
 
-// span is a run of numbers that were skipped.
+// span is a range of skipped numbers, [from, to).
 type span struct {
-	from, to  int64 // inclusive, exclusive
-	announced bool
+	from, to  int64
+	announced bool // by a gap
 }
 
-// pendingGaps are those that were announced since the last number.
+// pendingGaps sums up the gaps announced since the last number.
 type pendingGaps struct {
 	count   int
 	lost    int64
-	unknown bool // one of them did not give a number
+	unknown bool // at least one gap had no number of lost events
 }
 
 func (s *sequence) opened() {
@@ -65,7 +62,7 @@ func (s *sequence) opened() {
 }
 
 func (s *sequence) gap(lost int64) {
-	s.sums.Gaps++
+	s.counts.Gaps++
 	s.gaps.count++
 	if lost == event.LostUnknown {
 		s.gaps.unknown = true
@@ -77,10 +74,10 @@ func (s *sequence) gap(lost int64) {
 func (s *sequence) deleted() {}
 
 func (s *sequence) received(n int64) {
-	s.sums.Received++
+	s.counts.Received++
 	switch {
 	case !s.started && (!s.live || n < s.next):
-		// Published before the topic was live, and welcome.
+		// Published before the topic was live: allowed, and the sequence starts here.
 		s.started, s.live, s.first, s.next = true, true, n, n+1
 		s.gaps = pendingGaps{}
 	case n < s.next:
@@ -94,30 +91,30 @@ func (s *sequence) received(n int64) {
 	}
 }
 
-// skip accounts for the numbers from the one that is due up to n.
+// skip counts the numbers from next up to but not including n.
 func (s *sequence) skip(n int64) {
 	skipped := n - s.next
 	least := skipped - s.published.doubtfulBetween(s.next, n)
 	most := skipped
 	if !s.started {
-		most = n - 1 // the server may have opened the topic well before that was known here
+		most = n - 1 // the server may have opened the topic long before stream.open was received
 	}
 	g := s.gaps
 	s.gaps = pendingGaps{}
 	if g.count > 0 {
-		s.sums.Announced += least
+		s.counts.Announced += least
 		if !g.unknown && (g.lost < least || g.lost > most) {
-			s.sums.WrongCounts++
+			s.counts.WrongCounts++
 		}
 	} else {
-		s.sums.Lost += least
+		s.counts.Lost += least
 	}
 	if skipped > 0 {
 		s.skipped = append(s.skipped, span{s.next, n, g.count > 0})
 	}
 }
 
-// late accounts for a number below the one that is due.
+// late counts a number below next: a duplicate, or one that is out of order.
 func (s *sequence) late(n int64) {
 	for i := len(s.skipped) - 1; i >= 0; i-- {
 		sp := s.skipped[i]
@@ -129,18 +126,18 @@ func (s *sequence) late(n int64) {
 		if s.published.isDoubtful(n) {
 			return
 		}
-		s.sums.OutOfOrder++
+		s.counts.OutOfOrder++
 		if sp.announced {
-			s.sums.Announced--
+			s.counts.Announced--
 		} else {
-			s.sums.Lost--
+			s.counts.Lost--
 		}
 		return
 	}
 	if n < s.first {
-		s.sums.OutOfOrder++
+		s.counts.OutOfOrder++
 	} else {
-		s.sums.Duplicates++
+		s.counts.Duplicates++
 	}
 }
 
@@ -148,8 +145,8 @@ func (s *sequence) complete() bool {
 	return s.live && s.next > s.published.Confirmed()
 }
 
-func (s *sequence) tally() Tally {
-	t := s.sums
+func (s *sequence) result() Result {
+	t := s.counts
 	end := s.published.Confirmed() + 1
 	if !s.live || s.next >= end {
 		return t
@@ -163,39 +160,39 @@ func (s *sequence) tally() Tally {
 	return t
 }
 
-// latest is the ledger of a key: numbers only grow, and the last one is the last that
-// was written.
+// latest checks a key: numbers only increase, and the last value received is the last one
+// written.
 type latest struct {
 	published *Publication
-	sums      Tally
+	counts    Result
 
-	value  int64 // the present one, 0 if there is none
-	newest int64 // the greatest that was seen
-	excuse bool  // the value may be shown again: there was a gap, or it was deleted
+	value     int64 // number of the current value; zero if the key has no value
+	newest    int64 // highest number received
+	mayRepeat bool  // newest may be received again, because of a gap or a deletion
 }
 
 func (l *latest) opened() {}
 
 func (l *latest) gap(int64) {
-	l.sums.Gaps++
-	l.excuse = true
+	l.counts.Gaps++
+	l.mayRepeat = true
 }
 
 func (l *latest) deleted() {
 	l.value = 0
-	l.excuse = true
+	l.mayRepeat = true
 }
 
 func (l *latest) received(n int64) {
-	l.sums.Received++
+	l.counts.Received++
 	switch {
 	case n > l.newest, l.published.isDoubtful(n):
 	case n < l.newest:
-		l.sums.OutOfOrder++
-	case !l.excuse:
-		l.sums.Duplicates++
+		l.counts.OutOfOrder++
+	case !l.mayRepeat:
+		l.counts.Duplicates++
 	}
-	l.excuse = false
+	l.mayRepeat = false
 	l.value = n
 	l.newest = max(l.newest, n)
 }
@@ -204,8 +201,8 @@ func (l *latest) complete() bool {
 	return l.value == l.published.Confirmed()
 }
 
-func (l *latest) tally() Tally {
-	t := l.sums
+func (l *latest) result() Result {
+	t := l.counts
 	if !l.complete() {
 		t.WrongFinal = 1
 	}
