@@ -95,7 +95,7 @@ func Start(cfg config.Config, log *slog.Logger) (_ *Server, err error) {
 		MaxConnectionsPerIP: cfg.MaxConnectionsPerIP,
 		TrustedProxies:      cfg.TrustedProxies,
 		PublishRate:         cfg.PublishRate,
-		Authority:           authorizer,
+		Authorizer:          authorizer,
 		Hub:                 s.hub,
 		Delivery:            s.delivery,
 		Broker:              s.source,

@@ -24,7 +24,7 @@ const plainHeader = `{"alg":"HS256","typ":"JWT"}`
 
 func TestClaims_RejectsAmbiguous(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
+	a := newAuthorizer(t)
 	exp := fmt.Sprint(time.Now().Add(time.Hour).Unix())
 	for name, tt := range map[string]struct{ header, claims, why string }{
 		"two exp":                    {plainHeader, `{"exp":1,"exp":` + exp + `}`, "same name"},
@@ -56,7 +56,7 @@ func TestClaims_RejectsAmbiguous(t *testing.T) {
 
 func TestClaims_NamesMatchExactly(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
+	a := newAuthorizer(t)
 	exp := fmt.Sprint(time.Now().Add(time.Hour).Unix())
 	for _, claims := range []string{
 		`{"exp":` + exp + `,"SLUICE":{"subscribe":["channel:*"],"publish":["channel:*"]}}`,
@@ -79,7 +79,7 @@ func TestClaims_NamesMatchExactly(t *testing.T) {
 
 func TestClaims_DeepNesting(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
+	a := newAuthorizer(t)
 	deep := strings.Repeat(`[`, 100_000) + strings.Repeat(`]`, 100_000)
 	if _, err := grant(a, bearer(signText(plainHeader, `{"exp":1,"a":`+deep+`}`))); !errors.Is(err, auth.ErrInvalidToken) {
 		t.Errorf("got error %v", err)
@@ -88,7 +88,7 @@ func TestClaims_DeepNesting(t *testing.T) {
 
 func TestGrant_SubjectIsClaimSub(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
+	a := newAuthorizer(t)
 	for want, claims := range map[string]jwt.MapClaims{"42": inAnHour(with("sub", "42")), "": inAnHour()} {
 		g, err := grant(a, bearer(symmetric(claims)))
 		if err != nil || g.Subject != want {
@@ -99,7 +99,7 @@ func TestGrant_SubjectIsClaimSub(t *testing.T) {
 
 func TestGrant_TrimmingRequiresToken(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
+	a := newAuthorizer(t)
 	orders := topic("stream:orders")
 	g, err := grant(a, request("/events"))
 	if err != nil {

@@ -136,7 +136,7 @@ func keyFile(t *testing.T, keys ...map[string]string) *auth.KeySet {
 }
 
 // newAuthority returns an authority that accepts all kinds of tokens.
-func newAuthority(t *testing.T, origins ...string) *auth.Authorizer {
+func newAuthorizer(t *testing.T, origins ...string) *auth.Authorizer {
 	t.Helper()
 	a, err := auth.New(auth.Options{
 		Anyone:  auth.Grant{Subscribe: []event.Topic{topic("channel:updates")}},

@@ -14,7 +14,7 @@ import (
 
 func TestToken_GrantsClaimsForEveryAlgorithm(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
+	a := newAuthorizer(t)
 	for name, token := range map[string]string{
 		"HS256":                 symmetric(inAnHour()),
 		"HS256 with a key's id": sign(jwt.SigningMethodHS256, []byte(secret), "rsa", inAnHour()),
@@ -57,7 +57,7 @@ func TestToken_GrantsClaimsForEveryAlgorithm(t *testing.T) {
 // An expiry in milliseconds or nanoseconds instead of seconds can overflow a 64-bit time.
 func TestToken_DistantExpiryIsValid(t *testing.T) {
 	t.Parallel()
-	g, err := grant(newAuthority(t), bearer(symmetric(inAnHour(with("exp", time.Now().UnixNano())))))
+	g, err := grant(newAuthorizer(t), bearer(symmetric(inAnHour(with("exp", time.Now().UnixNano())))))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestToken_DistantExpiryIsValid(t *testing.T) {
 
 func TestToken_WithoutClaimsAllowsOpenTopics(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
+	a := newAuthorizer(t)
 	for name, claims := range map[string]jwt.MapClaims{
 		"none":      inAnHour(without("sluice")),
 		"null":      inAnHour(with("sluice", nil)),
@@ -91,7 +91,7 @@ func TestToken_WithoutClaimsAllowsOpenTopics(t *testing.T) {
 
 func TestToken_Rejects(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
+	a := newAuthorizer(t)
 	now := time.Now()
 	valid := symmetric(inAnHour())
 	parts := strings.Split(valid, ".")
@@ -147,7 +147,7 @@ func TestToken_Rejects(t *testing.T) {
 
 func TestToken_HolderIdentifiesSignedClaims(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
+	a := newAuthorizer(t)
 	claims := inAnHour()
 	holder := func(token string) string {
 		t.Helper()

@@ -45,13 +45,13 @@ type Options struct {
 	TrustedProxies      []string // addresses and CIDR blocks whose X-Forwarded-For counts
 	PublishRate         int      // events a second of one token or address, 0 for any number
 
-	Authority *auth.Authorizer
-	Hub       *hub.Hub
-	Delivery  *delivery.Server
-	Broker    Broker
-	Metrics   *metrics.Metrics
-	Tracer    trace.Tracer // nil for no traces
-	Log       *slog.Logger
+	Authorizer *auth.Authorizer
+	Hub        *hub.Hub
+	Delivery   *delivery.Server
+	Broker     Broker
+	Metrics    *metrics.Metrics
+	Tracer     trace.Tracer // nil for no traces
+	Log        *slog.Logger
 }
 
 type api struct {

@@ -97,7 +97,7 @@ func (a *api) parsePublication(c *gin.Context) (p publication, err error) {
 	if err != nil {
 		return p, err
 	}
-	grant, err := a.Authority.Grant(c.Request, query)
+	grant, err := a.Authorizer.Grant(c.Request, query)
 	if err != nil {
 		return p, err
 	}

@@ -28,7 +28,7 @@ func (a *api) subscribe(c *gin.Context) {
 		a.fail(c, err)
 		return
 	}
-	grant, err := a.Authority.Grant(c.Request, query)
+	grant, err := a.Authorizer.Grant(c.Request, query)
 	if err != nil {
 		a.fail(c, err)
 		return

@@ -34,7 +34,7 @@ func identify(a *auth.Authorizer, r *http.Request) string {
 
 func TestGrant_ReadsTheTokenFrom(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
+	a := newAuthorizer(t)
 	good := symmetric(inAnHour())
 	bad := symmetric(inAnHour(with("exp", time.Now().Add(-time.Hour).Unix())))
 	cookie := func(token string) []string { return []string{"Cookie", "other=1; sluice_token=" + token} }
@@ -130,7 +130,7 @@ func TestGrant_CookieFromAllowedPagesOnly(t *testing.T) {
 			header = append(header, "Sec-Fetch-Site", tt.site)
 		}
 		for origins, want := range map[string]string{"https://App.example.com": tt.named, "*": tt.any} {
-			a := newAuthority(t, origins)
+			a := newAuthorizer(t, origins)
 			for _, method := range []string{http.MethodGet, http.MethodPost} {
 				r := request("http://example.com/events", header...)
 				r.Method = method
@@ -152,7 +152,7 @@ func TestGrant_CookieFromAllowedPagesOnly(t *testing.T) {
 
 func TestGrant_ErrorsNameFix(t *testing.T) {
 	t.Parallel()
-	a := newAuthority(t)
+	a := newAuthorizer(t)
 	refusal := func(a *auth.Authorizer, r *http.Request) error {
 		g, err := grant(a, r)
 		if err == nil {
