@@ -79,7 +79,7 @@ func serve(t *testing.T, counters *metrics.Metrics) string {
 	t.Cleanup(h.Close)
 	streams := delivery.New(delivery.Options{Heartbeat: time.Hour, WriteTimeout: time.Hour, Retry: time.Second}, counters)
 	server, err := httpapi.New(httpapi.Options{
-		Node: "n1", DefaultTopics: updates, Authority: authority, Hub: h, Delivery: streams,
+		Node: "n1", DefaultTopics: updates, Authorizer: authority, Hub: h, Delivery: streams,
 		Broker: broker, Metrics: counters, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
