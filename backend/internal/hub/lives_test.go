@@ -66,18 +66,19 @@ func TestStream_ResumesFromGapID(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
 		name    string
-		restart func(t *testing.T, server *redistest.Server)
+		restart func(t *testing.T, server *redistest.Server, s *testClient)
 		next    string // lowest id that the next entry can have
 	}{
-		{"newest entries lost", func(t *testing.T, server *redistest.Server) {
+		{"newest entries lost", func(t *testing.T, server *redistest.Server, s *testClient) {
 			kept := server.Client().Dump(t.Context(), "s").Val()
 			transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 6, 8, "") })
+			s.awaitData("8")
 			server.Do("RESTORE", "s", 0, kept, "REPLACE")
 		}, "5-1"},
-		{"deleted", func(_ *testing.T, server *redistest.Server) {
+		{"deleted", func(_ *testing.T, server *redistest.Server, _ *testClient) {
 			server.Do("DEL", "s")
 		}, "0-1"},
-		{"trimmed before it was read", func(t *testing.T, server *redistest.Server) {
+		{"trimmed before it was read", func(t *testing.T, server *redistest.Server, _ *testClient) {
 			transact(t, server, func(tx redis.Pipeliner) {
 				addAll(tx, 6, 8, "")
 				tx.XTrimMaxLen(context.Background(), "s", 0)
@@ -90,7 +91,7 @@ func TestStream_ResumesFromGapID(t *testing.T) {
 			g, other := redisGateway(t, server, history(100)), redisGateway(t, server, history(100))
 			transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, 5, "") })
 			s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
-			tt.restart(t, server)
+			tt.restart(t, server, s)
 			awaitGap(s)
 			id := s.lastID()
 			s.close()
