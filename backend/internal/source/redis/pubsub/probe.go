@@ -18,9 +18,12 @@ const (
 	probeInterval = 2 * time.Second
 	// probeSpacing bounds how often a probe is sent when it is asked for.
 	probeSpacing = 20 * time.Millisecond
-	// probePatience is how long a published probe may be missing before the connection is
-	// replaced.
+	// probePatience is the time after which a connection is replaced on which a published probe
+	// is missing and no byte was received.
 	probePatience = 3 * probeInterval
+	// busyPatience is the time after which it is replaced although bytes were received, such as
+	// those of large messages before the probe.
+	busyPatience = 10 * probePatience
 
 	tokenLength = 10 // of 32 different characters
 )
@@ -31,7 +34,8 @@ const (
 type probe struct {
 	client  *redis.Client
 	channel string
-	broken  func() // closes the connection on which no probes arrive
+	broken  func()           // closes the connection on which no probes arrive
+	heard   func() time.Time // time of the newest byte on it
 	lag     func(time.Duration)
 	log     *slog.Logger
 	now     chan struct{} // holds a value if a probe is asked for
@@ -52,9 +56,9 @@ type sentProbe struct {
 	waiting []chan struct{} // closed when it, or a later one, arrives
 }
 
-func newProbe(client *redis.Client, channel string, broken func(), lag func(time.Duration), log *slog.Logger) *probe {
+func newProbe(client *redis.Client, channel string, broken func(), heard func() time.Time, lag func(time.Duration), log *slog.Logger) *probe {
 	return &probe{
-		client: client, channel: channel, broken: broken, lag: lag, log: log,
+		client: client, channel: channel, broken: broken, heard: heard, lag: lag, log: log,
 		now: make(chan struct{}, 1), ended: make(chan struct{}), remote: make(map[string]chan struct{}),
 	}
 }
@@ -107,7 +111,11 @@ func (p *probe) send(ctx context.Context) {
 	} else if p.asked.IsZero() && p.back.Before(before) {
 		p.asked = before
 	}
-	wedged := !p.asked.IsZero() && time.Since(p.asked) > probePatience
+	wedged := false
+	if !p.asked.IsZero() {
+		missing := time.Since(p.asked)
+		wedged = missing > probePatience && time.Since(p.heard()) > probePatience || missing > busyPatience
+	}
 	p.mu.Unlock()
 	if wedged {
 		p.log.Warn("redis pub/sub connection receives no probes; opening a new one")

@@ -6,6 +6,8 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/redis/go-redis/v9"
@@ -137,7 +139,7 @@ func (c *conn) connect(ctx context.Context) (connected bool, err error) {
 	defer helpers.Wait()
 	options := *c.client.Options()
 	s := &session{markers: marker.NewLog(), pending: make(map[Subscription]int), wake: make(chan struct{}, 1)}
-	options.Dialer, s.socket = dialOnce(options.Dialer)
+	options.Dialer, s.socket = dialOnce(options.Dialer, &c.lastRead)
 	options.Protocol = 2 // only messages arrive on a subscribed connection
 	client := redis.NewClient(&options)
 	defer client.Close()
@@ -191,8 +193,9 @@ func greet(ctx context.Context, conn *redis.PubSub) error {
 type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
 
 // dialOnce returns a dialer that fails after the first call, and a function that returns the
-// connection. If go-redis replaced a connection, lost messages would go unnoticed.
-func dialOnce(dial dialer) (once dialer, socket func() (net.Conn, bool)) {
+// connection. If go-redis replaced a connection, lost messages would go unnoticed. lastRead is the
+// time of the newest byte on the connection.
+func dialOnce(dial dialer, lastRead *atomic.Int64) (once dialer, socket func() (net.Conn, bool)) {
 	var mu sync.Mutex
 	var conn net.Conn
 	dialled := false
@@ -208,9 +211,10 @@ func dialOnce(dial dialer) (once dialer, socket func() (net.Conn, bool)) {
 		mu.Lock()
 		defer mu.Unlock()
 		if err == nil {
-			conn = opened
+			conn = timedConn{opened, lastRead}
+			return conn, nil
 		}
-		return opened, err
+		return nil, err
 	}
 	socket = func() (net.Conn, bool) {
 		mu.Lock()
@@ -218,6 +222,21 @@ func dialOnce(dial dialer) (once dialer, socket func() (net.Conn, bool)) {
 		return conn, conn != nil
 	}
 	return once, socket
+}
+
+// timedConn records the time of each read in nanoseconds since 1970.
+type timedConn struct {
+	net.Conn
+	lastRead *atomic.Int64
+}
+
+// Read implements [net.Conn].
+func (c timedConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 {
+		c.lastRead.Store(time.Now().UnixNano())
+	}
+	return n, err
 }
 
 // open makes s the session and subscribes to everything that is followed.
