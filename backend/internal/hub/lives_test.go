@@ -435,3 +435,26 @@ func TestStream_LastIDsNamePositions(t *testing.T) {
 	back.awaitData("10")
 	back.checkTexts("a client that resumes after 3", "4", "gap", "6", "7", "8", "9", "10")
 }
+
+// A stream that is renamed and renamed back is the same one. A client that saw it disappear at one
+// node must not receive its old entries again at another node.
+func TestStream_ComesBackAtAnotherNode(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	g, other := redisGateway(t, server, history(100)), redisGateway(t, server, history(100))
+	transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, 5, "") })
+	here, there := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")}), other.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+	defer there.close()
+	server.Do("RENAME", "s", "away")
+	awaitGap(here)
+	awaitGap(there)
+	id := here.lastID()
+	here.close()
+	server.Do("RENAME", "away", "s")
+	there.await("the gap of the stream that is back", func() bool { return len(there.gaps()) == 2 })
+	back := other.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{id}})
+	defer back.close()
+	transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 6, 6, "") })
+	back.awaitData("6")
+	back.checkTexts("after the stream is back", "gap", "6")
+}

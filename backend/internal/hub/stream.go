@@ -176,6 +176,8 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 			found.ordinal = c.ordinal
 		}
 		return found, nil
+	case isBirthCheck(c.check) && s.isBack():
+		return positionCursor(s.start), unknown // of a life that had no entry
 	case isBirthCheck(c.check) && s.births() > 1:
 		return positionCursor(source.Position{}), unknown // of any of these lives
 	case s.continues(c, oldest, exact):
@@ -184,6 +186,20 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 		return positionCursor(oldest), expired
 	}
 	return positionCursor(source.Position{ID: c.id}), expired
+}
+
+// isBack reports whether the stream was deleted and then was there again, as after RENAME and
+// RENAME back, so the present life began before the newest birth.
+func (s *streamCursors) isBack() bool {
+	if s.start.ID.IsZero() || s.era == 0 {
+		return false
+	}
+	before := s.topicLog.view.Between(s.era-1, s.era)
+	if len(before) == 0 {
+		return false
+	}
+	c, _ := parseStreamCursor(string(before[0].Cursor))
+	return isBirthCheck(c.check)
 }
 
 // births returns the number of lives whose beginning the journal holds.

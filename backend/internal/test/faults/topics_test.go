@@ -371,9 +371,10 @@ func TestAudit_TopicFaults(t *testing.T) {
 			r := newRig(t, setup{})
 			r.gapLog.begin(test.name)
 			test.inject(r)
-			for k, sum := range r.finish() {
-				if sum.Gaps > 0 && !slices.Contains(test.gaps, k) {
-					t.Errorf("got %d gaps in topics of kind %s, %d missing events there", sum.Gaps, k, sum.Announced)
+			for k := range r.finish() {
+				// A roaming client may get a gap if a marker takes longer than two seconds.
+				if n := r.gapsAt(k); n > 0 && !slices.Contains(test.gaps, k) {
+					t.Errorf("steady clients got %d gaps in topics of kind %s", n, k)
 				}
 			}
 			t.Logf("gaps:\n%s", &r.gapLog)
