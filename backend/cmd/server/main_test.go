@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 }
 
 // testTimeout bounds every wait of a test.
-const testTimeout = 30 * time.Second
+const testTimeout = 2 * time.Minute
 
 // parseFlags returns the configuration for the flags.
 func parseFlags(args ...string) (config.Config, error) {

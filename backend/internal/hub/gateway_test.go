@@ -19,7 +19,7 @@ import (
 )
 
 // testTimeout bounds every wait of these tests.
-const testTimeout = 30 * time.Second
+const testTimeout = time.Minute
 
 // noMetrics records nothing.
 type noMetrics struct{}

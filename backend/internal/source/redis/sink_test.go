@@ -19,7 +19,7 @@ import (
 )
 
 // testTimeout bounds every wait of these tests.
-const testTimeout = 30 * time.Second
+const testTimeout = time.Minute
 
 // someHistory bounds the history that sources of these tests read.
 var someHistory = source.Fill{Events: 100, Bytes: 1 << 20}

@@ -113,7 +113,7 @@ func program(t *testing.T, names ...string) string {
 // example writes an example configuration with the addresses and paths of this test.
 func example(t *testing.T, name, to string, replace map[string]string) {
 	t.Helper()
-	text, err := os.ReadFile(filepath.Join("..", "..", "deploy", name))
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "deploy", name))
 	if err != nil {
 		t.Fatal(err)
 	}
