@@ -5,6 +5,7 @@ const paths = {
   logs: 'M4 6h16M4 11h11M4 16h16M4 21h7',
   notifications: 'M6 17v-6a6 6 0 0 1 12 0v6l2 2H4ZM10 22h4',
   prices: 'M3 17l6-6 4 4 8-9m-5 0h5v5',
+  runs: 'M4 6h12M4 11h16M4 16h8m4-2 4 3-4 3Z',
   health: 'M3 12h4l3-8 4 16 3-8h4',
   explorer: 'M11 18a7 7 0 1 0 0-14 7 7 0 0 0 0 14Zm5-2 5 5',
   settings:

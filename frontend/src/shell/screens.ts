@@ -57,6 +57,13 @@ export const screens: readonly ScreenEntry[] = [
     Component: lazy(() => import('../features/health/Health')),
   },
   {
+    path: '/runs',
+    name: 'Runs',
+    icon: 'runs',
+    topics: ['key:run:latest'],
+    Component: lazy(() => import('../features/runs/Runs')),
+  },
+  {
     path: '/explorer',
     name: 'Explorer',
     icon: 'explorer',

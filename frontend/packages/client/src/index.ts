@@ -28,6 +28,7 @@ export { isGlob, mayOverlap, subscribedAs } from './connection/topic.js';
 export type { Arrival, Entry, GapEntry, MessageEntry } from './entry.js';
 export { createBatch, type Batch, nextFrame, paced, type Scheduler } from './frames.js';
 export type { LinkOptions } from './sharing/link.js';
+export type { RunChunk, RunObserver, RunOptions, RunState, RunStatus } from './run.js';
 export type { Store } from './store.js';
 export type {
   Observer,

@@ -39,6 +39,8 @@ export interface OpenFrame {
   readonly resumed: boolean;
   /** The gateway that answered. */
   readonly node: string;
+  /** Streams that do not exist yet, or no longer. */
+  readonly missing: readonly string[];
 }
 
 /** Events may have been missed at this place. */
@@ -85,8 +87,8 @@ const controlFrames = new Map<string, (data: string, id: string) => Frame>([
 /** The names of the events that the gateway itself sends. */
 export const controlEvents: readonly string[] = [...controlFrames.keys()];
 
-/** The types of the gateway's own data events, for keys without a value to show. */
-export const keyEvents: readonly string[] = ['key.deleted', 'key.unsupported'];
+/** The types of the gateway's own data events: keys without a value to show, and the end of a stream. */
+export const keyEvents: readonly string[] = ['key.deleted', 'key.unsupported', 'stream.end'];
 
 /**
  * Turns an event into a frame. A control event whose data cannot be parsed still counts as what its
@@ -99,14 +101,19 @@ export function readFrame(event: WireEvent): Frame {
 }
 
 function readOpen(data: string, id: string): OpenFrame {
-  const { topics, resumed, node } = readObject(data);
+  const { topics, resumed, node, missing } = readObject(data);
   return {
     kind: 'open',
     id,
-    topics: Array.isArray(topics) ? topics.filter((topic) => typeof topic === 'string') : [],
+    topics: readTopics(topics),
+    missing: readTopics(missing),
     resumed: resumed === true,
     node: typeof node === 'string' ? node : '',
   };
+}
+
+function readTopics(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((topic) => typeof topic === 'string') : [];
 }
 
 function readGap(data: string, id: string): GapFrame {
