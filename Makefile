@@ -1,4 +1,4 @@
-# Settings of the server are environment variables (see README.md). make passes them on:
+# Settings of the server are environment variables (see backend/docs/configuration.md). make passes them on:
 #   make run REDIS_URL=redis://127.0.0.1:6379 SLUICE_ADDR=:8080
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
