@@ -80,7 +80,7 @@ test-browser: test-programs build ## Drive the app in a browser against the serv
 	cd frontend && SLUICE_SERVER="$(CURDIR)/backend/bin/server" npm run test:e2e
 
 .PHONY: test-deploy
-test-deploy: test-programs ## Check docker-compose.yml and the examples for Prometheus, Grafana and systemd
+test-deploy: test-programs ## Check the documentation, docker-compose.yml and the examples for Prometheus, Grafana and systemd
 	cd .ci/tools && go test ./...
 
 .PHONY: screenshots
