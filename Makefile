@@ -1,4 +1,4 @@
-# Settings of the server are environment variables (see README.md). make passes them on:
+# Settings of the server are environment variables (see backend/docs/configuration.md). make passes them on:
 #   make run REDIS_URL=redis://127.0.0.1:6379 SLUICE_ADDR=:8080
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
@@ -80,7 +80,7 @@ test-browser: test-programs build ## Drive the app in a browser against the serv
 	cd frontend && SLUICE_SERVER="$(CURDIR)/backend/bin/server" npm run test:e2e
 
 .PHONY: test-deploy
-test-deploy: test-programs ## Check docker-compose.yml and the examples for Prometheus, Grafana and systemd
+test-deploy: test-programs ## Check the documentation, docker-compose.yml and the examples for Prometheus, Grafana and systemd
 	cd .ci/tools && go test ./...
 
 .PHONY: screenshots

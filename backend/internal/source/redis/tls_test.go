@@ -17,7 +17,7 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// leastPrivileges are the commands that a gateway runs. The README lists them, too.
+// leastPrivileges are the commands that a gateway runs. docs/redis.md lists them, too.
 var leastPrivileges = strings.Fields(`-@all +ping +hello +client|id +client|unblock
 	+subscribe +unsubscribe +psubscribe +punsubscribe +ssubscribe +sunsubscribe +publish
 	+xread +xrange +xrevrange +xinfo|stream +multi +exec +xadd +evalsha +eval
