@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"sluice/internal/event"
 	"sluice/internal/source"
@@ -273,5 +274,20 @@ func TestRedis_MissingTrackingIsUnsupported(t *testing.T) {
 	src := connect(t, server, quiet)
 	if err := src.Follow(keyNamed("k"), newRecordingSink(t)).Live(t.Context()); !errors.Is(err, source.ErrUnsupported) {
 		t.Errorf("Live: got error %v", err)
+	}
+}
+
+// A transaction that Redis discards does not say why, but the command that the ACL forbids does.
+func TestPublish_ForbiddenExpiry(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connectLimited(t, server)
+	server.Do("ACL", "SETUSER", "gateway", "-pexpire")
+	_, err := src.Publish(t.Context(), event.Literal(event.Stream, "ok.s"), source.Message{Data: []byte("x"), TTL: time.Hour})
+	if !errors.Is(err, source.ErrForbidden) {
+		t.Errorf("got error %v, want %v", err, source.ErrForbidden)
+	}
+	if n := server.Do("EXISTS", "ok.s"); n != int64(0) {
+		t.Errorf("got %v streams after a publish that failed", n)
 	}
 }

@@ -74,9 +74,9 @@ func (p *Publisher) transact(ctx context.Context, topic event.Topic, messages []
 		}
 		return nil
 	})
-	// The error of a transaction that Redis discarded does not say why. That of a command does.
+	// The error of a transaction that Redis discarded does not say why. That of one command does.
 	for _, cmd := range cmds {
-		if err != nil && cmd.Err() != nil {
+		if reply, ok := errors.AsType[redis.Error](cmd.Err()); ok && !strings.HasPrefix(reply.Error(), "EXECABORT") {
 			return cmds, cmd.Err()
 		}
 	}
