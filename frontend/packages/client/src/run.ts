@@ -147,18 +147,18 @@ export async function* iterateRun(
 ): AsyncGenerator<RunChunk, string | undefined> {
   const chunks: RunChunk[] = [];
   let state = waitingRun;
-  let wake = () => {};
+  let wake: (() => void) | undefined;
   const stop = follow({
     onChunk: (chunk) => {
       chunks.push(chunk);
-      wake();
+      wake?.();
     },
     onState: (next) => {
       state = next;
-      wake();
+      wake?.();
     },
   });
-  const onAbort = () => wake();
+  const onAbort = () => wake?.();
   signal?.addEventListener('abort', onAbort);
   try {
     for (;;) {

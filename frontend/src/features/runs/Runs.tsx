@@ -24,7 +24,8 @@ export default function Runs({ query, setQuery }: ScreenProps) {
   const chosen = query.get('run') ?? newest;
   const run = useRun(chosen);
 
-  const show = (topic: string) => setQuery(new URLSearchParams(topic === newest ? {} : { run: topic }));
+  const show = (topic: string) =>
+    setQuery(new URLSearchParams(topic === newest ? {} : { run: topic }));
   return (
     <Screen
       title="Runs"

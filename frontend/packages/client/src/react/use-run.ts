@@ -34,11 +34,11 @@ export function useRun<T = string>(
   { reduce = concatenate as (value: T | undefined, chunk: RunChunk) => T }: UseRunOptions<T> = {},
 ): Run<T> {
   const client = useStreamClient();
-  const [attempt, setAttempt] = useState(0);
-  // Each attempt is a new store, which follows the run from the start.
+  const [attempt, setAttempt] = useState(1);
   const store = useMemo(() => {
-    void attempt;
-    return createRunStore<T>(topic, client.followRun, reduce, () => setAttempt((n) => n + 1));
+    // Each attempt has its own store, which follows the run from the start.
+    const restart = () => setAttempt(attempt + 1);
+    return createRunStore<T>(topic, client.followRun, reduce, restart);
   }, [topic, client, reduce, attempt]);
   return useSyncExternalStore(store.subscribe, store.getSnapshot);
 }
@@ -65,17 +65,21 @@ function createRunStore<T>(
     chunks = [];
     value = undefined;
     state = waitingRun;
-    stop = follow(topic, {}, {
-      onChunk: (chunk) => {
-        chunks.push(chunk);
-        value = reduce(value, chunk);
-        batch.request();
+    stop = follow(
+      topic,
+      {},
+      {
+        onChunk: (chunk) => {
+          chunks.push(chunk);
+          value = reduce(value, chunk);
+          batch.request();
+        },
+        onState: (next) => {
+          state = next;
+          batch.request();
+        },
       },
-      onState: (next) => {
-        state = next;
-        batch.request();
-      },
-    });
+    );
   }
 
   return {
