@@ -85,7 +85,7 @@ export function followRun(
       opened.addEventListener(name, (event) => receive(event));
     }
     opened.addEventListener('error', () => {
-      // An EventSource reconnects by itself, unless the gateway refused.
+      // An EventSource reconnects, except after a refusal.
       if (opened.readyState === CLOSED && !stopped.signal.aborted) void refused(request);
     });
   }

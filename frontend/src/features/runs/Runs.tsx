@@ -16,7 +16,7 @@ const states = {
   missing: 'No longer available',
 } as const;
 
-/** Runs are streams that end: the newest one appears word by word, and goes on in the same place after a reload. */
+/** Runs are streams that end. The newest one appears word by word, and continues after a reload. */
 export default function Runs({ query, setQuery }: ScreenProps) {
   const latest = useLatest<string>(latestKey).get(latestKey);
   const newest = latest?.type === 'message' ? latest.data : undefined;
