@@ -1,5 +1,5 @@
-/** Tokens of JSON: strings, brackets and what separates, and the bare words and numbers between them. */
-const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s{}[\],:"]+/gs;
+/** The tokens of JSON: strings, brackets, separators, and the words and numbers between them. */
+export const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s{}[\],:"]+/gs;
 
 /**
  * JSON spread over lines, two spaces for each level. Unlike a round trip through `JSON.parse` it keeps

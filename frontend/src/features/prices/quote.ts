@@ -5,6 +5,7 @@ import {
   type MessageEntry,
   type SubscriptionState,
 } from '@sluice/client';
+import { memberText, membersOf } from '../../components/feed/members';
 
 /** A key as a row: its value now, and how it has moved since the page follows it. */
 export interface Quote {
@@ -147,15 +148,18 @@ type Value = Pick<Quote, 'price' | 'detail' | 'decimals'>;
 
 /** Reads a number, an object with a number under a usual name, or anything else as text. */
 function readValue(data: string): Value {
-  const fields = parseObject(data);
+  const fields = membersOf(data);
   if (!fields) {
     const price = toNumber(data);
     return price === undefined ? text(data) : number(price, data, '');
   }
-  const name = priceFields.find((field) => toNumber(fields[field]) !== undefined);
+  const priceOf = (name: string) => toNumber(memberText(fields.get(name)));
+  const name = priceFields.find((field) => priceOf(field) !== undefined);
   if (name === undefined) return text(list(fields));
-  const { [name]: value, ...others } = fields;
-  return number(toNumber(value) ?? 0, String(value), list(others));
+  const price = priceOf(name) ?? 0;
+  const written = memberText(fields.get(name));
+  fields.delete(name);
+  return number(price, written, list(fields));
 }
 
 const text = (detail: string): Value => ({ price: undefined, detail, decimals: 0 });
@@ -165,26 +169,13 @@ function number(price: number, written: string, detail: string): Value {
   return { price, detail, decimals: Math.min(decimals, MAX_DECIMALS) };
 }
 
-function toNumber(value: unknown): number | undefined {
-  const isText = typeof value === 'string' && value.trim() !== '';
-  if (typeof value !== 'number' && !isText) return undefined;
-  const parsed = Number(value);
+function toNumber(text: string): number | undefined {
+  const parsed = text.trim() === '' ? NaN : Number(text);
   return Number.isFinite(parsed) ? parsed : undefined;
 }
 
-function list(fields: Readonly<Record<string, unknown>>): string {
-  return Object.entries(fields)
-    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-    .join(' ');
-}
-
-function parseObject(data: string): Record<string, unknown> | undefined {
-  if (!data.startsWith('{')) return undefined;
-  try {
-    return JSON.parse(data) as Record<string, unknown>;
-  } catch {
-    return undefined;
-  }
+function list(fields: ReadonlyMap<string, string>): string {
+  return [...fields].map(([name, json]) => `${name}=${memberText(json)}`).join(' ');
 }
 
 /** The change since the page follows the key, as a share. */
