@@ -1,19 +1,10 @@
+import { store, stored } from '../components/stored';
+
 const NAME = 'sluice:token';
 
-/** The reader's access token. It is kept for this tab only, and never in an address that is shown. */
-export function token(): string | undefined {
-  try {
-    return sessionStorage.getItem(NAME) ?? undefined;
-  } catch {
-    return undefined;
-  }
-}
+/** The reader's access token. It is kept for this tab only, and is never part of an address that is shown. */
+export const token = () => stored(NAME, 'sessionStorage');
 
-export function setToken(next: string) {
-  try {
-    if (next === '') sessionStorage.removeItem(NAME);
-    else sessionStorage.setItem(NAME, next);
-  } catch {
-    // The browser keeps nothing for this page; the settings then show that there is no token.
-  }
-}
+/** Keeps a token; an empty one removes it. */
+export const setToken = (next: string) =>
+  store(NAME, next === '' ? undefined : next, 'sessionStorage');
