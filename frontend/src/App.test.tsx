@@ -124,6 +124,42 @@ describe('the app', () => {
     expect(pill()).toHaveTextContent('Live · 12 missed');
   });
 
+  it('does not call it resumed if a request was refused', async () => {
+    await show('/?channel=a');
+    line().refuse();
+    await pass(2_000);
+    for (const id of ['0', 'stream:notifications@p=0,q=0']) {
+      line().open({ resumed: true, id });
+      await pass();
+    }
+    expect(pill()).toHaveTextContent(/^Connection:Live$/);
+    expect(screen.queryByText('Connected again, nothing was missed')).toBeNull();
+  });
+
+  it('counts the gaps of the topics that it follows', async () => {
+    await showLive('/?channel=a');
+    line().emit('stream.gap', '{"topic":"channel:a","lost":12}', 'channel:a@p=9');
+    await pass();
+    expect(pill()).toHaveTextContent('Live · 12 missed');
+    act(() => navigate('/?channel=b'));
+    await pass();
+    line().open({ id: 'channel:b@p=0,q=0' });
+    await pass();
+    expect(pill()).toHaveTextContent(/^Connection:Live$/);
+  });
+
+  it('measures the latency on a busy stream, which has no pings', async () => {
+    await showLive('/?channel=a');
+    vi.mocked(fetch).mockResolvedValue(new Response());
+    fireEvent.click(pill());
+    await vi.waitFor(async () => {
+      await pass(); // until their code is loaded
+      expect(screen.getByRole('dialog', { name: 'Connection' })).toHaveTextContent(
+        /\d ms to the server and back/,
+      );
+    }, 30_000);
+  });
+
   it('says that nothing was heard for too long', async () => {
     await showLive('/?channel=a');
     await pass(60_000);
