@@ -249,4 +249,56 @@ describe('the app', () => {
     expect(screen.queryByText('Long ago')).toBeNull();
     expect(document.title).toBe('Live – Sluice');
   });
+
+  it('removes each toast after its own time', async () => {
+    await showLive('/?channel=a');
+    await pass(3_000);
+    const add = (title: string, id: string) =>
+      line().message(JSON.stringify({ title }), `stream:notifications@p=${id}`);
+    const toasts = within(screen.getByRole('region', { name: 'New notifications' }));
+    add('First', '1');
+    await pass(5_000);
+    add('Second', '2');
+    await pass(4_000);
+    expect(toasts.queryByText('First')).toBeNull();
+    expect(toasts.getByText('Second')).toBeInTheDocument();
+  });
+
+  it('keeps the focus in the list when a notification is marked as read', async () => {
+    await showLive('/?channel=a');
+    await pass(3_000);
+    ['1', '2'].forEach((id) =>
+      line().message(JSON.stringify({ title: `Note ${id}` }), `stream:notifications@p=${id}`),
+    );
+    act(() => navigate('/notifications'));
+    await vi.dynamicImportSettled();
+    await pass();
+    const mark = (name: string) => {
+      const button = screen.getByRole('button', { name: `Mark read: ${name}` });
+      button.focus();
+      fireEvent.click(button);
+    };
+    mark('Note 2');
+    expect(screen.getByRole('button', { name: 'Mark read: Note 1' })).toHaveFocus();
+    mark('Note 1');
+    expect(screen.getByRole('button', { name: 'Unread only' })).toHaveFocus();
+  });
+
+  it('filters logs by the address, also after a click on Logs', async () => {
+    await show('/logs?stream=a&filter=disk');
+    const field = () => screen.getByRole('searchbox', { name: 'Filter lines' });
+    await vi.waitFor(async () => {
+      await pass(); // until the code of the screen is loaded
+      expect(line().url).toContain('stream=a&');
+    }, 30_000);
+    line().open({ id: 'stream:a@0' });
+    await pass();
+    line().message('disk full', 'stream:a@1-0');
+    await pass();
+    expect(field()).toHaveValue('disk');
+    act(() => navigate('/logs?stream=a'));
+    await pass(400);
+    expect(field()).toHaveValue('');
+    expect(window.location.search).toBe('?stream=a');
+  });
 });

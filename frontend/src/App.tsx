@@ -9,7 +9,7 @@ import { ConnectionAnnouncement } from './shell/ConnectionAnnouncement';
 import { ConnectionNotice } from './shell/ConnectionNotice';
 import { Dialogs } from './shell/Dialogs';
 import { Link } from './shell/Link';
-import { replaceQuery, useLocation } from './shell/location';
+import { changeQuery, useLocation } from './shell/location';
 import { Menu } from './shell/Menu';
 import { Preload } from './shell/Preload';
 import { type ScreenEntry, screens } from './shell/screens';
@@ -94,7 +94,7 @@ function Shown({ screen: { Component }, onShown, query, fallback }: ShownProps) 
   return (
     <Boundary what="screen">
       <Suspense fallback={<Loading what="the screen" />}>
-        <Component {...props} setQuery={replaceQuery} />
+        <Component {...props} setQuery={changeQuery} />
         <Mounted onMounted={onShown} />
         <Preload />
       </Suspense>

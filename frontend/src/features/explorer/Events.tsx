@@ -4,9 +4,9 @@ import { NewEvents } from '../../components/feed/NewEvents';
 import { Panel } from '../../components/Panel';
 import { TopicGate } from '../../components/TopicGate';
 import { useFeed } from '../../components/feed/use-feed';
-import { useStream } from '@sluice/client/react';
 import { EventRow } from './EventRow';
 import type { Exploration } from './topics';
+import { useExploration } from './use-exploration';
 
 const formats = [
   { value: 'pretty', text: 'Pretty' },
@@ -23,8 +23,7 @@ interface Props {
 
 /** What comes on the topics, newest on top. */
 export function Events({ exploration, format, onFormat }: Props) {
-  const { topics, last, every, events } = exploration;
-  const stream = useStream(topics, { last, every: every || undefined, events });
+  const stream = useExploration(exploration);
   const { entries } = stream;
   const { shown, waiting, heldBy, scroller, onScroll, showNewest, togglePause } = useFeed(entries);
   return (
