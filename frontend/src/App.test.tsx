@@ -4,6 +4,7 @@ import { FakeEventSource } from '../test/fake-event-source';
 import { fakeClient } from '../test/tab';
 import { App } from './App';
 import { navigate } from './shell/location';
+import { token } from './shell/token';
 
 const line = () => FakeEventSource.current;
 const pill = () => screen.getByRole('button', { name: /^Connection:/ });
@@ -248,6 +249,33 @@ describe('the app', () => {
     await pass();
     expect(screen.queryByText('Long ago')).toBeNull();
     expect(document.title).toBe('Live – Sluice');
+  });
+
+  it('shows that the saved token is not accepted, and removes it on request', async () => {
+    window.history.replaceState(undefined, '', '/?channel=a');
+    const client = fakeClient(token);
+    sessionStorage.setItem('sluice:token', 'bad');
+    const refusal = { status: 401, headers: { 'Content-Type': 'application/problem+json' } };
+    vi.mocked(fetch).mockImplementation((url) =>
+      (url as string).includes('access_token')
+        ? Promise.resolve(Response.json({ detail: 'The token is not a JWT.' }, refusal))
+        : Promise.reject(new TypeError('no network in this test')),
+    );
+    render(<App client={client} />);
+    await vi.waitFor(async () => {
+      await pass();
+      expect(line().url).toContain('access_token=bad');
+    }, 30_000);
+    line().refuse();
+    await pass(3_000);
+    expect(screen.getByText(/does not accept the saved access token/)).toHaveTextContent(
+      'token: The token is not a JWT. Only topics that are open to anyone are followed.',
+    );
+    expect(line().url).not.toContain('access_token');
+    fireEvent.click(screen.getByRole('button', { name: 'Remove the token' }));
+    await pass();
+    expect(screen.queryByText(/does not accept the saved access token/)).toBeNull();
+    expect(sessionStorage.getItem('sluice:token')).toBeNull();
   });
 
   it('removes each toast after its own time', async () => {

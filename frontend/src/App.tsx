@@ -13,6 +13,7 @@ import { changeQuery, useLocation } from './shell/location';
 import { Menu } from './shell/Menu';
 import { Preload } from './shell/Preload';
 import { type ScreenEntry, screens } from './shell/screens';
+import { TokenNotice } from './shell/TokenNotice';
 import type { StreamClient } from '@sluice/client';
 import { StreamProvider } from '@sluice/client/react';
 
@@ -48,6 +49,7 @@ function Frame() {
         <Menu path={path} unread={unread} />
         <div className="flex min-h-0 min-w-0 flex-1 flex-col">
           <ConnectionNotice />
+          <TokenNotice />
           <main
             key={path} // so that each screen begins at its top
             id="content"
