@@ -33,6 +33,8 @@ export interface Quote {
 /** Points of the small line of a row. */
 const HISTORY = 60;
 const MAX_DECIMALS = 8;
+/** The longest detail, in characters: a row shows one line of it. */
+const MAX_DETAIL = 500;
 
 const priceFields = ['price', 'value', 'last', 'close', 'amount', 'rate', 'bid'];
 
@@ -118,7 +120,7 @@ export function nextQuote(before: Quote | undefined, entry: MessageEntry): Quote
   // What is gone keeps its last price, which is what people look for then.
   if (entry.type === 'key.deleted') return { ...quote, state: 'gone', direction: undefined, at };
   if (entry.type === 'key.unsupported') {
-    return { ...quote, state: 'unsupported', direction: undefined, detail: entry.data, at };
+    return { ...quote, state: 'unsupported', direction: undefined, detail: '', at };
   }
   const { price, detail, decimals } = readValue(entry.data);
   const isChanged = price !== undefined && price !== quote.price;
@@ -162,11 +164,13 @@ function readValue(data: string): Value {
   return number(price, written, list(fields));
 }
 
-const text = (detail: string): Value => ({ price: undefined, detail, decimals: 0 });
+const text = (detail: string): Value => ({
+  ...{ price: undefined, detail: detail.slice(0, MAX_DETAIL), decimals: 0 },
+});
 
 function number(price: number, written: string, detail: string): Value {
   const decimals = /^-?\d+\.(\d+)$/.exec(written.trim())?.[1]?.length ?? 0;
-  return { price, detail, decimals: Math.min(decimals, MAX_DECIMALS) };
+  return { ...text(detail), price, decimals: Math.min(decimals, MAX_DECIMALS) };
 }
 
 function toNumber(text: string): number | undefined {
