@@ -74,6 +74,28 @@ test('stands still while somebody reads, and begins anew with other topics', asy
   await expect(rows).toHaveText([/of the other/]);
 });
 
+test('keeps its list when a topic is added, and goes back by one topic', async ({
+  page,
+  processes,
+}) => {
+  const gateway = await processes.startGateway({ flags: [...open, ...writable] });
+  await page.goto(`${gateway.url}/explorer?channel=a`);
+  await expect(page.getByText('Waiting for the first event')).toBeVisible();
+  const rows = page.getByRole('log', { name: 'Events' }).getByRole('listitem');
+  await gateway.publishAll('a', ['one', 'two']);
+  await expect(rows).toHaveText([/two/, /one/]);
+  await page.getByLabel('Name', { exact: true }).fill('b');
+  await page.getByRole('button', { name: 'Follow', exact: true }).click();
+  await gateway.publish('b', 'three');
+  await gateway.publish('a', 'four');
+  await expect(rows).toHaveText([/four/, /three/, /two/, /one/]);
+  await page.goBack();
+  await expect(page).toHaveURL(/explorer\?channel=a$/);
+  await expect(rows).toHaveText([/four/, /two/, /one/]);
+  await gateway.publish('a', 'five');
+  await expect(rows).toHaveText([/five/, /four/, /two/, /one/]);
+});
+
 test('publishes, and shows how a terminal does the same', async ({ page, processes }) => {
   const redis = await processes.startRedis();
   const gateway = await processes.startGateway({ redis, flags: [...open, ...writable] });

@@ -22,6 +22,29 @@ test('shows the machine and the gateway', async ({ page, processes }) => {
   }
 });
 
+test('does not chart its own replay as deliveries', async ({ page, processes }) => {
+  const gateway = await processes.startGateway({
+    flags: [
+      ...['--allow-subscribe', 'channel:metrics,stream:notifications'],
+      ...['--default-topics', 'channel:metrics', '--linger', '10m'],
+    ],
+  });
+  // The gateway keeps events of a channel from its first subscription on.
+  const first = await fetch(`${gateway.url}/events?channel=metrics`);
+  const event = '{"cpu_percent":"none"}';
+  await gateway.publishAll(
+    'metrics',
+    Array.from({ length: 1_000 }, () => event),
+  );
+  await first.body?.cancel();
+  await page.goto(`${gateway.url}/health`);
+  await expect(page.getByText('no sample of a machine')).toBeVisible();
+  const chart = page.getByRole('figure', { name: 'Throughput' }).getByRole('img');
+  await expect(chart).toHaveAccessibleName(
+    /^Deliveries: now [\d.]+\/s, from [\d.]+\/s to \d{1,2}(\.\d+)?\/s,/,
+  );
+});
+
 test.describe('a gateway that goes away', () => {
   test.use({ expectNetworkErrors: true });
 

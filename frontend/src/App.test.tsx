@@ -4,6 +4,7 @@ import { FakeEventSource } from '../test/fake-event-source';
 import { fakeClient } from '../test/tab';
 import { App } from './App';
 import { navigate } from './shell/location';
+import { token } from './shell/token';
 
 const line = () => FakeEventSource.current;
 const pill = () => screen.getByRole('button', { name: /^Connection:/ });
@@ -124,6 +125,42 @@ describe('the app', () => {
     expect(pill()).toHaveTextContent('Live · 12 missed');
   });
 
+  it('does not call it resumed if a request was refused', async () => {
+    await show('/?channel=a');
+    line().refuse();
+    await pass(2_000);
+    for (const id of ['0', 'stream:notifications@p=0,q=0']) {
+      line().open({ resumed: true, id });
+      await pass();
+    }
+    expect(pill()).toHaveTextContent(/^Connection:Live$/);
+    expect(screen.queryByText('Connected again, nothing was missed')).toBeNull();
+  });
+
+  it('counts the gaps of the topics that it follows', async () => {
+    await showLive('/?channel=a');
+    line().emit('stream.gap', '{"topic":"channel:a","lost":12}', 'channel:a@p=9');
+    await pass();
+    expect(pill()).toHaveTextContent('Live · 12 missed');
+    act(() => navigate('/?channel=b'));
+    await pass();
+    line().open({ id: 'channel:b@p=0,q=0' });
+    await pass();
+    expect(pill()).toHaveTextContent(/^Connection:Live$/);
+  });
+
+  it('measures the latency on a busy stream, which has no pings', async () => {
+    await showLive('/?channel=a');
+    vi.mocked(fetch).mockResolvedValue(new Response());
+    fireEvent.click(pill());
+    await vi.waitFor(async () => {
+      await pass(); // until their code is loaded
+      expect(screen.getByRole('dialog', { name: 'Connection' })).toHaveTextContent(
+        /\d ms to the server and back/,
+      );
+    }, 30_000);
+  });
+
   it('says that nothing was heard for too long', async () => {
     await showLive('/?channel=a');
     await pass(60_000);
@@ -212,5 +249,84 @@ describe('the app', () => {
     await pass();
     expect(screen.queryByText('Long ago')).toBeNull();
     expect(document.title).toBe('Live – Sluice');
+  });
+
+  it('shows that the saved token is not accepted, and removes it on request', async () => {
+    window.history.replaceState(undefined, '', '/?channel=a');
+    const client = fakeClient(token);
+    sessionStorage.setItem('sluice:token', 'bad');
+    const refusal = { status: 401, headers: { 'Content-Type': 'application/problem+json' } };
+    vi.mocked(fetch).mockImplementation((url) =>
+      (url as string).includes('access_token')
+        ? Promise.resolve(Response.json({ detail: 'The token is not a JWT.' }, refusal))
+        : Promise.reject(new TypeError('no network in this test')),
+    );
+    render(<App client={client} />);
+    await vi.waitFor(async () => {
+      await pass();
+      expect(line().url).toContain('access_token=bad');
+    }, 30_000);
+    line().refuse();
+    await pass(3_000);
+    expect(screen.getByText(/does not accept the saved access token/)).toHaveTextContent(
+      'token: The token is not a JWT. Only topics that are open to anyone are followed.',
+    );
+    expect(line().url).not.toContain('access_token');
+    fireEvent.click(screen.getByRole('button', { name: 'Remove the token' }));
+    await pass();
+    expect(screen.queryByText(/does not accept the saved access token/)).toBeNull();
+    expect(sessionStorage.getItem('sluice:token')).toBeNull();
+  });
+
+  it('removes each toast after its own time', async () => {
+    await showLive('/?channel=a');
+    await pass(3_000);
+    const add = (title: string, id: string) =>
+      line().message(JSON.stringify({ title }), `stream:notifications@p=${id}`);
+    const toasts = within(screen.getByRole('region', { name: 'New notifications' }));
+    add('First', '1');
+    await pass(5_000);
+    add('Second', '2');
+    await pass(4_000);
+    expect(toasts.queryByText('First')).toBeNull();
+    expect(toasts.getByText('Second')).toBeInTheDocument();
+  });
+
+  it('keeps the focus in the list when a notification is marked as read', async () => {
+    await showLive('/?channel=a');
+    await pass(3_000);
+    ['1', '2'].forEach((id) =>
+      line().message(JSON.stringify({ title: `Note ${id}` }), `stream:notifications@p=${id}`),
+    );
+    act(() => navigate('/notifications'));
+    await vi.dynamicImportSettled();
+    await pass();
+    const mark = (name: string) => {
+      const button = screen.getByRole('button', { name: `Mark read: ${name}` });
+      button.focus();
+      fireEvent.click(button);
+    };
+    mark('Note 2');
+    expect(screen.getByRole('button', { name: 'Mark read: Note 1' })).toHaveFocus();
+    mark('Note 1');
+    expect(screen.getByRole('button', { name: 'Unread only' })).toHaveFocus();
+  });
+
+  it('filters logs by the address, also after a click on Logs', async () => {
+    await show('/logs?stream=a&filter=disk');
+    const field = () => screen.getByRole('searchbox', { name: 'Filter lines' });
+    await vi.waitFor(async () => {
+      await pass(); // until the code of the screen is loaded
+      expect(line().url).toContain('stream=a&');
+    }, 30_000);
+    line().open({ id: 'stream:a@0' });
+    await pass();
+    line().message('disk full', 'stream:a@1-0');
+    await pass();
+    expect(field()).toHaveValue('disk');
+    act(() => navigate('/logs?stream=a'));
+    await pass(400);
+    expect(field()).toHaveValue('');
+    expect(window.location.search).toBe('?stream=a');
   });
 });

@@ -9,10 +9,11 @@ import { ConnectionAnnouncement } from './shell/ConnectionAnnouncement';
 import { ConnectionNotice } from './shell/ConnectionNotice';
 import { Dialogs } from './shell/Dialogs';
 import { Link } from './shell/Link';
-import { replaceQuery, useLocation } from './shell/location';
+import { changeQuery, useLocation } from './shell/location';
 import { Menu } from './shell/Menu';
 import { Preload } from './shell/Preload';
 import { type ScreenEntry, screens } from './shell/screens';
+import { TokenNotice } from './shell/TokenNotice';
 import type { StreamClient } from '@sluice/client';
 import { StreamProvider } from '@sluice/client/react';
 
@@ -48,6 +49,7 @@ function Frame() {
         <Menu path={path} unread={unread} />
         <div className="flex min-h-0 min-w-0 flex-1 flex-col">
           <ConnectionNotice />
+          <TokenNotice />
           <main
             key={path} // so that each screen begins at its top
             id="content"
@@ -94,7 +96,7 @@ function Shown({ screen: { Component }, onShown, query, fallback }: ShownProps) 
   return (
     <Boundary what="screen">
       <Suspense fallback={<Loading what="the screen" />}>
-        <Component {...props} setQuery={replaceQuery} />
+        <Component {...props} setQuery={changeQuery} />
         <Mounted onMounted={onShown} />
         <Preload />
       </Suspense>

@@ -17,3 +17,6 @@ globalThis.ResizeObserver = class {
 };
 
 Object.assign(globalThis, { MessageChannel: FakeMessageChannel });
+
+// jsdom does not scroll.
+Element.prototype.scrollTo = vi.fn();

@@ -5,10 +5,10 @@ import { StreamProvider } from '@sluice/client/react';
 import { FakeEventSource } from './fake-event-source';
 
 /** A client whose lines a test drives by {@link FakeEventSource}. */
-export function fakeClient(): StreamClient {
+export function fakeClient(token?: () => string | undefined): StreamClient {
   FakeEventSource.opened = [];
   sessionStorage.clear();
-  return createStreamClient('http://localhost:4000', { EventSource: FakeEventSource });
+  return createStreamClient('http://localhost:4000', { EventSource: FakeEventSource, token });
 }
 
 /** Renders with a client of its own. */

@@ -4,6 +4,9 @@ export interface ScreenProps {
   readonly topics: readonly string[];
   /** The query of the address. */
   readonly query: URLSearchParams;
-  /** Replaces the query of the address, so that it can be shared and reloaded, without leaving the screen. */
-  readonly setQuery: (query: URLSearchParams) => void;
+  /**
+   * Changes the query of the address, which can be shared and reloaded. With `isStep`, the Back button returns to
+   * the query before.
+   */
+  readonly setQuery: (query: URLSearchParams, isStep?: boolean) => void;
 }

@@ -1,5 +1,6 @@
 import { useSyncExternalStore } from 'react';
 import type { Store } from '@sluice/client';
+import { store, stored } from './stored';
 
 /** Something that the reader has chosen, for all tabs and for next time. */
 export interface Setting<T extends string> extends Store<T> {
@@ -12,15 +13,11 @@ export function createSetting<T extends string>(
   values: readonly [T, ...T[]],
 ): Setting<T> {
   const listeners = new Set<() => void>();
-  let current = stored();
+  let current = load();
 
-  function stored(): T {
-    try {
-      const text = localStorage.getItem(name);
-      return values.find((known) => known === text) ?? values[0];
-    } catch {
-      return values[0];
-    }
+  function load(): T {
+    const text = stored(name);
+    return values.find((known) => known === text) ?? values[0];
   }
 
   function show(next: T) {
@@ -29,7 +26,7 @@ export function createSetting<T extends string>(
   }
 
   function onStorage({ key }: StorageEvent) {
-    if (key === name) show(stored());
+    if (key === name) show(load());
   }
 
   return {
@@ -44,11 +41,7 @@ export function createSetting<T extends string>(
     },
     set: (next) => {
       show(next);
-      try {
-        localStorage.setItem(name, next);
-      } catch {
-        // It holds for this tab then.
-      }
+      store(name, next);
     },
   };
 }

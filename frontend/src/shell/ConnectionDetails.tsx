@@ -1,5 +1,5 @@
 import { Popover } from '@base-ui/react/popover';
-import type { ReactNode, RefObject } from 'react';
+import { type ReactNode, type RefObject, useEffect, useState } from 'react';
 import { causeText, count, gaps } from '../components/text';
 import { useNow } from '../components/use-now';
 import type { StreamStatus } from '@sluice/client';
@@ -34,6 +34,7 @@ export default function ConnectionDetails({ anchor, onClose }: Props) {
 function Details(stream: StreamStatus) {
   const { status, latency, refused } = stream;
   const client = useStreamClient();
+  const roundTrip = useRoundTrip(client.url);
   const cause = 'cause' in status ? status.cause : undefined;
   return (
     <>
@@ -47,7 +48,11 @@ function Details(stream: StreamStatus) {
           <Ago at={stream.lastActivity} />
         </Row>
         <Row name="Latency">
-          {latency === undefined ? 'not measured yet' : `about ${count(Math.round(latency))} ms`}
+          {latency !== undefined && `about ${count(Math.round(latency))} ms`}
+          {latency === undefined &&
+            (roundTrip === undefined
+              ? 'not measured yet'
+              : `${count(Math.round(roundTrip))} ms to the server and back`)}
         </Row>
         {refused.size > 0 && <Row name="Refused">{[...refused.keys()].join(', ')}</Row>}
       </dl>
@@ -63,6 +68,21 @@ function Details(stream: StreamStatus) {
       )}
     </>
   );
+}
+
+/** How long the server takes to answer, in milliseconds: on a busy stream there are no pings to measure by. */
+function useRoundTrip(url: string): number | undefined {
+  const [time, setTime] = useState<number>();
+  useEffect(() => {
+    const ending = new AbortController();
+    const start = performance.now();
+    fetch(`${url}/healthz`, { cache: 'no-store', signal: ending.signal }).then(
+      () => setTime(performance.now() - start),
+      () => undefined, // the connection says why
+    );
+    return () => ending.abort();
+  }, [url]);
+  return time;
 }
 
 function Row({ name, children }: { name: string; children: ReactNode }) {

@@ -1,7 +1,6 @@
 import { type Ref, type SubmitEvent, useId, useState } from 'react';
-import { lookAgain } from '../features/notifications/noticed';
 import { useStreamClient } from '@sluice/client/react';
-import { setToken, token } from './token';
+import { changeToken, token } from './token';
 
 interface Props {
   onDone: () => void;
@@ -15,12 +14,15 @@ export function TokenEntry({ onDone, ref }: Props) {
   const [text, setText] = useState(() => token() ?? '');
   const id = useId();
 
+  function use(next: string) {
+    changeToken(client, next);
+    setText(next);
+    onDone();
+  }
+
   function save(event: SubmitEvent) {
     event.preventDefault();
-    setToken(text.trim());
-    client.tokenChanged();
-    lookAgain(); // for what was refused without it
-    onDone();
+    use(text.trim());
   }
 
   return (
@@ -48,6 +50,11 @@ export function TokenEntry({ onDone, ref }: Props) {
         <button type="submit" className="button">
           Use
         </button>
+        {token() !== undefined && (
+          <button type="button" className="button" onClick={() => use('')}>
+            Remove
+          </button>
+        )}
       </div>
     </form>
   );

@@ -37,9 +37,10 @@ export function navigate(address: string) {
   window.dispatchEvent(new Event(MOVED));
 }
 
-/** Changes the query of the address, without a step for the back button. */
-export function replaceQuery(query: URLSearchParams) {
+/** Changes the query of the address; the Back button returns to the one before only if `isStep` is true. */
+export function changeQuery(query: URLSearchParams, isStep = false) {
   const text = query.toString();
-  window.history.replaceState(undefined, '', window.location.pathname + (text && `?${text}`));
+  const change = isStep ? 'pushState' : 'replaceState';
+  window.history[change](undefined, '', window.location.pathname + (text && `?${text}`));
   window.dispatchEvent(new Event(MOVED));
 }

@@ -1,23 +1,28 @@
 import { useEffect, useState } from 'react';
 import type { StreamStatus } from '@sluice/client';
 
-/** What was lost, as far as gaps have told. */
+/** The losses that gaps have announced. */
 export type Losses = Pick<StreamStatus, 'gaps' | 'missed'>;
 
 const none: Losses = { gaps: 0, missed: 0 };
 
-/** What was lost between two moments. The counts begin anew with each connection of another token. */
-function lossesBetween(before: Losses, now: Losses): Losses {
-  const { gaps, missed } = now.gaps < before.gaps ? none : before;
-  return { gaps: now.gaps - gaps, missed: now.missed - missed };
+/** The counts decrease when the page stops following a topic. */
+function combine(a: Losses, b: Losses, combineCounts: (a: number, b: number) => number): Losses {
+  return { gaps: combineCounts(a.gaps, b.gaps), missed: combineCounts(a.missed, b.missed) };
 }
+
+const increase = (before: Losses, now: Losses) =>
+  combine(before, now, (a, b) => Math.max(b - a, 0));
 
 /** What was lost since the reader last looked at the details. */
 export function useUnseen({ gaps, missed }: Losses, isLooking: boolean): Losses {
-  const [seen, setSeen] = useState(none);
-  if (isLooking && gaps !== seen.gaps) setSeen({ gaps, missed });
-  else if (gaps < seen.gaps) setSeen(none);
-  return lossesBetween(seen, { gaps, missed });
+  const now = { gaps, missed };
+  const [known, setKnown] = useState({ counts: none, unseen: none });
+  if (gaps !== known.counts.gaps || (isLooking && known.unseen.gaps > 0)) {
+    const sum = combine(known.unseen, increase(known.counts, now), (a, b) => a + b);
+    setKnown({ counts: now, unseen: isLooking ? none : combine(sum, now, Math.min) });
+  }
+  return known.unseen;
 }
 
 /** How long it is news that the connection is back, in milliseconds. */
@@ -27,7 +32,8 @@ const NEWS = 5_000;
 export function useReconnection({ status, gaps, missed }: StreamStatus): Losses | undefined {
   const [before, setBefore] = useState<Losses>();
   const isLive = status.phase === 'live';
-  const isBroken = 'cause' in status && status.cause !== undefined;
+  // A request that was refused interrupts nothing.
+  const isBroken = 'cause' in status && status.cause && status.cause.kind !== 'refused';
   if (isBroken && !before) setBefore({ gaps, missed });
 
   useEffect(() => {
@@ -36,5 +42,5 @@ export function useReconnection({ status, gaps, missed }: StreamStatus): Losses 
     return () => clearTimeout(timer);
   }, [isLive, before]);
 
-  return isLive && before ? lossesBetween(before, { gaps, missed }) : undefined;
+  return isLive && before ? increase(before, { gaps, missed }) : undefined;
 }

@@ -1,19 +1,15 @@
+import type { StreamClient } from '@sluice/client';
+import { store, stored } from '../components/stored';
+import { lookAgain } from '../features/notifications/noticed';
+
 const NAME = 'sluice:token';
 
-/** The reader's access token. It is kept for this tab only, and never in an address that is shown. */
-export function token(): string | undefined {
-  try {
-    return sessionStorage.getItem(NAME) ?? undefined;
-  } catch {
-    return undefined;
-  }
-}
+/** The reader's access token. It is kept for this tab only, and is never part of an address that is shown. */
+export const token = () => stored(NAME, 'sessionStorage');
 
-export function setToken(next: string) {
-  try {
-    if (next === '') sessionStorage.removeItem(NAME);
-    else sessionStorage.setItem(NAME, next);
-  } catch {
-    // The browser keeps nothing for this page; the settings then show that there is no token.
-  }
+/** Keeps another token, or with an empty text none, and continues with it at once. */
+export function changeToken(client: StreamClient, next: string) {
+  store(NAME, next === '' ? undefined : next, 'sessionStorage');
+  client.tokenChanged();
+  lookAgain(); // topics that were refused before may be open now
 }

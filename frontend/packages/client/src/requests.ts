@@ -63,10 +63,8 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
   let state = nothing;
   let lastActivity: number | undefined;
   let keys = 0;
-  let missed = 0;
-  let gaps = 0;
-  /** Gaps that were counted: several requests can receive the same. */
-  const counted = new Set<string>();
+  /** The gaps of each topic followed, by offset, and the events lost: several requests can receive the same gap. */
+  const losses = new Map<string, Map<string, number>>();
 
   const fresh = () => ({ key: ++keys, channel: undefined, offset: undefined });
 
@@ -79,7 +77,10 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
       served: () => served(entry),
       end: () => {
         entries.delete(entry);
+        const { topic } = wanted;
+        if (![...entries].some((other) => other.wanted.topic === topic)) losses.delete(topic);
         onChange();
+        onStatus();
       },
     };
   }
@@ -147,11 +148,8 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
   }
 
   function count(topic: string, { era, number }: Item, lost: number | null) {
-    const name = `${topic} ${era} ${number}`;
-    if (counted.has(name)) return;
-    counted.add(name);
-    gaps += 1;
-    missed += lost ?? 0;
+    const known = losses.get(topic) ?? new Map<string, number>();
+    losses.set(topic, known.set(`${era} ${number}`, lost ?? 0));
     onStatus();
   }
 
@@ -182,6 +180,7 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
   function status(): StreamStatus {
     const channels = Object.values(state.channels);
     const states = Array.from(entries, served);
+    const gaps = [...losses.values()].flatMap((known) => [...known.values()]);
     const open = states.filter(({ refusal }) => !refusal);
     const resumed = channels.map((channel) => channel.resumed).filter((it) => it !== undefined);
     return {
@@ -189,7 +188,9 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
       status: worst((open.length > 0 ? open : states).map((it) => it.status)),
       latency: channels.find(({ latency }) => latency !== undefined)?.latency,
       resumed: resumed.length > 0 ? resumed.every(Boolean) : undefined,
-      ...{ missed, gaps, lastActivity, tokenRefusal: state.tokenRefusal },
+      gaps: gaps.length,
+      missed: gaps.reduce((sum, lost) => sum + lost, 0),
+      ...{ lastActivity, tokenRefusal: state.tokenRefusal },
       refused: new Map(
         [...entries].flatMap((entry) => {
           const { refusal } = served(entry);

@@ -4,7 +4,7 @@ import 'uplot/dist/uPlot.min.css';
 import { chartOptions, type LineColour } from './chart-options';
 import { quantity, type Unit } from '../quantity';
 import { type Columns, summarise } from './series-summary';
-import { events } from '../text';
+import { count } from '../text';
 import { TimeTable } from './TimeTable';
 
 export interface TimeChartProps {
@@ -80,7 +80,11 @@ function summaryText(
   const [latest, min, max, mean] = [summary.latest, summary.min, summary.max, summary.mean].map(
     (value) => quantity(value, unit),
   );
-  return `${label}: now ${latest}, from ${min} to ${max}, ${mean} on average of ${events(summary.count)}`;
+  return `${label}: now ${latest}, from ${min} to ${max}, ${mean} on average of ${points(summary.count)}`;
+}
+
+function points(n: number): string {
+  return `${count(n)} ${n === 1 ? 'point' : 'points'}`;
 }
 
 interface Plot extends Omit<TimeChartProps, 'title'> {

@@ -3,6 +3,7 @@ import type { MessageEntry } from '@sluice/client';
 import { ArrivalTime } from '../ArrivalTime';
 import { LongText } from './LongText';
 import { readPayload, splitKeys } from './payload';
+import { RawFallback } from './RawFallback';
 
 interface Props {
   message: MessageEntry;
@@ -23,7 +24,9 @@ export const MessageRow = memo(function MessageRow({ message, showTopic }: Props
             {isNamed && <span className="text-muted">{message.type}</span>}
           </p>
         )}
-        <Data data={message.data} />
+        <RawFallback data={message.data}>
+          <Data data={message.data} />
+        </RawFallback>
       </div>
     </li>
   );

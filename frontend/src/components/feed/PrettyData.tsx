@@ -1,14 +1,26 @@
 import { indentJSON } from './indent';
 import { readPayload, splitKeys } from './payload';
+import { RawFallback } from './RawFallback';
 import { count } from '../text';
 
-/** More than this in one element makes a browser stutter; the rest can be copied. */
-const MAX_CHARACTERS = 20_000;
+interface Props {
+  data: string;
+  /** How many characters to show. Default 20,000: more in one element makes a browser stutter. */
+  max?: number;
+}
 
-/** An event's data, JSON spread over lines, anything else as it is. */
-export function PrettyData({ data }: { data: string }) {
+/** An event's data: JSON spread over lines, anything else as it is. */
+export function PrettyData({ data, max = 20_000 }: Props) {
+  return (
+    <RawFallback data={data}>
+      <Pretty data={data} max={max} />
+    </RawFallback>
+  );
+}
+
+function Pretty({ data, max }: Required<Props>) {
   const isJSON = readPayload(data).kind !== 'text';
-  const text = isJSON ? indentJSON(data) : data;
+  const text = isJSON ? indentJSON(data, max) : data;
   return (
     <>
       <pre
@@ -16,16 +28,16 @@ export function PrettyData({ data }: { data: string }) {
         className="rounded-lg border border-line bg-raised p-3 font-mono text-xs/5 wrap-anywhere whitespace-pre-wrap"
       >
         {isJSON
-          ? splitKeys(text.slice(0, MAX_CHARACTERS)).map(({ text, isKey }, index) => (
+          ? splitKeys(text.slice(0, max)).map(({ text, isKey }, index) => (
               <span key={index} className={isKey ? 'text-accent' : ''}>
                 {text}
               </span>
             ))
-          : text.slice(0, MAX_CHARACTERS)}
+          : text.slice(0, max)}
       </pre>
-      {text.length > MAX_CHARACTERS && (
+      {text.length > max && (
         <p className="text-xs text-muted">
-          {`The first ${count(MAX_CHARACTERS)} of ${count(text.length)} characters; copy for the rest.`}
+          {`The first ${count(max)} characters of a message of ${count(data.length)}.`}
         </p>
       )}
     </>

@@ -8,16 +8,17 @@ import { Screen } from '../../components/Screen';
 import { count } from '../../components/text';
 import { TopicChoice } from '../../components/TopicChoice';
 import { TopicGate } from '../../components/TopicGate';
-import { useSeries, useStream } from '@sluice/client/react';
+import { useStream } from '@sluice/client/react';
 import { Breakdown } from './Breakdown';
 import { FigureChart } from './FigureChart';
 import { FigureTotal } from './FigureTotal';
-import { figuresOf, sortColumns, timeOf } from './figures';
+import { sortColumns } from './figures';
+import { useBuckets } from './use-buckets';
 
 const MINUTE = 60;
 const spans = [1, 5, 15].map((minutes) => ({ value: minutes * MINUTE, text: `${minutes} min` }));
-/** Twice the longest span, so that it can be compared with the one before, and a little for late events. */
-const KEPT = (2 * 15 + 1) * MINUTE * 1_000;
+/** Seconds: twice the longest span, to compare it with the one before, and a little for late events. */
+const KEPT = (2 * 15 + 1) * MINUTE;
 /** The demo feed comes every second. */
 const STALE_AFTER = 10_000;
 
@@ -43,7 +44,7 @@ export default function Analytics({ topics }: ScreenProps) {
 }
 
 function Charts({ topic, span }: { topic: string; span: number }) {
-  const series = useSeries(topic, figuresOf, { at: timeOf, window: KEPT, last: MAX_LAST });
+  const series = useBuckets(topic, KEPT);
   const { figures, breakdowns } = sortColumns(series.names);
   const stream = useStream(topic, { last: MAX_LAST, limit: 1, remember: false });
   return (

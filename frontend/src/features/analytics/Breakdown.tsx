@@ -2,7 +2,7 @@ import { Bars } from '../../components/charts/Bars';
 import { labelOf, quantity, unitOf } from '../../components/quantity';
 import { summarise } from '../../components/charts/series-summary';
 import type { Series } from '@sluice/client';
-import { coveredOf } from './covered';
+import { windowOf } from './covered';
 import type { Columns } from './figures';
 
 interface Props {
@@ -17,16 +17,15 @@ interface Props {
 export function Breakdown({ series, field, parts, span }: Props) {
   const { data } = series;
   const [times] = data;
-  const from = (times.at(-1) ?? 0) - span;
+  const { from, covered } = windowOf(series, span);
   const values = parts.map(({ name, column }) => ({
     name,
     value: summarise(times, data[column + 1] ?? [], from)?.sum ?? 0,
   }));
-  const time = quantity(coveredOf(series, span), 'seconds');
   return (
     <Bars
       title={labelOf(field)}
-      note={`in ${time}`}
+      note={`in ${quantity(covered, 'seconds')}`}
       caption="Total"
       unit={unitOf(field)}
       values={values}

@@ -3,6 +3,7 @@ import { labelOf, unitOf } from '../../components/quantity';
 import { TimeChart } from '../../components/charts/TimeChart';
 import type { Series } from '@sluice/client';
 import { columnOf } from './column';
+import { isCount } from './figures';
 
 interface Props {
   series: Series;
@@ -16,12 +17,13 @@ interface Props {
 /** One figure over time. */
 export function FigureChart({ series, field, column, span }: Props) {
   const drawn = useMemo(() => columnOf(series, column), [series, column]);
-  const title = labelOf(field);
+  const label = labelOf(field);
+  const title = isCount(field) ? `${label} per second` : label;
   return (
     <TimeChart
       title={title}
       unit={unitOf(field)}
-      lines={[{ label: title, colour: 'accent' }]}
+      lines={[{ label, colour: 'accent' }]}
       data={drawn}
       gaps={series.gaps}
       span={span}

@@ -2,7 +2,7 @@ import { Figure } from '../../components/Figure';
 import { labelOf, quantity, unitOf } from '../../components/quantity';
 import { type SeriesSummary, summarise, trend } from '../../components/charts/series-summary';
 import type { Series } from '@sluice/client';
-import { coveredOf } from './covered';
+import { windowOf } from './covered';
 import { isCount } from './figures';
 
 interface Props {
@@ -18,11 +18,11 @@ export function FigureTotal({ series, field, column, span }: Props) {
   const { data } = series;
   const [times] = data;
   const values = data[column + 1] ?? [];
-  const end = times.at(-1) ?? 0;
+  const { from, covered } = windowOf(series, span);
   const isCounted = isCount(field);
-  const now = summarise(times, values, end - span);
-  const before = summarise(times, values, end - 2 * span, end - span);
-  const isCovered = (times[0] ?? end) <= end - 2 * span + 2;
+  const now = summarise(times, values, from);
+  const before = summarise(times, values, from - span, from);
+  const isComparable = (times[0] ?? from) <= from - span + 2;
 
   const compared = (summary: SeriesSummary | undefined) =>
     isCounted ? summary?.sum : summary?.mean;
@@ -36,9 +36,11 @@ export function FigureTotal({ series, field, column, span }: Props) {
       note={
         <>
           {isCounted
-            ? `in ${quantity(coveredOf(series, span), 'seconds')}`
+            ? `in ${quantity(covered, 'seconds')}`
             : `${quantity(now?.mean ?? 0, unit)} on average`}
-          {isCovered && <Trend change={trend(compared(before), compared(now))} minutes={minutes} />}
+          {isComparable && (
+            <Trend change={trend(compared(before), compared(now))} minutes={minutes} />
+          )}
         </>
       }
     />

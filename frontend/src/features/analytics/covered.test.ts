@@ -1,12 +1,12 @@
 import { expect, it } from 'vitest';
-import { coveredOf } from './covered';
+import { windowOf } from './covered';
 
-const series = (isCut: boolean, ...times: number[]) => ({
-  ...{ names: [], data: [times] as const, gaps: [], isCut, leftOut: 0 },
+const series = (...times: number[]) => ({
+  ...{ names: [], data: [times] as const, gaps: [], isCut: false, leftOut: 0 },
 });
 
-it('all of the time shown counts as covered, unless points were let go', () => {
-  expect(coveredOf(series(false, 1_000, 1_190), 300)).toBe(300);
-  expect(coveredOf(series(true, 1_000, 1_190), 300)).toBe(190);
-  expect(coveredOf(series(true, 1_000, 1_900), 300)).toBe(300);
+it('covers the time since the first bucket, up to the time shown', () => {
+  expect(windowOf(series(1_000, 1_004), 300)).toEqual({ from: 705, covered: 5 });
+  expect(windowOf(series(1_000, 1_900), 300)).toEqual({ from: 1_601, covered: 300 });
+  expect(windowOf(series(1_000.5), 300).covered).toBe(1);
 });

@@ -1,7 +1,16 @@
 import type { Series } from '@sluice/client';
 
-/** How much of the time shown the series covers, in seconds: less than `span` where points had to be let go. */
-export function coveredOf({ data: [times], isCut }: Series, span: number): number {
-  const covered = (times.at(-1) ?? 0) - (times[0] ?? 0);
-  return isCut ? Math.min(covered, span) : span;
+/** The buckets of the time shown. */
+export interface Window {
+  /** The time of the first bucket, in seconds since the epoch. */
+  readonly from: number;
+  /** How many seconds the series covers of it: fewer than the span until enough time has passed. */
+  readonly covered: number;
+}
+
+/** The newest `span` seconds of a series of buckets of one second. */
+export function windowOf({ data: [times] }: Series, span: number): Window {
+  const end = Math.floor(times.at(-1) ?? 0);
+  const first = Math.floor(times[0] ?? end);
+  return { from: end - span + 1, covered: Math.min(end - first + 1, span) };
 }

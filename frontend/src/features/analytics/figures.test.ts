@@ -22,6 +22,14 @@ describe('figuresOf', () => {
     expect(Object.values(figures ?? {})).toEqual([9, 5, 4]);
   });
 
+  it('leaves out ids and times, which do not add up', () => {
+    const figures = figuresOf({
+      ...{ id: 7, user_id: 1e6, orderId: '12', created_at: 1.7e9, ts: 1.7e12, end_time: 1.7e9 },
+      ...{ response_time: 120, paid: 3, user: { id: 9, age: 40 }, by_country: { AT: 2, id: 1 } },
+    });
+    expect(Object.values(figures ?? {})).toEqual([120, 3, 40, 2, 1]);
+  });
+
   it('takes numbers that are written as text, as the fields of a stream are', () => {
     expect(figuresOf({ a: '12.5', b: ' ', c: '12 apples', d: '' })).toEqual({ a: 12.5 });
   });

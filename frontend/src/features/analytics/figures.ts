@@ -4,7 +4,12 @@ const SEPARATOR = '\u001f';
 /** A message with more figures than this is not for charts; the first ones are taken. */
 const MAX_FIGURES = 100;
 
-const timeFields = ['time', 'timestamp', 'ts', 'at'];
+/** Names of fields that hold an id or a time, which neither add up nor make a chart: `user_id`, `createdAt`. */
+const labels = /(^|[_.-])(id|uuid|at|ts|time(stamp)?|date)$|[a-z\d](Id|ID|At|Timestamp|Date)$/;
+/** Figures whose names end like times: `response_time`. */
+const durations = /[a-z\d]_time$/;
+/** Numbers from here on are times in seconds since the epoch, or in a smaller unit. */
+const EPOCH_SECONDS = 1e9;
 
 /**
  * The figures in a message of any shape, by column: a bare number, the numbers among its fields, and those one
@@ -17,20 +22,28 @@ export function figuresOf(message: unknown): Record<string, number> | undefined 
     return figure === undefined ? undefined : { value: figure };
   }
   const figures = Object.entries(message)
-    .filter(([field]) => !timeFields.includes(field))
+    .filter(([field, value]) => !isLabel(field, value))
     .flatMap(([field, value]) => figuresIn(field, value));
   return figures.length > 0 ? Object.fromEntries(figures.slice(0, MAX_FIGURES)) : undefined;
 }
 
 function figuresIn(field: string, value: unknown): [string, number][] {
   if (typeof value === 'object' && value !== null) {
+    // The names in a breakdown are data: Austria is `AT`, and a page may be `/id`.
+    const isBreakdown = field.startsWith('by_');
     return Object.entries(value).flatMap(([name, part]) => {
       const figure = numberIn(part);
-      return figure === undefined ? [] : [[`${field}${SEPARATOR}${name}`, figure]];
+      return figure === undefined || (!isBreakdown && isLabel(name, part))
+        ? []
+        : [[`${field}${SEPARATOR}${name}`, figure]];
     });
   }
   const figure = numberIn(value);
   return figure === undefined ? [] : [[field, figure]];
+}
+
+function isLabel(field: string, value: unknown): boolean {
+  return labels.test(field) && !(durations.test(field) && Number(value) < EPOCH_SECONDS);
 }
 
 function numberIn(value: unknown): number | undefined {
@@ -79,4 +92,9 @@ const counts =
 
 export function isCount(field: string): boolean {
   return counts.test(field);
+}
+
+/** Whether the values of a column of {@link figuresOf} add up: counts, and the parts of a breakdown. */
+export function isSum(column: string): boolean {
+  return isCount(column) || column.includes(SEPARATOR);
 }

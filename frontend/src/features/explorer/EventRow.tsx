@@ -10,6 +10,9 @@ interface Props {
   isPretty: boolean;
 }
 
+/** The list has many rows; the raw format can show more of one. */
+const MAX_CHARACTERS = 4_000;
+
 /** An event with all that the gateway says about it. It never changes. */
 export const EventRow = memo(function EventRow({ entry, isPretty }: Props) {
   if (entry.kind === 'gap') return <GapRow gap={entry} showTopic />;
@@ -24,7 +27,7 @@ export const EventRow = memo(function EventRow({ entry, isPretty }: Props) {
         </span>
       </p>
       {isPretty ? (
-        <PrettyData data={entry.data} />
+        <PrettyData data={entry.data} max={MAX_CHARACTERS} />
       ) : (
         <LongText text={entry.data} raw={entry.data} render={(text) => text} />
       )}

@@ -1,12 +1,12 @@
 import { Choice } from '../../components/Choice';
+import { Counts } from '../../components/feed/Counts';
 import { NewEvents } from '../../components/feed/NewEvents';
 import { Panel } from '../../components/Panel';
-import { count } from '../../components/text';
 import { TopicGate } from '../../components/TopicGate';
 import { useFeed } from '../../components/feed/use-feed';
-import { useStream } from '@sluice/client/react';
 import { EventRow } from './EventRow';
 import type { Exploration } from './topics';
+import { useExploration } from './use-exploration';
 
 const formats = [
   { value: 'pretty', text: 'Pretty' },
@@ -23,18 +23,14 @@ interface Props {
 
 /** What comes on the topics, newest on top. */
 export function Events({ exploration, format, onFormat }: Props) {
-  const { topics, last, every, events } = exploration;
-  const stream = useStream(topics, { last, every: every || undefined, events });
-  const { entries, received, missed } = stream;
+  const stream = useExploration(exploration);
+  const { entries } = stream;
   const { shown, waiting, heldBy, scroller, onScroll, showNewest, togglePause } = useFeed(entries);
   return (
     <TopicGate stream={stream} isEmpty={entries.length === 0}>
       <Panel className="overflow-hidden">
         <div className="flex flex-wrap items-center justify-between gap-2 border-b border-line bg-raised px-4 py-2">
-          <p className="text-sm text-muted tabular-nums">
-            <strong className="font-semibold text-ink">{count(received)}</strong> received
-            {missed > 0 && <span className="text-warning">, {count(missed)} missed</span>}
-          </p>
+          <Counts snapshot={stream} />
           <div className="flex flex-wrap gap-2">
             <Choice label="Format" options={formats} value={format} onChange={onFormat} />
             <button type="button" className="button" onClick={togglePause}>

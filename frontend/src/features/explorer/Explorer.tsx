@@ -35,7 +35,9 @@ export default function Explorer({ query, setQuery }: ScreenProps) {
         <div className="min-w-0 space-y-4">
           <SubscribeForm
             exploration={exploration}
-            onChange={(next) => setQuery(writeExploration(next))}
+            onChange={(next) =>
+              setQuery(writeExploration(next), next.topics.length !== topics.length)
+            }
           />
           {topics.length > 0 ? (
             <Events

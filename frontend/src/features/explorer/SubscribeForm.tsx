@@ -1,4 +1,6 @@
-import { type SubmitEvent, useId, useState } from 'react';
+import { type SubmitEvent, useId, useRef, useState } from 'react';
+import { focusNeighbour } from '../../components/focus';
+import { MAX_LAST } from '../../components/last';
 import { Panel } from '../../components/Panel';
 import { type Exploration, hints, type Kind, problemOf } from './topics';
 import { KindSelect } from './KindSelect';
@@ -17,6 +19,7 @@ export function SubscribeForm({ exploration, onChange }: Props) {
   const [name, setName] = useState('');
   const [problem, setProblem] = useState<string>();
   const id = useId();
+  const nameField = useRef<HTMLInputElement>(null);
 
   function add(event: SubmitEvent) {
     event.preventDefault();
@@ -32,6 +35,7 @@ export function SubscribeForm({ exploration, onChange }: Props) {
       <form onSubmit={add} className="flex flex-wrap gap-2">
         <KindSelect label="Kind of topic" value={kind} onChange={setKind} />
         <input
+          ref={nameField}
           aria-label="Name"
           aria-describedby={`${id}-hint`}
           aria-invalid={problem !== undefined}
@@ -63,9 +67,10 @@ export function SubscribeForm({ exploration, onChange }: Props) {
             <button
               type="button"
               aria-label={`Stop following ${topic}`}
-              onClick={() =>
-                onChange({ ...exploration, topics: topics.filter((other) => other !== topic) })
-              }
+              onClick={({ currentTarget }) => {
+                focusNeighbour(currentTarget, nameField.current);
+                onChange({ ...exploration, topics: topics.filter((other) => other !== topic) });
+              }}
               className="min-h-7 cursor-pointer rounded-md px-2 hover:text-ink"
             >
               ✕
@@ -79,9 +84,12 @@ export function SubscribeForm({ exploration, onChange }: Props) {
           <input
             type="number"
             min={0}
-            max={1_000}
+            max={MAX_LAST}
             value={last}
-            onChange={({ target }) => onChange({ ...exploration, last: target.valueAsNumber || 0 })}
+            onChange={({ target }) => {
+              const wanted = Math.trunc(target.valueAsNumber || 0);
+              onChange({ ...exploration, last: Math.max(0, Math.min(wanted, MAX_LAST)) });
+            }}
             className="field w-20"
           />
         </label>
@@ -101,7 +109,6 @@ export function SubscribeForm({ exploration, onChange }: Props) {
           </select>
         </label>
         <EventTypes
-          key={events.join()}
           events={events}
           onChange={(next) => onChange({ ...exploration, events: next })}
         />
@@ -118,6 +125,11 @@ interface EventTypesProps {
 /** Types that publishers give to their events: a browser hears only those that it was told. */
 function EventTypes({ events, onChange }: EventTypesProps) {
   const [text, setText] = useState(events.join(', '));
+  const [shown, setShown] = useState(events.join());
+  if (events.join() !== shown) {
+    setShown(events.join());
+    setText(events.join(', '));
+  }
   const commit = () => {
     const types = text.split(',').map((type) => type.trim());
     onChange([...new Set(types.filter(Boolean))]);

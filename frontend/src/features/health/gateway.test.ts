@@ -27,12 +27,21 @@ describe('rates', () => {
 });
 
 describe('the history', () => {
+  it('leaves out the replay that the page itself asked for', () => {
+    const history = [
+      sample(1),
+      sample(4, { deliveries: 1_000 }),
+      sample(7, { deliveries: 1_006 }),
+    ].reduce((history, next) => addSample(history, next, 3_500), emptyHistory);
+    expect(history.data[2]).toEqual([null, null, 2]);
+  });
+
   it('breaks its lines where a rate is not known', () => {
     const history = [
       sample(1),
       sample(2, { events: 3, deliveries: 6 }),
       sample(3, { uptime_seconds: 0, events: 1 }),
-    ].reduce(addSample, emptyHistory);
+    ].reduce((history, next) => addSample(history, next, 0), emptyHistory);
     expect(history.data).toEqual([
       [1, 2, 3],
       [null, 3, null],
@@ -44,7 +53,7 @@ describe('the history', () => {
 
   it('is bounded', () => {
     let history = emptyHistory;
-    for (let n = 0; n < 1_300; n++) history = addSample(history, sample(n));
+    for (let n = 0; n < 1_300; n++) history = addSample(history, sample(n), 0);
     expect(history.data[0]).toHaveLength(1_200);
     expect(history.data[0][0]).toBe(100);
   });

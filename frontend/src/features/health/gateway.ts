@@ -54,9 +54,18 @@ export const emptyHistory: GatewayHistory = {
 /** An hour of samples at one each three seconds. */
 const MAX_SAMPLES = 1_200;
 
-/** Adds a sample; where its rates are not known, the lines break. */
-export function addSample({ newest, data }: GatewayHistory, sample: Sample): GatewayHistory {
-  const rates = newest && ratesBetween(newest, sample);
+/**
+ * Adds a sample. The lines break if its rates are not known.
+ *
+ * @param settledAt - when the page had received the past that it asked for, in milliseconds since the epoch: a
+ * replay is not part of the gateway's usual rate
+ */
+export function addSample(
+  { newest, data }: GatewayHistory,
+  sample: Sample,
+  settledAt: number,
+): GatewayHistory {
+  const rates = newest && newest.at >= settledAt ? ratesBetween(newest, sample) : undefined;
   const [times, events, deliveries] = data;
   return {
     newest: sample,

@@ -1,9 +1,12 @@
-import { useEffect, useState } from 'react';
-import { useStreamClient } from '@sluice/client/react';
+import { useEffect, useRef, useState } from 'react';
+import { useStreamClient, useStreamStatus } from '@sluice/client/react';
 import { addSample, emptyHistory, type GatewayHistory, type GatewayStats } from './gateway';
 
 /** How often the gateway is asked, in milliseconds. */
 const INTERVAL = 3_000;
+
+/** How long a replay takes after the connection is open, in milliseconds. */
+const SETTLE = 1_000;
 
 /** What is known of the gateway. */
 export interface GatewayHealth {
@@ -15,10 +18,16 @@ export interface GatewayHealth {
 /** Asks the gateway how it is, again and again while the page can be seen. */
 export function useGateway(): GatewayHealth {
   const { url } = useStreamClient();
+  const { phase } = useStreamStatus().status;
+  const settledAt = useRef(Infinity);
   const [health, setHealth] = useState<GatewayHealth>({
     history: emptyHistory,
     problem: undefined,
   });
+
+  useEffect(() => {
+    settledAt.current = Date.now() + SETTLE;
+  }, [phase]);
 
   useEffect(() => {
     const ending = new AbortController();
@@ -27,7 +36,11 @@ export function useGateway(): GatewayHealth {
       try {
         const stats = await fetchStats(url, ending.signal);
         const sample = { stats, at: Date.now() };
-        setHealth(({ history }) => ({ history: addSample(history, sample), problem: undefined }));
+        const since = settledAt.current;
+        setHealth(({ history }) => ({
+          history: addSample(history, sample, since),
+          problem: undefined,
+        }));
       } catch (error) {
         if (ending.signal.aborted) return;
         const problem = error instanceof Error ? error.message : String(error);

@@ -41,6 +41,12 @@ describe('readLine', () => {
     expect(read({ a: 'x', b: { c: [1, null] }, d: true }).text).toBe('a=x b={"c":[1,null]} d=true');
   });
 
+  it('keeps numbers as they were written, so that a filter finds them', () => {
+    expect(read('{"id":9007199254740993,"total":9.50}').text).toBe(
+      'id=9007199254740993 total=9.50',
+    );
+  });
+
   it('keeps plain text, and what only looks like JSON, as it is', () => {
     expect(read('plain ERROR text')).toMatchObject({
       text: 'plain ERROR text',

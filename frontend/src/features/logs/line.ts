@@ -1,4 +1,5 @@
 import type { GapEntry, MessageEntry } from '@sluice/client';
+import { memberText, membersOf } from '../../components/feed/members';
 import { type Level, levelInText, levelOf } from './levels';
 
 /** A log line, ready to be shown and searched. */
@@ -37,7 +38,7 @@ const messageFields = ['message', 'msg', 'text', 'body', 'line'];
 
 /** Reads an event as a log line: JSON with the usual fields under one of their usual names, or plain text. */
 export function readLine(entry: MessageEntry, seq: number): LogLine {
-  const fields = parseObject(entry.data);
+  const fields = membersOf(entry.data);
   return fields ? readFields(fields, entry, seq) : readText(entry, seq);
 }
 
@@ -50,12 +51,12 @@ function readText(entry: MessageEntry, seq: number): LogLine {
   };
 }
 
-function readFields(fields: Map<string, unknown>, entry: MessageEntry, seq: number): LogLine {
-  const time = readTime(take(fields, timeFields));
-  const level = levelOf(take(fields, levelFields));
-  const source = show(take(fields, sourceFields));
-  const message = show(take(fields, messageFields));
-  const rest = [...fields].map(([name, value]) => `${name}=${show(value)}`).join(' ');
+function readFields(fields: Map<string, string>, entry: MessageEntry, seq: number): LogLine {
+  const time = readTime(valueOf(take(fields, timeFields)));
+  const level = levelOf(valueOf(take(fields, levelFields)));
+  const source = memberText(take(fields, sourceFields));
+  const message = memberText(take(fields, messageFields));
+  const rest = [...fields].map(([name, json]) => `${name}=${memberText(json)}`).join(' ');
 
   const messageStart = source === '' ? 0 : source.length + 1;
   const fieldsStart = messageStart + (message === '' ? 0 : message.length + 1);
@@ -67,8 +68,8 @@ function readFields(fields: Map<string, unknown>, entry: MessageEntry, seq: numb
   };
 }
 
-/** Removes the first of the fields that is there, and returns its value. */
-function take(fields: Map<string, unknown>, names: readonly string[]): unknown {
+/** Removes the first of the fields that exists, and returns its JSON. */
+function take(fields: Map<string, string>, names: readonly string[]): string | undefined {
   const name = names.find((candidate) => fields.has(candidate));
   if (name === undefined) return undefined;
   const value = fields.get(name);
@@ -88,21 +89,11 @@ function readTime(value: unknown): number | undefined {
   return Number.isNaN(new Date(time).getTime()) ? undefined : time;
 }
 
-function show(value: unknown): string {
-  if (value === undefined) return '';
-  return typeof value === 'string' ? value : JSON.stringify(value);
+function valueOf(json: string | undefined): unknown {
+  return json === undefined ? undefined : JSON.parse(json);
 }
 
 /** Replaces line breaks by one character each, so that offsets stay what they were. */
 function oneLine(text: string): string {
   return text.slice(0, MAX_TEXT).replace(/[\r\n\t]/g, ' ');
-}
-
-function parseObject(data: string): Map<string, unknown> | undefined {
-  if (!data.startsWith('{')) return undefined;
-  try {
-    return new Map(Object.entries(JSON.parse(data) as object));
-  } catch {
-    return undefined;
-  }
 }

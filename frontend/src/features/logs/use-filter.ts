@@ -34,6 +34,13 @@ interface Address {
 export function useFilter(tail: Tail, address: Address): FilterControl {
   const [narrowing, setNarrowing] = useState(() => readNarrowing(address.query));
   const { query, hidden } = narrowing;
+  const [seen, setSeen] = useState(address.query);
+  if (address.query !== seen) {
+    setSeen(address.query);
+    // The address is also changed by links and by the Back button.
+    const isOwn = writeNarrowing(address.query, narrowing).toString() === address.query.toString();
+    if (!isOwn) setNarrowing(readNarrowing(address.query));
+  }
   const [{ matcher, problem }, setCompiled] = useState<Compiled>({ matcher: undefined });
 
   useEffect(() => {

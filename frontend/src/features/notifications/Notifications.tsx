@@ -1,5 +1,6 @@
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { ArrivalTime } from '../../components/ArrivalTime';
+import { focusNeighbour } from '../../components/focus';
 import { Screen } from '../../components/Screen';
 import type { ScreenProps } from '../../components/screen-props';
 import { count } from '../../components/text';
@@ -20,6 +21,7 @@ export default function Notifications({ topics, setQuery }: ScreenProps) {
   const inbox = useNotifications(topics);
   const { notifications, unread, isUnread, markRead } = inbox;
   const [onlyUnread, setOnlyUnread] = useState(false);
+  const filter = useRef<HTMLButtonElement>(null);
   // What the address asks for is told of on the other screens too.
   useEffect(() => choose(topics), [topics]);
 
@@ -31,6 +33,7 @@ export default function Notifications({ topics, setQuery }: ScreenProps) {
       actions={
         <>
           <button
+            ref={filter}
             type="button"
             className="button"
             aria-pressed={onlyUnread}
@@ -70,7 +73,10 @@ export default function Notifications({ topics, setQuery }: ScreenProps) {
               key={notification.seq}
               notification={notification}
               isUnread={isUnread(notification)}
-              onRead={() => markRead([notification])}
+              onRead={(button) => {
+                focusNeighbour(button, filter.current);
+                markRead([notification]);
+              }}
             />
           ))}
         </ul>
@@ -111,7 +117,7 @@ function DesktopButton() {
 interface RowProps {
   notification: Notification;
   isUnread: boolean;
-  onRead: () => void;
+  onRead: (button: HTMLElement) => void;
 }
 
 function Row({ notification, isUnread, onRead }: RowProps) {
@@ -135,7 +141,7 @@ function Row({ notification, isUnread, onRead }: RowProps) {
             type="button"
             className="link-button"
             aria-label={`Mark read: ${title}`}
-            onClick={onRead}
+            onClick={({ currentTarget }) => onRead(currentTarget)}
           >
             Mark read
           </button>

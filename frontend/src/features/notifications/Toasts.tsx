@@ -1,4 +1,4 @@
-import { useEffect, useState } from 'react';
+import { useEffect, useEffectEvent, useState } from 'react';
 import { useStreamClient } from '@sluice/client/react';
 import { centerOf } from './center';
 import { notifyDesktop } from './desktop';
@@ -45,12 +45,13 @@ interface ToastProps {
 
 function Toast({ notification, onDismiss }: ToastProps) {
   const [held, setHeld] = useState(false);
+  const onTimeout = useEffectEvent(() => onDismiss(notification));
 
   useEffect(() => {
     if (held) return;
-    const timer = setTimeout(() => onDismiss(notification), STAY);
+    const timer = setTimeout(() => onTimeout(), STAY);
     return () => clearTimeout(timer);
-  }, [held, notification, onDismiss]);
+  }, [held]);
 
   const { title, body, severity } = notification;
   return (

@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'react';
+import { store, stored } from '../../components/stored';
 import type { Notification as Note } from './notification';
 import { isAnyVisible } from './visible-tabs';
 
@@ -10,21 +11,8 @@ const FAILED = 'sluice:desktop-failed';
 /** Whether the browser can show notifications at all, as on plain HTTP from another machine it cannot. */
 export const canNotify = () => 'Notification' in window && window.isSecureContext;
 
-function isWanted(): boolean {
-  try {
-    return localStorage.getItem(NAME) === 'on';
-  } catch {
-    return false;
-  }
-}
-
-function remember(isOn: boolean) {
-  try {
-    localStorage.setItem(NAME, isOn ? 'on' : 'off');
-  } catch {
-    // It is asked for again next time.
-  }
-}
+const isWanted = () => stored(NAME) === 'on';
+const remember = (isOn: boolean) => store(NAME, isOn ? 'on' : 'off');
 
 /** Shows a notification outside of the page, if that is wanted and no tab of the app is in sight. */
 export async function notifyDesktop({ key, at, title, body }: Note): Promise<void> {

@@ -1,6 +1,7 @@
 import { useEffect, useState } from 'react';
 import { type StreamClient, type SubscriptionState } from '@sluice/client';
 import { useStreamClient } from '@sluice/client/react';
+import { store, storedJSON } from '../../components/stored';
 
 /** What every screen tells of, unless the reader has chosen something else. */
 export const defaultTopics: readonly string[] = ['stream:notifications'];
@@ -49,23 +50,14 @@ export function lookAgain() {
 export function choose(topics: readonly string[]) {
   const text = JSON.stringify(topics);
   if (text === JSON.stringify(chosenTopics())) return;
-  try {
-    if (text === JSON.stringify(defaultTopics)) localStorage.removeItem(CHOICE);
-    else localStorage.setItem(CHOICE, text);
-  } catch {
-    // Then it is chosen on its screen only.
-  }
+  store(CHOICE, text === JSON.stringify(defaultTopics) ? undefined : text);
   lookAgain();
 }
 
 function chosenTopics(): readonly string[] {
-  try {
-    const stored = JSON.parse(localStorage.getItem(CHOICE) ?? 'null') as unknown;
-    const isList = Array.isArray(stored) && stored.every((topic) => typeof topic === 'string');
-    return isList && stored.length > 0 ? stored : defaultTopics;
-  } catch {
-    return defaultTopics;
-  }
+  const chosen = storedJSON(CHOICE);
+  const isList = Array.isArray(chosen) && chosen.every((topic) => typeof topic === 'string');
+  return isList && chosen.length > 0 ? chosen : defaultTopics;
 }
 
 /**
@@ -74,13 +66,10 @@ function chosenTopics(): readonly string[] {
  */
 function look(client: StreamClient): Noticed {
   const chosen = chosenTopics();
-  try {
-    const refusal = JSON.parse(localStorage.getItem(REFUSAL) ?? 'null') as Refusal | null;
-    const isRefused = refusal?.what === question(client, chosen) && Date.now() - refusal.at < PAUSE;
-    return { chosen, topics: isRefused ? [] : chosen };
-  } catch {
-    return { chosen, topics: chosen };
-  }
+  const refusal = storedJSON(REFUSAL) as Partial<Refusal> | null;
+  const isRefused =
+    refusal?.what === question(client, chosen) && Date.now() - (refusal.at ?? 0) < PAUSE;
+  return { chosen, topics: isRefused ? [] : chosen };
 }
 
 interface Refusal {
@@ -99,14 +88,10 @@ function question(client: StreamClient, topics: readonly string[]): string {
 export function rememberRefusal(client: StreamClient, state: SubscriptionState) {
   const { status, topics, refused } = state;
   if (topics.length === 0 || JSON.stringify(topics) !== JSON.stringify(chosenTopics())) return;
-  try {
-    if (refused.size === topics.length) {
-      const refusal: Refusal = { what: question(client, topics), at: Date.now() };
-      localStorage.setItem(REFUSAL, JSON.stringify(refusal));
-    } else if (status.phase === 'live') {
-      localStorage.removeItem(REFUSAL);
-    }
-  } catch {
-    // Then it is asked again with the next page.
+  if (refused.size === topics.length) {
+    const refusal: Refusal = { what: question(client, topics), at: Date.now() };
+    store(REFUSAL, JSON.stringify(refusal));
+  } else if (status.phase === 'live') {
+    store(REFUSAL, undefined);
   }
 }

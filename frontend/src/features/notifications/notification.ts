@@ -16,6 +16,9 @@ export interface Notification {
   readonly at: number;
 }
 
+/** The longest text of a notification, in characters. */
+const MAX_TEXT = 500;
+
 /**
  * Reads an event as a notification. Any event can be one: an object's `title`, `body`, `severity` and `time`
  * are used where they are there, and other text is the title as it stands.
@@ -28,8 +31,8 @@ export function readNotification({ data, seq, topic, receivedAt }: MessageEntry)
   return {
     key: `${topic} ${data}`,
     seq,
-    title: typeof title === 'string' && title !== '' ? title : data,
-    body: typeof body === 'string' ? body : '',
+    title: (typeof title === 'string' && title !== '' ? title : data).slice(0, MAX_TEXT),
+    body: (typeof body === 'string' ? body : '').slice(0, MAX_TEXT),
     severity: severities.find((known) => known === severity) ?? 'info',
     at: Number.isNaN(at) ? receivedAt : at,
   };

@@ -1,4 +1,5 @@
 import type { Store } from '@sluice/client';
+import { store, storedJSON } from '../../components/stored';
 
 /** What the reader has seen. */
 export interface Marks {
@@ -26,12 +27,8 @@ function createReadMarks(): ReadMarks {
   save();
 
   function save() {
-    try {
-      const read = [...marks.read].slice(-MAX_READ);
-      localStorage.setItem(NAME, JSON.stringify({ since: marks.since, read }));
-    } catch {
-      // It holds for this page then.
-    }
+    const read = [...marks.read].slice(-MAX_READ);
+    store(NAME, JSON.stringify({ since: marks.since, read }));
   }
 
   function show(next: Marks) {
@@ -79,15 +76,13 @@ function createReadMarks(): ReadMarks {
 }
 
 function load(): Marks | undefined {
-  try {
-    const { since, read } = JSON.parse(localStorage.getItem(NAME) ?? 'null') as {
-      since: number;
-      read: [string, number][];
-    };
-    return { since, read: new Map(read) };
-  } catch {
-    return undefined;
-  }
+  const { since, read } = { ...(storedJSON(NAME) as { since?: unknown; read?: unknown } | null) };
+  if (typeof since !== 'number' || !Array.isArray(read) || !read.every(isRead)) return undefined;
+  return { since, read: new Map(read) };
+}
+
+function isRead(pair: unknown): pair is [string, number] {
+  return Array.isArray(pair) && typeof pair[0] === 'string' && typeof pair[1] === 'number';
 }
 
 /** What this reader has seen. */

@@ -71,6 +71,10 @@ describe('a quote', () => {
     expect(quote).toMatchObject({ price: 12.5, decimals: 2, detail: 'volume=300 venue=X' });
   });
 
+  it('keeps the numbers of other fields as they were written', () => {
+    expect(follow('{"price":1,"id":9007199254740993}').detail).toBe('id=9007199254740993');
+  });
+
   it('shows anything else as it is', () => {
     expect(follow('[1,2]')).toMatchObject({ price: undefined, detail: '[1,2]' });
     expect(follow('{"a":{"b":1}}')).toMatchObject({ price: undefined, detail: 'a={"b":1}' });

@@ -5,6 +5,7 @@ import {
   type MessageEntry,
   type SubscriptionState,
 } from '@sluice/client';
+import { memberText, membersOf } from '../../components/feed/members';
 
 /** A key as a row: its value now, and how it has moved since the page follows it. */
 export interface Quote {
@@ -32,6 +33,8 @@ export interface Quote {
 /** Points of the small line of a row. */
 const HISTORY = 60;
 const MAX_DECIMALS = 8;
+/** The longest detail, in characters: a row shows one line of it. */
+const MAX_DETAIL = 500;
 
 const priceFields = ['price', 'value', 'last', 'close', 'amount', 'rate', 'bid'];
 
@@ -117,7 +120,7 @@ export function nextQuote(before: Quote | undefined, entry: MessageEntry): Quote
   // What is gone keeps its last price, which is what people look for then.
   if (entry.type === 'key.deleted') return { ...quote, state: 'gone', direction: undefined, at };
   if (entry.type === 'key.unsupported') {
-    return { ...quote, state: 'unsupported', direction: undefined, detail: entry.data, at };
+    return { ...quote, state: 'unsupported', direction: undefined, detail: '', at };
   }
   const { price, detail, decimals } = readValue(entry.data);
   const isChanged = price !== undefined && price !== quote.price;
@@ -147,44 +150,36 @@ type Value = Pick<Quote, 'price' | 'detail' | 'decimals'>;
 
 /** Reads a number, an object with a number under a usual name, or anything else as text. */
 function readValue(data: string): Value {
-  const fields = parseObject(data);
+  const fields = membersOf(data);
   if (!fields) {
     const price = toNumber(data);
     return price === undefined ? text(data) : number(price, data, '');
   }
-  const name = priceFields.find((field) => toNumber(fields[field]) !== undefined);
+  const priceOf = (name: string) => toNumber(memberText(fields.get(name)));
+  const name = priceFields.find((field) => priceOf(field) !== undefined);
   if (name === undefined) return text(list(fields));
-  const { [name]: value, ...others } = fields;
-  return number(toNumber(value) ?? 0, String(value), list(others));
+  const price = priceOf(name) ?? 0;
+  const written = memberText(fields.get(name));
+  fields.delete(name);
+  return number(price, written, list(fields));
 }
 
-const text = (detail: string): Value => ({ price: undefined, detail, decimals: 0 });
+const text = (detail: string): Value => ({
+  ...{ price: undefined, detail: detail.slice(0, MAX_DETAIL), decimals: 0 },
+});
 
 function number(price: number, written: string, detail: string): Value {
   const decimals = /^-?\d+\.(\d+)$/.exec(written.trim())?.[1]?.length ?? 0;
-  return { price, detail, decimals: Math.min(decimals, MAX_DECIMALS) };
+  return { ...text(detail), price, decimals: Math.min(decimals, MAX_DECIMALS) };
 }
 
-function toNumber(value: unknown): number | undefined {
-  const isText = typeof value === 'string' && value.trim() !== '';
-  if (typeof value !== 'number' && !isText) return undefined;
-  const parsed = Number(value);
+function toNumber(text: string): number | undefined {
+  const parsed = text.trim() === '' ? NaN : Number(text);
   return Number.isFinite(parsed) ? parsed : undefined;
 }
 
-function list(fields: Readonly<Record<string, unknown>>): string {
-  return Object.entries(fields)
-    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-    .join(' ');
-}
-
-function parseObject(data: string): Record<string, unknown> | undefined {
-  if (!data.startsWith('{')) return undefined;
-  try {
-    return JSON.parse(data) as Record<string, unknown>;
-  } catch {
-    return undefined;
-  }
+function list(fields: ReadonlyMap<string, string>): string {
+  return [...fields].map(([name, json]) => `${name}=${memberText(json)}`).join(' ');
 }
 
 /** The change since the page follows the key, as a share. */

@@ -284,7 +284,8 @@ export function createChannel(
         observer.onTokenRefused({ status: 401, detail: 'The access token has expired.' });
       }
     }
-    if (status.phase === 'waiting') wasDown = true;
+    // A request that was refused interrupts nothing.
+    if (status.phase === 'waiting' && status.cause.kind !== 'refused') wasDown = true;
     setState({ status });
   }
 

@@ -41,9 +41,9 @@ export interface StreamStatus {
   readonly latency: number | undefined;
   /** Whether the last reconnect missed nothing; `undefined` if there was none. */
   readonly resumed: boolean | undefined;
-  /** The number of events that gaps reported as lost. */
+  /** The number of events that gaps of the topics followed now reported as lost. */
   readonly missed: number;
-  /** The number of gaps, including those of unknown size. */
+  /** The number of these gaps, including those of unknown size. */
   readonly gaps: number;
   /** When the last event arrived, in milliseconds since the epoch, within a second. */
   readonly lastActivity: number | undefined;

@@ -17,7 +17,7 @@ export interface Entries<T> extends SubscriptionState {
   readonly missed: number;
   /** The number of messages whose data is not JSON or does not match the schema; they have no value. */
   readonly invalid: number;
-  /** The number of entries that were evicted to stay within the limits. */
+  /** The number of entries that are not kept, to stay within the limits or those of a reload. */
   readonly dropped: number;
 }
 
@@ -33,6 +33,7 @@ interface Saved {
   readonly entries: readonly Entry[];
   readonly received: number;
   readonly missed: number;
+  readonly dropped: number;
 }
 
 /** A browser's session storage holds a few MiB. */
@@ -51,6 +52,8 @@ export function collectEntries<T>(options: EntriesOptions<T>): Collector<Entries
   let missed = 0;
   let invalid = 0;
   let seq = 0;
+  /** The number of entries that were lost in a reload. */
+  let unsaved = 0;
 
   function onEntry(arrived: Entry) {
     seq += 1; // counts those from before a reload too
@@ -67,25 +70,29 @@ export function collectEntries<T>(options: EntriesOptions<T>): Collector<Entries
 
   function save(): Saved {
     const entries: Entry[] = [];
-    let characters = 0;
-    for (const { ...entry } of buffer.toArray().slice(-MAX_SAVED).reverse()) {
+    let free = MAX_SAVED_CHARACTERS;
+    for (const { ...entry } of buffer.toArray(MAX_SAVED).reverse()) {
       if (entry.kind === 'message') {
-        characters += entry.data.length;
+        // A large message must not displace the smaller ones before it.
+        if (entry.data.length > free) continue;
+        free -= entry.data.length;
         // The value can be parsed again.
         delete entry.value;
         delete entry.invalid;
       }
-      if (characters > MAX_SAVED_CHARACTERS) break;
       entries.unshift(entry);
     }
-    return { entries, received, missed };
+    return { entries, received, missed, dropped: dropped() + buffer.length() - entries.length };
   }
 
   function restore(saved: unknown) {
     const { entries, ...counts } = saved as Saved;
     entries.forEach(onEntry);
     ({ received, missed } = counts);
+    unsaved = counts.dropped - buffer.dropped();
   }
+
+  const dropped = () => unsaved + buffer.dropped();
 
   return {
     onEntry,
@@ -97,7 +104,7 @@ export function collectEntries<T>(options: EntriesOptions<T>): Collector<Entries
       received,
       missed,
       invalid,
-      dropped: buffer.dropped(),
+      dropped: dropped(),
     }),
   };
 }

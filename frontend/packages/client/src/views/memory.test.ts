@@ -48,3 +48,13 @@ it('goes without what is too large', () => {
   memory.keep('huge', 'x'.repeat(20_000_000));
   expect(memory.take('huge')).toBeUndefined();
 });
+
+it('ignores a value of another version of the app', () => {
+  memory.keep('a', { b: 1 });
+  const [key = ''] = Object.keys(sessionStorage).filter((key) => key.endsWith(' a'));
+  const { at, value } = JSON.parse(sessionStorage.getItem(key) ?? '') as Record<string, unknown>;
+  for (const version of [undefined, 1, 99]) {
+    sessionStorage.setItem(key, JSON.stringify({ at, version, value }));
+    expect(memory.take('a')).toBeUndefined();
+  }
+});

@@ -9,6 +9,9 @@ export interface Memory {
 /** A reader who tries many topics returns to few of them. */
 const MAX_KEPT = 10;
 
+/** The version of the values. Increment it when their form changes: a page ignores values of other versions. */
+const VERSION = 2;
+
 /** A memory in the tab's session storage, of the ten newest values. */
 export function sessionMemory(prefix: string): Memory {
   const keyOf = (name: string) => `${prefix} ${name}`;
@@ -25,7 +28,8 @@ export function sessionMemory(prefix: string): Memory {
     try {
       const text = storage()?.getItem(keyOf(name));
       storage()?.removeItem(keyOf(name));
-      return text ? (JSON.parse(text) as Kept).value : undefined;
+      const kept = JSON.parse(text ?? 'null') as Kept | null;
+      return kept?.version === VERSION ? kept.value : undefined;
     } catch {
       return undefined;
     }
@@ -36,7 +40,7 @@ export function sessionMemory(prefix: string): Memory {
     if (!store) return;
     const others = keysOf(store).filter((key) => key !== keyOf(name));
     while (others.length >= MAX_KEPT) store.removeItem(others.shift() ?? '');
-    const kept: Kept = { at: Date.now(), value };
+    const kept: Kept = { at: Date.now(), version: VERSION, value };
     while (!set(store, keyOf(name), JSON.stringify(kept))) {
       const oldest = others.shift();
       if (oldest === undefined) return; // the page then starts fresh after a reload
@@ -59,6 +63,7 @@ export function sessionMemory(prefix: string): Memory {
 /** The time is the first field, so it can be read without parsing the value, which may be long. */
 interface Kept {
   readonly at: number;
+  readonly version: number;
   readonly value: unknown;
 }
 

@@ -91,7 +91,11 @@ export function createView<T>(
   function recall(): Progress | undefined {
     const kept = memory?.in.take(memory.name) as Kept | undefined;
     if (!kept || Date.now() - kept.at > MAX_ABSENCE) return undefined;
-    collector.restore?.(kept.saved);
+    try {
+      collector.restore?.(kept.saved);
+    } catch {
+      return undefined; // another program has written it
+    }
     publishing.request();
     return kept.progress;
   }

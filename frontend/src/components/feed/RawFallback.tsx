@@ -1,0 +1,28 @@
+import { Component, type ReactNode } from 'react';
+
+interface Props {
+  /** What the children show. */
+  data: string;
+  children: ReactNode;
+}
+
+/** More than this in one element makes a browser stutter. */
+const MAX_CHARACTERS = 4_000;
+
+/** Shows the data as it is if the children cannot show it, so that one item does not break its screen. */
+export class RawFallback extends Component<Props, { readonly hasFailed: boolean }> {
+  override state = { hasFailed: false };
+
+  static getDerivedStateFromError() {
+    return { hasFailed: true };
+  }
+
+  override render() {
+    if (!this.state.hasFailed) return this.props.children;
+    return (
+      <pre className="font-mono text-xs/5 wrap-anywhere whitespace-pre-wrap">
+        {this.props.data.slice(0, MAX_CHARACTERS)}
+      </pre>
+    );
+  }
+}

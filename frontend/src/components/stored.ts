@@ -1,0 +1,30 @@
+/** Where a text is kept: for all tabs and the next visit, or for this tab only. */
+type Place = 'localStorage' | 'sessionStorage';
+
+/** The text that the browser keeps under a name; `undefined` if there is none, or if the browser keeps nothing. */
+export function stored(name: string, place: Place = 'localStorage'): string | undefined {
+  try {
+    return window[place].getItem(name) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The same, parsed as JSON. Another version of the app may have written it, so the caller must check it. */
+export function storedJSON(name: string): unknown {
+  try {
+    return JSON.parse(stored(name) ?? 'null');
+  } catch {
+    return null;
+  }
+}
+
+/** Keeps a text, or with `undefined` removes it. A browser that keeps nothing loses it with the page. */
+export function store(name: string, text: string | undefined, place: Place = 'localStorage') {
+  try {
+    if (text === undefined) window[place].removeItem(name);
+    else window[place].setItem(name, text);
+  } catch {
+    // The page works without.
+  }
+}
