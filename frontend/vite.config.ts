@@ -62,6 +62,8 @@ function apiOrigin(): Plugin {
 const source = (path: string) => join(import.meta.dirname, 'packages/client/src', path);
 
 export default defineConfig({
+  // Relative URLs, so that a proxy can serve the app below any path.
+  base: './',
   // The package's source, so that the app needs no build of it and reloads with it.
   resolve: {
     alias: [

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer as createHTTPServer, request } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -150,6 +150,42 @@ export class Processes {
       command: 'npm',
       args: ['run', 'dev', '--', '--host', '127.0.0.1', '--port', String(port)],
       env: { VITE_API_URL: gateway.url },
+      isReady: () => answers(url),
+    });
+    return url;
+  }
+
+  /** Starts nginx, which serves a gateway below a path such as `/live/`; returns the URL of the path. */
+  async startNginx(gateway: Gateway, path: string): Promise<string> {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}${path}`;
+    const directory = await mkdtemp(join(tmpdir(), 'sluice-nginx-'));
+    this.#cleanups.push(() => rm(directory, { recursive: true }));
+    const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+      .map((kind) => `${kind}_temp_path ${directory}/${kind};`)
+      .join('\n');
+    const config = join(directory, 'nginx.conf');
+    await writeFile(
+      config,
+      `daemon off; master_process off; pid ${directory}/pid; error_log stderr;
+      events {}
+      http {
+        access_log off;
+        ${temporary}
+        server {
+          listen 127.0.0.1:${port};
+          location ${path} {
+            proxy_pass ${gateway.url}/;
+            proxy_http_version 1.1;
+            proxy_set_header Connection "";
+            proxy_buffering off;
+          }
+        }
+      }`,
+    );
+    await this.#start(port, {
+      command: 'nginx',
+      args: ['-e', 'stderr', '-c', config],
       isReady: () => answers(url),
     });
     return url;

@@ -38,6 +38,7 @@ afterEach(() => {
   vi.useRealTimers();
   vi.restoreAllMocks();
   vi.unstubAllGlobals();
+  vi.unstubAllEnvs();
 });
 
 describe('the app', () => {
@@ -202,7 +203,15 @@ describe('the app', () => {
     expect(pill()).toHaveTextContent('Live · 3 missed');
   });
 
-  it('says how to start a local server that cannot be reached', async () => {
+  it('does not mention make to visitors', async () => {
+    vi.stubEnv('DEV', false);
+    await show('/?channel=a');
+    line().break();
+    await pass();
+    expect(screen.getByText(/Cannot reach/)).not.toHaveTextContent('make');
+  });
+
+  it('says to developers how to start a local server', async () => {
     await show('/?channel=a');
     line().break();
     await pass();

@@ -5,16 +5,16 @@ const env = { BASE_URL: '/', MODE: 'test', DEV: false, PROD: true, SSR: false };
 
 describe('gatewayURL', () => {
   it('is what VITE_API_URL says', () => {
-    expect(gatewayURL({ ...env, VITE_API_URL: 'https://live.example/' })).toBe(
+    expect(gatewayURL({ ...env, VITE_API_URL: 'https://live.example/' }, '/')).toBe(
       'https://live.example',
     );
   });
 
-  it('is otherwise the local gateway in development, and the page’s own in production', () => {
+  it('is otherwise the local gateway in development, and that of the page in production', () => {
     const dev = { ...env, DEV: true, PROD: false };
-    expect(gatewayURL(dev)).toBe('http://localhost:4000');
-    expect(gatewayURL({ ...dev, VITE_API_URL: '' })).toBe('http://localhost:4000');
-    expect(gatewayURL(env)).toBe('/');
+    expect(gatewayURL(dev, '/')).toBe('http://localhost:4000');
+    expect(gatewayURL({ ...dev, VITE_API_URL: '' }, '/')).toBe('http://localhost:4000');
+    expect(gatewayURL(env, '/live/')).toBe('/live/');
   });
 });
 

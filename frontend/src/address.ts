@@ -2,12 +2,12 @@ const kinds = ['channel', 'stream', 'key'] as const;
 
 /**
  * The gateway that the page belongs to: `VITE_API_URL`; without it the usual local one in development,
- * and in production the page's own origin, as the gateway then serves the page too.
+ * and in production `base`, the path of the page, as the gateway then serves the page too.
  */
-export function gatewayURL({ VITE_API_URL, DEV }: ImportMetaEnv): string {
+export function gatewayURL({ VITE_API_URL, DEV }: ImportMetaEnv, base: string): string {
   const url = VITE_API_URL?.replace(/\/+$/, '');
   if (url) return url;
-  return DEV ? 'http://localhost:4000' : '/';
+  return DEV ? 'http://localhost:4000' : base;
 }
 
 /**

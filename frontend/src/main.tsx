@@ -2,6 +2,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { gatewayURL } from './address';
 import { App } from './App';
+import { base } from './components/base';
 import './index.css';
 import { startTheme } from './shell/theme';
 import { token } from './shell/token';
@@ -11,7 +12,7 @@ const root = document.getElementById('root');
 if (!root) throw new Error('index.html has no element #root');
 
 startTheme();
-const client = createStreamClient(gatewayURL(import.meta.env), { token });
+const client = createStreamClient(gatewayURL(import.meta.env, base), { token });
 
 createRoot(root).render(
   <StrictMode>

@@ -79,6 +79,23 @@ func TestWebApp_ServesPageForEveryRoute(t *testing.T) {
 	g.subscribe("").disconnect()
 }
 
+func TestWebApp_RedirectsNestedPages(t *testing.T) {
+	t.Parallel()
+	g := start(t, "--web-dir="+newWebDir(t))
+	g.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	for path, want := range map[string]string{
+		"/logs/":             "../logs",
+		"/logs/?filter=a%26": "../logs?filter=a%26",
+		"/topics/channel/a":  "../../topics",
+		"//host/x":           "../../host",
+		"/a%20b/c":           "../a%20b",
+	} {
+		if a := g.get(path); a.status != http.StatusFound || a.header.Get("Location") != want {
+			t.Errorf("%s gives %d to %q, want %q", path, a.status, a.header.Get("Location"), want)
+		}
+	}
+}
+
 func TestWebApp_PathTraversal(t *testing.T) {
 	t.Parallel()
 	g := start(t, "--web-dir="+newWebDir(t))

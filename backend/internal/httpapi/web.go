@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/url"
 	"path"
 	"regexp"
 	"strconv"
@@ -111,6 +112,10 @@ func (app *webApp) serve(c *gin.Context) {
 	case file != nil && strings.HasPrefix(name, "/assets/"):
 		caching = "public, max-age=31536000, immutable" // the build names assets after their content
 	case file == nil && isPage(name):
+		if levels := strings.Count(name, "/"); levels > 1 {
+			redirectUp(c, levels-1)
+			return
+		}
 		file = app.files["/index.html"]
 	}
 	if file == nil {
@@ -121,6 +126,16 @@ func (app *webApp) serve(c *gin.Context) {
 	// gin has set 404 as the status to be sent if nothing else is.
 	c.Status(http.StatusOK)
 	file.serve(c.Writer, c.Request)
+}
+
+// redirectUp redirects to the first segment of the path, which is the given number of levels
+// above: all pages of the app are one level below its root, and its URLs are relative to the
+// page. The redirect is relative too, as a proxy may have removed the beginning of the path.
+func redirectUp(c *gin.Context, levels int) {
+	first, _, _ := strings.Cut(strings.TrimLeft(c.Request.URL.Path, "/"), "/")
+	target := url.URL{Path: strings.Repeat("../", levels) + first, RawQuery: c.Request.URL.RawQuery}
+	c.Header("Location", target.String())
+	c.Status(http.StatusFound)
 }
 
 // serve answers with the encoding that the client prefers.

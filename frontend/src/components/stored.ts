@@ -1,7 +1,7 @@
 /** Where a text is kept: for all tabs and the next visit, or for this tab only. */
 type Place = 'localStorage' | 'sessionStorage';
 
-/** The text that the browser keeps under a name; `undefined` if there is none, or if the browser keeps nothing. */
+/** The text that the browser keeps under a name; `undefined` without one, or if the browser keeps nothing. */
 export function stored(name: string, place: Place = 'localStorage'): string | undefined {
   try {
     return window[place].getItem(name) ?? undefined;

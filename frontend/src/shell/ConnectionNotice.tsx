@@ -42,7 +42,8 @@ function inShort(cause: Cause): Cause {
 }
 
 function Advice({ cause, server }: { cause: Cause; server: string }) {
-  if (cause.kind !== 'unreachable' || !isLocal(server)) return null;
+  // Only a developer can start the server.
+  if (!import.meta.env.DEV || cause.kind !== 'unreachable' || !isLocal(server)) return null;
   return (
     <>
       Is it running? Start it with <code className="font-mono font-semibold">make run</code>.

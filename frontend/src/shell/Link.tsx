@@ -1,4 +1,5 @@
 import type { ComponentProps, MouseEvent } from 'react';
+import { urlOf } from '../components/base';
 import { navigate } from './location';
 
 /** A link to a screen: a real one, which opens in another tab where that is asked for. */
@@ -9,5 +10,5 @@ export function Link({ href, ...props }: ComponentProps<'a'> & { href: string })
     event.preventDefault();
     navigate(href);
   }
-  return <a {...props} href={href} onClick={follow} />;
+  return <a {...props} href={urlOf(href)} onClick={follow} />;
 }

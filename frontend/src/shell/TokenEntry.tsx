@@ -14,7 +14,7 @@ export function TokenEntry({ onDone, ref }: Props) {
   const [text, setText] = useState(() => token() ?? '');
   const id = useId();
 
-  function use(next: string) {
+  function change(next: string) {
     changeToken(client, next);
     setText(next);
     onDone();
@@ -22,7 +22,7 @@ export function TokenEntry({ onDone, ref }: Props) {
 
   function save(event: SubmitEvent) {
     event.preventDefault();
-    use(text.trim());
+    change(text.trim());
   }
 
   return (
@@ -51,7 +51,7 @@ export function TokenEntry({ onDone, ref }: Props) {
           Use
         </button>
         {token() !== undefined && (
-          <button type="button" className="button" onClick={() => use('')}>
+          <button type="button" className="button" onClick={() => change('')}>
             Remove
           </button>
         )}

@@ -1,4 +1,5 @@
 import { useSyncExternalStore } from 'react';
+import { base, urlOf } from '../components/base';
 
 /** `pushState` tells nobody, so that whoever uses it here says so with this event. */
 const MOVED = 'sluice:moved';
@@ -11,14 +12,18 @@ function subscribe(onChange: () => void) {
   };
 }
 
-/** The path and the query of the address. */
+/** A path of the page as a path of the app. */
+const appPath = (pathname: string) =>
+  pathname.startsWith(base) ? `/${pathname.slice(base.length)}` : pathname;
+
+/** The path and the query of the address, without the path that the app is served below. */
 export function useLocation(): { path: string; query: URLSearchParams } {
   const href = useSyncExternalStore(
     subscribe,
     () => window.location.pathname + window.location.search,
   );
   const { pathname, searchParams } = new URL(href, window.location.origin);
-  return { path: pathname.replace(/(.)\/+$/, '$1'), query: searchParams };
+  return { path: appPath(pathname).replace(/(.)\/+$/, '$1'), query: searchParams };
 }
 
 /** The address that each path was left with. */
@@ -31,9 +36,9 @@ export function lastAddress(path: string): string {
 
 /** Goes to another screen. */
 export function navigate(address: string) {
-  const { pathname, search } = window.location;
-  left.set(pathname, pathname + search);
-  window.history.pushState(undefined, '', address);
+  const path = appPath(window.location.pathname);
+  left.set(path, path + window.location.search);
+  window.history.pushState(undefined, '', urlOf(address));
   window.dispatchEvent(new Event(MOVED));
 }
 

@@ -1,7 +1,7 @@
 import { Component, type ReactNode } from 'react';
 
 interface Props {
-  /** What the children show. */
+  /** The data of the item that the children show. */
   data: string;
   children: ReactNode;
 }
@@ -9,7 +9,7 @@ interface Props {
 /** More than this in one element makes a browser stutter. */
 const MAX_CHARACTERS = 4_000;
 
-/** Shows the data as it is if the children cannot show it, so that one item does not break its screen. */
+/** Shows the data unformatted if its children fail, to keep the rest of the screen. */
 export class RawFallback extends Component<Props, { readonly hasFailed: boolean }> {
   override state = { hasFailed: false };
 

@@ -10,8 +10,11 @@ function Form() {
   const [value, setValue] = useState<Exploration>({
     ...{ topics: ['channel:a', 'channel:b', 'channel:c'], last: 20, every: '', events: [] },
   });
-  exploration = value;
-  return <SubscribeForm exploration={value} onChange={setValue} />;
+  function change(next: Exploration) {
+    exploration = next;
+    setValue(next);
+  }
+  return <SubscribeForm exploration={value} onChange={change} />;
 }
 
 beforeEach(() => {

@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'react';
+import { urlOf } from '../../components/base';
 import { store, stored } from '../../components/stored';
 import type { Notification as Note } from './notification';
 import { isAnyVisible } from './visible-tabs';
@@ -19,7 +20,7 @@ export async function notifyDesktop({ key, at, title, body }: Note): Promise<voi
   if (!canNotify() || !isWanted() || Notification.permission !== 'granted') return;
   if (await isAnyVisible()) return;
   // The tag makes one of the notifications that several tabs show.
-  show(title, { body, tag: `${key} ${at}`, icon: '/favicon.svg' });
+  show(title, { body, tag: `${key} ${at}`, icon: urlOf('/favicon.svg') });
 }
 
 /** Shows a notification, where the browser does that for a page: on Android it does not. */

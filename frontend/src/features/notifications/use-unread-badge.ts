@@ -1,4 +1,5 @@
 import { useEffect } from 'react';
+import { urlOf } from '../../components/base';
 import { useNotifications } from './use-notifications';
 
 /** Shows how many notifications are unread on the tab of the page: in its title, and on its icon. */
@@ -11,7 +12,7 @@ export function useUnreadBadge(topics: readonly string[], title: string): number
 
   useEffect(() => {
     const icon = document.querySelector<HTMLLinkElement>('link[rel="icon"]');
-    if (icon) icon.href = unread > 0 ? '/favicon-unread.svg' : '/favicon.svg';
+    if (icon) icon.href = urlOf(unread > 0 ? '/favicon-unread.svg' : '/favicon.svg');
   }, [unread]);
 
   return unread;
