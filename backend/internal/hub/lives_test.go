@@ -16,9 +16,9 @@ import (
 )
 
 // texts returns the data of the received events, with "gap" for gaps.
-func (s *testClient) texts() []string {
+func (c *testClient) texts() []string {
 	var out []string
-	for _, b := range s.got {
+	for _, b := range c.got {
 		if b.isGap() {
 			out = append(out, "gap")
 		} else {
@@ -29,10 +29,10 @@ func (s *testClient) texts() []string {
 }
 
 // checkTexts checks the received events and gaps.
-func (s *testClient) checkTexts(what string, want ...string) {
-	s.t.Helper()
-	if got := s.texts(); !slices.Equal(got, want) {
-		s.t.Errorf("%s: received %.600q, want %.600q", what, got, want)
+func (c *testClient) checkTexts(what string, want ...string) {
+	c.t.Helper()
+	if got := c.texts(); !slices.Equal(got, want) {
+		c.t.Errorf("%s: received %.600q, want %.600q", what, got, want)
 	}
 }
 

@@ -176,6 +176,7 @@ func (g *Gateway) Proc(name string) string {
 	return fmt.Sprintf("/proc/%d/%s", g.process.PID(), name)
 }
 
+// Signal sends a signal to the gateway.
 func (g *Gateway) Signal(signal syscall.Signal) {
 	g.t.Helper()
 	if err := g.process.Signal(signal); err != nil {

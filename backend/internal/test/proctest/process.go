@@ -46,6 +46,7 @@ func (p *Process) Status() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
+// Signal sends a signal to the process.
 func (p *Process) Signal(signal syscall.Signal) error {
 	return p.cmd.Process.Signal(signal)
 }

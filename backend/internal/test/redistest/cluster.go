@@ -133,6 +133,7 @@ func (c *Cluster) Owner(name string) *Server {
 	return c.Masters[c.Slot(name)*len(c.Masters)/clusterSlots]
 }
 
+// Slot returns the slot of a name.
 func (c *Cluster) Slot(name string) int {
 	c.t.Helper()
 	slot, _ := c.Masters[0].Do("CLUSTER", "KEYSLOT", name).(int64)
