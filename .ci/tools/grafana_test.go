@@ -109,8 +109,8 @@ var panelTests = []struct {
 		name: "throughput",
 		series: []inputSeries{
 			{`sluice_redis_reconnects_total{instance="a"}`, "0+1x60"},
-			{`sluice_turned_away_total{instance="a", reason="unavailable"}`, "0+2x60"},
-			{`sluice_turned_away_total{instance="a", reason="overloaded"}`, "0+3x60"},
+			{`sluice_rejected_requests_total{instance="a", reason="unavailable"}`, "0+2x60"},
+			{`sluice_rejected_requests_total{instance="a", reason="overloaded"}`, "0+3x60"},
 			{`sluice_events_total{instance="a", kind="key"}`, "0+60x60"},
 			{`sluice_events_total{instance="b", kind="key"}`, "0+60x60"},
 			{`sluice_events_total{instance="b", kind="stream"}`, "0x60"},
