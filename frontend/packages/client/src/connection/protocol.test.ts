@@ -19,13 +19,15 @@ describe('readFrame', () => {
   });
 
   it('reads stream.open', () => {
-    const data = '{"topics":["channel:a","channel:b"],"resumed":true,"node":"n1"}';
+    const data =
+      '{"topics":["channel:a","channel:b"],"resumed":true,"node":"n1","missing":["channel:b"]}';
     expect(readFrame(wire('stream.open', data, '7'))).toEqual({
       kind: 'open',
       id: '7',
       topics: ['channel:a', 'channel:b'],
       resumed: true,
       node: 'n1',
+      missing: ['channel:b'],
     });
   });
 
