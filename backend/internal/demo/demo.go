@@ -76,24 +76,34 @@ func Run(ctx context.Context, publish Publish, log *slog.Logger) {
 func (f feed) run(ctx context.Context, publish Publish, log *slog.Logger) {
 	tick := time.NewTicker(f.interval)
 	defer tick.Stop()
-	failing := false
+	failures := failureLog{log: log}
 	for now := time.Now(); ; {
-		err := f.publish(ctx, now, publish)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil && !failing:
-			log.Warn("demo feed not published, retrying", "error", err)
-		case err == nil && failing:
-			log.Info("demo feed published again")
-		}
-		failing = err != nil
+		failures.record(ctx, f.publish(ctx, now, publish))
 		select {
 		case now = <-tick.C:
 		case <-ctx.Done():
 			return
 		}
 	}
+}
+
+// failureLog logs the first of several failures in a row, and the end of them.
+type failureLog struct {
+	log     *slog.Logger
+	failing bool
+}
+
+// record records the result of a publish. It ignores results after the end of the context.
+func (f *failureLog) record(ctx context.Context, err error) {
+	switch {
+	case ctx.Err() != nil:
+		return
+	case err != nil && !f.failing:
+		f.log.Warn("demo feed not published, retrying", "error", err)
+	case err == nil && f.failing:
+		f.log.Info("demo feed published again")
+	}
+	f.failing = err != nil
 }
 
 func (f feed) publish(ctx context.Context, now time.Time, publish Publish) error {

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -26,24 +25,15 @@ var latestRun = event.Literal(event.Key, runPrefix+"latest")
 var answers = []string{
 	"A run is a stream that ends. The program that writes it needs nothing but XADD, and every page that follows it shows each word as it is written. Reload this page: the text continues in the same place, because the words are entries of a Redis stream and your browser remembers the last one it received.",
 	"Open this page in a second tab, or on your phone. Both show the same answer from its first word, because a viewer that joins late reads the stream from the start. The gateway reads each entry from Redis once, whatever the number of viewers.",
-	"When an answer is complete, its last entry has the type stream.end. The gateway delivers it once and closes the connection, and a page that asks again is told that there is nothing left. The stream expires ten minutes later, and nobody starts a second answer by mistake.",
-	"Stop the gateway while a word is on its way and start it again. The page reconnects, sends the id of the last word that it has, and gets the next one. If words were lost, it would say so: a gap is an event of its own, never a silent hole.",
+	"When an answer is complete, its last entry has the type stream.end. The gateway delivers it once and closes the connection. A page that asks again gets the status 204, which stops it. The stream expires ten minutes later.",
+	"Switch the network off before the end and on again. The page reconnects, sends the id of the last word that it received, and gets the next one. If words were lost, the page would receive a gap and show it.",
 }
 
 // publishRuns publishes one run after the other until the context ends.
 func publishRuns(ctx context.Context, publish Publish, log *slog.Logger) {
-	failing := false
+	failures := failureLog{log: log}
 	for {
-		err := publishRun(ctx, publish, fmt.Sprint(runPrefix, time.Now().Unix()), answers[rand.IntN(len(answers))])
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil && !failing:
-			log.Warn("demo feed cannot publish; it tries again", "error", err)
-		case err == nil && failing:
-			log.Info("demo feed publishes again")
-		}
-		failing = err != nil
+		failures.record(ctx, publishRun(ctx, publish, fmt.Sprint(runPrefix, time.Now().Unix()), answers[rand.IntN(len(answers))]))
 		if !sleep(ctx, pauseOfRuns) {
 			return
 		}
@@ -68,10 +58,7 @@ func publishRun(ctx context.Context, publish Publish, name, text string) error {
 			return ctx.Err()
 		}
 	}
-	end, err := json.Marshal(map[string]int{"words": len(words)})
-	if err != nil {
-		return err
-	}
+	end := fmt.Appendf(nil, `{"words":%d}`, len(words))
 	return publish(ctx, topic, Message{Type: event.StreamEnd, Data: end, TTL: runTTL})
 }
 
