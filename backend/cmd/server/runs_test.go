@@ -319,3 +319,29 @@ func TestRun_IDsOfTopicsThatNeedEscapes(t *testing.T) {
 	checkRun(t, "the run", frames, 0, 0)
 	checkFinished(t, g, "the run", "?stream="+url.QueryEscape(name), frames[1].id)
 }
+
+// An end that is too large to be delivered still ends the stream: in its place is a gap.
+func TestRun_WithAnEndThatIsTooLarge(t *testing.T) {
+	t.Parallel()
+	g := startOnRedis(t)
+	live := g.subscribe("?stream=run")
+	g.post("stream=run", "t0")
+	if err := g.direct.Do(t.Context(), "XADD", "run", "*", "event", "stream.end", "data", strings.Repeat("x", 8<<20+1)).Err(); err != nil {
+		t.Fatal(err)
+	}
+	for what, s := range map[string]*stream{
+		"a live viewer": live, "a late viewer": g.subscribe("?stream=run&from=start"),
+	} {
+		frames := s.end()
+		if len(frames) != 2 || frames[0].data != "t0" || frames[1].name != "stream.gap" || !strings.Contains(frames[1].data, "too-large") {
+			t.Fatalf("%s: got %+v", what, frames)
+		}
+		checkFinished(t, g, what, "?stream=run", frames[1].id)
+	}
+	other := startOn(t, g.redis, "--history-events=1")
+	g.direct.Do(t.Context(), "XADD", "old", "*", "event", "stream.end", "data", strings.Repeat("x", 8<<20+1))
+	g.direct.Do(t.Context(), "XADD", "old", "*", "data", "after")
+	if frames := other.subscribe("?stream=old&from=start").end(); len(frames) != 1 || frames[0].name != "stream.gap" {
+		t.Errorf("an end that is replayed: got %+v", frames)
+	}
+}

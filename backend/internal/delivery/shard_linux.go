@@ -326,8 +326,13 @@ func (s *shard) flushAlone(c *conn) {
 }
 
 // catchUpAgain releases a connection whose position is no longer in the journal. A goroutine
-// catches up and hands the connection over to a shard again.
+// catches up and hands the connection over to a shard again. A connection for which nothing
+// follows ends.
 func (s *shard) catchUpAgain(c *conn) {
+	if c.stream.Reader().Finished() {
+		s.end(c, &End{Reason: Finished})
+		return
+	}
 	s.release(c)
 	go func() {
 		file := os.NewFile(uintptr(c.fd), "")

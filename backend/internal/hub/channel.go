@@ -52,9 +52,6 @@ func (c *channelCursors) event(dst []byte, e event.Event, _ source.Position, num
 }
 
 func (c *channelCursors) gap(g source.Gap, number, next uint64) string {
-	if g.Reason == event.TooLarge { // every node counts it
-		return string(c.event(nil, event.Event{Type: string(g.Reason)}, g.At, number))
-	}
 	c.indexMarkers(number)
 	c.newest, c.count = marker.Marker{}, 0
 	if g.At.Markers != nil {

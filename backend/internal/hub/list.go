@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"slices"
 	"time"
 
 	"sluice/internal/event"
@@ -59,11 +60,10 @@ func (l *listReader) appendVector(dst []byte) []byte {
 // Next implements [journal.BatchReader]. Each call reads the next topic that has something, so no
 // topic delays the others for long.
 func (l *listReader) Next() (journal.Batch, bool) {
-	more, finished := false, 0
+	more := false
 	for n := range l.topics {
 		i := (l.current + n) % len(l.topics)
 		if l.topics[i].Finished() {
-			finished++
 			continue
 		}
 		b, ok := l.topics[i].Next()
@@ -77,7 +77,12 @@ func (l *listReader) Next() (journal.Batch, bool) {
 			return b, true
 		}
 	}
-	return journal.Batch{AtHead: !more}, finished < len(l.topics)
+	return journal.Batch{AtHead: !more}, !l.Finished()
+}
+
+// Finished implements [journal.BatchReader].
+func (l *listReader) Finished() bool {
+	return !slices.ContainsFunc(l.topics, func(t listedTopic) bool { return !t.Finished() })
 }
 
 // Unread implements [journal.BatchReader].
@@ -112,14 +117,5 @@ func (l *listReader) Journals() []*journal.Journal {
 // Behind reports whether a topic has lost events that the reader has not delivered, or nothing
 // follows.
 func (l *listReader) Behind() bool {
-	finished := 0
-	for i := range l.topics {
-		switch t := &l.topics[i]; {
-		case t.Finished():
-			finished++
-		case t.Behind():
-			return true
-		}
-	}
-	return finished == len(l.topics)
+	return l.Finished() || slices.ContainsFunc(l.topics, func(t listedTopic) bool { return !t.Finished() && t.Behind() })
 }

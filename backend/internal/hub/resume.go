@@ -63,23 +63,25 @@ func (req Request) Finished() bool {
 	return !slices.ContainsFunc(req.Topics, func(t event.Topic) bool { return !id.hasEnded(t) })
 }
 
-// missing returns the streams that do not exist, of those whose end the client has not
-// received.
-func missing(ctx context.Context, logs []*topicLog, id lastID) ([]event.Topic, error) {
-	var topics []event.Topic
-	for _, t := range logs {
-		if t.topic.Kind != event.Stream || id.hasEnded(t.topic) {
-			continue
+// missing returns the streams that do not exist, except those whose end the client has received.
+func missing(ctx context.Context, logs []*topicLog, id lastID) (topics []event.Topic, err error) {
+	exists := make([]bool, len(logs))
+	all, ctx := errgroup.WithContext(ctx)
+	for i, t := range logs {
+		if exists[i] = id.hasEnded(t.topic); !exists[i] {
+			all.Go(func() (err error) {
+				exists[i], err = t.following.Exists(ctx)
+				return err
+			})
 		}
-		exists, err := t.following.Exists(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if !exists {
+	}
+	err = all.Wait()
+	for i, t := range logs {
+		if !exists[i] {
 			topics = append(topics, t.topic)
 		}
 	}
-	return topics, nil
+	return topics, err
 }
 
 // prepare prepares the start of a client in all topics at once. The returned functions

@@ -191,7 +191,7 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 // isBack reports whether the stream was deleted and then was there again, as after RENAME and
 // RENAME back, so the present life began before the newest birth.
 func (s *streamCursors) isBack() bool {
-	if s.start.ID.IsZero() || s.era == 0 {
+	if s.start.ID.IsZero() {
 		return false
 	}
 	before := s.topicLog.view.Between(s.era-1, s.era)

@@ -53,7 +53,7 @@ func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool,
 		if lost > 0 && r.missing > 0 {
 			r.missing -= lost
 		}
-		frames = append(frames, r.gap(h, event.HistoryExpired, lost, at))
+		frames = append(frames, r.gap(h, event.HistoryExpired, lost, positionCursor(at), false))
 	}, func(e source.Entry, at source.Position) {
 		if ended {
 			return
@@ -61,13 +61,13 @@ func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool,
 		ended = e.Type == event.StreamEnd
 		r.at = entryCursor(at, e.Type, e.Data)
 		if len(e.Data) > maxEvent {
-			frames = append(frames, r.gap(h, event.TooLarge, 1, at))
+			frames = append(frames, r.gap(h, event.TooLarge, 1, r.at, ended))
 			return
 		}
 		frames = append(frames, journal.Frame{Cursor: r.at.appendTo(nil), Body: event.AppendBody(nil, e.Type, e.Data), Final: ended})
 	})
 	r.count = nextCount(r.count, page.Entries)
-	return frames, !page.More, nil
+	return frames, ended || !page.More, nil
 }
 
 // read reads the entries after a cursor. The entry of the cursor is read again: its presence
@@ -119,11 +119,11 @@ func (r *streamReplay) countMissing(ctx context.Context, h *Hub, state source.St
 	}
 }
 
-// gap returns the frame of a gap, after which the stream continues at a position.
-func (r *streamReplay) gap(h *Hub, reason event.GapReason, lost int64, at source.Position) journal.Frame {
+// gap returns the frame of a gap, after which the stream continues at a cursor.
+func (r *streamReplay) gap(h *Hub, reason event.GapReason, lost int64, at streamCursor, final bool) journal.Frame {
 	h.metrics.GapAnnounced(reason)
 	body := event.AppendGapBody(nil, event.Gap{Topic: r.topicLog.topic, Reason: reason, Lost: lost})
-	return journal.Frame{Cursor: positionCursor(at).appendTo(nil), Body: body, Lost: lost}
+	return journal.Frame{Cursor: at.appendTo(nil), Body: body, Lost: lost, Final: final}
 }
 
 // nextCount returns the number of entries of the next page, which then has about pageBytes. count

@@ -66,7 +66,7 @@ func (s *Subscription) begin(ctx context.Context, req Request, topics []event.To
 		return err
 	}
 	open, gaps := s.seek(starts, "", topics[0])
-	if s.finished() {
+	if s.Reader().Finished() {
 		return ErrFinished
 	}
 	resumed := !id.empty() && len(gaps) == 0 && !s.catchUp.gap
@@ -99,20 +99,10 @@ func (s *Subscription) appendID(dst []byte, t event.Topic) []byte {
 	return s.list.appendID(dst, event.Qualifier(t))
 }
 
-// finished reports whether the client has received the end of all topics.
-func (s *Subscription) finished() bool {
-	for i := range s.logs {
-		if !s.readerOf(i).Finished() {
-			return false
-		}
-	}
-	return true
-}
-
 // announceLost announces held events that are lost, and resumes if a journal no longer
 // holds the reader's position. It returns [io.EOF] if all topics have ended.
 func (s *Subscription) announceLost(ctx context.Context) error {
-	if s.finished() {
+	if s.Reader().Finished() {
 		return io.EOF
 	}
 	s.catchUp = &catchUp{pending: s.appendLost(nil)}
@@ -304,7 +294,7 @@ func (s *Subscription) nextCatchUp(ctx context.Context) (journal.Batch, error) {
 		return journal.Batch{}, err
 	}
 	i := s.catchUp.replays[0].index
-	if done || len(frames) > 0 && frames[len(frames)-1].Final {
+	if done {
 		s.catchUp.replays = s.catchUp.replays[1:]
 	}
 	return s.encode(i, frames), nil

@@ -118,13 +118,17 @@ func (t *topicLog) Event(e event.Event, at source.Position) {
 	if t.failed != nil {
 		return
 	}
-	if len(e.Data) > maxEvent {
-		t.gap(source.Gap{Reason: event.TooLarge, Lost: 1, At: at})
-		return
+	frame, origin := journal.Frame{Final: isEnd(t.topic, e.Type)}, e.Topic
+	if len(e.Data) > maxEvent { // all nodes count it as an event
+		t.metrics.GapAnnounced(event.TooLarge)
+		frame.Lost, origin = 1, t.topic
+		t.body = event.AppendGapBody(t.body[:0], event.Gap{Topic: t.topic, Reason: event.TooLarge, Lost: frame.Lost})
+	} else {
+		t.body = event.AppendBody(t.body[:0], e.Type, e.Data)
 	}
-	t.body = event.AppendBody(t.body[:0], e.Type, e.Data)
-	t.cursor = t.cursors.event(t.cursor[:0], e, at, t.view.Head())
-	t.append(e.Topic, journal.Frame{Cursor: t.cursor, Body: t.body, Final: isEnd(t.topic, e.Type)})
+	t.cursor = t.cursors.event(t.cursor[:0], e, at, t.view.Head()) // the value of a key is t.body
+	frame.Cursor, frame.Body = t.cursor, t.body
+	t.append(origin, frame)
 	if cap(t.body) > keepScratch {
 		t.body = nil
 	}

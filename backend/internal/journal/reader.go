@@ -18,6 +18,8 @@ type BatchReader interface {
 	// Unread shortens the last batch to the end of the frame in which an offset in its bytes
 	// lies, and moves the reader back to there. It does nothing if the reader is conflated.
 	Unread(b *Batch, offset int)
+	// Finished reports whether nothing follows the last batch.
+	Finished() bool
 	// Journals returns the journals that Next reads. Next may return events after one of them has
 	// grown.
 	Journals() []*Journal
@@ -179,8 +181,7 @@ func (r *Reader) Unread(b *Batch, offset int) {
 	b.Bytes, b.Frames, b.ends = b.Bytes[:b.ends[last]], last+1, b.ends[:last+1]
 }
 
-// Finished reports whether the reader has delivered a final frame. Next returns false from then
-// on.
+// Finished implements [BatchReader]. A reader is finished after a final frame.
 func (r *Reader) Finished() bool { return r.pos == Finished }
 
 // Behind reports whether events are lost that the reader has not delivered, or nothing follows

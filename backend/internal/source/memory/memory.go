@@ -241,6 +241,7 @@ func (m *Broker) add(name string, msg source.Message) source.Position {
 		if s.expiry != nil {
 			s.expiry.Stop()
 		}
+		name := strings.Clone(name) // name may be a part of a long request
 		s.expiry = time.AfterFunc(msg.TTL, func() { m.expireStream(name, s) })
 	}
 	if extra := len(s.entries) - int(msg.MaxLen); msg.MaxLen > 0 && extra > 0 {
@@ -285,8 +286,9 @@ func (m *Broker) set(topic event.Topic, msg source.Message) bool {
 		if old.expiry != nil {
 			old.expiry.Stop()
 		}
-	} else {
-		name = strings.Clone(name)
+	}
+	if !exists || msg.TTL > 0 {
+		name = strings.Clone(name) // it may be a part of a long request
 	}
 	v := &keyValue{data: slices.Clone(msg.Data)}
 	if msg.TTL > 0 {
