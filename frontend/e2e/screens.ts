@@ -7,6 +7,7 @@ export const routes = [
   '/notifications',
   '/prices',
   '/health',
+  '/runs',
   '/explorer',
 ];
 
