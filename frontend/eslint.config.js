@@ -53,7 +53,10 @@ export default defineConfig(
     extends: [reactHooks.configs.flat['recommended-latest']],
   },
   // The import rules: client → components → features → app, one way only. Tests may import from test/.
-  { files: ['packages/client/src/*.ts'], rules: forbid(noReact, clientOnly('^\\.\\./|/react/')) },
+  {
+    files: ['packages/client/src/*.ts'],
+    rules: forbid(noReact, clientOnly('^\\.\\./|/(react|ai-sdk)/')),
+  },
   {
     files: ['packages/client/src/connection/**'],
     rules: forbid(noReact, clientOnly('^\\.\\./(?!buffer\\.js)')),
@@ -64,6 +67,10 @@ export default defineConfig(
   },
   {
     files: ['packages/client/src/views/**'],
+    rules: forbid(noReact, clientOnly('^\\.\\./(\\.\\.|sharing|react)/')),
+  },
+  {
+    files: ['packages/client/src/ai-sdk/**'],
     rules: forbid(noReact, clientOnly('^\\.\\./(\\.\\.|sharing|react)/')),
   },
   {

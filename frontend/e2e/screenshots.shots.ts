@@ -17,6 +17,7 @@ const routes = {
   notifications: '/notifications',
   prices: '/prices',
   health: '/health',
+  runs: '/runs',
   explorer: '/explorer?stream=logs&last=20',
 };
 

@@ -34,9 +34,14 @@ export class FakeEventSource implements EventSourceLike {
   }
 
   /** The gateway's greeting. */
-  open({ topics = ['channel:updates'], resumed = false, id = 'start' } = {}) {
+  open({
+    topics = ['channel:updates'],
+    missing = [] as string[],
+    resumed = false,
+    id = 'start',
+  } = {}) {
     this.accept();
-    this.emit('stream.open', JSON.stringify({ topics, resumed, node: 'fake' }), id);
+    this.emit('stream.open', JSON.stringify({ topics, resumed, missing, node: 'fake' }), id);
   }
 
   emit(type: string, data: string, lastEventId = '') {
@@ -45,6 +50,11 @@ export class FakeEventSource implements EventSourceLike {
 
   message(data: string, lastEventId = '') {
     this.emit('message', data, lastEventId);
+  }
+
+  /** The last event of a stream. */
+  end(data: string, lastEventId: string) {
+    this.emit('stream.end', data, lastEventId);
   }
 
   /** The line breaks; an `EventSource` would try again by itself. */

@@ -56,7 +56,7 @@ function MenuLink({ screen: { path, name, icon }, isCurrent, unread }: MenuLinkP
     <Link
       href={isCurrent ? path : lastAddress(path)}
       aria-current={isCurrent ? 'page' : undefined}
-      className="relative flex items-center gap-3 rounded-lg px-2 py-2 text-sm font-medium text-muted md:short:py-1 -outline-offset-2 hover:bg-raised hover:text-ink aria-[current]:bg-accent-soft aria-[current]:text-accent max-md:flex-col max-md:gap-0.5 max-md:px-0.5 max-md:text-[0.625rem]/3"
+      className="relative flex items-center gap-3 rounded-lg px-2 py-2 text-sm font-medium text-muted md:short:py-0.5 -outline-offset-2 hover:bg-raised hover:text-ink aria-[current]:bg-accent-soft aria-[current]:text-accent max-md:flex-col max-md:gap-0.5 max-md:px-0.5 max-md:text-[0.625rem]/3"
     >
       <Icon name={icon} />
       <span className="max-w-full truncate">{name}</span>

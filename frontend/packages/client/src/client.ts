@@ -1,9 +1,10 @@
 import { createBatch, nextFrame, type Scheduler } from './frames.js';
+import { needsToken, type Refusal } from './connection/diagnose.js';
 import type { StreamStatus } from './connection/status.js';
 import { createRequests } from './requests.js';
 import type { FromHost } from './sharing/host.js';
 import { createLink, type Link, type LinkOptions } from './sharing/link.js';
-import { followRun, iterateRun, type RunChunk, type RunObserver, type RunOptions } from './run.js';
+import { iterateRun, type RunIterator, type RunIteratorOptions } from './run.js';
 import type { Store } from './store.js';
 import {
   createSubscription,
@@ -37,18 +38,11 @@ export interface StreamClient {
     observer: Observer,
   ) => Subscription;
   /**
-   * Follows a finite stream, such as `stream:run:42`, from its first entry to its end, over a request for it
-   * alone. Returns the function that stops it.
+   * The chunks of a finite stream, such as `stream:run:42`, from its first entry to its end, for `for await`. Throws
+   * {@link RunLostError} if the run is lost, the signal's reason if it aborts, and an error if the gateway refuses
+   * the topic; with `onTokenExpired`, a topic that needs another token is waited for.
    */
-  readonly followRun: (topic: string, options: RunOptions, observer: RunObserver) => () => void;
-  /**
-   * The chunks of a finite stream, for `for await`. The iteration ends after the end of the run, and throws if
-   * the run failed or is lost, or the signal aborts.
-   */
-  readonly run: (
-    topic: string,
-    options?: RunOptions & { readonly signal?: AbortSignal | undefined },
-  ) => AsyncGenerator<RunChunk, string | undefined>;
+  readonly run: (topic: string, options?: RunIteratorOptions) => RunIterator;
   /** The state of the connection. */
   readonly status: Store<StreamStatus>;
   /** Connects at once rather than at the planned time, and asks for refused topics again. */
@@ -152,24 +146,16 @@ export function createStreamClient(url: string, options: StreamClientOptions = {
     return token() === '' ? {} : { Authorization: `Bearer ${token()}` };
   }
 
-  const followRunOf: StreamClient['followRun'] = (topic, runOptions, observer) => {
-    const [kind = '', ...name] = topic.split(':');
-    const url = (lastEventId: string | undefined) => {
-      const query = new URLSearchParams({ [kind]: name.join(':'), from: 'start' });
-      if (lastEventId !== undefined) query.set('lastEventId', lastEventId);
-      if (token() !== '') query.set('access_token', token());
-      return `${eventsURL}?${query.toString()}`;
-    };
-    return followRun(url, topic, runOptions, observer, link.EventSource);
-  };
+  const subscribe: StreamClient['subscribe'] = (topics, options, observer) =>
+    createSubscription(requests, topics, options, observer);
+
+  // Another token may still be on its way.
+  const isFinal = (refusal: Refusal) => !(onTokenExpired && needsToken(refusal));
 
   return {
     url: base,
-    followRun: followRunOf,
-    run: (topic, { signal, ...runOptions } = {}) =>
-      iterateRun((observer) => followRunOf(topic, runOptions, observer), signal),
-    subscribe: (topics, options, observer) =>
-      createSubscription(requests, topics, options, observer),
+    subscribe,
+    run: (topic, runOptions = {}) => iterateRun(subscribe, topic, runOptions, isFinal),
     status: {
       subscribe: (onChange) => {
         listeners.add(onChange);

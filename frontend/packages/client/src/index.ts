@@ -28,7 +28,15 @@ export { isGlob, mayOverlap, subscribedAs } from './connection/topic.js';
 export type { Arrival, Entry, GapEntry, MessageEntry } from './entry.js';
 export { createBatch, type Batch, nextFrame, paced, type Scheduler } from './frames.js';
 export type { LinkOptions } from './sharing/link.js';
-export type { RunChunk, RunObserver, RunOptions, RunState, RunStatus } from './run.js';
+export {
+  type RunChunk,
+  type RunIterator,
+  type RunIteratorOptions,
+  RunLostError,
+  type RunOptions,
+  type RunState,
+  type RunStatus,
+} from './run.js';
 export type { Store } from './store.js';
 export type {
   Observer,
@@ -46,5 +54,6 @@ export {
 export { collectLatest, type Latest } from './views/latest.js';
 export { type Memory, sessionMemory } from './views/memory.js';
 export { parse, type Parsed, type SchemaResult, type StandardSchemaV1 } from './views/schema.js';
+export { collectRun, concatenate, type ReduceRun, type RunView } from './views/run.js';
 export { collectSeries, type Select, type Series, type SeriesOptions } from './views/series.js';
 export { type Collector, createView, type ViewOptions } from './views/view.js';

@@ -17,6 +17,10 @@ export interface Wanted extends Omit<Request, 'key'> {
 export interface Served {
   readonly status: Status;
   readonly refusal: Refusal | undefined;
+  /** Whether the topic has ended, and its last event has been passed on. */
+  readonly isEnded: boolean;
+  /** Whether the topic is a stream that does not exist. */
+  readonly isMissing: boolean;
 }
 
 /** A topic as its subscription sees it. */
@@ -47,10 +51,14 @@ interface Entry {
   position: Position | undefined;
 }
 
+const closed: Status = { phase: 'closed' };
 const nothing: SharedState = { channels: {}, tokenRefusal: undefined };
 
 /** How exactly the time of the last activity is reported, in milliseconds: not each event needs a render. */
 const ACTIVITY = 1_000;
+
+/** Whether the topic's connection matters: a refused topic waits for long, and one that has ended needs none. */
+export const isOpen = ({ refusal, isEnded }: Served): boolean => !refusal && !isEnded;
 
 /**
  * Keeps the page's requests, each with its own cursor, and passes each item on to the requests for its topic.
@@ -86,12 +94,15 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
   }
 
   function served({ wanted, channel, position }: Entry): Served {
-    const { status, refused } = state.channels[channel ?? ''] ?? {};
+    const { status, refused, ended, missing } = state.channels[channel ?? ''] ?? {};
     const refusal = refused?.get(wanted.topic);
     // A connection can be live before it has opened this topic.
     const isOn = status && (status.phase !== 'live' || position?.cursor !== undefined);
+    const isEnded = position?.isEnded === true || ended?.has(wanted.topic) === true;
     return {
-      status: isOn ? status : connecting,
+      status: isEnded ? closed : isOn ? status : connecting,
+      isEnded,
+      isMissing: missing?.has(wanted.topic) === true,
       // A token that is no longer valid is the reason that a reader can understand.
       refusal: refusal?.status === 401 ? (state.tokenRefusal ?? refusal) : refusal,
     };
@@ -158,7 +169,8 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
     for (const entry of entries) {
       const { wanted, position, offset } = entry;
       if (entry.channel !== channel || !topics.includes(wanted.topic) || !offset) continue;
-      entry.position = { offset, cursor };
+      const { isEnded } = served(entry);
+      entry.position = { offset, cursor, ...(isEnded && { isEnded }) };
       if (position?.cursor) continue;
       wanted.onServed();
       onStatus();
@@ -181,10 +193,9 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
     const channels = Object.values(state.channels);
     const states = Array.from(entries, served);
     const gaps = [...losses.values()].flatMap((known) => [...known.values()]);
-    const open = states.filter(({ refusal }) => !refusal);
+    const open = states.filter(isOpen);
     const resumed = channels.map((channel) => channel.resumed).filter((it) => it !== undefined);
     return {
-      // A refused topic waits for long, which says nothing about the connection.
       status: worst((open.length > 0 ? open : states).map((it) => it.status)),
       latency: channels.find(({ latency }) => latency !== undefined)?.latency,
       resumed: resumed.length > 0 ? resumed.every(Boolean) : undefined,

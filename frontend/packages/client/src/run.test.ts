@@ -1,114 +1,151 @@
-import { beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { eventually } from '../../../test/eventually';
 import { FakeEventSource } from '../../../test/fake-event-source';
-import { createStreamClient } from './client.js';
-import type { RunChunk, RunState } from './run.js';
+import { createStreamClient, type StreamClientOptions } from './client.js';
+import { type RunIterator, type RunIteratorOptions, RunLostError } from './run.js';
 
 const topic = 'stream:run:1';
-
-function fakeClient() {
-  FakeEventSource.opened = [];
-  return createStreamClient('http://localhost:4000', { EventSource: FakeEventSource });
-}
-
-function follow() {
-  const chunks: string[] = [];
-  const states: string[] = [];
-  const stop = fakeClient().followRun(
-    topic,
-    {},
-    {
-      onChunk: ({ data }: RunChunk) => chunks.push(data),
-      onState: ({ status, error }: RunState) => states.push(error ? `${status}: ${error}` : status),
-    },
-  );
-  return { chunks, states, stop };
-}
-
-const open = (missing: readonly string[] = []) => {
-  FakeEventSource.current.accept();
-  const data = JSON.stringify({ topics: [topic], resumed: false, node: 'n', missing });
-  FakeEventSource.current.emit('stream.open', data, '0');
-};
+const source = () => FakeEventSource.current;
 
 beforeEach(() => {
-  vi.restoreAllMocks();
+  FakeEventSource.opened = [];
 });
 
-describe('followRun', () => {
-  it('reads a run from its first entry to its end, once', () => {
-    const { chunks, states } = follow();
-    expect(FakeEventSource.current.url).toBe(
-      'http://localhost:4000/events?stream=run%3A1&from=start',
-    );
-    open([topic]);
-    expect(states).toEqual([]);
-    FakeEventSource.current.message('a', '1');
-    FakeEventSource.current.message('b', '2');
-    FakeEventSource.current.emit('stream.end', '{"words":2}', '3.end');
-    expect(chunks).toEqual(['a', 'b']);
-    expect(states).toEqual(['running', 'done']);
-    expect(FakeEventSource.current.readyState).toBe(2);
-  });
-
-  it('fails if the end says so', () => {
-    const { states } = follow();
-    open();
-    FakeEventSource.current.emit('stream.end', '{"error":"no model"}', '1.end');
-    expect(states).toEqual(['failed: no model']);
-  });
-
-  it('is missing if the stream is gone after some entries', () => {
-    const { states } = follow();
-    open();
-    FakeEventSource.current.message('a', '1');
-    FakeEventSource.current.break();
-    open([topic]);
-    expect(states).toEqual(['running', 'missing']);
-  });
-
-  it('asks again after a refusal, from the last entry', async () => {
-    vi.useFakeTimers();
-    vi.stubGlobal(
-      'fetch',
-      vi.fn(() => Promise.resolve(new Response('', { status: 503 }))),
-    );
-    const { states, stop } = follow();
-    open();
-    FakeEventSource.current.message('a', '1');
-    FakeEventSource.current.refuse();
-    await vi.advanceTimersByTimeAsync(5_000);
-    expect(FakeEventSource.opened).toHaveLength(2);
-    expect(FakeEventSource.current.url).toContain('lastEventId=1');
-    expect(states).toEqual(['running', 'running: HTTP status 503']);
-    stop();
-    vi.useRealTimers();
-  });
+afterEach(() => {
+  vi.unstubAllGlobals();
 });
 
-describe('run', () => {
-  it('iterates over the chunks, and returns the data of the end', async () => {
-    const run = fakeClient().run(topic);
-    const first = run.next();
-    open();
-    FakeEventSource.current.message('a', '1');
-    expect((await first).value).toMatchObject({ data: 'a', type: 'message' });
-    const last = run.next();
-    FakeEventSource.current.emit('stream.end', 'bye', '2.end');
-    expect(await last).toEqual({ done: true, value: 'bye' });
+/** Starts to read a run, and waits until it is requested. */
+async function begin(options: RunIteratorOptions = {}, client: StreamClientOptions = {}) {
+  const run = createStreamClient('http://gateway', {
+    EventSource: FakeEventSource,
+    retry: { base: 1, max: 1 },
+    ...client,
+  }).run(topic, options);
+  const first = run.next();
+  first.catch(() => undefined); // a test may look at it later
+  await requested(1);
+  return { run, first };
+}
+
+const requested = (count: number) =>
+  eventually(() => expect(FakeEventSource.opened).toHaveLength(count));
+
+async function textsOf(run: RunIterator) {
+  const texts: string[] = [];
+  for await (const { data } of run) texts.push(data);
+  return texts;
+}
+
+describe('client.run', () => {
+  it('iterates over a run from its first entry to its end', async () => {
+    const { run, first } = await begin();
+    expect(source().url).toBe('http://gateway/events?stream=run:1&from=start');
+    expect(run.state.status).toBe('waiting');
+    source().open({ topics: [topic], missing: [topic], id: '0' });
+    source().message('a', '1-0');
+    expect(await first).toEqual({
+      done: false,
+      value: { data: 'a', type: 'message', id: '1-0' },
+    });
+    expect(run.state.status).toBe('running');
+    source().message('b', '2-0');
+    source().end('bye', '3-0.end');
+    expect(await textsOf(run)).toEqual(['b']);
+    expect(run.state).toEqual({ status: 'done', end: 'bye', error: undefined });
+    expect(source().readyState).toBe(2);
   });
 
-  it('throws if the run fails, and closes the connection if it is left', async () => {
-    const failing = fakeClient().run(topic);
-    const next = failing.next();
-    open();
-    FakeEventSource.current.emit('stream.end', '{"error":"broken"}', '1.end');
-    await expect(next).rejects.toThrow('broken');
+  it.each([
+    ['{"error":"no model"}', 'failed', 'no model'],
+    ['{"error":{"code":7}}', 'failed', '{"code":7}'],
+    ['{"words":7}', 'done', undefined],
+    ['null', 'done', undefined],
+  ])('returns the state after the end %s', async (end, status, error) => {
+    const { first } = await begin();
+    source().open({ id: '0' });
+    source().end(end, '1-0.end');
+    expect(await first).toEqual({ done: true, value: { status, end, error } });
+  });
 
+  it('reconnects after its last entry', async () => {
+    const { run, first } = await begin();
+    source().open({ id: '0' });
+    source().message('a', '1-0');
+    await first;
+    source().break();
+    await requested(2);
+    expect(source().url).toContain('lastEventId=stream:run:1@1-0');
+    source().open({ id: '1-0', resumed: true });
+    source().message('b', '2-0');
+    source().end('', '3-0.end');
+    expect(await textsOf(run)).toEqual(['b']);
+  });
+
+  it('throws after the chunks that it has if the stream is gone', async () => {
+    const { run, first } = await begin();
+    source().open({ id: '0' });
+    source().message('a', '1-0');
+    await first;
+    source().break();
+    await requested(2);
+    source().open({ topics: [topic], missing: [topic], id: '0' });
+    await expect(run.next()).rejects.toBeInstanceOf(RunLostError);
+    await eventually(() => expect(source().readyState).toBe(2));
+  });
+
+  it('throws if entries are lost', async () => {
+    const { first } = await begin();
+    source().open({ id: '0' });
+    source().emit(
+      'stream.gap',
+      JSON.stringify({ topic, reason: 'history-expired', lost: 3 }),
+      '4-0',
+    );
+    await expect(first).rejects.toBeInstanceOf(RunLostError);
+  });
+
+  it('waits for a stream that does not exist yet, unless it must exist', async () => {
+    const { run } = await begin();
+    source().open({ topics: [topic], missing: [topic], id: '0' });
+    expect(run.state.status).toBe('waiting');
+    FakeEventSource.opened = [];
+    const { first } = await begin({ mustExist: true });
+    source().open({ topics: [topic], missing: [topic], id: '0' });
+    await expect(first).rejects.toBeInstanceOf(RunLostError);
+  });
+
+  it('throws the reason of an abort, and closes the connection', async () => {
     const controller = new AbortController();
-    const aborted = fakeClient().run(topic, { signal: controller.signal }).next();
-    open();
-    controller.abort();
-    await expect(aborted).rejects.toThrow();
-    expect(FakeEventSource.current.readyState).toBe(2);
+    const { first } = await begin({ signal: controller.signal });
+    source().open({ id: '0' });
+    controller.abort(new Error('enough'));
+    await expect(first).rejects.toThrow('enough');
+    await eventually(() => expect(source().readyState).toBe(2));
+  });
+
+  it('closes the connection when it is left', async () => {
+    const { run, first } = await begin();
+    source().open({ id: '0' });
+    source().message('a', '1-0');
+    await first;
+    await run.return({ ...run.state });
+    await eventually(() => expect(source().readyState).toBe(2));
+  });
+
+  it('receives the types of entries that it names', async () => {
+    const { first } = await begin({ events: ['tool'] });
+    source().open({ id: '0' });
+    source().emit('tool', '{}', '1-0');
+    expect((await first).value).toMatchObject({ type: 'tool', data: '{}' });
+  });
+
+  it('throws if the gateway refuses the topic', async () => {
+    const headers = { 'Content-Type': 'application/problem+json' };
+    const refusal = () => new Response('{"detail":"no grant"}', { status: 403, headers });
+    vi.stubGlobal('fetch', () => Promise.resolve(refusal()));
+    const { first } = await begin();
+    source().refuse();
+    await expect(first).rejects.toThrow('no grant');
   });
 });

@@ -1,11 +1,16 @@
-import { backoff } from './connection/backoff.js';
-import type { EventSourceConstructor } from './connection/connection.js';
-import { diagnose, isLasting } from './connection/diagnose.js';
-import { controlEvents, readFrame } from './connection/protocol.js';
+import type { Refusal } from './connection/diagnose.js';
+import { isEnd } from './connection/protocol.js';
+import type { Entry } from './entry.js';
+import type {
+  Observer,
+  SubscribeOptions,
+  Subscription,
+  SubscriptionState,
+} from './subscription.js';
 
 /** One entry of a run. */
 export interface RunChunk {
-  /** The cursor after the entry. */
+  /** The event's id, unique within the run. */
   readonly id: string;
   /** `message`, or the type that the producer gave. */
   readonly type: string;
@@ -14,120 +19,92 @@ export interface RunChunk {
 
 /**
  * `waiting`: no entry yet; `running`; `done` and `failed`: the run has ended, `failed` if the data of its end is
- * an object with `error`; `missing`: the stream no longer exists, so the rest of the run is lost.
+ * a JSON object with `error`; `missing`: the stream no longer exists, or a part of it was lost.
  */
 export type RunStatus = 'waiting' | 'running' | 'done' | 'failed' | 'missing';
 
 /** The state of a run, apart from its chunks. */
 export interface RunState {
   readonly status: RunStatus;
-  /** The data of the end, once the run has ended. */
+  /** The data of the end, once it has arrived. */
   readonly end: string | undefined;
-  /** Why the run failed, or cannot be followed. */
+  /** Why the run failed, is missing, or cannot be followed. */
   readonly error: string | undefined;
 }
 
-/** See {@link followRun}. */
-export interface RunObserver {
-  readonly onChunk: (chunk: RunChunk) => void;
-  readonly onState: (state: RunState) => void;
-}
-
-/** See {@link followRun}. */
+/** The options of a run. */
 export interface RunOptions {
-  /** Types of entries besides `message`: an `EventSource` receives only those that it knows. */
-  readonly types?: readonly string[] | undefined;
+  /** Types of entries besides those without a type: an `EventSource` receives only those that it knows. */
+  readonly events?: readonly string[] | undefined;
+  /** Whether the run is known to have begun. If its stream does not exist, it is then missing rather than waiting. */
+  readonly mustExist?: boolean | undefined;
 }
 
-const END = 'stream.end';
-const CLOSED = 2;
+/** See {@link StreamClient.run}. */
+export interface RunIteratorOptions extends RunOptions {
+  /** Ends the iteration, which then throws the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The chunks of a run. The return value is the state after the end. */
+export interface RunIterator extends AsyncGenerator<RunChunk, RunState, undefined> {
+  /** The state of the run so far. */
+  readonly state: RunState;
+}
+
+/** RunLostError is thrown when a run, or a part of it, no longer exists. */
+export class RunLostError extends Error {
+  override readonly name = 'RunLostError';
+}
 
 /** The state before the first entry. */
 export const waitingRun: RunState = { status: 'waiting', end: undefined, error: undefined };
 
-/**
- * Follows a finite stream from its first entry to its end, over an `EventSource` for it alone. After a lost
- * connection it continues after the last entry.
- *
- * @param url - returns the URL of the request
- * @returns the function that stops it
- */
-export function followRun(
-  url: (lastEventId: string | undefined) => string,
-  topic: string,
-  { types = [] }: RunOptions,
-  observer: RunObserver,
-  EventSource: EventSourceConstructor = globalThis.EventSource,
-): () => void {
-  const stopped = new AbortController();
-  let source: InstanceType<EventSourceConstructor> | undefined;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let lastId: string | undefined;
-  let state = waitingRun;
-  let failures = 0;
-
-  function setState(next: Partial<RunState>) {
-    state = { ...state, ...next };
-    observer.onState(state);
-  }
-
-  function stop() {
-    stopped.abort();
-    clearTimeout(timer);
-    source?.close();
-  }
-
-  function connect() {
-    const request = url(lastId);
-    const opened = new EventSource(request);
-    source = opened;
-    for (const name of new Set(['message', ...controlEvents, END, ...types])) {
-      opened.addEventListener(name, (event) => receive(event));
-    }
-    opened.addEventListener('error', () => {
-      // An EventSource reconnects, except after a refusal.
-      if (opened.readyState === CLOSED && !stopped.signal.aborted) void refused(request);
-    });
-  }
-
-  function receive(event: { type: string; data: string; lastEventId: string }) {
-    const frame = readFrame(event);
-    failures = 0;
-    if (frame.kind === 'open' && lastId !== undefined && frame.missing.includes(topic)) {
-      setState({ status: 'missing' });
-      stop();
-    } else if (frame.kind === 'message') {
-      lastId = frame.id;
-      if (frame.type === END) end(frame.data);
-      else chunk(frame);
-    }
-  }
-
-  function chunk({ id, type, data }: RunChunk) {
-    if (state.status === 'waiting') setState({ status: 'running', error: undefined });
-    observer.onChunk({ id, type, data });
-  }
-
-  function end(data: string) {
-    const error = errorOf(data);
-    setState({ status: error === undefined ? 'done' : 'failed', end: data, error });
-    stop();
-  }
-
-  async function refused(request: string) {
-    const refusal = await diagnose(request, stopped.signal);
-    if (stopped.signal.aborted) return;
-    if (refusal) setState({ error: refusal.detail ?? `HTTP status ${refusal.status}` });
-    failures += 1;
-    const wait = refusal && isLasting(refusal) ? Infinity : failures;
-    timer = setTimeout(connect, backoff(wait));
-  }
-
-  connect();
-  return stop;
+/** The progress of a run; plain JSON. */
+export interface RunRecord {
+  hasBegun: boolean;
+  isBroken: boolean;
+  end: string | undefined;
 }
 
-function errorOf(data: string): string | undefined {
+/** Creates the record of a run of which nothing has arrived. */
+export const newRecord = (): RunRecord => ({ hasBegun: false, isBroken: false, end: undefined });
+
+/** Adds an entry to the record. Returns the chunk, unless the entry is a gap or the end, or follows one. */
+export function addEntry(record: RunRecord, entry: Entry): RunChunk | undefined {
+  if (record.isBroken || record.end !== undefined) return undefined;
+  if (entry.kind === 'gap') {
+    record.isBroken = true;
+  } else if (isEnd(entry)) {
+    record.end = entry.data;
+  } else {
+    record.hasBegun = true;
+    const { id, type, data } = entry;
+    return { id, type, data };
+  }
+  return undefined;
+}
+
+/** The state of a run: from its record, and from the state of the subscription to its topic. */
+export function stateOf(
+  { hasBegun, isBroken, end }: RunRecord,
+  { ended, missing, refused }: Omit<SubscriptionState, 'status' | 'topics'>,
+  topic: string,
+  mustExist = false,
+): RunState {
+  const lost = (error: string): RunState => ({ status: 'missing', end: undefined, error });
+  if (isBroken) return lost('A part of the run is lost.');
+  if (end !== undefined) {
+    const error = errorIn(end);
+    return { status: error === undefined ? 'done' : 'failed', end, error };
+  }
+  if (ended.has(topic)) return { status: 'done', end, error: undefined };
+  if (missing.has(topic) && (hasBegun || mustExist)) return lost('The run no longer exists.');
+  const refusal = refused.get(topic);
+  return { status: hasBegun ? 'running' : 'waiting', end, error: refusal && explain(refusal) };
+}
+
+function errorIn(data: string): string | undefined {
   try {
     const value: unknown = JSON.parse(data);
     if (typeof value !== 'object' || value === null || !('error' in value)) return undefined;
@@ -137,45 +114,67 @@ function errorOf(data: string): string | undefined {
   }
 }
 
+const explain = ({ status, detail = `HTTP status ${status}` }: Refusal) => detail;
+
 /**
- * The chunks of a run, for `for await`. The iteration ends after the end of the run, and throws if the run
- * failed or is lost.
+ * Iterates over the chunks of a run; see {@link StreamClient.run}.
+ *
+ * @param isFinal - whether a refusal ends the iteration
  */
-export async function* iterateRun(
-  follow: (observer: RunObserver) => () => void,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<RunChunk, string | undefined> {
+export function iterateRun(
+  subscribe: (
+    topics: readonly string[],
+    options: SubscribeOptions,
+    observer: Observer,
+  ) => Subscription,
+  topic: string,
+  { events, mustExist, signal }: RunIteratorOptions,
+  isFinal: (refusal: Refusal) => boolean,
+): RunIterator {
+  const record = newRecord();
   const chunks: RunChunk[] = [];
-  let state = waitingRun;
+  let subscribed: SubscriptionState | undefined;
   let wake: (() => void) | undefined;
-  const stop = follow({
-    onChunk: (chunk) => {
-      chunks.push(chunk);
+
+  const observer: Required<Observer> = {
+    onEntry: (entry) => {
+      const chunk = addEntry(record, entry);
+      if (chunk) chunks.push(chunk);
       wake?.();
     },
     onState: (next) => {
-      state = next;
+      subscribed = next;
       wake?.();
     },
-  });
-  const onAbort = () => wake?.();
-  signal?.addEventListener('abort', onAbort);
-  try {
-    for (;;) {
-      signal?.throwIfAborted();
-      const chunk = chunks.shift();
-      if (chunk) yield chunk;
-      else if (state.status === 'done') return state.end;
-      else if (state.status === 'failed') throw new Error(state.error);
-      else if (state.status === 'missing') throw new Error('The run no longer exists.');
-      else {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
+  };
+
+  const read = () => (subscribed ? stateOf(record, subscribed, topic, mustExist) : waitingRun);
+
+  async function* iterate(): AsyncGenerator<RunChunk, RunState, undefined> {
+    signal?.throwIfAborted();
+    const end = subscribe([topic], { from: 'start', events }, observer);
+    const onAbort = () => {
+      end();
+      wake?.();
+    };
+    signal?.addEventListener('abort', onAbort);
+    try {
+      for (;;) {
+        signal?.throwIfAborted();
+        const chunk = chunks.shift();
+        const state = read();
+        const refusal = subscribed?.refused.get(topic);
+        if (chunk) yield chunk;
+        else if (state.status === 'done' || state.status === 'failed') return state;
+        else if (state.status === 'missing') throw new RunLostError(state.error);
+        else if (refusal && isFinal(refusal)) throw new Error(state.error);
+        else await new Promise<void>((resolve) => (wake = resolve));
       }
+    } finally {
+      signal?.removeEventListener('abort', onAbort);
+      end();
     }
-  } finally {
-    signal?.removeEventListener('abort', onAbort);
-    stop();
   }
+
+  return Object.defineProperty(iterate(), 'state', { get: read }) as RunIterator;
 }

@@ -3,21 +3,25 @@ import type { Refusal } from './connection/diagnose.js';
 import type { Item } from './connection/history.js';
 import { type Status, worst } from './connection/status.js';
 import type { Entry } from './entry.js';
-import type { Followed, Requests } from './requests.js';
+import { type Followed, isOpen, type Requests } from './requests.js';
 
 /** The options of a subscription. */
 export interface SubscribeOptions {
   /**
    * The number of recent events of each channel or stream to start with. Default 0, at most 1000. Topics that start
-   * in one request with different numbers above 0 all start with the largest.
+   * in one request with different numbers above 0 all start with the largest. `Infinity`: streams start with their
+   * first entry.
    */
   readonly last?: number | undefined;
   /** At most one event per topic (per key, per channel of a glob) in each interval, such as `250ms`. */
   readonly every?: string | undefined;
   /** Types that publishers give to their events: `EventSource` reports only names that it was given. */
   readonly events?: readonly string[] | undefined;
-  /** Where an earlier subscription to the same topics stopped; see {@link Subscription.progress}. */
-  readonly from?: Progress | undefined;
+  /**
+   * Where an earlier subscription to the same topics stopped; see {@link Subscription.progress}. With `'start'`,
+   * streams start with their first entry: the same as `last: Infinity`.
+   */
+  readonly from?: Progress | 'start' | undefined;
 }
 
 /** Receives events synchronously and in order; render from a store or a frame, not from here. */
@@ -33,6 +37,10 @@ export interface SubscriptionState {
   readonly topics: readonly string[];
   /** The topics that the gateway refuses, and its explanation. */
   readonly refused: ReadonlyMap<string, Refusal>;
+  /** The streams that have ended: nothing of them follows. */
+  readonly ended: ReadonlySet<string>;
+  /** The streams that did not exist when they were asked for, and have no entry yet. */
+  readonly missing: ReadonlySet<string>;
 }
 
 /** Ends the subscription when it is called. */
@@ -49,9 +57,10 @@ export type Progress = Readonly<Record<string, Position>>;
 export function createSubscription(
   requests: Requests,
   asked: readonly string[],
-  { last = 0, every = '', events: types = [], from = {} }: SubscribeOptions,
+  { last: depth = 0, every = '', events: types = [], from: origin }: SubscribeOptions,
   { onEntry, onState }: Observer,
 ): Subscription {
+  const [from, last] = origin === 'start' ? [{}, Infinity] : [origin ?? {}, depth];
   const followed = new Map<string, Followed>();
   let seq = 0;
 
@@ -81,14 +90,15 @@ export function createSubscription(
 
   function reportState() {
     const served = Array.from(followed, ([topic, it]) => ({ topic, ...it.served() }));
-    const open = served.filter(({ refusal }) => !refusal);
+    const open = served.filter(isOpen);
     onState?.({
-      // A refused topic must not make the others look dead.
       status: worst((open.length > 0 ? open : served).map(({ status }) => status)),
       topics: [...followed.keys()].filter((topic) => topic !== ''),
       refused: new Map(
         served.flatMap(({ topic, refusal }) => (refusal && topic ? [[topic, refusal]] : [])),
       ),
+      ended: new Set(served.filter(({ isEnded }) => isEnded).map(({ topic }) => topic)),
+      missing: new Set(served.filter(({ isMissing }) => isMissing).map(({ topic }) => topic)),
     });
   }
 

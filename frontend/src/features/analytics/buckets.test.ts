@@ -11,7 +11,9 @@ const message = (second: number, data: unknown): Entry => ({
 function read(kept: number, ...entries: Entry[]) {
   const buckets = collectBuckets(kept);
   entries.forEach(buckets.onEntry);
-  return buckets.read({ status: connecting, topics: [], refused: new Map() });
+  return buckets.read({
+    ...{ status: connecting, topics: [], refused: new Map(), ended: new Set(), missing: new Set() },
+  });
 }
 
 it('sums counts within each second, and keeps the newest of other figures', () => {

@@ -25,7 +25,10 @@ const LIMIT = 200;
 /** How long after the page's start, in milliseconds, what comes is taken for the past that was asked for. */
 const PAST = 2_000;
 
-const nothing: Inbox = { status: connecting, topics: [], refused: new Map(), notifications: [] };
+const nothing: Inbox = {
+  ...{ status: connecting, topics: [], refused: new Map(), ended: new Set(), missing: new Set() },
+  notifications: [],
+};
 
 /** The center of no topics. */
 const silence: Center = {

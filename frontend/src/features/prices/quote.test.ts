@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { GapEntry, MessageEntry } from '@sluice/client';
+import type { GapEntry, MessageEntry, SubscriptionState } from '@sluice/client';
 import { changeOf, collectQuotes, nextQuote, type Quote } from './quote';
 
 const event = (data: string, more: Partial<MessageEntry> = {}): MessageEntry => ({
@@ -85,7 +85,10 @@ describe('a quote', () => {
   });
 });
 
-const state = { topics: [], refused: new Map(), status: { phase: 'closed' } } as const;
+const state: SubscriptionState = {
+  ...{ topics: [], refused: new Map(), status: { phase: 'closed' } },
+  ...{ ended: new Set(), missing: new Set() },
+};
 
 const gap = (topic: string): GapEntry => ({
   ...{ kind: 'gap', seq: 1, id: '', topic, reason: 'unknown-cursor', lost: null, receivedAt: 1 },

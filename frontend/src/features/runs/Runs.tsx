@@ -1,97 +1,43 @@
-import { type Run, useLatest, useRun } from '@sluice/client/react';
-import { useState } from 'react';
+import { useRun, useStream } from '@sluice/client/react';
 import { Screen } from '../../components/Screen';
 import type { ScreenProps } from '../../components/screen-props';
+import { TopicGate } from '../../components/TopicGate';
+import { Answer } from './Answer';
+import { RunList } from './RunList';
+import { namedRuns } from './runs';
 
-const latestKey = 'key:run:latest';
+/** The number of values of the key that the screen keeps. */
+const KEPT = 9;
 
-/** How many runs the list keeps. */
-const KEPT = 8;
+const example = { topic: 'key:run:latest', data: 'stream:run:1' };
 
-const states = {
-  waiting: 'Waiting for the first word',
-  running: 'Being written',
-  done: 'Complete',
-  failed: 'Failed',
-  missing: 'No longer available',
-} as const;
+/** Streams that end: the newest run that a key names, word by word, and earlier ones. */
+export default function Runs({ topics, query, setQuery }: ScreenProps) {
+  const names = useStream(topics, { limit: KEPT });
+  const runs = namedRuns(names.entries);
+  const newest = runs[0]?.topic;
+  const shown = query.get('run') ?? newest;
+  // The newest run may have no entry yet; another one that does not exist is gone.
+  const run = useRun(shown, { mustExist: shown !== newest });
 
-/** Runs are streams that end. The newest one appears word by word, and continues after a reload. */
-export default function Runs({ query, setQuery }: ScreenProps) {
-  const latest = useLatest<string>(latestKey).get(latestKey);
-  const newest = latest?.type === 'message' ? latest.data : undefined;
-  const seen = useSeen(newest);
-  const chosen = query.get('run') ?? newest;
-  const run = useRun(chosen);
+  function show(topic: string) {
+    const next = new URLSearchParams(query);
+    if (topic === newest) next.delete('run');
+    else next.set('run', topic);
+    setQuery(next);
+  }
 
-  const show = (topic: string) =>
-    setQuery(new URLSearchParams(topic === newest ? {} : { run: topic }));
   return (
     <Screen
       title="Runs"
-      description="Streams that end, such as the answers of a language model. Reload the page: the text continues."
+      description="Streams that end, such as the answers of a language model. Reload the page while one is written: it continues in the same place."
     >
-      {chosen === undefined ? (
-        <p className="p-6 text-center text-sm text-muted">
-          New runs will appear here. The key <code>run:latest</code> names the newest one.
-        </p>
-      ) : (
-        <Answer topic={chosen} run={run} />
-      )}
-      {seen.length > 1 && (
-        <nav aria-label="Runs" className="mt-4">
-          <ul className="flex flex-wrap gap-2">
-            {seen.map((topic) => (
-              <li key={topic}>
-                <button
-                  type="button"
-                  className="button"
-                  aria-pressed={topic === chosen}
-                  onClick={() => show(topic)}
-                >
-                  {topic.replace(/^stream:/, '')}
-                </button>
-              </li>
-            ))}
-          </ul>
-        </nav>
-      )}
+      <TopicGate stream={names} isEmpty={shown === undefined} example={example}>
+        <div className="grid items-start gap-4 lg:grid-cols-[minmax(0,1fr)_19rem]">
+          {shown !== undefined && <Answer topic={shown} run={run} />}
+          <RunList runs={runs} shown={shown} onShow={show} />
+        </div>
+      </TopicGate>
     </Screen>
   );
-}
-
-function Answer({ topic, run }: { topic: string; run: Run<string> }) {
-  const { status, value, error, chunks, restart } = run;
-  return (
-    <article
-      aria-label={topic}
-      className="rounded-2xl border border-line bg-surface p-4 shadow-sm sm:p-6"
-    >
-      <p className="text-base leading-relaxed break-words whitespace-pre-wrap">
-        {value}
-        {status === 'running' && <span aria-hidden="true">▍</span>}
-      </p>
-      <footer className="mt-4 flex flex-wrap items-center gap-x-4 gap-y-2 text-sm text-muted">
-        <span role="status">{states[status]}</span>
-        <span>
-          {chunks.length} {chunks.length === 1 ? 'entry' : 'entries'}
-        </span>
-        {error !== undefined && <span>{error}</span>}
-        {(status === 'done' || status === 'failed') && (
-          <button type="button" className="button" onClick={restart}>
-            Read it again
-          </button>
-        )}
-      </footer>
-    </article>
-  );
-}
-
-/** The runs that were the newest one while the screen was open, the newest first. */
-function useSeen(newest: string | undefined): readonly string[] {
-  const [seen, setSeen] = useState<readonly string[]>([]);
-  if (newest === undefined || seen[0] === newest) return seen;
-  const next = [newest, ...seen.filter((topic) => topic !== newest)].slice(0, KEPT);
-  setSeen(next);
-  return next;
 }

@@ -386,3 +386,116 @@ describe('a channel that the gateway refuses', () => {
     await eventually(() => expect(asked().topics).toEqual(['a']));
   });
 });
+
+describe('a stream that ends', () => {
+  const run = 'stream:run:1';
+  const query = () => decodeURIComponent(new URL(source().url).search);
+  const noContent = () => Promise.resolve(new Response(null, { status: 204 }));
+
+  it('is read from its first entry, and closes the connection after its end', async () => {
+    follow(run, { last: Infinity });
+    await settle();
+    expect(query()).toBe('?stream=run:1&from=start');
+    open('0');
+    source().message('a', '1-0');
+    source().end('{}', '2-0.end');
+    expect(source().readyState).toBe(2);
+    expect(state?.status.phase).toBe('closed');
+    expect([...(state?.ended ?? [])]).toEqual([run]);
+    expect(channel.positionOf(run)).toMatchObject({
+      cursor: { id: 'stream:run:1@2-0.end' },
+      isEnded: true,
+    });
+    await vi.runAllTimersAsync();
+    expect(lines()).toBe(1);
+    expect(data).toEqual([`${run} a`, `${run} {}`]);
+  });
+
+  it('leaves the connection to the other topics, and is not asked for again', async () => {
+    follow(run, { last: Infinity });
+    follow('channel:a');
+    await settle();
+    open('start');
+    source().end('{}', 'stream:run:1@1-0.end');
+    source().message('x', 'channel:a@2');
+    channel.unfollow(run);
+    await settle();
+    expect([lines(), state?.status.phase, state?.ended.size]).toEqual([1, 'live', 0]);
+    source().break();
+    channel.retryNow();
+    expect(query()).toBe('?channel=a&lastEventId=channel:a@2');
+  });
+
+  it('makes room for the topics that its connection does not have', async () => {
+    follow(run, { last: Infinity });
+    follow('stream:logs');
+    await settle();
+    expect(query()).toBe('?stream=run:1&from=start');
+    open('0');
+    source().end('{}', '1-0.end');
+    expect(query()).toBe('?stream=logs');
+    expect(state?.status.phase).toBe('live');
+    open('5-0');
+    await settle();
+    expect(lines()).toBe(2);
+  });
+
+  it('is over if the cursor says so', async () => {
+    const cursor = { id: `${run}@2-0.end`, covers: [run] };
+    const from = { offset: { era: 'x ', number: 2 }, cursor, isEnded: true };
+    channel.follow({ topic: run, last: Infinity, types: [], from });
+    await vi.runAllTimersAsync();
+    expect([lines(), state?.status.phase]).toEqual([0, 'closed']);
+    expect([...(state?.ended ?? [])]).toEqual([run]);
+    follow('channel:a');
+    await settle();
+    expect(query()).toBe('?channel=a');
+  });
+
+  it('is over if the gateway says so', async () => {
+    vi.stubGlobal('fetch', vi.fn(noContent));
+    follow(run, { cursor: { id: `${run}@2-0`, covers: [run] } });
+    await settle();
+    source().refuse();
+    await eventually(() => expect(state?.ended.has(run)).toBe(true));
+    await vi.runAllTimersAsync();
+    expect([lines(), state?.status.phase]).toEqual([1, 'closed']);
+  });
+
+  it('is followed from its first entry again if that is asked for', async () => {
+    follow(run, { last: Infinity });
+    await settle();
+    open('0');
+    source().end('{}', '1-0.end');
+    channel.unfollow(run);
+    follow(run, { last: Infinity });
+    await settle();
+    expect(query()).toBe('?stream=run:1&from=start');
+    expect(lines()).toBe(2);
+    expect(state?.ended.size).toBe(0);
+  });
+
+  it('is missing until its first entry arrives', async () => {
+    follow(run, { last: Infinity });
+    await settle();
+    source().open({ topics: [run], missing: [run], id: '0' });
+    expect([...(state?.missing ?? [])]).toEqual([run]);
+    source().message('a', '1-0');
+    expect(state?.missing.size).toBe(0);
+  });
+
+  it('does not count its end twice when a request replaces another', async () => {
+    follow(run, { last: Infinity });
+    await settle();
+    open('0');
+    follow('channel:a');
+    await settle();
+    const [before, after] = FakeEventSource.opened;
+    before?.message('a', '1-0');
+    after?.open({ id: 'stream:run:1@0' });
+    after?.message('a', 'stream:run:1@1-0');
+    after?.end('{}', 'stream:run:1@2-0.end');
+    expect(data).toEqual([`${run} a`, `${run} {}`]);
+    expect(state?.status.phase).toBe('live');
+  });
+});

@@ -18,7 +18,7 @@ import {
   type Start,
   urlOf,
 } from './plan.js';
-import type { Frame, GapFrame, MessageFrame, OpenFrame } from './protocol.js';
+import { type Frame, type GapFrame, isEnd, type MessageFrame, type OpenFrame } from './protocol.js';
 import { connecting, type Status } from './status.js';
 import { mayOverlap, subscribedAs, topicOf } from './topic.js';
 
@@ -27,12 +27,15 @@ export interface Position {
   readonly offset: Offset;
   /** Where the gateway continues after the offset; `undefined` until it has said so. */
   readonly cursor: Cursor | undefined;
+  /** Whether the topic has ended, so nothing follows. */
+  readonly isEnded?: boolean;
 }
 
 /** A request for one topic. */
 export interface TopicRequest {
   /** Empty for the gateway's default topics. */
   readonly topic: string;
+  /** The number of recent events to start with; `Infinity` for all entries of a stream. */
   readonly last: number;
   /** The event types to receive, besides events without a type. */
   readonly types: readonly string[];
@@ -44,6 +47,10 @@ export interface TopicRequest {
 export interface ChannelState {
   readonly status: Status;
   readonly refused: ReadonlyMap<string, Refusal>;
+  /** The streams that have ended. */
+  readonly ended: ReadonlySet<string>;
+  /** The streams that did not exist when the connection was opened, and of which nothing has arrived since. */
+  readonly missing: ReadonlySet<string>;
   /** Whether the last reconnect missed nothing; `undefined` if there was none. */
   readonly resumed: boolean | undefined;
   /** Milliseconds from the gateway's clock to this one's at the last ping. */
@@ -89,6 +96,7 @@ interface Feed {
   readonly types: ReadonlySet<string>;
   cursor: Cursor | undefined;
   offset: Offset;
+  isEnded: boolean;
 }
 
 /** A request that was sent. */
@@ -100,6 +108,8 @@ interface Opening {
   readonly offsets: Map<string, Offset>;
   /** The newest values that the request before delivered after this one was sent, by origin. */
   readonly seen: Map<string, string>;
+  /** The topics that have ended in this request. */
+  readonly ended: Set<string>;
 }
 
 /** Changes within this time, in milliseconds, are one change. */
@@ -115,6 +125,8 @@ const MAX_TOPICS = 64;
  *
  * A refused topic must not affect the others. So when the gateway refuses a request, the channel asks for
  * each topic alone, and leaves the refused ones out until {@link Channel.retryNow}.
+ *
+ * A stream that has ended is not part of later requests. The connection is closed when all topics have ended.
  *
  * @param token - returns the token to send; empty for none
  */
@@ -137,6 +149,7 @@ export function createChannel(
   let wasDown = false;
   let state: ChannelState = {
     ...{ status: connecting, refused, resumed: undefined, latency: undefined },
+    ...{ ended: new Set(), missing: new Set() },
   };
   let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -161,14 +174,21 @@ export function createChannel(
     const left = current?.feeds.get(topic);
     // A topic that returns before anything of it has arrived is still open.
     if (left?.cursor && left.cursor.id === from?.cursor?.id) followed.set(topic, left);
-    else add(topic, { era, number: at?.number ?? 0 }, last, from?.cursor);
+    else add(topic, { era, number: at?.number ?? 0 }, last, from?.cursor, from?.isEnded);
+    forget(topic);
     change();
   }
 
-  function add(topic: string, offset: Offset, last: number, cursor: Cursor | undefined) {
+  function add(
+    topic: string,
+    offset: Offset,
+    last: number,
+    cursor: Cursor | undefined,
+    isEnded = false,
+  ) {
     const history = createHistory(topic, every, offset, cursor ? undefined : last);
     const begin = { offset, cursor };
-    const feed: Feed = { begin, history, types: new Set(types), last, cursor, offset };
+    const feed: Feed = { begin, history, types: new Set(types), last, cursor, offset, isEnded };
     followed.set(topic, feed);
     return feed;
   }
@@ -177,22 +197,35 @@ export function createChannel(
     const feed = followed.get(topic);
     if (!feed) return undefined;
     const isHeard = types.every((type) => feed.types.has(type));
-    if (!from?.cursor) return isHeard || last === 0 ? feed.history.newest(last) : undefined;
+    if (!from?.cursor) {
+      const items = isHeard || last === 0 ? feed.history.newest(last) : undefined;
+      // What was lost may be there again.
+      const isBroken = state.missing.has(topic) || items?.some(({ frame }) => frame.kind === 'gap');
+      return last === Infinity && items?.length && isBroken ? undefined : items;
+    }
     const isBegin = from.cursor.id === feed.begin.cursor?.id;
     const items = feed.history.since(isBegin ? feed.begin.offset : from.offset);
     return isHeard || items?.length === 0 ? items : undefined;
   }
 
   function positionOf(topic: string): Position {
-    const { offset = { era: '', number: 0 }, cursor } = followed.get(topic) ?? {};
-    return { offset, cursor };
+    const { offset = { era: '', number: 0 }, cursor, isEnded } = followed.get(topic) ?? {};
+    return { offset, cursor, ...(isEnded && { isEnded }) };
   }
 
   function unfollow(topic: string) {
     followed.delete(topic);
     const isForgotten = [refused.delete(topic), hopeless.delete(topic)].includes(true);
     if (isForgotten) setState({ refused: allRefused() });
+    forget(topic);
     change();
+  }
+
+  /** Updates the state of a topic that is followed anew, or no longer. */
+  function forget(topic: string) {
+    const isKnown = state.ended.has(topic) || state.missing.has(topic);
+    if (!isKnown && !followed.get(topic)?.isEnded) return;
+    setState({ ended: allEnded(), missing: without(state.missing, topic) });
   }
 
   function hear(names: readonly string[]) {
@@ -216,7 +249,7 @@ export function createChannel(
   }
 
   function update() {
-    if (followed.size === 0) {
+    if ([...followed.values()].every(({ isEnded }) => isEnded)) {
       connection.stop();
       return;
     }
@@ -238,13 +271,19 @@ export function createChannel(
 
   function isComplete(opening: Opening | undefined) {
     const wanted = starts();
-    const topics = opening?.plan.topics ?? [];
+    // A topic that has ended on a connection is no reason to open another one.
+    const topics = openTopics(opening);
     const isOpen = ({ topic }: Start) => opening?.feeds.get(topic) === followed.get(topic);
     return (
       wanted.length === topics.length &&
       topics.every((topic) => followed.has(topic)) &&
       wanted.every(isOpen)
     );
+  }
+
+  /** The topics of a request that have not ended. */
+  function openTopics(opening: Opening | undefined): readonly string[] {
+    return opening?.plan.topics.filter((topic) => !opening.ended.has(topic)) ?? [];
   }
 
   /** Whether this is what the newest request asks for, which is not open yet. */
@@ -255,7 +294,7 @@ export function createChannel(
 
   function starts(): Start[] {
     return [...followed]
-      .filter(([topic]) => !refused.has(topic))
+      .filter(([topic, { isEnded }]) => !isEnded && !refused.has(topic))
       .map(([topic, { last, cursor }]) => ({ topic, last, cursor }));
   }
 
@@ -266,7 +305,9 @@ export function createChannel(
     areTypesNew = false;
     hopeless = new Map();
     const offsets = new Map(Array.from(followed, ([topic, { offset }]) => [topic, offset]));
-    const opening: Opening = { plan: plan(), feeds: new Map(followed), offsets, seen: new Map() };
+    const opening: Opening = {
+      ...{ plan: plan(), feeds: new Map(followed), offsets, seen: new Map(), ended: new Set() },
+    };
     latest = opening;
     return {
       url: url(opening.plan),
@@ -308,7 +349,9 @@ export function createChannel(
     if (isFollowed) adoptDefaults(opening, frame.topics);
     move(opening, frame.id);
     if (isDefaults) observer.onDefaults(frame.topics, isFollowed);
-    setState({ refused: allRefused(), ...(wasDown && { resumed: frame.resumed }) });
+    const missing = new Set(frame.missing.filter((topic) => followed.has(topic)));
+    for (const topic of state.missing) if (!opening.plan.topics.includes(topic)) missing.add(topic);
+    setState({ refused: allRefused(), missing, ...(wasDown && { resumed: frame.resumed }) });
     wasDown = false;
     if (!isComplete(opening)) change(0);
   }
@@ -330,6 +373,7 @@ export function createChannel(
     const named = frame.kind === 'gap' ? frame.topic : topicOf(frame.id);
     const topic = topics.length === 1 ? topics[0] : subscribedAs(named ?? '', topics);
     const it = followed.get(topic ?? '');
+    if (topic !== undefined && isEnd(frame)) opening.ended.add(topic);
     if (topic !== undefined && it && it === opening.feeds.get(topic)) {
       const origin = frame.kind === 'gap' ? frame.topic : (named ?? topic);
       const offset = isOrdered(topic, every)
@@ -338,16 +382,31 @@ export function createChannel(
       if (offset) {
         it.offset = offset;
         move(opening, frame.id);
+        it.isEnded = isEnd(frame);
+        if (state.missing.has(topic)) setState({ missing: without(state.missing, topic) });
         const item = { frame, origin, ...offset, receivedAt: Date.now() };
         it.history.push(item);
         observer.onItem(topic, item);
+        if (it.isEnded) ended(opening);
         return;
       }
     } else if (topic !== undefined) {
       opening.feeds.delete(topic);
     }
     move(opening, frame.id);
+    if (isEnd(frame)) ended(opening);
   }
+
+  /** A topic of the request has ended; the gateway closes the connection after the last one. */
+  function ended(opening: Opening) {
+    setState({ ended: allEnded() });
+    if (openTopics(opening).length > 0) return;
+    if (starts().length > 0) connection.restart();
+    else connection.stop();
+  }
+
+  const allEnded = () =>
+    new Set([...followed].flatMap(([topic, { isEnded }]) => (isEnded ? [topic] : [])));
 
   /** The event's offset; `undefined` if the request before has delivered it already. */
   function advance(opening: Opening, topic: string, it: Feed, frame: Frame) {
@@ -395,9 +454,20 @@ export function createChannel(
     }
   }
 
-  async function explain({ plan }: Opening, signal: AbortSignal): Promise<Refusal | undefined> {
+  async function explain(opening: Opening, signal: AbortSignal): Promise<Refusal | undefined> {
+    const { plan } = opening;
     const secret = token();
     const refusal = await diagnose(url(plan), signal);
+    if (refusal?.status === 204 && !signal.aborted) {
+      // All topics had ended before, and the cursors did not say so.
+      for (const topic of plan.topics) {
+        const feed = followed.get(topic);
+        if (feed && feed === opening.feeds.get(topic)) feed.isEnded = true;
+      }
+      setState({ ended: allEnded() });
+      update();
+      return undefined;
+    }
     if (!refusal || !isLasting(refusal)) return refusal;
     if (refusal.status === 401 && secret !== '' && secret === token() && !signal.aborted) {
       observer.onTokenRefused(refusal);
@@ -448,6 +518,10 @@ export function createChannel(
       connection.stop();
     },
   };
+}
+
+function without(topics: ReadonlySet<string>, topic: string): ReadonlySet<string> {
+  return new Set([...topics].filter((other) => other !== topic));
 }
 
 function hasOverlap(topics: readonly string[]): boolean {

@@ -57,6 +57,5 @@ export function needsToken(refusal: Refusal | undefined): boolean {
 /** Whether the request itself is wrong, so an early retry cannot succeed. */
 export function isLasting({ status }: Refusal): boolean {
   const passing = status === 408 || status === 425 || status === 429;
-  // 204: all topics have ended.
-  return status === 204 || (status >= 400 && status < 500 && !passing);
+  return status >= 400 && status < 500 && !passing;
 }

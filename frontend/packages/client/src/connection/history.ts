@@ -45,7 +45,7 @@ const MAX_CHARACTERS = 4 * 1024 * 1024;
  *
  * @param begin - the offset before the first item
  * @param depth - the number of recent events that the first items start with, if there were so many;
- *   `undefined` if the items resume from a cursor
+ *   `Infinity` if they start with the first of all; `undefined` if the items resume from a cursor
  */
 export function createHistory(
   topic: string,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Cursor, cursorAt, planRequest, type Start } from './plan.js';
+import { type Cursor, cursorAt, planRequest, type Start, urlOf } from './plan.js';
 
 const cursor = (id: string, ...covers: string[]): Cursor => ({ id, covers });
 const fresh = (topic: string, last = 0): Start => ({ topic, last, cursor: undefined });
@@ -36,6 +36,21 @@ describe('planRequest', () => {
       ids: [],
     });
   });
+
+  it('starts streams with their first entry beside topics without a past', () => {
+    const run = fresh('stream:run:1', Infinity);
+    const both = plan([fresh('key:latest'), run]);
+    expect(both).toEqual({ topics: ['key:latest', 'stream:run:1'], last: Infinity, ids: [] });
+    expect(urlOf('/events', both, {})).toBe('/events?key=latest&stream=run:1&from=start');
+  });
+
+  it.each([fresh('stream:logs'), fresh('channel:a', 9)])(
+    'does not start $topic with its first entry because of another topic',
+    (other) => {
+      const run = fresh('stream:run:1', Infinity);
+      expect(plan([other, run]).topics).toEqual([other.topic]);
+    },
+  );
 
   it('adds fresh topics to those that go on, which share an id', () => {
     const both = cursor('1', 'channel:a', 'channel:b');

@@ -1,4 +1,4 @@
-import { encodeQuery } from './topic.js';
+import { encodeQuery, isStream } from './topic.js';
 
 /** An id that the gateway sent; topics can resume from it on any connection. */
 export interface Cursor {
@@ -11,7 +11,7 @@ export interface Cursor {
 export interface Start {
   /** Empty for the gateway's default topics. */
   readonly topic: string;
-  /** The number of recent events to start with, unless there is a cursor. */
+  /** The number of recent events to start with, unless there is a cursor; `Infinity` for all entries of a stream. */
   readonly last: number;
   readonly cursor: Cursor | undefined;
 }
@@ -33,6 +33,7 @@ export const MAX_URL = 4_096;
  * - the default topics, which a request cannot name, with others;
  * - a topic without recent events with one that asks for some. If several ask for some, all get the
  *   largest number;
+ * - a stream that starts with its first entry with one that does not, or with a topic that asks for some events;
  * - a topic without a cursor with an id that covers it and that another topic needs;
  * - topics of which each would resume from the id of the other;
  * - topics and ids that exceed {@link MAX_URL} together.
@@ -56,7 +57,10 @@ function combine(starts: readonly Start[]): Plan | undefined {
   const fresh = starts.filter(({ cursor }) => !cursor);
   const last = Math.max(0, ...fresh.map((start) => start.last));
   const cursors = inOrder(starts);
-  if (!cursors || fresh.some((start) => start.last === 0 && last > 0)) return undefined;
+  // `from=start` counts for all streams, and excludes `last`.
+  const mixes = ({ topic, last: own }: Start) =>
+    last < Infinity ? own === 0 && last > 0 : own < last && (own > 0 || isStream(topic));
+  if (!cursors || fresh.some(mixes)) return undefined;
   if (fresh.some(({ topic }) => cursors.some(({ covers }) => covers.includes(topic))))
     return undefined;
   return { topics: starts.map(({ topic }) => topic), last, ids: cursors.map(({ id }) => id) };
@@ -104,7 +108,8 @@ export function urlOf(
     const kind = topic.slice(0, topic.indexOf(':'));
     if (topic !== '') add(kind, topic.slice(kind.length + 1));
   }
-  if (last > 0) add('last', String(last));
+  if (last === Infinity) add('from', 'start');
+  else if (last > 0) add('last', String(last));
   if (every !== '') add('every', every);
   for (const id of ids) add('lastEventId', id);
   if (token !== '') add('access_token', token);

@@ -20,14 +20,14 @@ describe('readFrame', () => {
 
   it('reads stream.open', () => {
     const data =
-      '{"topics":["channel:a","channel:b"],"resumed":true,"node":"n1","missing":["channel:b"]}';
+      '{"topics":["channel:a","channel:b"],"resumed":true,"node":"n1","missing":["stream:s"]}';
     expect(readFrame(wire('stream.open', data, '7'))).toEqual({
       kind: 'open',
       id: '7',
       topics: ['channel:a', 'channel:b'],
+      missing: ['stream:s'],
       resumed: true,
       node: 'n1',
-      missing: ['channel:b'],
     });
   });
 

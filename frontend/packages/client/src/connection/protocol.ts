@@ -90,6 +90,10 @@ export const controlEvents: readonly string[] = [...controlFrames.keys()];
 /** The types of the gateway's own data events: keys without a value to show, and the end of a stream. */
 export const keyEvents: readonly string[] = ['key.deleted', 'key.unsupported', 'stream.end'];
 
+/** Whether the event ends its stream: nothing of the topic follows. */
+export const isEnd = (frame: Frame): frame is MessageFrame =>
+  frame.kind === 'message' && frame.type === 'stream.end';
+
 /**
  * Turns an event into a frame. A control event whose data cannot be parsed still counts as what its
  * name says: an unreadable gap is a gap.

@@ -17,7 +17,7 @@ function reachOf(topic: string): Reach {
 }
 
 function readReach(topic: string): Reach {
-  const hasGlobs = !topic.startsWith('stream:');
+  const hasGlobs = !isStream(topic);
   let prefix = '';
   for (let i = 0; i < topic.length; i++) {
     const escaped = topic.charAt(i) === '\\' && i + 1 < topic.length;
@@ -36,6 +36,11 @@ export function isGlob(topic: string): boolean {
 /** Whether the current value of a topic counts, not each change of it. */
 export function isKey(topic: string): boolean {
   return topic.startsWith('key:');
+}
+
+/** Whether the topic is a stream, which can end. */
+export function isStream(topic: string): boolean {
+  return topic.startsWith('stream:');
 }
 
 /**

@@ -1,98 +1,66 @@
-import { useMemo, useState, useSyncExternalStore } from 'react';
-import { createBatch, nextFrame } from '../frames.js';
-import { type RunChunk, type RunState, waitingRun } from '../run.js';
+import { useCallback, useMemo, useState, useSyncExternalStore } from 'react';
+import { nextFrame } from '../frames.js';
+import { type RunOptions, waitingRun } from '../run.js';
 import type { Store } from '../store.js';
+import { type Memory, sessionMemory } from '../views/memory.js';
+import { collectRun, concatenate, type ReduceRun, type RunView } from '../views/run.js';
+import { createView } from '../views/view.js';
 import { useStreamClient } from './use-client.js';
 
 /** See {@link useRun}. */
-export interface UseRunOptions<T> {
-  /**
-   * Adds a chunk to the value of the run. It must stay the same function between renders. Default: the texts of
-   * all chunks in a row.
-   */
-  readonly reduce?: (value: T | undefined, chunk: RunChunk) => T;
+export interface UseRunOptions<T> extends RunOptions {
+  /** Adds a chunk to the value. It must stay the same function between renders. Default: appends its text. */
+  readonly reduce?: ReduceRun<T> | undefined;
+  /** Continues with its chunks after a reload, or when it is mounted again. Default true. */
+  readonly remember?: boolean | undefined;
 }
 
-/** A run as a component shows it. */
-export interface Run<T> extends RunState {
-  readonly chunks: readonly RunChunk[];
-  /** The chunks, reduced; `undefined` before the first one. */
-  readonly value: T | undefined;
-  /** Follows the run from its first entry again. */
+/** A run in a component. */
+export interface Run<T> extends RunView<T> {
+  /** Follows the run again, from its first entry. */
   readonly restart: () => void;
 }
 
-const concatenate = (value: unknown, { data }: RunChunk) =>
-  `${typeof value === 'string' ? value : ''}${data}`;
-
 /**
- * Follows a finite stream, such as `stream:run:42`, from its first entry to its end. It renders at most once for
- * each animation frame, however many chunks arrive. Without a topic it waits.
+ * A finite stream, such as `stream:run:42`, from its first entry to its end, while the component is mounted.
+ * Renders at most once per animation frame. Without a topic it waits.
  */
 export function useRun<T = string>(
   topic: string | undefined,
-  { reduce = concatenate as (value: T | undefined, chunk: RunChunk) => T }: UseRunOptions<T> = {},
+  { reduce = append as ReduceRun<T>, events, mustExist, remember = true }: UseRunOptions<T> = {},
 ): Run<T> {
   const client = useStreamClient();
-  const [attempt, setAttempt] = useState(1);
-  const store = useMemo(() => {
-    // Each attempt has its own store, which follows the run from the start.
-    const restart = () => setAttempt(attempt + 1);
-    return createRunStore<T>(topic, client.followRun, reduce, restart);
-  }, [topic, client, reduce, attempt]);
-  return useSyncExternalStore(store.subscribe, store.getSnapshot);
+  const [attempt, setAttempt] = useState(0);
+  const restart = useCallback(() => setAttempt((n) => n + 1), []);
+  const key = JSON.stringify([topic, events]);
+  const view = useMemo(() => {
+    const [topic, events] = JSON.parse(key) as [string | null, string[] | null];
+    if (topic === null) return idle;
+    const collector = collectRun(topic, reduce, mustExist);
+    // Not that of other views, of which many runs would leave nothing.
+    const session = sessionMemory(`run ${client.url}`);
+    const kept = { in: attempt > 0 ? forgetful(session) : session, name: key };
+    const options = { from: 'start', events: events ?? [] } as const;
+    const memory = remember ? kept : undefined;
+    return createView<RunView<T>>(client, [topic], options, collector, {
+      memory,
+      schedule: nextFrame,
+    });
+  }, [client, key, reduce, mustExist, remember, attempt]);
+  const run = useSyncExternalStore(view.subscribe, view.getSnapshot, view.getSnapshot);
+  return { ...run, restart };
 }
 
-function createRunStore<T>(
-  topic: string | undefined,
-  follow: ReturnType<typeof useStreamClient>['followRun'],
-  reduce: (value: T | undefined, chunk: RunChunk) => T,
-  restart: () => void,
-): Store<Run<T>> {
-  const listeners = new Set<() => void>();
-  let chunks: RunChunk[] = [];
-  let value: T | undefined;
-  let state = waitingRun;
-  let snapshot: Run<T> = { ...state, chunks, value, restart };
-  let stop: (() => void) | undefined;
-  const batch = createBatch(() => {
-    snapshot = { ...state, chunks: [...chunks], value, restart };
-    listeners.forEach((onChange) => onChange());
-  }, nextFrame);
+/** Without a reducer, the value is text. */
+const append: unknown = concatenate;
 
-  function begin() {
-    if (topic === undefined) return;
-    chunks = [];
-    value = undefined;
-    state = waitingRun;
-    stop = follow(
-      topic,
-      {},
-      {
-        onChunk: (chunk) => {
-          chunks.push(chunk);
-          value = reduce(value, chunk);
-          batch.request();
-        },
-        onState: (next) => {
-          state = next;
-          batch.request();
-        },
-      },
-    );
-  }
+const nothing: RunView<never> = { ...waitingRun, chunks: [], value: undefined };
+const idle: Store<RunView<never>> = {
+  subscribe: () => () => undefined,
+  getSnapshot: () => nothing,
+};
 
-  return {
-    subscribe: (onChange) => {
-      if (listeners.size === 0) begin();
-      listeners.add(onChange);
-      return () => {
-        listeners.delete(onChange);
-        if (listeners.size > 0) return;
-        stop?.();
-        batch.cancel();
-      };
-    },
-    getSnapshot: () => snapshot,
-  };
+/** A memory that keeps values for the next page, and returns none of those before. */
+function forgetful(memory: Memory): Memory {
+  return { ...memory, take: (name) => void memory.take(name) };
 }

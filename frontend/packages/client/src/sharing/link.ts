@@ -15,7 +15,7 @@ export interface LinkOptions extends ConnectionOptions {
 }
 
 /** Workers of other versions of the messages have other names. */
-const PROTOCOL = 1;
+const PROTOCOL = 2;
 /** Milliseconds between two pings. */
 const INTERVAL = 5_000;
 /** Half the milliseconds that a host has for its answer. */

@@ -124,6 +124,40 @@ describe('a multiplexer', () => {
     expect(joined.get(2)?.position.cursor?.id).toBe('stream:s@3-0');
   });
 
+  it('sends a later request the whole of a run', async () => {
+    const run = { last: Infinity };
+    await request(ask(1, 'stream:run:1', run));
+    source().open({ id: '0' });
+    source().message('a', '1-0');
+    multiplexer.setRequests(otherTab, [ask(2, 'stream:run:1', run)]);
+    expect(textsOf(2)).toEqual(['a']);
+    source().end('{}', '2-0.end');
+    await request(ask(1, 'stream:run:1', run), ask(3, 'stream:run:1', run));
+    expect(textsOf(3)).toEqual(['a', '{}']);
+    expect(FakeEventSource.opened).toHaveLength(1);
+    expect(state?.channels[1]?.status.phase).toBe('closed');
+  });
+
+  it('reads a run of which it has not kept all once more', async () => {
+    const run = { last: Infinity };
+    await request(ask(1, 'stream:run:1', run));
+    source().open({ id: '0' });
+    for (let n = 1; n <= 4_097; n++) source().message(String(n), `${n}-0`);
+    await request(ask(1, 'stream:run:1', run), ask(2, 'stream:run:1', run));
+    expect(queries()).toEqual(['?stream=run:1&from=start', '?stream=run:1&from=start']);
+    source(1).open({ id: '0' });
+    items = [];
+    source(1).message('1', '1-0');
+    expect(items).toEqual(['stream:run:1 1 1']);
+  });
+
+  it('does not take a later part of a stream for the whole of it', async () => {
+    await request(ask(1, 'stream:run:1'));
+    source().open({ id: '5-0' });
+    await request(ask(1, 'stream:run:1'), ask(2, 'stream:run:1', { last: Infinity }));
+    expect(queries()).toEqual(['?stream=run:1', '?stream=run:1&from=start']);
+  });
+
   it('sends a later request the current values of keys', async () => {
     await request(ask(1, 'key:k:*'));
     source().open({ id: '0' });

@@ -52,7 +52,9 @@ export function createView<T>(
 ): Store<T> {
   const subscribers = new Set<() => void>();
   const publishing = createBatch(publish, schedule);
-  let state: SubscriptionState = { status: connecting, topics, refused: new Map() };
+  let state: SubscriptionState = {
+    ...{ status: connecting, topics, refused: new Map(), ended: new Set(), missing: new Set() },
+  };
   let snapshot = collector.read(state);
   let subscription: Subscription | undefined;
   let stopObserving: (() => void) | undefined;
@@ -76,7 +78,9 @@ export function createView<T>(
         publishing.request();
       },
     };
-    subscription = client.subscribe(topics, { ...options, from: progress }, observer);
+    // A topic that the progress does not have starts as it would have without the progress.
+    const last = options.from === 'start' ? Infinity : options.last;
+    subscription = client.subscribe(topics, { ...options, last, from: progress }, observer);
   }
 
   function end() {

@@ -1,0 +1,70 @@
+import type { Entry } from '../entry.js';
+import {
+  addEntry,
+  newRecord,
+  type RunChunk,
+  type RunRecord,
+  type RunState,
+  stateOf,
+} from '../run.js';
+import type { SubscriptionState } from '../subscription.js';
+import type { Collector } from './view.js';
+
+/** A run as a page shows it. */
+export interface RunView<T> extends RunState {
+  /** The entries so far, without the end. */
+  readonly chunks: readonly RunChunk[];
+  /** The chunks, reduced; `undefined` before the first one. */
+  readonly value: T | undefined;
+}
+
+/** Adds a chunk to the value of a run. */
+export type ReduceRun<T> = (value: T | undefined, chunk: RunChunk) => T;
+
+/** Appends the text of a chunk. */
+export const concatenate: ReduceRun<string> = (value = '', { data }) => value + data;
+
+interface Saved {
+  readonly record: RunRecord;
+  readonly chunks: readonly RunChunk[];
+}
+
+/**
+ * Collects the chunks of a run. The subscription must follow the topic from its start.
+ *
+ * @param mustExist - whether a stream that does not exist is missing, rather than waited for
+ */
+export function collectRun<T>(
+  topic: string,
+  reduce: ReduceRun<T>,
+  mustExist = false,
+): Collector<RunView<T>> {
+  let record = newRecord();
+  let chunks: RunChunk[] = [];
+  let published: readonly RunChunk[] = [];
+  let value: T | undefined;
+
+  function add(chunk: RunChunk) {
+    chunks.push(chunk);
+    value = reduce(value, chunk);
+  }
+
+  function onEntry(entry: Entry) {
+    const chunk = addEntry(record, entry);
+    if (chunk) add(chunk);
+  }
+
+  function read(state: SubscriptionState): RunView<T> {
+    if (published.length !== chunks.length) published = [...chunks];
+    return { ...stateOf(record, state, topic, mustExist), chunks: published, value };
+  }
+
+  function restore(saved: unknown) {
+    const { record: known, chunks: kept } = saved as Saved;
+    record = known;
+    chunks = [];
+    kept.forEach(add);
+  }
+
+  return { onEntry, read, save: (): Saved => ({ record, chunks }), restore };
+}
