@@ -78,15 +78,18 @@ test('keeps its list when a topic is added, and goes back by one topic', async (
   page,
   processes,
 }) => {
-  const gateway = await processes.startGateway({ flags: [...open, ...writable] });
+  const redis = await processes.startRedis();
+  const gateway = await processes.startGateway({ redis, flags: open });
+  await redis.command('XADD', 'b', '*', 'data', 'three');
   await page.goto(`${gateway.url}/explorer?channel=a`);
   await expect(page.getByText('Waiting for the first event')).toBeVisible();
   const rows = page.getByRole('log', { name: 'Events' }).getByRole('listitem');
   await gateway.publishAll('a', ['one', 'two']);
   await expect(rows).toHaveText([/two/, /one/]);
+  await page.getByLabel('Kind of topic').selectOption('stream');
   await page.getByLabel('Name', { exact: true }).fill('b');
   await page.getByRole('button', { name: 'Follow', exact: true }).click();
-  await gateway.publish('b', 'three');
+  await expect(rows).toHaveText([/three/, /two/, /one/]);
   await gateway.publish('a', 'four');
   await expect(rows).toHaveText([/four/, /three/, /two/, /one/]);
   await page.goBack();

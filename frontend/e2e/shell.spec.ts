@@ -272,13 +272,22 @@ test.describe('notifications of any kind', () => {
     await page.addInitScript(() => {
       Object.defineProperty(document, 'hidden', { get: () => true });
     });
-    await openScreen(page, gateway.url);
+    await openScreen(page, `${gateway.url}/notifications`);
     const visible = await context.newPage();
     await openScreen(visible, gateway.url);
     await untilNews([visible], () => redis.command(...add('notifications', 'News')));
+    await redis.command(...add('notifications', 'Seen'));
+    await expect(page.getByRole('listitem').filter({ hasText: 'Seen' })).toBeVisible();
+    const isAnyVisible = () =>
+      page.evaluate(async () => {
+        const { held = [] } = await navigator.locks.query();
+        return held.some(({ name }) => name === 'sluice:visible');
+      });
+    expect(await isAnyVisible()).toBe(true);
     await visible.close();
-    const shown = () => page.evaluate(() => (window as unknown as { shown: string[] }).shown);
+    await expect.poll(isAnyVisible).toBe(false);
     await redis.command(...add('notifications', 'Alone'));
+    const shown = () => page.evaluate(() => (window as unknown as { shown: string[] }).shown);
     await expect.poll(shown).toEqual(['Alone']);
   });
 
