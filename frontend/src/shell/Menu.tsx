@@ -1,3 +1,4 @@
+import { useId, useState, type MouseEvent } from 'react';
 import { Logo } from '../components/Logo';
 import { useSingleKeys } from '../components/single-keys';
 import { count } from '../components/text';
@@ -7,6 +8,9 @@ import { Icon } from './Icon';
 import { Link } from './Link';
 import { lastAddress } from './location';
 import { type ScreenEntry, screens } from './screens';
+
+/** How many screens have a tab on a phone. The others are behind "More". */
+const TABS = 4;
 
 interface Props {
   path: string;
@@ -26,8 +30,11 @@ export function Menu({ path, unread }: Props) {
         className="max-md:fixed max-md:inset-x-0 max-md:bottom-0 max-md:z-30 max-md:border-t max-md:border-line max-md:bg-surface max-md:pb-[env(safe-area-inset-bottom)] md:mt-2 md:flex-1"
       >
         <ul className="flex max-md:justify-between md:flex-col md:gap-0.5">
-          {screens.map((screen) => (
-            <li key={screen.path} className="min-w-0 max-md:flex-auto">
+          {screens.map((screen, index) => (
+            <li
+              key={screen.path}
+              className={`min-w-0 max-md:flex-1 ${index < TABS ? '' : 'max-md:hidden'}`}
+            >
               <MenuLink
                 screen={screen}
                 isCurrent={screen.path === path}
@@ -35,6 +42,9 @@ export function Menu({ path, unread }: Props) {
               />
             </li>
           ))}
+          <li className="min-w-0 flex-1 md:hidden">
+            <More path={path} />
+          </li>
         </ul>
       </nav>
       <div className="flex items-center gap-2 max-md:ms-auto max-md:flex-row-reverse md:flex-col md:items-start">
@@ -44,6 +54,53 @@ export function Menu({ path, unread }: Props) {
     </header>
   );
 }
+
+/** The screens without a tab, on a phone. */
+function More({ path }: { path: string }) {
+  const id = useId();
+  const [isOpen, setOpen] = useState(false);
+  const others = screens.slice(TABS);
+  const close = ({ currentTarget }: MouseEvent<HTMLElement>) => currentTarget.hidePopover();
+  return (
+    <>
+      <button
+        type="button"
+        popoverTarget={id}
+        aria-expanded={isOpen}
+        aria-current={others.some((screen) => screen.path === path) ? 'true' : undefined}
+        className={`${item} w-full`}
+      >
+        <Icon name="more" />
+        More
+      </button>
+      <ul
+        id={id}
+        popover="auto"
+        aria-label="More screens"
+        onToggle={(event) => setOpen(event.newState === 'open')}
+        onClick={close}
+        className="inset-auto end-2 bottom-[calc(4rem+env(safe-area-inset-bottom))] min-w-44 rounded-xl border border-line bg-surface p-1.5 text-ink shadow-lg"
+      >
+        {isOpen &&
+          others.map((screen) => (
+            <li key={screen.path}>
+              <Link
+                href={screen.path === path ? path : lastAddress(screen.path)}
+                aria-current={screen.path === path ? 'page' : undefined}
+                className="flex items-center gap-3 rounded-lg px-3 py-2.5 text-sm font-medium text-muted aria-[current]:bg-accent-soft aria-[current]:text-accent"
+              >
+                <Icon name={screen.icon} />
+                {screen.name}
+              </Link>
+            </li>
+          ))}
+      </ul>
+    </>
+  );
+}
+
+const item =
+  'relative flex items-center gap-3 rounded-lg px-2 py-2 text-sm font-medium text-muted md:short:py-0.5 -outline-offset-2 hover:bg-raised hover:text-ink aria-[current]:bg-accent-soft aria-[current]:text-accent max-md:flex-col max-md:gap-0.5 max-md:px-0.5 max-md:text-[0.6875rem]/3.5';
 
 interface MenuLinkProps {
   screen: ScreenEntry;
@@ -56,7 +113,7 @@ function MenuLink({ screen: { path, name, icon }, isCurrent, unread }: MenuLinkP
     <Link
       href={isCurrent ? path : lastAddress(path)}
       aria-current={isCurrent ? 'page' : undefined}
-      className="relative flex items-center gap-3 rounded-lg px-2 py-2 text-sm font-medium text-muted md:short:py-0.5 -outline-offset-2 hover:bg-raised hover:text-ink aria-[current]:bg-accent-soft aria-[current]:text-accent max-md:flex-col max-md:gap-0.5 max-md:px-0.5 max-md:text-[0.625rem]/3"
+      className={item}
     >
       <Icon name={icon} />
       <span className="max-w-full truncate">{name}</span>
