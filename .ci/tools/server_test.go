@@ -3,6 +3,7 @@ package ci
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,23 +17,49 @@ import (
 // testTimeout bounds every wait of a test.
 const testTimeout = 60 * time.Second
 
+// buildDir is removed after the tests.
+var buildDir string
+
+func TestMain(m *testing.M) {
+	var err error
+	if buildDir, err = os.MkdirTemp("", "sluice-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(buildDir)
+	os.Exit(code)
+}
+
+// build builds the gateway once. It returns the path of the program.
+var build = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(buildDir, "server")
+	cmd := exec.Command("go", "build", "-o", path, "./cmd/server")
+	cmd.Dir = "../../backend"
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("building the gateway: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
 // server is a gateway process.
 type server struct {
 	path  string // path of the program
+	addr  string // host:port
 	admin string // host:port of the admin address
 }
 
-// startServer builds and starts the gateway with the embedded broker. The process is killed when the test ends.
-func startServer(t *testing.T) server {
+// startServer builds and starts the gateway, with the embedded broker unless args name a Redis. The process is
+// killed when the test ends.
+func startServer(t *testing.T, args ...string) server {
 	t.Helper()
-	s := server{path: filepath.Join(t.TempDir(), "server")}
-	build := exec.Command("go", "build", "-o", s.path, "./cmd/server")
-	build.Dir = "../../backend"
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("building the gateway: %v\n%s", err, out)
+	path, err := build()
+	if err != nil {
+		t.Fatal(err)
 	}
+	s := server{path: path}
 	var log lockedBuffer
-	cmd := exec.Command(s.path, "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0")
+	cmd := exec.Command(s.path, append(args, "--addr", "127.0.0.1:0", "--admin-addr", "127.0.0.1:0")...)
 	cmd.Stderr = &log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} // even if the test process is killed
 	if err := cmd.Start(); err != nil {
@@ -44,10 +71,10 @@ func startServer(t *testing.T) server {
 			t.Error(err)
 		}
 	})
-	admin := regexp.MustCompile(`admin=(\S+)`)
+	listening := regexp.MustCompile(`addr=(\S+) admin=(\S+)`)
 	for deadline := time.Now().Add(testTimeout); ; time.Sleep(10 * time.Millisecond) {
-		if found := admin.FindStringSubmatch(log.String()); found != nil {
-			s.admin = found[1]
+		if found := listening.FindStringSubmatch(log.String()); found != nil {
+			s.addr, s.admin = found[1], found[2]
 			return s
 		}
 		if time.Now().After(deadline) {
