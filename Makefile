@@ -2,9 +2,14 @@
 #   make run REDIS_URL=redis://127.0.0.1:6379 SLUICE_ADDR=:8080
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-export VERSION
+COMMIT := $(shell git rev-parse --short=12 HEAD 2>/dev/null)
+COMMIT_DATE := $(shell git log -1 --format=%cI 2>/dev/null)
+export VERSION COMMIT COMMIT_DATE
+LDFLAGS := -X main.version=$(VERSION) -X main.commit=$(COMMIT) -X main.date=$(COMMIT_DATE)
 
-# Not in a go.mod: the dependencies of a linter are not those of the programs.
+# Not in a go.mod: the dependencies of a tool are not those of the programs.
+ACTIONLINT := go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+GORELEASER := go run github.com/goreleaser/goreleaser/v2@v2.15.1
 GOLANGCI := go run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 
 NODE_MODULES := frontend/node_modules/.package-lock.json
@@ -42,7 +47,7 @@ build: server $(WEB) ## Build the programs into backend/bin and the app into fro
 # Go rebuilds only changed packages.
 .PHONY: server
 server:
-	@cd backend && go build -tags nomsgpack -ldflags "-X main.version=$(VERSION)" -o bin/ ./cmd/...
+	@cd backend && go build -tags nomsgpack -ldflags "$(LDFLAGS)" -o bin/ ./cmd/...
 
 # Folders are dependencies too: their time changes when a file is removed.
 $(WEB): $(NODE_MODULES) $(shell find frontend/src frontend/public frontend/packages/client/src) $(wildcard frontend/*.html frontend/*.json frontend/*.ts)
@@ -62,11 +67,16 @@ test-backend: test-programs ## Run the Go tests
 	cd backend/benchmarks && go test ./...
 	cd backend && go test -run '^TestBudget_' ./internal/delivery ./internal/event ./internal/httpapi ./internal/hub ./internal/journal
 
+# Another server than the redis-server in PATH: make test-redis SLUICE_REDIS_SERVER=valkey-server
+.PHONY: test-redis
+test-redis: test-programs ## Run only the Go tests that depend on the version of Redis
+	cd backend && go test -race -shuffle=on ./internal/source/... ./internal/test/faults
+
 # valkey-server is optional: its package starts a server on the port of Redis.
 .PHONY: test-valkey
-test-valkey: test-programs ## Run the Go tests of Redis with Valkey if it is installed
+test-valkey: ## Run the Go tests of Redis with Valkey if it is installed
 	@if command -v valkey-server >/dev/null; then \
-		cd backend && SLUICE_REDIS_SERVER=valkey-server go test -race -shuffle=on ./internal/source/... ./internal/test/faults; \
+		$(MAKE) --no-print-directory test-redis SLUICE_REDIS_SERVER=valkey-server; \
 	else \
 		echo "valkey-server is not installed: tests skipped"; \
 	fi
@@ -125,6 +135,14 @@ $(TUTORIAL)/node_modules/.package-lock.json: $(TUTORIAL)/package-lock.json
 	cd $(TUTORIAL) && npm ci --no-audit --no-fund
 	@touch $@
 
+# Publishes nothing. goreleaser makes the archives, npm the package of the client.
+.PHONY: release-dry-run
+release-dry-run: $(WEB) ## Make the files of a release in backend/dist, and try them
+	$(GORELEASER) check
+	$(GORELEASER) release --snapshot --clean
+	cd frontend && npm pack --silent --workspace packages/client --pack-destination ../backend/dist
+	cd .ci/tools && go test -tags release -run TestRelease -count=1 .
+
 .PHONY: lint
 lint: $(NODE_MODULES) ## Check style, types, package dependencies and known vulnerabilities
 	cd backend && go mod tidy -diff && $(GOLANGCI) run
@@ -133,6 +151,7 @@ lint: $(NODE_MODULES) ## Check style, types, package dependencies and known vuln
 	done
 	cd backend/benchmarks && go mod tidy -diff && $(GOLANGCI) run --config ../.golangci.yml
 	cd .ci/tools && go mod tidy -diff && go vet ./...
+	$(ACTIONLINT)
 	cd frontend && npm run lint
 	@.ci/vulnerabilities
 

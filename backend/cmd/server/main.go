@@ -16,15 +16,18 @@ import (
 	"sluice/internal/source/redis"
 )
 
-// version is set at build time.
-var version = "dev"
+// The linker sets these. commit and date are empty if the build does not know them.
+var (
+	version = "dev"
+	commit  string
+	date    string // of the commit
+)
 
 func main() {
 	var cfg config.Config
-	kong.Parse(&cfg,
-		kong.Name("server"),
+	program := kong.Parse(&cfg,
 		kong.Description("Sluice delivers messages and changes in Redis to browsers as Server-Sent Events."),
-		kong.Vars{"version": version},
+		kong.Vars{"version": versionText()},
 	)
 	handler := cfg.Logger(os.Stderr).Handler()
 	log := slog.New(logging.Bound(handler, slog.LevelInfo))
@@ -35,9 +38,17 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, stop, hangups, cfg, log); err != nil {
-		fmt.Fprintln(os.Stderr, "server: error:", err)
+		fmt.Fprintf(os.Stderr, "%s: error: %v\n", program.Model.Name, err)
 		os.Exit(1)
 	}
+}
+
+// versionText returns the version, and the commit if the build knows it.
+func versionText() string {
+	if commit == "" {
+		return version
+	}
+	return fmt.Sprintf("%s (commit %s, %s)", version, commit, date)
 }
 
 // run serves until the context ends, and then drains. It calls restoreSignals before the drain, so a
