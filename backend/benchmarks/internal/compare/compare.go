@@ -100,7 +100,7 @@ const nearPeak = 100_000
 
 // measure measures a server under one load and adds the samples to cell.
 func (c *Command) measure(ctx context.Context, contender Contender, l Load, cell *cell, progress io.Writer) error {
-	s, err := c.open(ctx, contender, []string{rig.Channel}, l.Subscribers)
+	s, err := c.open(ctx, contender, [][]string{{rig.Channel}}, []string{rig.Channel}, l.Subscribers)
 	if err != nil {
 		return err
 	}

@@ -17,35 +17,36 @@ type session struct {
 	server    *rig.Server
 	readers   *load.Readers
 	publisher *load.Publisher
-	targets   []load.Target // one for each channel
+	targets   []load.Target // one for each list of channels
+	channels  int           // number of channels with messages
 	settle    time.Duration // pause after work of the server
 	idle      float64       // memory of the server for an idle connection, in bytes
 }
 
-// open starts a server, opens the connections, spread over the channels, and measures their memory.
-// The caller must call close.
-func (c *conditions) open(ctx context.Context, contender Contender, channels []string, subscribers int) (*session, error) {
+// open starts a server, opens the connections, spread over the lists of channels, and measures their
+// memory. Messages will be published to the channels in published. The caller must call close.
+func (c *conditions) open(ctx context.Context, contender Contender, lists [][]string, published []string, subscribers int) (*session, error) {
 	server, err := rig.StartServer(ctx, contender.Name, contender.Command, c.RedisURL)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{server: server, settle: c.Settle}
-	if err := s.open(ctx, c.RedisURL, channels, subscribers, c.Size); err != nil {
+	s := &session{server: server, settle: c.Settle, channels: len(published)}
+	if err := s.open(ctx, c.RedisURL, lists, published, subscribers, c.Size); err != nil {
 		s.close()
 		return nil, fmt.Errorf("%s: %w", contender.Name, err)
 	}
 	return s, nil
 }
 
-func (s *session) open(ctx context.Context, redisURL string, channels []string, subscribers, size int) (err error) {
-	for _, channel := range channels {
-		target, err := load.NewTarget(s.server.Events(channel))
+func (s *session) open(ctx context.Context, redisURL string, lists [][]string, published []string, subscribers, size int) (err error) {
+	for _, list := range lists {
+		target, err := load.NewTarget(s.server.Events(list...))
 		if err != nil {
 			return err
 		}
 		s.targets = append(s.targets, target)
 	}
-	if s.publisher, err = load.NewPublisher(redisURL, channels, size); err != nil {
+	if s.publisher, err = load.NewPublisher(redisURL, published, size); err != nil {
 		return err
 	}
 	if s.readers, err = load.NewReaders(); err != nil {
@@ -123,7 +124,7 @@ func (s *session) run(ctx context.Context, rate float64, d time.Duration) (phase
 	if err != nil && !p.behind {
 		return phase{}, fmt.Errorf("publishing: %w", err)
 	}
-	p.expected = sent * int64(connections) / int64(len(s.targets))
+	p.expected = sent * int64(connections) / int64(s.channels)
 	s.readers.Await(p.expected, patience)
 	after, err := s.server.Usage()
 	if err != nil {

@@ -9,8 +9,9 @@ import (
 	"sluice/benchmarks/internal/rig"
 )
 
-// Topics is the command line of a comparison of two loads of one server: one topic for all
-// subscribers, and one topic for each.
+// Topics is the command line of a comparison of three loads of one server: one topic for all
+// subscribers, one topic for each, and a list for each of the common topic and its own one, which is
+// quiet.
 type Topics struct {
 	conditions
 	Command string  `arg:"" help:"Shell command that starts the server."`
@@ -33,23 +34,30 @@ func (c *Topics) Run(ctx context.Context, out, progress io.Writer) error {
 		return err
 	}
 	defer done()
-	own := make([]string, c.Topics)
-	for i := range own {
-		own[i] = fmt.Sprintf("bench.%d", i)
+	all := []string{rig.Channel}
+	var own []string
+	var owns, both [][]string
+	for i := range c.Topics {
+		name := fmt.Sprintf("bench.%d", i)
+		own = append(own, name)
+		owns = append(owns, []string{name})
+		both = append(both, []string{rig.Channel, name})
 	}
-	var shared, alone cell
+	var shared, alone, listed cell
 	for round := range c.Rounds {
 		for _, way := range []struct {
-			name     string
-			channels []string
-			rate     float64 // messages per second, the sum of all channels
-			cell     *cell
+			name      string
+			lists     [][]string
+			published []string
+			rate      float64 // messages per second, the sum of all channels
+			cell      *cell
 		}{
-			{"one topic for all", []string{rig.Channel}, c.Rate / float64(c.Topics), &shared},
-			{"a topic for each", own, c.Rate, &alone},
+			{"one topic for all", [][]string{all}, all, c.Rate / float64(c.Topics), &shared},
+			{"a topic for each", owns, own, c.Rate, &alone},
+			{"the common topic and one for each", both, all, c.Rate / float64(c.Topics), &listed},
 		} {
 			fmt.Fprintf(progress, "round %d of %d: %s\n", round+1, c.Rounds, way.name)
-			if err := c.measure(ctx, way.channels, way.rate, way.cell); err != nil {
+			if err := c.measure(ctx, way.lists, way.published, way.rate, way.cell); err != nil {
 				return err
 			}
 			fmt.Fprintf(progress, "  %.2f µs/delivery, %.1f KB/subscriber\n", way.cell.perEvent.last(), way.cell.idle.last())
@@ -58,12 +66,14 @@ func (c *Topics) Run(ctx context.Context, out, progress io.Writer) error {
 	fmt.Fprintf(out, "%d subscribers, %.0f deliveries a second\n", c.Topics, c.Rate)
 	fmt.Fprintf(out, "one topic for all: %.1f µs of CPU for each delivery, %.1f KB for each subscriber\n", shared.perEvent.median(), shared.idle.median())
 	fmt.Fprintf(out, "a topic for each:  %.1f µs of CPU for each delivery, %.1f KB for each subscriber and topic\n", alone.perEvent.median(), alone.idle.median())
-	_, err = fmt.Fprintf(out, "memory of a topic: %.1f KB; CPU time of a delivery with a topic for each: ×%.2f\n", alone.idle.median()-shared.idle.median(), alone.perEvent.median()/shared.perEvent.median())
+	fmt.Fprintf(out, "both for each:     %.1f µs of CPU for each delivery, %.1f KB for each subscriber and topic\n", listed.perEvent.median(), listed.idle.median())
+	_, err = fmt.Fprintf(out, "memory of a topic: %.1f KB; CPU time of a delivery: ×%.2f with a topic for each, ×%.2f with both\n",
+		alone.idle.median()-shared.idle.median(), alone.perEvent.median()/shared.perEvent.median(), listed.perEvent.median()/shared.perEvent.median())
 	return err
 }
 
-func (c *Topics) measure(ctx context.Context, channels []string, rate float64, cell *cell) error {
-	s, err := c.open(ctx, Contender{"the server", c.Command}, channels, c.Topics)
+func (c *Topics) measure(ctx context.Context, lists [][]string, published []string, rate float64, cell *cell) error {
+	s, err := c.open(ctx, Contender{"the server", c.Command}, lists, published, c.Topics)
 	if err != nil {
 		return err
 	}

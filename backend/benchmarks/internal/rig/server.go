@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -41,13 +43,13 @@ func StartServer(ctx context.Context, name, line, redisURL string, env ...string
 	return s, nil
 }
 
-// Events returns the URL of the events of a channel. [Channel] is the default of the server, so its
-// URL has no query.
-func (s *Server) Events(channel string) string {
-	if channel == Channel {
+// Events returns the URL of the events of some channels. [Channel] is the default of the server, so
+// its URL has no query.
+func (s *Server) Events(channels ...string) string {
+	if slices.Equal(channels, []string{Channel}) {
 		return s.events
 	}
-	return s.events + "?channel=" + channel
+	return s.events + "?channel=" + strings.Join(channels, "&channel=")
 }
 
 // responseTimeout bounds one check whether a server is ready.
