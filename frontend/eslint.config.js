@@ -21,14 +21,10 @@ const publicOnly = [
   '(^|/)packages/|^@sluice/client/(?!react$)',
   'The app uses the public exports of @sluice/client only.',
 ];
-const sharedOnly = ['^\\.\\./', 'Shared parts import only each other and packages.'];
-const sharedFolderOnly = [
-  '^\\.\\./(\\.\\./|charts/|feed/)',
-  'A folder of shared parts imports only itself, the parts beside it and packages.',
-];
-const featureOnly = [
-  '^\\.\\./(?!\\.\\./components/)',
-  'A feature imports only itself and the shared folders, never another feature or the app.',
+/** Forbids the imports of all but some folders of the app. */
+const foldersOnly = (...folders) => [
+  `^\\.\\./(?!(\\.\\./)?(${folders.join('|')})/)`,
+  'Folders of the app import one way only: lib → ui → charts, feed → features → shell.',
 ];
 
 export default defineConfig(
@@ -52,7 +48,7 @@ export default defineConfig(
     files: ['{src,packages}/**/*.{ts,tsx}'],
     extends: [reactHooks.configs.flat['recommended-latest']],
   },
-  // The import rules: client → components → features → app, one way only. Tests may import from test/.
+  // The import rules: client → lib → ui → charts, feed → features → shell, one way only. Tests may import from test/.
   {
     files: ['packages/client/src/*.ts'],
     rules: forbid(noReact, clientOnly('^\\.\\./|/(react|ai-sdk)/')),
@@ -78,9 +74,13 @@ export default defineConfig(
     rules: forbid(clientOnly('^\\.\\./(\\.\\.|sharing)/')),
   },
   { files: ['src/**'], rules: forbid(publicOnly) },
-  { files: ['src/components/*'], rules: forbid(publicOnly, sharedOnly) },
-  { files: ['src/components/*/**'], rules: forbid(publicOnly, sharedFolderOnly) },
-  { files: ['src/features/**'], rules: forbid(publicOnly, featureOnly) },
+  { files: ['src/lib/**'], rules: forbid(publicOnly, foldersOnly()) },
+  { files: ['src/ui/**'], rules: forbid(publicOnly, foldersOnly('lib')) },
+  { files: ['src/{charts,feed}/**'], rules: forbid(publicOnly, foldersOnly('lib', 'ui')) },
+  {
+    files: ['src/features/**'],
+    rules: forbid(publicOnly, foldersOnly('lib', 'ui', 'charts', 'feed')),
+  },
   { files: ['src/**/*.test.{ts,tsx}'], rules: forbid(publicOnly) },
   { files: ['packages/**/*.test.{ts,tsx}'], rules: { 'no-restricted-imports': 'off' } },
 );

@@ -1,6 +1,6 @@
 import { Suspense, useEffect, useMemo, useState } from 'react';
 import { topicsOf } from './address';
-import { Loading, ScreenState } from './components/ScreenState';
+import { Loading, ScreenState } from './ui/ScreenState';
 import { useNoticed } from './features/notifications/noticed';
 import { Toasts } from './features/notifications/Toasts';
 import { useUnreadBadge } from './features/notifications/use-unread-badge';

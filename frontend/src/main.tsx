@@ -2,7 +2,7 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 import { gatewayURL } from './address';
 import { App } from './App';
-import { base } from './components/base';
+import { base } from './lib/base';
 import './index.css';
 import { startTheme } from './shell/theme';
 import { token } from './shell/token';

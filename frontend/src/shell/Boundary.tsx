@@ -1,5 +1,5 @@
 import { Component, type ReactNode } from 'react';
-import { ScreenState } from '../components/ScreenState';
+import { ScreenState } from '../ui/ScreenState';
 
 interface Props {
   /** What may fail, for people. */

@@ -1,7 +1,7 @@
 import { Popover } from '@base-ui/react/popover';
 import { type ReactNode, type RefObject, useEffect, useState } from 'react';
-import { causeText, count, gaps } from '../components/text';
-import { useNow } from '../components/use-now';
+import { causeText, count, gaps } from '../lib/text';
+import { useNow } from '../lib/use-now';
 import type { StreamStatus } from '@sluice/client';
 import { useStreamClient, useStreamStatus } from '@sluice/client/react';
 

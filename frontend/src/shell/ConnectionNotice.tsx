@@ -1,5 +1,5 @@
-import { useDialogs } from '../components/dialog-context';
-import { causeText } from '../components/text';
+import { useDialogs } from '../ui/dialog-context';
+import { causeText } from '../lib/text';
 import { type Cause, needsToken } from '@sluice/client';
 import { useStreamClient, useStreamStatus } from '@sluice/client/react';
 

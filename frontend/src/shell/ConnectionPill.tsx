@@ -1,8 +1,8 @@
 import { lazy, type ReactNode, Suspense, useRef, useState } from 'react';
 import type { Status, StreamStatus } from '@sluice/client';
 import { useStreamStatus } from '@sluice/client/react';
-import { count, gaps } from '../components/text';
-import { useNow } from '../components/use-now';
+import { count, gaps } from '../lib/text';
+import { useNow } from '../lib/use-now';
 import { Boundary } from './Boundary';
 import { type Losses, useReconnection, useUnseen } from './losses';
 

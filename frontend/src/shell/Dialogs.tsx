@@ -1,6 +1,6 @@
 import { lazy, type ReactNode, Suspense, useMemo, useState } from 'react';
 import { Boundary } from './Boundary';
-import { type DialogName, DialogsContext } from '../components/dialog-context';
+import { type DialogName, DialogsContext } from '../ui/dialog-context';
 import { useShortcuts } from './shortcuts';
 
 const code = {

@@ -1,5 +1,5 @@
 import type { ComponentProps, MouseEvent } from 'react';
-import { urlOf } from '../components/base';
+import { urlOf } from '../lib/base';
 import { navigate } from './location';
 
 /** A link to a screen: a real one, which opens in another tab where that is asked for. */

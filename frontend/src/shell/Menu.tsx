@@ -1,9 +1,9 @@
 import { useId, useState, type MouseEvent } from 'react';
-import { Logo } from '../components/Logo';
-import { useSingleKeys } from '../components/single-keys';
-import { count } from '../components/text';
+import { Logo } from '../ui/Logo';
+import { useSingleKeys } from '../lib/single-keys';
+import { count } from '../lib/text';
 import { ConnectionPill } from './ConnectionPill';
-import { useDialogs } from '../components/dialog-context';
+import { useDialogs } from '../ui/dialog-context';
 import { Icon } from './Icon';
 import { Link } from './Link';
 import { lastAddress } from './location';

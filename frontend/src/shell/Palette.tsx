@@ -1,7 +1,7 @@
 import { Dialog } from '@base-ui/react/dialog';
 import { type KeyboardEvent, useId, useState } from 'react';
 import { useStreamClient } from '@sluice/client/react';
-import { useDialogs } from '../components/dialog-context';
+import { useDialogs } from '../ui/dialog-context';
 import { allCommands, type Command, findCommands } from './palette-commands';
 import type { DialogProps } from './ShellDialog';
 

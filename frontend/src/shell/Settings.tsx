@@ -1,6 +1,6 @@
 import { useId } from 'react';
-import { useSetting } from '../components/setting';
-import { singleKeys, useSingleKeys } from '../components/single-keys';
+import { useSetting } from '../lib/setting';
+import { singleKeys, useSingleKeys } from '../lib/single-keys';
 import { type DialogProps, ShellDialog } from './ShellDialog';
 import { paletteKey } from './shortcuts';
 import { type Theme, theme } from './theme';

@@ -1,5 +1,5 @@
 import { useStreamClient, useStreamStatus } from '@sluice/client/react';
-import { useDialogs } from '../components/dialog-context';
+import { useDialogs } from '../ui/dialog-context';
 import { changeToken, token } from './token';
 
 /** Says that the server does not accept the saved token, and offers to remove it. */

@@ -1,5 +1,5 @@
 import { useSyncExternalStore } from 'react';
-import { base, urlOf } from '../components/base';
+import { base, urlOf } from '../lib/base';
 
 /** `pushState` tells nobody, so that whoever uses it here says so with this event. */
 const MOVED = 'sluice:moved';

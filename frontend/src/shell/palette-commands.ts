@@ -1,6 +1,6 @@
 import { addressOf } from '../address';
 import type { StreamClient } from '@sluice/client';
-import type { DialogName } from '../components/dialog-context';
+import type { DialogName } from '../ui/dialog-context';
 import { navigate } from './location';
 import { screens } from './screens';
 import { theme } from './theme';

@@ -1,5 +1,5 @@
 import { type ComponentType, lazy, type LazyExoticComponent } from 'react';
-import type { ScreenProps } from '../components/screen-props';
+import type { ScreenProps } from '../ui/screen-props';
 import type { IconName } from './Icon';
 
 /** A place in the app. */

@@ -1,6 +1,6 @@
 import { useEffect } from 'react';
-import { singleKeys } from '../components/single-keys';
-import type { DialogName } from '../components/dialog-context';
+import { singleKeys } from '../lib/single-keys';
+import type { DialogName } from '../ui/dialog-context';
 import { navigate } from './location';
 import { screens } from './screens';
 

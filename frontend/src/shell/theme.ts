@@ -1,4 +1,4 @@
-import { createSetting } from '../components/setting';
+import { createSetting } from '../lib/setting';
 
 /** What the reader has chosen; `system` goes with the device. */
 export const theme = createSetting('sluice:theme', ['system', 'light', 'dark']);

@@ -1,5 +1,5 @@
 import type { StreamClient } from '@sluice/client';
-import { store, stored } from '../components/stored';
+import { store, stored } from '../lib/stored';
 import { lookAgain } from '../features/notifications/noticed';
 
 const NAME = 'sluice:token';

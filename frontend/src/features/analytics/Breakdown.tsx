@@ -1,6 +1,6 @@
-import { Bars } from '../../components/charts/Bars';
-import { labelOf, quantity, unitOf } from '../../components/quantity';
-import { summarise } from '../../components/charts/series-summary';
+import { Bars } from '../../charts/Bars';
+import { labelOf, quantity, unitOf } from '../../lib/quantity';
+import { summarise } from '../../charts/series-summary';
 import type { Series } from '@sluice/client';
 import { windowOf } from './covered';
 import type { Columns } from './figures';

@@ -1,6 +1,6 @@
 import { useMemo } from 'react';
-import { labelOf, unitOf } from '../../components/quantity';
-import { TimeChart } from '../../components/charts/TimeChart';
+import { labelOf, unitOf } from '../../lib/quantity';
+import { TimeChart } from '../../charts/TimeChart';
 import type { Series } from '@sluice/client';
 import { columnOf } from './column';
 import { isCount } from './figures';

@@ -1,6 +1,6 @@
-import { Figure } from '../../components/Figure';
-import { labelOf, quantity, unitOf } from '../../components/quantity';
-import { type SeriesSummary, summarise, trend } from '../../components/charts/series-summary';
+import { Figure } from '../../ui/Figure';
+import { labelOf, quantity, unitOf } from '../../lib/quantity';
+import { type SeriesSummary, summarise, trend } from '../../charts/series-summary';
 import type { Series } from '@sluice/client';
 import { windowOf } from './covered';
 import { isCount } from './figures';

@@ -1,7 +1,7 @@
 import { render, screen } from '@testing-library/react';
 import { afterEach, expect, it, vi } from 'vitest';
 import type { Entry } from '@sluice/client';
-import * as payload from '../../components/feed/payload';
+import * as payload from '../../feed/payload';
 import { EventRow } from './EventRow';
 
 const message = (data: string): Entry => ({

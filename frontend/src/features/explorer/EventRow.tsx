@@ -1,8 +1,8 @@
 import { memo } from 'react';
-import { ArrivalTime } from '../../components/ArrivalTime';
-import { GapRow } from '../../components/feed/GapRow';
-import { LongText } from '../../components/feed/LongText';
-import { PrettyData } from '../../components/feed/PrettyData';
+import { ArrivalTime } from '../../ui/ArrivalTime';
+import { GapRow } from '../../feed/GapRow';
+import { LongText } from '../../feed/LongText';
+import { PrettyData } from '../../feed/PrettyData';
 import type { Entry } from '@sluice/client';
 
 interface Props {

@@ -1,9 +1,9 @@
-import { Choice } from '../../components/Choice';
-import { Counts } from '../../components/feed/Counts';
-import { NewEvents } from '../../components/feed/NewEvents';
-import { Panel } from '../../components/Panel';
-import { TopicGate } from '../../components/TopicGate';
-import { useFeed } from '../../components/feed/use-feed';
+import { Choice } from '../../ui/Choice';
+import { Counts } from '../../feed/Counts';
+import { NewEvents } from '../../feed/NewEvents';
+import { Panel } from '../../ui/Panel';
+import { TopicGate } from '../../ui/TopicGate';
+import { useFeed } from '../../feed/use-feed';
 import { EventRow } from './EventRow';
 import type { Exploration } from './topics';
 import { useExploration } from './use-exploration';

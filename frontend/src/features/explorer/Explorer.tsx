@@ -1,7 +1,7 @@
 import { useState } from 'react';
-import { CopyButton } from '../../components/CopyButton';
-import type { ScreenProps } from '../../components/screen-props';
-import { Screen } from '../../components/Screen';
+import { CopyButton } from '../../ui/CopyButton';
+import type { ScreenProps } from '../../ui/screen-props';
+import { Screen } from '../../ui/Screen';
 import { Events, type Format } from './Events';
 import { PublishForm } from './PublishForm';
 import { SubscribeForm } from './SubscribeForm';

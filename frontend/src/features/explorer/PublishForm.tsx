@@ -1,7 +1,7 @@
 import { type SubmitEvent, useId, useState } from 'react';
-import { CopyButton } from '../../components/CopyButton';
-import { curlCommand, redisCommand } from '../../components/commands';
-import { Panel } from '../../components/Panel';
+import { CopyButton } from '../../ui/CopyButton';
+import { curlCommand, redisCommand } from '../../lib/commands';
+import { Panel } from '../../ui/Panel';
 import { isGlob } from '@sluice/client';
 import { useStreamClient } from '@sluice/client/react';
 import { KindSelect } from './KindSelect';

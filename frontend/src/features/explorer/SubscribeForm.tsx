@@ -1,7 +1,7 @@
 import { type SubmitEvent, useId, useRef, useState } from 'react';
-import { focusNeighbour } from '../../components/focus';
-import { MAX_LAST } from '../../components/last';
-import { Panel } from '../../components/Panel';
+import { focusNeighbour } from '../../lib/focus';
+import { MAX_LAST } from '../../lib/last';
+import { Panel } from '../../ui/Panel';
 import { type Exploration, hints, type Kind, problemOf } from './topics';
 import { KindSelect } from './KindSelect';
 

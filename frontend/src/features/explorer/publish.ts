@@ -1,4 +1,4 @@
-import { type Publication, publishURL } from '../../components/commands';
+import { type Publication, publishURL } from '../../lib/commands';
 
 /** What came of a publish. */
 export type Outcome =

@@ -1,4 +1,4 @@
-import { lastOf } from '../../components/last';
+import { lastOf } from '../../lib/last';
 import { isGlob } from '@sluice/client';
 
 export const kinds = ['channel', 'stream', 'key'] as const;

@@ -1,9 +1,9 @@
-import { Figure } from '../../components/Figure';
-import { Freshness } from '../../components/Freshness';
-import { Panel } from '../../components/Panel';
-import { quantity } from '../../components/quantity';
-import { count } from '../../components/text';
-import { TimeChart } from '../../components/charts/TimeChart';
+import { Figure } from '../../ui/Figure';
+import { Freshness } from '../../ui/Freshness';
+import { Panel } from '../../ui/Panel';
+import { quantity } from '../../lib/quantity';
+import { count } from '../../lib/text';
+import { TimeChart } from '../../charts/TimeChart';
 import { useGateway } from './use-gateway';
 
 interface Props {

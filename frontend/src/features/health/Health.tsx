@@ -1,7 +1,7 @@
 import { useState } from 'react';
-import { Choice } from '../../components/Choice';
-import type { ScreenProps } from '../../components/screen-props';
-import { Screen } from '../../components/Screen';
+import { Choice } from '../../ui/Choice';
+import type { ScreenProps } from '../../ui/screen-props';
+import { Screen } from '../../ui/Screen';
 import { Gateway } from './Gateway';
 import { MachineHealth } from './MachineHealth';
 

@@ -1,6 +1,6 @@
-import { lastOf } from '../../components/last';
-import type { ScreenProps } from '../../components/screen-props';
-import { SSEStream } from '../../components/SSEStream';
+import { lastOf } from '../../lib/last';
+import type { ScreenProps } from '../../ui/screen-props';
+import { SSEStream } from './SSEStream';
 
 /** The tutorial's page. */
 export default function Live({ topics, query }: ScreenProps) {

@@ -1,6 +1,6 @@
-import { CopyButton } from '../../components/CopyButton';
-import { PrettyData } from '../../components/feed/PrettyData';
-import { gapText } from '../../components/text';
+import { CopyButton } from '../../ui/CopyButton';
+import { PrettyData } from '../../feed/PrettyData';
+import { gapText } from '../../lib/text';
 import type { LogRow } from './line';
 
 interface Props {

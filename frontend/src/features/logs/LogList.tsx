@@ -7,7 +7,7 @@ import {
   useLayoutEffect,
   useRef,
 } from 'react';
-import { count } from '../../components/text';
+import { count } from '../../lib/text';
 import type { LogRow } from './line';
 import { LogRowView } from './LogRowView';
 import type { Matcher } from './matcher';

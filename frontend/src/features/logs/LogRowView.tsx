@@ -1,6 +1,6 @@
 import { memo } from 'react';
-import { preciseClock } from '../../components/clock';
-import { gapText } from '../../components/text';
+import { preciseClock } from '../../lib/clock';
+import { gapText } from '../../lib/text';
 import { levelLooks } from './level-looks';
 import type { LogLine, LogRow } from './line';
 import type { Matcher } from './matcher';

@@ -1,8 +1,8 @@
 import { useState } from 'react';
-import { Panel } from '../../components/Panel';
-import type { ScreenProps } from '../../components/screen-props';
-import { Screen } from '../../components/Screen';
-import { TopicGate } from '../../components/TopicGate';
+import { Panel } from '../../ui/Panel';
+import type { ScreenProps } from '../../ui/screen-props';
+import { Screen } from '../../ui/Screen';
+import { TopicGate } from '../../ui/TopicGate';
 import { Detail } from './Detail';
 import type { LogRow } from './line';
 import { LogList } from './LogList';

@@ -1,6 +1,6 @@
 import { useEffect, useEffectEvent, useId, useRef } from 'react';
-import { useSingleKeys } from '../../components/single-keys';
-import { count } from '../../components/text';
+import { useSingleKeys } from '../../lib/single-keys';
+import { count } from '../../lib/text';
 import { ExportButton } from './ExportButton';
 import { levels } from './levels';
 import { levelLooks } from './level-looks';

@@ -1,5 +1,5 @@
 import type { GapEntry, MessageEntry } from '@sluice/client';
-import { memberText, membersOf } from '../../components/feed/members';
+import { memberText, membersOf } from '../../feed/members';
 import { type Level, levelInText, levelOf } from './levels';
 
 /** A log line, ready to be shown and searched. */

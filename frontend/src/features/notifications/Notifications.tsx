@@ -1,10 +1,10 @@
 import { useEffect, useRef, useState } from 'react';
-import { ArrivalTime } from '../../components/ArrivalTime';
-import { focusNeighbour } from '../../components/focus';
-import { Screen } from '../../components/Screen';
-import type { ScreenProps } from '../../components/screen-props';
-import { count } from '../../components/text';
-import { TopicGate } from '../../components/TopicGate';
+import { ArrivalTime } from '../../ui/ArrivalTime';
+import { focusNeighbour } from '../../lib/focus';
+import { Screen } from '../../ui/Screen';
+import type { ScreenProps } from '../../ui/screen-props';
+import { count } from '../../lib/text';
+import { TopicGate } from '../../ui/TopicGate';
 import { canNotify, useDesktop } from './desktop';
 import { choose, defaultTopics } from './noticed';
 import type { Notification } from './notification';

@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'react';
-import { urlOf } from '../../components/base';
-import { store, stored } from '../../components/stored';
+import { urlOf } from '../../lib/base';
+import { store, stored } from '../../lib/stored';
 import type { Notification as Note } from './notification';
 import { isAnyVisible } from './visible-tabs';
 

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'react';
 import { type StreamClient, type SubscriptionState } from '@sluice/client';
 import { useStreamClient } from '@sluice/client/react';
-import { store, storedJSON } from '../../components/stored';
+import { store, storedJSON } from '../../lib/stored';
 
 /** What every screen tells of, unless the reader has chosen something else. */
 export const defaultTopics: readonly string[] = ['stream:notifications'];

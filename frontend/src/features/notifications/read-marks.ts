@@ -1,5 +1,5 @@
 import type { Store } from '@sluice/client';
-import { store, storedJSON } from '../../components/stored';
+import { store, storedJSON } from '../../lib/stored';
 
 /** What the reader has seen. */
 export interface Marks {

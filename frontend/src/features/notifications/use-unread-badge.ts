@@ -1,5 +1,5 @@
 import { useEffect } from 'react';
-import { urlOf } from '../../components/base';
+import { urlOf } from '../../lib/base';
 import { useNotifications } from './use-notifications';
 
 /** Shows how many notifications are unread on the tab of the page: in its title, and on its icon. */

@@ -1,9 +1,9 @@
 import { useMemo, useState, useSyncExternalStore } from 'react';
-import { Panel } from '../../components/Panel';
-import type { ScreenProps } from '../../components/screen-props';
-import { Screen } from '../../components/Screen';
-import { count } from '../../components/text';
-import { TopicGate } from '../../components/TopicGate';
+import { Panel } from '../../ui/Panel';
+import type { ScreenProps } from '../../ui/screen-props';
+import { Screen } from '../../ui/Screen';
+import { count } from '../../lib/text';
+import { TopicGate } from '../../ui/TopicGate';
 import { createView } from '@sluice/client';
 import { useStreamClient } from '@sluice/client/react';
 import { firstQuotes, nextOrder, type Order } from './order';

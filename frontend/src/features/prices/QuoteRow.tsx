@@ -1,5 +1,5 @@
 import { memo } from 'react';
-import { Sparkline } from '../../components/charts/Sparkline';
+import { Sparkline } from '../../charts/Sparkline';
 import { changeOf, type Quote } from './quote';
 
 const percent = new Intl.NumberFormat('en', {

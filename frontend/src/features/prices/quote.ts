@@ -5,7 +5,7 @@ import {
   type MessageEntry,
   type SubscriptionState,
 } from '@sluice/client';
-import { memberText, membersOf } from '../../components/feed/members';
+import { memberText, membersOf } from '../../feed/members';
 
 /** A key as a row: its value now, and how it has moved since the page follows it. */
 export interface Quote {

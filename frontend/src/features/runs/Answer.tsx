@@ -1,7 +1,7 @@
 import type { RunStatus } from '@sluice/client';
 import type { Run } from '@sluice/client/react';
-import { Panel } from '../../components/Panel';
-import { count } from '../../components/text';
+import { Panel } from '../../ui/Panel';
+import { count } from '../../lib/text';
 
 const looks: Readonly<Record<RunStatus, { name: string; sign: string; className: string }>> = {
   waiting: { name: 'Waiting for the first word', sign: '…', className: 'text-muted' },

@@ -1,5 +1,5 @@
-import { ArrivalTime } from '../../components/ArrivalTime';
-import { Panel } from '../../components/Panel';
+import { ArrivalTime } from '../../ui/ArrivalTime';
+import { Panel } from '../../ui/Panel';
 import type { NamedRun } from './runs';
 
 interface Props {

@@ -1,7 +1,7 @@
 import { useRun, useStream } from '@sluice/client/react';
-import { Screen } from '../../components/Screen';
-import type { ScreenProps } from '../../components/screen-props';
-import { TopicGate } from '../../components/TopicGate';
+import { Screen } from '../../ui/Screen';
+import type { ScreenProps } from '../../ui/screen-props';
+import { TopicGate } from '../../ui/TopicGate';
 import { Answer } from './Answer';
 import { RunList } from './RunList';
 import { namedRuns } from './runs';

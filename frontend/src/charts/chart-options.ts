@@ -1,6 +1,6 @@
 import uPlot from 'uplot';
-import { clock } from '../clock';
-import { quantity, type Unit } from '../quantity';
+import { clock } from '../lib/clock';
+import { quantity, type Unit } from '../lib/quantity';
 import { type Column, isValue } from './series-summary';
 
 /** The design tokens that lines are drawn in. */

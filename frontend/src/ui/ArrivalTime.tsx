@@ -1,4 +1,4 @@
-import { preciseClock } from './clock';
+import { preciseClock } from '../lib/clock';
 
 /** When something arrived, by the reader's own clock. */
 export function ArrivalTime({ at }: { at: number }) {

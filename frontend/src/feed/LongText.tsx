@@ -1,6 +1,6 @@
 import { type ReactNode, useId, useState } from 'react';
-import { CopyButton } from '../CopyButton';
-import { count } from '../text';
+import { CopyButton } from '../ui/CopyButton';
+import { count } from '../lib/text';
 
 interface Props {
   /** What to show. */

@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 import { needsToken, type Refusal } from '@sluice/client';
-import { shellQuote } from './commands';
+import { shellQuote } from '../lib/commands';
 import { useDialogs } from './dialog-context';
 
 interface Props {

@@ -1,5 +1,5 @@
 import { useId } from 'react';
-import { quantity, type Unit } from '../quantity';
+import { quantity, type Unit } from '../lib/quantity';
 
 interface Props {
   title: string;

@@ -1,4 +1,4 @@
-import { publishCommands, type Publication } from './commands';
+import { publishCommands, type Publication } from '../lib/commands';
 import { CopyButton } from './CopyButton';
 
 interface Props {

@@ -1,7 +1,7 @@
 import { indentJSON } from './indent';
 import { readPayload, splitKeys } from './payload';
 import { RawFallback } from './RawFallback';
-import { count } from '../text';
+import { count } from '../lib/text';
 
 interface Props {
   data: string;

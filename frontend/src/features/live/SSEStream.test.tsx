@@ -1,7 +1,7 @@
 import { act, fireEvent, screen, within } from '@testing-library/react';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { FakeEventSource } from '../../test/fake-event-source';
-import { fakeClient, renderWithClient } from '../../test/tab';
+import { FakeEventSource } from '../../../test/fake-event-source';
+import { fakeClient, renderWithClient } from '../../../test/tab';
 import { SSEStream } from './SSEStream';
 
 const line = () => FakeEventSource.current;

@@ -1,10 +1,10 @@
 import { useId } from 'react';
 import { isGlob } from '@sluice/client';
 import { useStream, useStreamClient } from '@sluice/client/react';
-import { Announcements } from './feed/Announcements';
-import { EmptyState } from './EmptyState';
-import { EventFeed } from './feed/EventFeed';
-import { Refused } from './ScreenState';
+import { Announcements } from '../../feed/Announcements';
+import { EmptyState } from '../../ui/EmptyState';
+import { EventFeed } from '../../feed/EventFeed';
+import { Refused } from '../../ui/ScreenState';
 import { TopicList } from './TopicList';
 
 interface Props {

@@ -2,9 +2,9 @@ import { useEffect, useEffectEvent, useId, useLayoutEffect, useRef, useState } f
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { chartOptions, type LineColour } from './chart-options';
-import { quantity, type Unit } from '../quantity';
+import { quantity, type Unit } from '../lib/quantity';
 import { type Columns, summarise } from './series-summary';
-import { count } from '../text';
+import { count } from '../lib/text';
 import { TimeTable } from './TimeTable';
 
 export interface TimeChartProps {

@@ -1,7 +1,7 @@
 import type { ReactNode } from 'react';
 import type { SubscriptionState } from '@sluice/client';
 import { useStreamClient } from '@sluice/client/react';
-import type { Publication } from './commands';
+import type { Publication } from '../lib/commands';
 import { EmptyState } from './EmptyState';
 import { Loading, Refused } from './ScreenState';
 

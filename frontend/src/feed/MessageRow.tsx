@@ -1,6 +1,6 @@
 import { memo } from 'react';
 import type { MessageEntry } from '@sluice/client';
-import { ArrivalTime } from '../ArrivalTime';
+import { ArrivalTime } from '../ui/ArrivalTime';
 import { LongText } from './LongText';
 import { readPayload, splitKeys } from './payload';
 import { RawFallback } from './RawFallback';

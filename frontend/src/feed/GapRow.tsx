@@ -1,7 +1,7 @@
 import { memo } from 'react';
 import type { GapEntry } from '@sluice/client';
-import { ArrivalTime } from '../ArrivalTime';
-import { gapText } from '../text';
+import { ArrivalTime } from '../ui/ArrivalTime';
+import { gapText } from '../lib/text';
 
 interface Props {
   gap: GapEntry;

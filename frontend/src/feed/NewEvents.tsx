@@ -1,4 +1,4 @@
-import { count, events } from '../text';
+import { count, events } from '../lib/text';
 
 interface Props {
   count: number;

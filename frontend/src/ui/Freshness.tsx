@@ -1,5 +1,5 @@
-import { quantity } from './quantity';
-import { useNow } from './use-now';
+import { quantity } from '../lib/quantity';
+import { useNow } from '../lib/use-now';
 
 interface Props {
   /** When the newest data arrived, in milliseconds since the epoch. */

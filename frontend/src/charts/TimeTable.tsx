@@ -1,6 +1,6 @@
 import { useId, useState } from 'react';
-import { clock } from '../clock';
-import { quantity, type Unit } from '../quantity';
+import { clock } from '../lib/clock';
+import { quantity, type Unit } from '../lib/quantity';
 import type { Columns } from './series-summary';
 import { newestRows } from './time-table';
 import { useSteady } from './use-steady';

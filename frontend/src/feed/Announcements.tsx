@@ -1,6 +1,6 @@
 import { useEffect, useEffectEvent, useState } from 'react';
 import type { Entries } from '@sluice/client';
-import { events, gapText } from '../text';
+import { events, gapText } from '../lib/text';
 
 /** How often a screen reader is told how many events came. */
 const SUMMARY_INTERVAL = 30_000;

@@ -1,5 +1,5 @@
 import type { Entries } from '@sluice/client';
-import { count } from '../text';
+import { count } from '../lib/text';
 
 type Props = Pick<Entries<unknown>, 'received' | 'missed' | 'dropped' | 'entries'>;
 

@@ -3,7 +3,7 @@ import { Counts } from './Counts';
 import { EventList } from './EventList';
 import { NewEvents } from './NewEvents';
 import { useFeed } from './use-feed';
-import { useHeight } from '../use-height';
+import { useHeight } from './use-height';
 
 interface Props {
   snapshot: Entries<unknown>;
