@@ -7,8 +7,8 @@ import { expect, test } from './fixtures';
 import type { Gateway, Processes, Redis } from './processes';
 
 const run = promisify(execFile);
-
-const backend = join(import.meta.dirname, '../../backend');
+const frontend = join(import.meta.dirname, '..');
+const backend = join(frontend, '../backend');
 const examples = join(backend, 'docs/examples');
 
 /** Starts a Redis, and a gateway that opens topics of it. */
@@ -200,4 +200,36 @@ test('the static page shows the events of Turbo, htmx and an EventSource', async
   await expect(page.locator('#price b')).toHaveText('101.5');
   await redis.publish('updates', '<i>plain</i>');
   await expect(page.locator('#update')).toHaveText('<i>plain</i>');
+});
+
+test.describe('Next.js', () => {
+  // The page has no icon.
+  test.use({ expectNetworkErrors: true });
+
+  test('the chat continues an answer after a reload', async ({ page, processes }) => {
+    const { redis, gateway, env } = await startBoth(processes, ['stream:run:*']);
+    const directory = await install(processes, 'nextjs-chat');
+    const packed = join(directory, 'sluice-client-0.1.0.tgz');
+    await run('npm', ['pack', '-w', '@sluice/client', '--pack-destination', directory], {
+      cwd: frontend,
+    });
+    const flags = ['--no-save', '--include=dev', '--prefer-offline', '--no-audit', '--no-fund'];
+    await run('npm', ['install', ...flags, packed], { cwd: directory });
+    const settings = { NEXT_TELEMETRY_DISABLED: '1', NEXT_PUBLIC_SLUICE_URL: gateway.url };
+    await run('npm', ['run', 'build'], { cwd: directory, env: { ...process.env, ...settings } });
+
+    await page.goto(await processes.startNext(directory, { ...env, ...settings }));
+    const answer = page.locator('[data-role="assistant"]');
+    await page.getByRole('textbox', { name: 'Prompt' }).fill('Hello?');
+    await page.getByRole('button', { name: 'Send' }).click();
+    await expect(answer).toHaveText(/^A reload/);
+    // The model waits for Redis, so the reload is in the middle of the answer.
+    await redis.command('CLIENT', 'PAUSE', '600000', 'WRITE');
+    await page.reload();
+    await expect(answer).toHaveText(/^A reload/);
+    await expect(answer).not.toHaveText(/answer\.$/);
+    await redis.command('CLIENT', 'UNPAUSE');
+    await expect(answer).toHaveText('A reload in the middle continues this answer.');
+    await expect(page.getByRole('list')).toHaveAttribute('aria-busy', 'false');
+  });
 });

@@ -159,6 +159,20 @@ export class Processes {
     return url;
   }
 
+  /** Starts an app that `next build` has built in a directory; returns the page's URL. */
+  async startNext(directory: string, env: Program['env'] = {}): Promise<string> {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    await this.#start(port, {
+      command: join(directory, 'node_modules/.bin/next'),
+      args: ['start', '--hostname', '127.0.0.1', '--port', String(port)],
+      cwd: directory,
+      env,
+      isReady: () => answers(url),
+    });
+    return url;
+  }
+
   /** Starts a program that listens on no port. */
   startProgram(program: Omit<Program, 'isReady'>): Running {
     const running = spawnProgram(program);
