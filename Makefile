@@ -109,6 +109,7 @@ test-programs:
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
 	PATH=$$PATH:/usr/sbin command -v nginx >/dev/null || missing="$$missing nginx"; \
 	command -v caddy >/dev/null || missing="$$missing caddy"; \
+	command -v python3 >/dev/null || missing="$$missing python3"; \
 	command -v "$${CHROMIUM_PATH:-chromium}" >/dev/null || missing="$$missing chromium"; \
 	command -v systemd-analyze >/dev/null || ! command -v apt-get >/dev/null || missing="$$missing systemd"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \

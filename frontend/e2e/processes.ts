@@ -41,6 +41,12 @@ export interface Redis extends Service {
   pipe: (commands: Iterable<readonly string[]>) => Promise<void>;
 }
 
+/** See {@link Processes.startProgram}. */
+export interface Running {
+  /** Returns all that the program has printed so far, errors too. */
+  readonly output: () => string;
+}
+
 /** See {@link Processes.startProxy}. */
 export interface Proxy {
   readonly url: string;
@@ -95,8 +101,7 @@ export class Processes {
 
   async startRedis(): Promise<Redis> {
     const port = await freePort();
-    const directory = await mkdtemp(join(tmpdir(), 'sluice-redis-'));
-    this.#cleanups.push(() => rm(directory, { recursive: true }));
+    const directory = await this.createDirectory('redis');
     const cli = (...args: string[]) => run('redis-cli', ['-p', String(port), ...args]);
     const service = await this.#start(port, {
       command: 'redis-server',
@@ -135,8 +140,7 @@ export class Processes {
 
   /** Builds the app for a gateway of another origin; returns the directory of the build. */
   async buildApp(gateway: Gateway): Promise<string> {
-    const directory = await mkdtemp(join(tmpdir(), 'sluice-app-'));
-    this.#cleanups.push(() => rm(directory, { recursive: true }));
+    const directory = await this.createDirectory('app');
     const env = { ...process.env, VITE_API_URL: gateway.url };
     await run('npx', ['vite', 'build', '--outDir', directory], { cwd: frontend, env });
     return directory;
@@ -155,12 +159,39 @@ export class Processes {
     return url;
   }
 
+  /** Starts an app that `next build` has built in a directory; returns the page's URL. */
+  async startNext(directory: string, env: Program['env'] = {}): Promise<string> {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    await this.#start(port, {
+      command: join(directory, 'node_modules/.bin/next'),
+      args: ['start', '--hostname', '127.0.0.1', '--port', String(port)],
+      cwd: directory,
+      env,
+      isReady: () => answers(url),
+    });
+    return url;
+  }
+
+  /** Starts a program that listens on no port. */
+  startProgram(program: Omit<Program, 'isReady'>): Running {
+    const running = spawnProgram(program);
+    this.#cleanups.push(() => killGroup(running.child));
+    return running;
+  }
+
+  /** Creates a temporary directory, which is removed when the test ends. */
+  async createDirectory(name: string): Promise<string> {
+    const directory = await mkdtemp(join(tmpdir(), `sluice-${name}-`));
+    this.#cleanups.push(() => rm(directory, { recursive: true }));
+    return directory;
+  }
+
   /** Starts nginx, which serves a gateway below a path such as `/live/`; returns the URL of the path. */
   async startNginx(gateway: Gateway, path: string): Promise<string> {
     const port = await freePort();
     const url = `http://127.0.0.1:${port}${path}`;
-    const directory = await mkdtemp(join(tmpdir(), 'sluice-nginx-'));
-    this.#cleanups.push(() => rm(directory, { recursive: true }));
+    const directory = await this.createDirectory('nginx');
     const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
       .map((kind) => `${kind}_temp_path ${directory}/${kind};`)
       .join('\n');
@@ -238,15 +269,31 @@ export class Processes {
 interface Program {
   readonly command: string;
   readonly args: readonly string[];
+  /** The working directory. Default: that of the frontend. */
+  readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly isReady: () => Promise<boolean>;
 }
 
 /** Starts a program, and waits until it is ready; fails with what it printed where it ends before. */
-async function startProgram({ command, args, env, isReady }: Program): Promise<ChildProcess> {
+async function startProgram({ isReady, ...program }: Program): Promise<ChildProcess> {
+  const { child, output } = spawnProgram(program);
+  const deadline = Date.now() + 120_000;
+  while (!(await isReady().catch(() => false))) {
+    if (hasEnded(child) || Date.now() > deadline) {
+      await killGroup(child);
+      const { command, args } = program;
+      throw new Error(`${command} ${args.join(' ')} did not become ready:\n${output()}`);
+    }
+    await delay(50);
+  }
+  return child;
+}
+
+function spawnProgram({ command, args, cwd = frontend, env }: Omit<Program, 'isReady'>) {
   // A process group of its own, as npm starts a shell that starts the program.
   const child = spawn(command, args, {
-    cwd: frontend,
+    cwd,
     env: { ...process.env, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
@@ -254,15 +301,7 @@ async function startProgram({ command, args, env, isReady }: Program): Promise<C
   let output = '';
   child.stdout.on('data', (chunk) => (output += String(chunk)));
   child.stderr.on('data', (chunk) => (output += String(chunk)));
-  const deadline = Date.now() + 120_000;
-  while (!(await isReady().catch(() => false))) {
-    if (hasEnded(child) || Date.now() > deadline) {
-      await killGroup(child);
-      throw new Error(`${command} ${args.join(' ')} did not become ready:\n${output}`);
-    }
-    await delay(50);
-  }
-  return child;
+  return { child, output: () => output };
 }
 
 async function killGroup(child: ChildProcess): Promise<void> {

@@ -1,0 +1,4 @@
+const source = new EventSource('events?channel=updates');
+source.onmessage = ({ data }) => {
+  document.querySelector('#update').textContent = data;
+};
