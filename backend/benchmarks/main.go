@@ -1,6 +1,6 @@
 // Command benchmarks starts servers and measures their CPU time and memory. It compares Sluice with
 // other servers under the same load, compares one topic for all subscribers with one topic for each,
-// and measures very many idle subscribers.
+// measures very many idle subscribers, and audits finite streams.
 package main
 
 import (
@@ -15,6 +15,7 @@ import (
 
 	"sluice/benchmarks/internal/compare"
 	"sluice/benchmarks/internal/crowd"
+	"sluice/benchmarks/internal/runs"
 )
 
 const progName = "benchmarks"
@@ -24,6 +25,7 @@ type cli struct {
 	Compare compare.Command `cmd:"" help:"Compare the CPU time and memory of servers under the same load."`
 	Topics  compare.Topics  `cmd:"" help:"Compare one topic for all subscribers with a topic for each."`
 	Crowd   crowd.Command   `cmd:"" help:"Measure the CPU time and memory for very many idle subscribers."`
+	Runs    runs.Command    `cmd:"" help:"Audit finite streams, and count the Redis commands for each."`
 	Members crowd.Members   `cmd:"" hidden:"" help:"Hold the connections of one process of a crowd."`
 }
 
@@ -50,6 +52,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		return c.Topics.Run(ctx, stdout, stderr)
 	case "crowd":
 		return c.Crowd.Run(ctx, stdout, stderr)
+	case "runs":
+		return c.Runs.Run(ctx, stdout, stderr)
 	default:
 		return c.Members.Run(ctx, os.Stdin, stdout)
 	}

@@ -65,6 +65,16 @@ func TestCrowd_DeliversToAll(t *testing.T) {
 	}
 }
 
+func TestRuns_EveryViewerReceivesAll(t *testing.T) {
+	out := runMeasurement(t, "runs", "--gateways", "2", "--runs", "2", "--tokens", "20", "--rate", "50", "--viewers", "5", "--time", "100ms", gateway)
+	fields := strings.Join(strings.Fields(out), " ")
+	for _, want := range []string{"viewers of each run 2 5", " runs 2 2 ", " viewers 4 10 ", "tokens delivered 80 200 ", "Redis commands per run", "violations 0 0"} {
+		if !strings.Contains(fields, want) {
+			t.Errorf("want %q in\n%s", want, out)
+		}
+	}
+}
+
 func TestMeasuring_Errors(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
@@ -79,6 +89,7 @@ func TestMeasuring_Errors(t *testing.T) {
 		{"a server that exits", []string{"compare", "--no-pin", "a=echo no luck"}, "no luck"},
 		{"no topics", []string{"topics", "--topics", "0", gateway}, "--topics"},
 		{"no Redis there", []string{"topics", "--no-pin", "--redis-url", "http://x", gateway}, "--redis-url"},
+		{"fewer viewers than gateways", []string{"runs", "--viewers", "1", gateway}, "--viewers"},
 		{"fewer subscribers than servers", []string{"crowd", "--subscribers", "1", gateway}, "--servers"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

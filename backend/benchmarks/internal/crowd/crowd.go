@@ -103,7 +103,7 @@ func (c *crowd) start(ctx context.Context, redisURL string, progress io.Writer) 
 		}
 		c.members = append(c.members, m)
 	}
-	return sleep(ctx, c.command.Settle)
+	return rig.Sleep(ctx, c.command.Settle)
 }
 
 func (c *crowd) close() {
@@ -130,7 +130,7 @@ func (c *crowd) measure(ctx context.Context, redisURL string, progress io.Writer
 		return r, err
 	}
 	r.opened = time.Since(start)
-	if err := sleep(ctx, c.command.Settle); err != nil {
+	if err := rig.Sleep(ctx, c.command.Settle); err != nil {
 		return r, err
 	}
 	idle, err := c.usage()
@@ -159,7 +159,7 @@ func (c *crowd) watch(ctx context.Context, r *result, before rig.Usage, progress
 	if _, err := c.collect(0); err != nil {
 		return err
 	}
-	if err := sleep(ctx, c.command.Time); err != nil {
+	if err := rig.Sleep(ctx, c.command.Time); err != nil {
 		return err
 	}
 	after, err := c.usage()
@@ -230,13 +230,4 @@ func signed(bytes int64) string {
 		return "-" + humanize.IBytes(uint64(-bytes))
 	}
 	return humanize.IBytes(uint64(bytes))
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	select {
-	case <-time.After(d):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
 }

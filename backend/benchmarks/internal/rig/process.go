@@ -110,6 +110,16 @@ func (p *Process) Usage() (Usage, error) {
 	return Usage{time.Duration((times.User + times.System) * float64(time.Second)), memory.RSS}, nil
 }
 
+// Sleep waits for d. It returns the error of ctx if ctx ends first.
+func Sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // FreePort returns a TCP port of the loopback address that is free now.
 func FreePort() (int, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

@@ -52,6 +52,11 @@ func (s *Server) Events(channels ...string) string {
 	return s.events + "?channel=" + strings.Join(channels, "&channel=")
 }
 
+// Run returns the URL of a stream from its first entry.
+func (s *Server) Run(stream string) string {
+	return s.events + "?from=start&stream=" + stream
+}
+
 // responseTimeout bounds one check whether a server is ready.
 const responseTimeout = 2 * time.Second
 
