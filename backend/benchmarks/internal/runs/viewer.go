@@ -136,5 +136,5 @@ func (v *viewer) receive(e sse.Event) error {
 		v.ended = true
 		return nil
 	}
-	return fmt.Errorf("got an event %q with the id %s: %s", e.Type, e.LastEventID, e.Data)
+	return fmt.Errorf("got an event %q with the id %q: %s", e.Type, e.LastEventID, e.Data)
 }

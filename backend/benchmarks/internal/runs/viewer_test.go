@@ -57,7 +57,7 @@ func TestViewer_ReportsViolations(t *testing.T) {
 		"a token too many":                {[]string{tokens + "data: 3\n\n"}, `got an event ""`},
 		"a gap":                           {[]string{tokens + "event: stream.gap\ndata: {}\n\n"}, `got an event "stream.gap"`},
 		"an early end":                    {[]string{"data: 1\n\n" + end}, `got an event "stream.end"`},
-		"an end whose cursor is no end":   {[]string{tokens + "id: 3\nevent: stream.end\ndata: 2\n\n"}, "with the id 3:"},
+		"an end whose cursor is no end":   {[]string{tokens + "id: 3\nevent: stream.end\ndata: 2\n\n"}, `with the id "3":`},
 		"a second end":                    {[]string{tokens + end + end}, "after the end"},
 		"a token after the end":           {[]string{tokens + end + "data: 3\n\n"}, "after the end"},
 		"a connection that ends too soon": {[]string{tokens}, "ended before the end"},
