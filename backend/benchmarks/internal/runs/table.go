@@ -12,8 +12,8 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// ownCommands are the commands of this program during a measurement. A gateway adds entries only for
-// a publish over HTTP, and there is none.
+// ownCommands are the commands of this program during a measurement. The gateways do not use them: they
+// add entries only for a publish over HTTP.
 var ownCommands = []string{"xadd", "info"}
 
 // countCommands returns the number of calls of each Redis command, without [ownCommands].
