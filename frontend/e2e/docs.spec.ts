@@ -62,6 +62,11 @@ test('the examples in TypeScript have the right types', async () => {
     ...{ strict: true, noEmit: true, skipLibCheck: true, jsx: 'react-jsx', types: [] },
     ...{ target: 'esnext', module: 'esnext', moduleResolution: 'bundler' },
     lib: ['esnext', 'dom', 'dom.iterable'],
+    // The sources: the package is built by other tests.
+    paths: {
+      '@sluice/client': ['../../../packages/client/src/index.ts'],
+      '@sluice/client/*': ['../../../packages/client/src/*/index.ts'],
+    },
   };
   writeFileSync(
     join(directory, 'tsconfig.json'),
@@ -82,7 +87,7 @@ test.describe('in a page', () => {
         code.includes("new EventSource('http://localhost") &&
         !code.includes('import'),
     );
-    expect(scripts.length).toBeGreaterThan(3);
+    expect(scripts.length).toBeGreaterThan(2);
     const gateway = await processes.startGateway({
       flags: ['--allow-subscribe', 'channel:*,stream:*'],
     });
