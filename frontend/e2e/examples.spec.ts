@@ -209,10 +209,7 @@ test.describe('Next.js', () => {
   test('the chat continues an answer after a reload', async ({ page, processes }) => {
     const { redis, gateway, env } = await startBoth(processes, ['stream:run:*']);
     const directory = await install(processes, 'nextjs-chat');
-    const packed = join(directory, 'sluice-client-0.1.0.tgz');
-    await run('npm', ['pack', '-w', '@sluice/client', '--pack-destination', directory], {
-      cwd: frontend,
-    });
+    const packed = process.env.SLUICE_CLIENT_PACKAGE ?? '';
     const flags = ['--no-save', '--include=dev', '--prefer-offline', '--no-audit', '--no-fund'];
     await run('npm', ['install', ...flags, packed], { cwd: directory });
     const settings = { NEXT_TELEMETRY_DISABLED: '1', NEXT_PUBLIC_SLUICE_URL: gateway.url };

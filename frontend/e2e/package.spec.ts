@@ -12,17 +12,12 @@ const frontend = join(import.meta.dirname, '..');
 const source = join(frontend, 'packages/client');
 
 let directory: string;
-let tarball: string;
+const tarball = process.env.SLUICE_CLIENT_PACKAGE ?? '';
 
 test.describe.configure({ mode: 'default' });
 
 test.beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'sluice-package-'));
-  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', directory], {
-    cwd: source,
-  });
-  const [packed] = JSON.parse(stdout.slice(stdout.indexOf('[\n'))) as { filename: string }[];
-  tarball = join(directory, packed?.filename ?? '');
 });
 
 test.afterAll(() => rm(directory, { recursive: true }));
@@ -32,7 +27,9 @@ async function installApp(name: string): Promise<string> {
   const app = join(directory, name);
   await mkdir(app);
   await writeFile(join(app, 'package.json'), '{"private": true, "type": "module"}');
-  await run('npm', ['install', '--offline', '--no-audit', '--no-fund', tarball], { cwd: app });
+  await run('npm', ['install', '--offline', '--no-audit', '--no-fund', tarball], {
+    ...{ cwd: app, timeout: 120_000 },
+  });
   await writeFile(
     join(app, 'index.html'),
     '<!doctype html><ol></ol><script type="module" src="main.js"></script>',
