@@ -320,7 +320,7 @@ func TestRun_IDsOfTopicsThatNeedEscapes(t *testing.T) {
 	checkFinished(t, g, "the run", "?stream="+url.QueryEscape(name), frames[1].id)
 }
 
-// An end that is too large to be delivered still ends the stream: in its place is a gap.
+// An end that is too large to be delivered still ends the stream: subscribers receive a gap instead.
 func TestRun_WithAnEndThatIsTooLarge(t *testing.T) {
 	t.Parallel()
 	g := startOnRedis(t)

@@ -1,7 +1,6 @@
 package hub
 
 import (
-	"slices"
 	"time"
 
 	"sluice/internal/event"
@@ -82,7 +81,12 @@ func (l *listReader) Next() (journal.Batch, bool) {
 
 // Finished implements [journal.BatchReader].
 func (l *listReader) Finished() bool {
-	return !slices.ContainsFunc(l.topics, func(t listedTopic) bool { return !t.Finished() })
+	for i := range l.topics {
+		if !l.topics[i].Finished() {
+			return false
+		}
+	}
+	return true
 }
 
 // Unread implements [journal.BatchReader].
@@ -117,5 +121,10 @@ func (l *listReader) Journals() []*journal.Journal {
 // Behind reports whether a topic has lost events that the reader has not delivered, or nothing
 // follows.
 func (l *listReader) Behind() bool {
-	return l.Finished() || slices.ContainsFunc(l.topics, func(t listedTopic) bool { return !t.Finished() && t.Behind() })
+	for i := range l.topics {
+		if t := &l.topics[i]; !t.Finished() && t.Behind() {
+			return true
+		}
+	}
+	return l.Finished()
 }
