@@ -107,6 +107,8 @@ test-programs:
 	@missing=; \
 	command -v gcc >/dev/null || missing="gcc libc6-dev"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	command -v curl >/dev/null || missing="$$missing curl"; \
+	command -v openssl >/dev/null || missing="$$missing openssl"; \
 	PATH=$$PATH:/usr/sbin command -v nginx >/dev/null || missing="$$missing nginx"; \
 	command -v caddy >/dev/null || missing="$$missing caddy"; \
 	command -v python3 >/dev/null || missing="$$missing python3"; \
