@@ -57,13 +57,13 @@ export class FakeEventSource implements EventSourceLike {
     this.emit('stream.end', data, lastEventId);
   }
 
-  /** The line breaks; an `EventSource` would try again by itself. */
+  /** The connection breaks. A real `EventSource` would reconnect. */
   break() {
     this.readyState = 0;
     this.#listeners.dispatchEvent(new Event('error'));
   }
 
-  /** The server answers with something else than an event stream; an `EventSource` gives up. */
+  /** The server does not answer with an event stream. A real `EventSource` does not reconnect then. */
   refuse() {
     this.readyState = 2;
     this.#listeners.dispatchEvent(new Event('error'));

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { Entry } from '@sluice/client';
-import { connecting } from '@sluice/client';
+import { newSubscription } from '../../../test/subscription-state';
 import { collectBuckets } from './buckets';
 
 const message = (second: number, data: unknown): Entry => ({
@@ -11,9 +11,7 @@ const message = (second: number, data: unknown): Entry => ({
 function read(kept: number, ...entries: Entry[]) {
   const buckets = collectBuckets(kept);
   entries.forEach(buckets.onEntry);
-  return buckets.read({
-    ...{ status: connecting, topics: [], refused: new Map(), ended: new Set(), missing: new Set() },
-  });
+  return buckets.read(newSubscription);
 }
 
 it('sums counts within each second, and keeps the newest of other figures', () => {

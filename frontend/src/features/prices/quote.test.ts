@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { GapEntry, MessageEntry, SubscriptionState } from '@sluice/client';
+import type { GapEntry, MessageEntry } from '@sluice/client';
+import { newSubscription as state } from '../../../test/subscription-state';
 import { changeOf, collectQuotes, nextQuote, type Quote } from './quote';
 
 const event = (data: string, more: Partial<MessageEntry> = {}): MessageEntry => ({
@@ -84,11 +85,6 @@ describe('a quote', () => {
     });
   });
 });
-
-const state: SubscriptionState = {
-  ...{ topics: [], refused: new Map(), status: { phase: 'closed' } },
-  ...{ ended: new Set(), missing: new Set() },
-};
 
 const gap = (topic: string): GapEntry => ({
   ...{ kind: 'gap', seq: 1, id: '', topic, reason: 'unknown-cursor', lost: null, receivedAt: 1 },

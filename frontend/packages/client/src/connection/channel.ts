@@ -20,7 +20,7 @@ import {
 } from './plan.js';
 import { type Frame, type GapFrame, isEnd, type MessageFrame, type OpenFrame } from './protocol.js';
 import { connecting, type Status } from './status.js';
-import { mayOverlap, subscribedAs, topicOf } from './topic.js';
+import { haveOverlap, mayOverlap, subscribedAs, topicOf } from './topic.js';
 
 /** How far a topic has been received; plain JSON. */
 export interface Position {
@@ -199,7 +199,7 @@ export function createChannel(
     const isHeard = types.every((type) => feed.types.has(type));
     if (!from?.cursor) {
       const items = isHeard || last === 0 ? feed.history.newest(last) : undefined;
-      // What was lost may be there again.
+      // A new request may receive the lost entries.
       const isBroken = state.missing.has(topic) || items?.some(({ frame }) => frame.kind === 'gap');
       return last === Infinity && items?.length && isBroken ? undefined : items;
     }
@@ -221,7 +221,7 @@ export function createChannel(
     change();
   }
 
-  /** Updates the state of a topic that is followed anew, or no longer. */
+  /** Updates the sets of ended and missing topics after a topic was added or removed. */
   function forget(topic: string) {
     const isKnown = state.ended.has(topic) || state.missing.has(topic);
     if (!isKnown && !followed.get(topic)?.isEnded) return;
@@ -345,7 +345,7 @@ export function createChannel(
   function opened(opening: Opening, frame: OpenFrame) {
     current = opening;
     const isDefaults = opening.plan.topics[0] === '';
-    const isFollowed = isDefaults && !hasOverlap(frame.topics);
+    const isFollowed = isDefaults && !haveOverlap(frame.topics);
     if (isFollowed) adoptDefaults(opening, frame.topics);
     move(opening, frame.id);
     if (isDefaults) observer.onDefaults(frame.topics, isFollowed);
@@ -522,8 +522,4 @@ export function createChannel(
 
 function without(topics: ReadonlySet<string>, topic: string): ReadonlySet<string> {
   return new Set([...topics].filter((other) => other !== topic));
-}
-
-function hasOverlap(topics: readonly string[]): boolean {
-  return topics.some((a, n) => topics.slice(n + 1).some((b) => mayOverlap(a, b)));
 }

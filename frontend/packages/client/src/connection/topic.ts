@@ -56,6 +56,11 @@ export function mayOverlap(a: string, b: string): boolean {
   );
 }
 
+/** Whether any two of the topics may overlap; see {@link mayOverlap}. */
+export function haveOverlap(topics: readonly string[]): boolean {
+  return topics.some((a, n) => topics.slice(n + 1).some((b) => mayOverlap(a, b)));
+}
+
 /**
  * Finds the topic that delivered an event. The topics must not overlap, so the beginning of a glob is
  * enough, and its wildcards need not be parsed.

@@ -1,12 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Entry } from '../entry.js';
-import { connecting } from '../connection/status.js';
-import type { SubscriptionState } from '../subscription.js';
+import { newSubscription as state } from '../../../../test/subscription-state';
 import { collectEntries } from './entries.js';
-
-const state: SubscriptionState = {
-  ...{ status: connecting, topics: [], refused: new Map(), ended: new Set(), missing: new Set() },
-};
 
 const message = (data: string): Entry => ({
   ...{ kind: 'message', id: '', type: 'message', topic: 'channel:a', seq: 1, receivedAt: 1, data },

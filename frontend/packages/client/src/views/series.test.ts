@@ -1,12 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { Entry } from '../entry.js';
 import { collectSeries, type SeriesOptions } from './series.js';
-import { connecting } from '../connection/status.js';
-import type { SubscriptionState } from '../subscription.js';
-
-const state: SubscriptionState = {
-  ...{ status: connecting, topics: [], refused: new Map(), ended: new Set(), missing: new Set() },
-};
+import { newSubscription as state } from '../../../../test/subscription-state';
 
 const message = (second: number, data: string): Entry => ({
   ...{ kind: 'message', id: '', type: 'message', topic: 'channel:a', seq: 1, data },
