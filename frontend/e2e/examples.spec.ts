@@ -18,7 +18,7 @@ async function startBoth(processes: Processes, open: string[], webDir?: string) 
   return { redis, gateway, env: { REDIS_URL: `redis://127.0.0.1:${redis.port}` } };
 }
 
-/** Copies an example, so that the test leaves no file in it, and installs its packages. */
+/** Copies an example and installs its packages. The copy keeps the example free of generated files. */
 async function install(processes: Processes, example: string): Promise<string> {
   const directory = await processes.createDirectory(example);
   await cp(join(examples, example), directory, { recursive: true, filter: isSource });

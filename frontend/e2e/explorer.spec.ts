@@ -116,7 +116,7 @@ test('publishes, and shows how a terminal does the same', async ({ page, process
   await expect(rows.first()).toContainText('order.created');
   await expectAccessible(page);
 
-  // What the page offers for a terminal does the same, whatever the data.
+  // The commands for a terminal publish the same event. The data needs quoting in a shell.
   const commands = page.getByRole('list', { name: 'The same from a terminal' }).locator('code');
   const [curl = '', cli = ''] = await commands.allTextContents();
   execFileSync('sh', ['-c', curl]);

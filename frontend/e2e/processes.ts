@@ -11,7 +11,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 const frontend = join(import.meta.dirname, '..');
 
-/** Something that a test has started, and that can die and come back at the same address. */
+/** A process that a test can kill and restart at the same address. */
 interface Service {
   readonly port: number;
   /** Ends the process at once, without a chance to say goodbye. */
@@ -37,7 +37,7 @@ export interface Redis extends Service {
   publish: (channel: string, data: string) => Promise<void>;
   /** Runs one command with redis-cli; returns what that prints. */
   command: (...words: string[]) => Promise<string>;
-  /** Runs many commands at once, as fast as Redis takes them. */
+  /** Sends many commands without waiting for the replies. */
   pipe: (commands: Iterable<readonly string[]>) => Promise<void>;
 }
 
@@ -291,7 +291,7 @@ async function startProgram({ isReady, ...program }: Program): Promise<ChildProc
 }
 
 function spawnProgram({ command, args, cwd = frontend, env }: Omit<Program, 'isReady'>) {
-  // A process group of its own, as npm starts a shell that starts the program.
+  // npm starts a shell that starts the program, so the whole process group has to be killed.
   const child = spawn(command, args, {
     cwd,
     env: { ...process.env, ...env },

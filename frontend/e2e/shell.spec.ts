@@ -165,7 +165,7 @@ test.describe('notifications', () => {
     const gateway = await processes.startGateway({ redis });
     await openScreen(page, gateway.url);
     const toasts = page.getByRole('region', { name: 'New notifications' });
-    // What comes with the page is the past; the first toast tells that this is over.
+    // Events that arrive shortly after the page loads count as old and have no toast.
     await expect(async () => {
       await redis.command(...add('Disk full'));
       await expect(toasts.getByText('Disk full').first()).toBeVisible({ timeout: 2_000 });

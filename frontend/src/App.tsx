@@ -30,7 +30,7 @@ function Frame() {
   const { path, query } = useLocation();
   const noticed = useNoticed();
   const screen = screens.find((candidate) => candidate.path === path);
-  // The notifications follow with the screen's own topics, so that one request opens all of them.
+  // The notifications start together with the topics of the screen, so one request opens all of them.
   const [isShown, setShown] = useState(false);
   useEffect(() => {
     const timer = setTimeout(() => setShown(true), screen ? MAX_WAIT : 0);
@@ -51,7 +51,7 @@ function Frame() {
           <ConnectionNotice />
           <TokenNotice />
           <main
-            key={path} // so that each screen begins at its top
+            key={path} // each screen starts at its top
             id="content"
             tabIndex={-1}
             className="relative min-h-0 flex-1 overflow-y-auto outline-none"
@@ -83,7 +83,7 @@ interface ShownProps {
   onShown: (isShown: true) => void;
   screen: ScreenEntry;
   query: URLSearchParams;
-  /** What it follows where the address names nothing. */
+  /** The topics if the address names none. */
   fallback: readonly string[];
 }
 

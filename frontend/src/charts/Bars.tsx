@@ -3,18 +3,18 @@ import { quantity, type Unit } from '../lib/quantity';
 
 interface Props {
   title: string;
-  /** What the title leaves open, such as the time. */
+  /** More about the figures, such as the time range. */
   note?: string;
-  /** What the figures are, such as `page views`. */
+  /** The name of the figures, such as `page views`. */
   caption: string;
   unit: Unit;
   values: readonly { readonly name: string; readonly value: number }[];
 }
 
-/** How many bars are shown; what is smaller is summed up in one. */
+/** The maximum number of bars. The last one adds up the smaller values. */
 const MAX_BARS = 8;
 
-/** A breakdown as bars, longest first: a table, so that it can be read as one. */
+/** A breakdown as bars, longest first. It is a table for screen readers. */
 export function Bars({ title, note, caption, unit, values }: Props) {
   const headingId = useId();
   const bars = rank(values);

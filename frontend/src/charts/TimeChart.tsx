@@ -97,7 +97,7 @@ function usePlot({ unit, lines, data, gaps, span, max, onCursor }: Plot) {
   const chart = useRef<uPlot>(undefined);
   const onCursorEvent = useEffectEvent(onCursor);
   const currentGaps = useRef(gaps);
-  // Lines are usually written down in the JSX: what they say matters, not which object says it.
+  // Lines are usually literals in JSX, which are new objects in each render, so they are compared by content.
   const spec = JSON.stringify(lines);
 
   const show = useEffectEvent(() => {

@@ -1,7 +1,7 @@
 import { expect, it, vi } from 'vitest';
 import { lonely, yRange } from './chart-options';
 
-// The chart library needs a browser as soon as it is loaded.
+// The chart library needs a browser when it is imported.
 vi.mock('uplot', () => ({ default: {} }));
 
 it.each([

@@ -6,22 +6,22 @@ import { type Column, isValue } from './series-summary';
 /** The design tokens that lines are drawn in. */
 export type LineColour = 'accent' | 'warning-line' | 'control';
 
-/** What a chart draws; times are in seconds since the epoch. */
+/** The content of a chart. Times are in seconds since the epoch. */
 export interface ChartSpec {
   readonly unit: Unit;
   readonly lines: readonly { readonly label: string; readonly colour: LineColour }[];
-  /** The largest value that the unit allows, such as 100%; without it, what the data needs. */
+  /** The maximum of the unit, such as 100%. Default: the maximum of the data. */
   readonly max?: number | undefined;
   /** Where data may be missing; read with each drawing. */
   readonly gaps: () => readonly number[];
-  /** The place in the data that the pointer is at; `null` when it left. */
+  /** Called with the index of the data point below the pointer, and with `null` when the pointer leaves. */
   readonly onCursor: (index: number | null) => void;
 }
 
 /** Wide enough for `1,023 KiB/s`. */
 const AXIS_WIDTH = 62;
 
-/** uPlot's options; colours come from the tokens at the time of drawing, so that a theme can change. */
+/** The options of uPlot. Colors are read from the CSS variables at each drawing, because the theme can change. */
 export function chartOptions(spec: ChartSpec): Omit<uPlot.Options, 'width' | 'height'> {
   const { unit, lines, max } = spec;
   return {
@@ -81,7 +81,7 @@ export function lonely(values: Column): number[] {
   return places;
 }
 
-/** Zero is always there, so that heights compare, and some air beyond the data. */
+/** The range of the axis. It includes zero, so heights can be compared, and a margin above the data. */
 export function yRange(low: number | null, high: number | null, max?: number): [number, number] {
   const bottom = Math.min(0, low ?? 0) * 1.15;
   const top = max ?? Math.max(0, high ?? 0) * 1.15;

@@ -14,7 +14,7 @@ export interface SeriesSummary {
   readonly sum: number;
 }
 
-/** Sums up the values at times from `from` up to but not including `to`; `undefined` where there is none. */
+/** Sums up the values at times from `from` up to but not including `to`; `undefined` without values. */
 export function summarise(
   times: ArrayLike<number>,
   values: Column,

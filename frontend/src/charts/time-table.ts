@@ -1,6 +1,6 @@
 import { type Columns, isValue } from './series-summary';
 
-/** What a chart shows of one time. */
+/** The values of a chart at one time. */
 export interface TimeRow {
   /** Seconds since the epoch. */
   readonly time: number;

@@ -2,10 +2,10 @@ import { useEffect, useEffectEvent, useState } from 'react';
 import type { Entries } from '@sluice/client';
 import { events, gapText } from '../lib/text';
 
-/** How often a screen reader is told how many events came. */
+/** The interval of the summaries for screen readers, in milliseconds. */
 const SUMMARY_INTERVAL = 30_000;
 
-/** What a screen reader says about a stream: each gap, and now and then a count. */
+/** Announces each gap to screen readers, and the number of events at an interval. */
 export function Announcements({ stream }: { stream: Entries<unknown> }) {
   const gap = stream.entries.findLast((entry) => entry.kind === 'gap');
   const summary = useSummary(stream.received);

@@ -13,11 +13,11 @@ interface Props {
 
 /** Pixels; no row is smaller. */
 const MIN_ROW = 24;
-/** Rows drawn on a screen of any size, and below what is in sight: the rest is there for who scrolls. */
+/** The minimum number of rendered rows. More are rendered when the reader scrolls. */
 const MIN_ROWS = 60;
 const SPARE_ROWS = 10;
 
-/** The list of what has come, which stands still while somebody reads further down or asks for it. */
+/** The list of entries. It does not change while the reader has scrolled down or paused it. */
 export function EventFeed({ snapshot, showTopics, labelledBy }: Props) {
   const { shown, heldBy, waiting, scroller, onScroll, showNewest, togglePause } = useFeed(
     snapshot.entries,

@@ -12,11 +12,11 @@ interface Props {
   onScroll: (event: UIEvent<HTMLElement>) => void;
 }
 
-/** Milliseconds between two arrivals, below which nobody can look at each. */
+/** A shorter time between two arrivals, in milliseconds, is a flood, in which rows are not animated. */
 const FLOOD = 100;
 
 /**
- * The entries, newest on top, so that the newest is in sight without any scrolling.
+ * The entries, newest first.
  *
  * A log is a live region by default; read aloud event by event it would never end. The summary that is
  * read instead is in `Announcements`.

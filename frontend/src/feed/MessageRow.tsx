@@ -7,7 +7,7 @@ import { RawFallback } from './RawFallback';
 
 interface Props {
   message: MessageEntry;
-  /** Says which topic the message came from, where the list has several. */
+  /** Whether to show the topic, for lists with several. */
   showTopic: boolean;
 }
 

@@ -5,7 +5,7 @@ interface Props {
   onShow: () => void;
 }
 
-/** Tells a reader who has scrolled away or paused what has come meanwhile, and leads back to it. */
+/** Shows how many events have arrived since the reader scrolled down or paused, and a button to show them. */
 export function NewEvents({ count: waiting, onShow }: Props) {
   if (waiting === 0) return null;
   return (

@@ -9,7 +9,7 @@ interface Props {
   max?: number;
 }
 
-/** An event's data: JSON spread over lines, anything else as it is. */
+/** The data of an event: JSON is indented, other data is unchanged. */
 export function PrettyData({ data, max = 20_000 }: Props) {
   return (
     <RawFallback data={data}>

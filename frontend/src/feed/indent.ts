@@ -1,7 +1,7 @@
 /** The tokens of JSON: strings, brackets, separators, and the words and numbers between them. */
 export const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]|[^\s{}[\],:"]+/gs;
 
-/** What is nested more deeply stays on one line: its indentation alone would fill the memory. */
+/** Deeper levels stay on one line, because their indentation alone would fill the memory. */
 const MAX_DEPTH = 20;
 
 /**

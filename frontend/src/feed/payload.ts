@@ -1,4 +1,4 @@
-/** What a message's text is, as far as it matters for showing it. */
+/** The kind of a message's data. */
 export type Payload =
   | { readonly kind: 'reading'; readonly time: string; readonly value: string }
   /** JSON without the spaces between its tokens, numbers as they were written. */

@@ -14,7 +14,7 @@ export interface Feed extends Pick<Hold, 'shown' | 'heldBy' | 'waiting'> {
   readonly togglePause: () => void;
 }
 
-/** Lets a list stand still while somebody reads further down or asks for it. */
+/** Freezes a list while the reader has scrolled down or paused it. */
 export function useFeed(entries: readonly Entry[]): Feed {
   const { shown, heldBy, waiting, hold, release } = useHold(entries);
   const scroller = useRef<HTMLDivElement>(null);

@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import type { Entry } from '@sluice/client';
 
-/** Who asked the list to stand still. */
+/** The reason for a hold. */
 type Holder = 'scrolling' | 'pause';
 
 interface Held {
@@ -9,7 +9,7 @@ interface Held {
   readonly by: Holder;
 }
 
-/** A list that can stand still while the stream goes on behind it. */
+/** A list that can be held while the stream continues. */
 export interface Hold {
   /** The entries to show: the newest, or those from when the hold began. */
   readonly shown: readonly Entry[];
@@ -21,8 +21,8 @@ export interface Hold {
 }
 
 /**
- * Lets a reader read. Rows that arrive at the top push all others down, and a bounded list takes away
- * the oldest in the end, so a list that somebody reads must not change at all until they are done.
+ * Holds a list while the reader reads it. New rows at the top move all others down, and a bounded list drops
+ * the oldest, so the list must not change at all during a hold.
  */
 export function useHold(entries: readonly Entry[]): Hold {
   const [held, setHeld] = useState<Held>();

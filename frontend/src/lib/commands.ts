@@ -71,7 +71,7 @@ export function curlCommand(publication: Publication, eventsURL: string): string
   return url && shell('curl', flag, publication.data, url);
 }
 
-/** Where the event is sent by POST; `undefined` where the topic is none. */
+/** The URL to which the event is sent by POST; `undefined` for an invalid topic. */
 export function publishURL(publication: Publication, eventsURL: string): string | undefined {
   const { kind, pattern } = splitTopic(publication.topic) ?? {};
   if (!kind || !pattern) return undefined;
@@ -85,7 +85,7 @@ export function publishURL(publication: Publication, eventsURL: string): string 
   return url.href;
 }
 
-/** The gateway takes the name as a pattern, with backslashes; Redis takes it as it is. */
+/** The gateway reads the name as a pattern, with backslashes. Redis reads it literally. */
 function splitTopic(topic: string): { kind: string; pattern: string; name: string } | undefined {
   const [, kind, pattern] = /^(\w+):(.+)$/s.exec(topic) ?? [];
   if (!kind || !pattern) return undefined;

@@ -1,8 +1,8 @@
-/** What a figure measures. */
+/** The unit of a figure. */
 export type Unit =
   'number' | 'percent' | 'bytes' | 'bytes/s' | 'per second' | 'seconds' | 'milliseconds';
 
-/** Ends of field names that tell the unit, the longer ones first. */
+/** Suffixes of field names that name the unit, the longer ones first. */
 const suffixes: readonly (readonly [RegExp, Unit])[] = [
   [/_bytes_per_second$/, 'bytes/s'],
   [/_per_second$/, 'per second'],

@@ -20,7 +20,7 @@ const gapReasons: Readonly<Record<GapReason, string>> = {
   unknown: 'the server did not say why',
 };
 
-/** What a gap means, in a sentence without its end: `12 events missed: this connection was …` */
+/** The explanation of a gap, without a full stop: `12 events missed: this connection was …` */
 export function gapText({ lost, reason }: Pick<GapEntry, 'lost' | 'reason'>): string {
   const what = lost === null ? 'Some events may have been missed' : `${events(lost)} missed`;
   return `${what}: ${gapReasons[reason]}`;
@@ -34,7 +34,7 @@ const closeReasons: Readonly<Record<Extract<Cause, { kind: 'ended' }>['reason'],
   unknown: 'The server ended the connection.',
 };
 
-/** Why there is no connection, in full sentences. */
+/** The cause of a lost connection, in full sentences. */
 export function causeText(cause: Cause, server: string): string {
   switch (cause.kind) {
     case 'lost':

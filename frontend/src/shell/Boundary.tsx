@@ -2,7 +2,7 @@ import { Component, type ReactNode } from 'react';
 import { ScreenState } from '../ui/ScreenState';
 
 interface Props {
-  /** What may fail, for people. */
+  /** The name of the part, for the message. */
   what: 'screen' | 'dialog';
   /** Takes the failure away again; without it, it stays until the boundary goes. */
   onClose?: () => void;
@@ -18,7 +18,7 @@ const places = {
   dialog: 'fixed inset-x-4 top-16 z-50 mx-auto flex max-w-md rounded-2xl bg-surface shadow-lg',
 };
 
-/** Keeps the rest of the app alive when a part of it fails. Give it a `key`, so that another part begins anew. */
+/** Limits a failure to a part of the app. With another `key`, the part is rendered again. */
 export class Boundary extends Component<Props, State> {
   override state: State = { error: undefined };
 

@@ -1,7 +1,7 @@
 import type { StreamStatus } from '@sluice/client';
 import { useStreamStatus } from '@sluice/client/react';
 
-/** What a screen reader says about the connection. */
+/** Announces the state of the connection to screen readers. */
 export function ConnectionAnnouncement() {
   return (
     <p role="status" className="sr-only">

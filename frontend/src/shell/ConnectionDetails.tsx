@@ -70,7 +70,7 @@ function Details(stream: StreamStatus) {
   );
 }
 
-/** How long the server takes to answer, in milliseconds: on a busy stream there are no pings to measure by. */
+/** The round-trip time to the server in milliseconds. A busy stream has no pings from which it could be measured. */
 function useRoundTrip(url: string): number | undefined {
   const [time, setTime] = useState<number>();
   useEffect(() => {

@@ -3,7 +3,7 @@ import { causeText } from '../lib/text';
 import { type Cause, needsToken } from '@sluice/client';
 import { useStreamClient, useStreamStatus } from '@sluice/client/react';
 
-/** Says why there is no connection, and offers to try at once. Stays until it is live again. */
+/** Shows the cause of a lost connection and a button to retry, until the connection is live again. */
 export function ConnectionNotice() {
   const { status, refused } = useStreamStatus();
   const client = useStreamClient();

@@ -27,7 +27,7 @@ export function Dialogs({ children }: { children: ReactNode }) {
   const opener = useMemo(() => {
     function open(name: DialogName) {
       setCurrent(name);
-      // One that was open once stays, so that it gives the focus back when it closes.
+      // A dialog stays mounted after its first opening: when it closes, it returns the focus.
       setLoaded((before) => new Set([...before, name]));
     }
     return { open };

@@ -6,7 +6,7 @@ import { paletteKey } from './shortcuts';
 import { type Theme, theme } from './theme';
 import { TokenEntry } from './TokenEntry';
 
-/** What a reader can set. */
+/** The settings of the reader. */
 export default function Settings(props: DialogProps) {
   return (
     <ShellDialog title="Settings" {...props}>

@@ -2,7 +2,7 @@ import { Dialog } from '@base-ui/react/dialog';
 import type { ReactNode, RefObject } from 'react';
 import { Icon } from './Icon';
 
-/** What the shell's dialogs are told. */
+/** The properties of the dialogs of the shell. */
 export interface DialogProps {
   isOpen: boolean;
   onClose: () => void;

@@ -2,7 +2,7 @@ import { useRef } from 'react';
 import { type DialogProps, ShellDialog } from './ShellDialog';
 import { TokenEntry } from './TokenEntry';
 
-/** Asks for an access token, where one is missing or has expired. */
+/** Asks for an access token after one was missing or has expired. */
 export default function TokenDialog(props: DialogProps) {
   const field = useRef<HTMLInputElement>(null);
   return (

@@ -8,7 +8,7 @@ interface Props {
   ref?: Ref<HTMLInputElement>;
 }
 
-/** Takes an access token, and goes on with it at once. */
+/** A field for an access token, which is used at once. */
 export function TokenEntry({ onDone, ref }: Props) {
   const client = useStreamClient();
   const [text, setText] = useState(() => token() ?? '');

@@ -1,7 +1,7 @@
 import { useSyncExternalStore } from 'react';
 import { base, urlOf } from '../lib/base';
 
-/** `pushState` tells nobody, so that whoever uses it here says so with this event. */
+/** Dispatched after `pushState`, which dispatches no event. */
 const MOVED = 'sluice:moved';
 
 function subscribe(onChange: () => void) {
@@ -29,7 +29,7 @@ export function useLocation(): { path: string; query: URLSearchParams } {
 /** The address that each path was left with. */
 const left = new Map<string, string>();
 
-/** Where a screen goes on: with the query that it was left with, as long as the page is not reloaded. */
+/** The address of a screen with the query that it had last, until a reload. */
 export function lastAddress(path: string): string {
   return left.get(path) ?? path;
 }

@@ -14,7 +14,7 @@ function combine(a: Losses, b: Losses, combineCounts: (a: number, b: number) => 
 const increase = (before: Losses, now: Losses) =>
   combine(before, now, (a, b) => Math.max(b - a, 0));
 
-/** What was lost since the reader last looked at the details. */
+/** The losses since the reader last opened the details. */
 export function useUnseen({ gaps, missed }: Losses, isLooking: boolean): Losses {
   const now = { gaps, missed };
   const [known, setKnown] = useState({ counts: none, unseen: none });
@@ -28,7 +28,7 @@ export function useUnseen({ gaps, missed }: Losses, isLooking: boolean): Losses 
 /** How long it is news that the connection is back, in milliseconds. */
 const NEWS = 5_000;
 
-/** What the last interruption cost, for a few seconds after it; `undefined` at other times. */
+/** The losses of the last interruption, for a few seconds after it; `undefined` at other times. */
 export function useReconnection({ status, gaps, missed }: StreamStatus): Losses | undefined {
   const [before, setBefore] = useState<Losses>();
   const isLive = status.phase === 'live';

@@ -30,7 +30,7 @@ export function allCommands(client: StreamClient, open: (name: DialogName) => vo
   ];
 }
 
-/** The commands for what somebody has typed; a topic can be opened in the Explorer. */
+/** The commands that match the typed text. A topic can be opened in the Explorer. */
 export function findCommands(commands: readonly Command[], typed: string): Command[] {
   const words = typed.trim().toLowerCase().split(/\s+/);
   const found = commands.filter(({ name, group }) => {

@@ -2,12 +2,12 @@ import { type ComponentType, lazy, type LazyExoticComponent } from 'react';
 import type { ScreenProps } from '../ui/screen-props';
 import type { IconName } from './Icon';
 
-/** A place in the app. */
+/** A screen of the app. */
 export interface ScreenEntry {
   readonly path: string;
   readonly name: string;
   readonly icon: IconName;
-  /** What it follows where the address names nothing; nothing are the gateway's default topics. */
+  /** The topics if the address names none. An empty list means the default topics of the gateway. */
   readonly topics: readonly string[];
   readonly Component: LazyExoticComponent<ComponentType<ScreenProps>>;
 }

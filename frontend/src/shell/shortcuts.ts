@@ -26,7 +26,7 @@ export const shortcuts: readonly Shortcut[] = [
 /** How long after `g` a number still belongs to it, in milliseconds. */
 const SEQUENCE = 1_500;
 
-/** Listens for the keys of all screens. Single keys count only where nobody is typing. */
+/** Handles the shortcuts of all screens. Single keys are ignored in text fields. */
 export function useShortcuts(open: (name: DialogName) => void) {
   useEffect(() => {
     let goUntil = 0;

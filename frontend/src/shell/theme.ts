@@ -1,6 +1,6 @@
 import { createSetting } from '../lib/setting';
 
-/** What the reader has chosen; `system` goes with the device. */
+/** The theme that the reader has chosen. `system` follows the device. */
 export const theme = createSetting('sluice:theme', ['system', 'light', 'dark']);
 
 export type Theme = ReturnType<typeof theme.getSnapshot>;

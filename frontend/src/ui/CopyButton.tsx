@@ -5,7 +5,7 @@ const THANKS = 2_000;
 
 interface Props {
   text: string;
-  /** What is copied, for those who do not see it beside the button. */
+  /** The name of the copied text, for screen readers. */
   what: string;
 }
 

@@ -2,7 +2,7 @@ import { publishCommands, type Publication } from '../lib/commands';
 import { CopyButton } from './CopyButton';
 
 interface Props {
-  /** What the stream follows; empty until the gateway has said so. */
+  /** The topics of the stream; empty until the gateway has named them. */
   topics: readonly string[];
   isLive: boolean;
   /** Absolute. */

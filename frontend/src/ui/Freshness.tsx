@@ -13,7 +13,7 @@ export function Freshness({ at, staleAfter }: Props) {
   const age = useNow() - (at ?? 0);
   const isStale = at !== undefined && age > staleAfter;
   return (
-    // While there is nothing to say it takes no space, but is there, so that it is read out when it is filled.
+    // The element exists while it is empty, because screen readers announce only changes. It then needs no space.
     <p role="status" className="text-sm font-medium text-warning empty:absolute">
       {isStale && (
         <>

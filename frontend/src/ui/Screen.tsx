@@ -6,7 +6,7 @@ interface Props {
   description?: ReactNode;
   /** Controls at the end of the heading's line. */
   actions?: ReactNode;
-  /** The content scrolls by itself, and takes the height that is left. */
+  /** Whether the content scrolls in the remaining height. */
   fill?: boolean;
   children: ReactNode;
 }

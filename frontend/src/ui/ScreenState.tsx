@@ -28,10 +28,10 @@ export function Loading({ what = 'data' }: { what?: string }) {
   );
 }
 
-/** What a server opens that was not told; what it is told replaces it. */
+/** The default of --allow-subscribe, which a value of the flag replaces. */
 const DEFAULT_OPEN = 'channel:updates';
 
-/** A topic that the gateway does not give to this page: what it says, and what helps. */
+/** Explains why the gateway refuses a topic, and how to allow it. */
 export function Refused({ topic, refusal }: { topic: string; refusal: Refusal }) {
   const { status, detail } = refusal;
   const { open } = useDialogs();

@@ -6,7 +6,7 @@ interface Props {
   onChange: (topic: string) => void;
 }
 
-/** Chooses one of the page's topics; nothing where there is nothing to choose. */
+/** A choice between the topics of the page. Renders nothing for a single topic. */
 export function TopicChoice({ topics, value, onChange }: Props) {
   const id = useId();
   if (topics.length < 2) return null;

@@ -15,7 +15,7 @@ interface Props {
   children: ReactNode;
 }
 
-/** Shows the children as soon as there is something to show; before, what one waits for or has to do. */
+/** Shows the children when data has arrived, and before that the state of the connection and what to do. */
 export function TopicGate({ stream, isEmpty, example, children }: Props) {
   const { status, topics, refused } = stream;
   const client = useStreamClient();

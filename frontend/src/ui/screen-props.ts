@@ -1,4 +1,4 @@
-/** What the app hands to each screen, from the page's address. */
+/** The properties of each screen, from the address of the page. */
 export interface ScreenProps {
   /** The topics that the address names, or else the screen's own default ones. */
   readonly topics: readonly string[];

@@ -19,7 +19,7 @@ export interface StreamClientOptions extends LinkOptions {
   readonly token?: (() => string | undefined) | undefined;
   /**
    * Called once for each token that has expired, or that the gateway does not accept. The client continues with
-   * the token that it returns, without losing its place; with `undefined`, it calls `token` again. Until there is
+   * the token that it returns, from its cursors; with `undefined`, it calls `token` again. Until there is
    * another token, topics that need none are followed without it.
    */
   readonly onTokenExpired?: (() => string | undefined | Promise<string | undefined>) | undefined;

@@ -13,7 +13,7 @@ interface Props {
   span: number;
 }
 
-/** What the parts of a figure add up to in the time shown. */
+/** The sums of the parts of a figure in the selected time range. */
 export function Breakdown({ series, field, parts, span }: Props) {
   const { data } = series;
   const [times] = data;

@@ -13,7 +13,7 @@ interface Props {
   span: number;
 }
 
-/** What a figure comes to in the time shown, and how that compares with the time before. */
+/** The total of a figure in the selected time range, and its change from the range before. */
 export function FigureTotal({ series, field, column, span }: Props) {
   const { data } = series;
   const [times] = data;

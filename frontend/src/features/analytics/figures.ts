@@ -53,7 +53,7 @@ function numberIn(value: unknown): number | undefined {
   return Number.isFinite(figure) ? figure : undefined;
 }
 
-/** When a message was made, in milliseconds since the epoch, where it says so in RFC 3339. */
+/** The time in a message, in milliseconds since the epoch, if it has one in RFC 3339. */
 export function timeOf(message: unknown): number | undefined {
   if (typeof message !== 'object' || message === null) return undefined;
   const { time }: { time?: unknown } = message;

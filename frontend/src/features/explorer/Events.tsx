@@ -21,7 +21,7 @@ interface Props {
   onFormat: (format: Format) => void;
 }
 
-/** What comes on the topics, newest on top. */
+/** The events of the topics, newest first. */
 export function Events({ exploration, format, onFormat }: Props) {
   const stream = useExploration(exploration);
   const { entries } = stream;

@@ -7,7 +7,7 @@ import { PublishForm } from './PublishForm';
 import { SubscribeForm } from './SubscribeForm';
 import { readExploration, writeExploration } from './topics';
 
-/** Follows any topics, and publishes to them. What it follows stands in the address. */
+/** Follows any topics, and publishes to them. The topics are in the address. */
 export default function Explorer({ query, setQuery }: ScreenProps) {
   const exploration = readExploration(query);
   const { topics, events } = exploration;

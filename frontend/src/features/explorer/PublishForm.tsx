@@ -9,9 +9,9 @@ import { type Outcome, publish } from './publish';
 import { type Kind, problemOf } from './topics';
 
 interface Props {
-  /** What is followed: the first of them that is literal is proposed. */
+  /** The followed topics. The first literal one is the default to publish to. */
   topics: readonly string[];
-  /** Is told the type of each event before it is published. */
+  /** Called with the type of each event before it is published. */
   onPublish: (type: string) => void;
 }
 

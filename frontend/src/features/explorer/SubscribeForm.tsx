@@ -122,7 +122,7 @@ interface EventTypesProps {
   onChange: (events: string[]) => void;
 }
 
-/** Types that publishers give to their events: a browser hears only those that it was told. */
+/** The types of events to receive. An `EventSource` receives only events of the types that it names. */
 function EventTypes({ events, onChange }: EventTypesProps) {
   const [text, setText] = useState(events.join(', '));
   const [shown, setShown] = useState(events.join());

@@ -1,6 +1,6 @@
 import { type Publication, publishURL } from '../../lib/commands';
 
-/** What came of a publish. */
+/** The result of a publish request. */
 export type Outcome =
   | { readonly kind: 'published'; readonly topic: string; readonly id: string | undefined }
   /** In full sentences. */

@@ -4,7 +4,7 @@ import { isGlob } from '@sluice/client';
 export const kinds = ['channel', 'stream', 'key'] as const;
 export type Kind = (typeof kinds)[number];
 
-/** What a name may be, for each kind. */
+/** The names that each kind allows. */
 export const hints: Readonly<Record<Kind, string>> = {
   channel: 'A Pub/Sub channel, or a glob such as prices.* (\\* for a star itself)',
   stream: 'A Redis Stream; its name is literal (\\* for a star in it)',
@@ -21,7 +21,7 @@ export function problemOf(kind: Kind, name: string): string | undefined {
   return undefined;
 }
 
-/** What the explorer follows, as it stands in the address. */
+/** The topics and event types of the Explorer, as in the address. */
 export interface Exploration {
   readonly topics: readonly string[];
   readonly last: number;

@@ -79,7 +79,7 @@ export function sampledAt({ time }: Machine): number | undefined {
   return Number.isNaN(parsed) ? undefined : parsed;
 }
 
-/** What is charted of a sample; the names are those of the charts' lines. */
+/** The charted values of a sample, by the names of the lines. */
 export function chartedFigures({ cpu_percent, memory, load, disk, network }: Machine) {
   return {
     cpu: cpu_percent,

@@ -8,7 +8,7 @@ const INTERVAL = 3_000;
 /** How long a replay takes after the connection is open, in milliseconds. */
 const SETTLE = 1_000;
 
-/** What is known of the gateway. */
+/** The state of the gateway. */
 export interface GatewayHealth {
   readonly history: GatewayHistory;
   /** Why the last question had no answer; `undefined` where it had one. */

@@ -24,28 +24,28 @@ interface Props {
   onClose: () => void;
 }
 
-/** All rows are of one height, so that a hundred thousand of them need no measuring. */
+/** The height of each row in pixels. With a fixed height, no row has to be measured. */
 const ROW = 28;
 /** A few pixels from the end still count as the end: fingers and zoomed pages are not exact. */
 const END = 8;
 
-/** The rows, oldest on top, as in a terminal. It follows the newest until somebody scrolls up or pauses. */
+/** The rows, oldest first, as in a terminal. The list follows the newest row until the reader scrolls up or pauses. */
 export function LogList({ tail, snapshot, matcher, active, onActive, onOpen, onClose }: Props) {
   const { rows, waiting, heldBy } = snapshot;
   const isHeld = waiting !== undefined;
   const scroller = useRef<HTMLDivElement>(null);
-  /** Where the list was scrolled to last: what grows below is no scrolling, only going up is. */
+  /** The last scroll position. The reader has scrolled only if it decreases: new rows do not change it. */
   const lastTop = useRef(0);
   const id = useId();
 
-  // Its functions stay in this component, so that nothing can show what they said before.
+  // Its functions are used only in this component, so no memoized part shows an old result.
   // eslint-disable-next-line react-hooks/incompatible-library
   const virtualizer = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW,
     overscan: 12,
-    // Without it the list would begin at its top, which looks as if somebody had scrolled there.
+    // Without it the list starts at the top, and the first event would look like a scroll by the reader.
     initialOffset: () => rows.length * ROW,
   });
 
@@ -68,17 +68,17 @@ export function LogList({ tail, snapshot, matcher, active, onActive, onOpen, onC
   function moveTo(index: number) {
     if (rows.length === 0) return;
     const bounded = Math.max(0, Math.min(index, rows.length - 1));
-    // Rows must not run away under somebody who walks through them.
+    // The rows must not move while the reader moves through them with the keyboard.
     tail.hold('scrolling');
     onActive(rows.at(bounded));
     virtualizer.scrollToIndex(bounded);
   }
 
-  /** One listener for all rows, so that a row need not be drawn anew for it. */
+  /** One listener for all rows: a listener for each would render every row again. */
   function onClick({ target }: MouseEvent) {
     const clicked = target instanceof Element && target.closest<HTMLElement>('[data-seq]');
     if (!clicked) return;
-    // By its number, as its place may be another's by now.
+    // By its number: another row may have its index now.
     const row = rowOf(rows, Number(clicked.dataset.seq));
     if (!row) return;
     onActive(row);

@@ -31,7 +31,7 @@ export const LogRowView = memo(function LogRowView(props: Props) {
       aria-selected={isActive}
       data-seq={row.seq}
       aria-posinset={position}
-      // The size changes all the time, and would have every row drawn anew.
+      // The size changes with each event, and every row would render again.
       aria-setsize={-1}
       style={{ transform: `translateY(${top}px)` }}
       className={`absolute inset-x-0 top-0 flex h-7 cursor-pointer items-center gap-2 px-3 sm:gap-3 font-mono text-xs whitespace-nowrap aria-selected:bg-accent-soft ${look}`}

@@ -16,7 +16,7 @@ interface Props {
 /** Levels that have a button even while no line is of them: the row of buttons should not jump. */
 const usual = new Set(['debug', 'info', 'warn', 'error']);
 
-/** What narrows the tail down, stops it and takes it away. */
+/** The controls that filter, pause and export the tail. */
 export function Toolbar({ tail, snapshot, filter }: Props) {
   const { query, setQuery, hidden, toggle, problem } = filter;
   const isHeld = snapshot.waiting !== undefined;
@@ -85,7 +85,7 @@ export function Toolbar({ tail, snapshot, filter }: Props) {
   );
 }
 
-/** Calls when somebody presses `/` and is not typing. */
+/** Calls `onSlash` when the reader presses `/` outside of text fields. */
 function useSlash(onSlash: () => void, isOn: boolean) {
   const onSlashEvent = useEffectEvent(onSlash);
   useEffect(() => {

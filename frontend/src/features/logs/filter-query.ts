@@ -1,7 +1,7 @@
 import { type Level, levels } from './levels';
 import type { Query } from './matcher';
 
-/** What a reader has narrowed the lines down to, as it stands in the address. */
+/** The filter of the lines, as in the address. */
 export interface Narrowing {
   readonly query: Query;
   readonly hidden: ReadonlySet<Level>;

@@ -33,7 +33,7 @@ export function levelOf(value: unknown): Level {
   return 'other';
 }
 
-/** How far into a plain line its level is looked for: what comes later is rather a part of the message. */
+/** The number of characters of a plain line in which its level is searched. A later word belongs to the message. */
 const HEAD = 80;
 
 /** A word in capitals, in brackets, before a colon, or after `level=`: `error` alone may be about anything. */

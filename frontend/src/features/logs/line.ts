@@ -9,7 +9,7 @@ export interface LogLine {
   readonly seq: number;
   readonly entry: MessageEntry;
   readonly level: Level;
-  /** When it was written, in milliseconds since the epoch; when it arrived, where it does not say so. */
+  /** The time in the line, in milliseconds since the epoch; without one, the time of arrival. */
   readonly time: number;
   /** The row's text, which is what a filter searches: service, message, then the other fields. */
   readonly text: string;
@@ -28,7 +28,7 @@ export interface LogGap {
 
 export type LogRow = LogLine | LogGap;
 
-/** Nobody reads a row that is longer, and the whole line is in its detail. */
+/** The maximum characters of a row. The detail of a line shows all of it. */
 const MAX_TEXT = 4_096;
 
 const timeFields = ['time', 'timestamp', '@timestamp', 'ts', 'date'];
@@ -93,7 +93,7 @@ function valueOf(json: string | undefined): unknown {
   return json === undefined ? undefined : JSON.parse(json);
 }
 
-/** Replaces line breaks by one character each, so that offsets stay what they were. */
+/** Replaces each line break by one character, which keeps the offsets. */
 function oneLine(text: string): string {
   return text.slice(0, MAX_TEXT).replace(/[\r\n\t]/g, ' ');
 }

@@ -4,26 +4,26 @@ export interface Range {
   readonly end: number;
 }
 
-/** Finds in texts what somebody looks for. */
+/** Finds the matches of a query in texts. */
 export interface Matcher {
   test: (text: string) => boolean;
   /** The parts of a text that match, in order, without overlap; no empty ones, and not more than fit a row. */
   ranges: (text: string) => readonly Range[];
 }
 
-/** What somebody looks for. */
+/** The query of a search. */
 export interface Query {
   readonly text: string;
   readonly isRegex: boolean;
 }
 
-/** A pattern such as `.` matches everywhere; nobody is helped by more marks than this. */
+/** The maximum number of marks in a text: a pattern such as `.` matches each character. */
 const MAX_RANGES = 100;
 
 /**
  * Compiles a query; `undefined` for an empty one. Upper and lower case count as the same.
  *
- * Rejects with a message for people where a regular expression has an error.
+ * Rejects with a readable message if a regular expression has an error.
  *
  * Regular expressions are RE2's: JavaScript's own take exponential time for some patterns that are quickly
  * typed by accident, and cannot be interrupted, so that the page would hang. RE2's time is linear in
@@ -66,7 +66,7 @@ async function compileRegex(text: string): Promise<Matcher> {
   };
 }
 
-/** Leaves out of the engine's message what only says which engine it is, and a flag that nobody typed. */
+/** Removes the name of the engine, and a flag that the reader did not type, from the message of an error. */
 function orExplained<T>(compile: () => T): T {
   try {
     return compile();

@@ -10,7 +10,7 @@ export interface Filter {
   readonly matcher: Matcher | undefined;
 }
 
-/** Who asked the tail to stand still: what scrolling has stopped, scrolling starts again. */
+/** The reason for a hold. Scrolling ends only a hold that scrolling has started. */
 export type Holder = 'scrolling' | 'pause';
 
 /** Rows in order, oldest first. */
@@ -23,11 +23,11 @@ export interface Rows {
 export interface TailSnapshot {
   /** The rows that pass the filter. */
   readonly rows: Rows;
-  /** How many lines of each level are kept, whatever the filter. */
+  /** The number of kept lines of each level, without regard to the filter. */
   readonly levels: Readonly<Record<Level, number>>;
-  /** Rows kept, whatever the filter. */
+  /** The number of kept rows, without regard to the filter. */
   readonly kept: number;
-  /** Rows let go to stay within the limits. */
+  /** The number of rows dropped because of the limits. */
   readonly dropped: number;
   /** Rows that pass the filter and came since the tail is held; `undefined` while it is not. */
   readonly waiting: number | undefined;
@@ -40,11 +40,11 @@ export interface TailSnapshot {
 export interface Tail {
   readonly subscribe: (onChange: () => void) => () => void;
   readonly getSnapshot: () => TailSnapshot;
-  /** Takes what has come, in order. */
+  /** Adds an entry. Entries must be added in order. */
   readonly add: (entry: Entry) => void;
-  /** Filters anew; the rows shown stay until that is done. */
+  /** Filters all rows again. The shown rows stay until the new result is complete. */
   readonly setFilter: (filter: Filter) => void;
-  /** Lets the rows shown stand still, while the tail goes on receiving. */
+  /** Freezes the shown rows. The tail continues to receive. */
   readonly hold: (by: Holder) => void;
   readonly release: () => void;
 }
@@ -56,7 +56,7 @@ interface TailOptions {
   readonly maxCharacters?: number;
   /** When to filter; as a rule with each frame. */
   readonly schedule?: Scheduler;
-  /** When to tell subscribers of changes; as a rule when the filter works. */
+  /** When to notify subscribers. Default: together with the filter. */
   readonly publishing?: Scheduler;
   /** How many rows a new filter goes through between two looks at the clock. */
   readonly slice?: number;
@@ -65,7 +65,7 @@ interface TailOptions {
 /** How long a frame may filter, in milliseconds; the rest of its 16 is for the browser. */
 const BUDGET = 8;
 
-/** Held back: what was shown when the reader asked for rest. */
+/** The rows that were shown when the hold began. */
 interface Held {
   rows: readonly LogRow[];
   readonly until: number;
@@ -106,7 +106,7 @@ export function createTail({
     all.push(row);
     characters += sizeOf(row);
     if (row.kind === 'line') counts[row.level] += 1;
-    // A scan under way comes to the new rows by itself.
+    // A running scan also reaches the new rows.
     if (!scan && passes(row, filter)) pass(row);
     while (all.length > limit || (characters > maxCharacters && all.length > 1)) drop();
     changes.request();
@@ -231,7 +231,7 @@ export function rowOf(rows: Rows, seq: number): LogRow | undefined {
   return row?.seq === seq ? row : undefined;
 }
 
-/** The place of the row with a number, or of the next one that came after it. */
+/** The index of the row with a number, or of the next later one. */
 export function indexOf(rows: Rows, seq: number): number {
   let low = 0;
   let high = rows.length;

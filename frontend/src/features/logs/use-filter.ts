@@ -4,7 +4,7 @@ import type { Level } from './levels';
 import { compileQuery, type Matcher, type Query } from './matcher';
 import type { Tail } from './tail';
 
-/** What the reader looks for, and what became of it. */
+/** The filter that the reader has typed, and its error. */
 export interface FilterControl {
   readonly query: Query;
   readonly setQuery: (query: Query) => void;

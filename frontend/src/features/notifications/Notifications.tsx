@@ -22,7 +22,7 @@ export default function Notifications({ topics, setQuery }: ScreenProps) {
   const { notifications, unread, isUnread, markRead } = inbox;
   const [onlyUnread, setOnlyUnread] = useState(false);
   const filter = useRef<HTMLButtonElement>(null);
-  // What the address asks for is told of on the other screens too.
+  // The other screens show notifications of the same topics.
   useEffect(() => choose(topics), [topics]);
 
   const shown = onlyUnread ? unread : notifications;
@@ -85,7 +85,7 @@ export default function Notifications({ topics, setQuery }: ScreenProps) {
   );
 }
 
-/** Says what every screen tells of, where that is not the usual. */
+/** Names the topics of the notifications if they are not the default ones. */
 function ToldOf({ topics, onBack }: { topics: readonly string[]; onBack: () => void }) {
   if (topics.join() === defaultTopics.join()) return null;
   return (

@@ -6,11 +6,11 @@ import type { Notification } from './notification';
 import { SeverityMark } from './SeverityMark';
 import { showVisibility } from './visible-tabs';
 
-/** How long a toast stays, in milliseconds, while nobody points at it. */
+/** How long a toast stays, in milliseconds. The time stops while the pointer is on it. */
 const STAY = 8_000;
 const MAX_TOASTS = 3;
 
-/** New notifications of some topics, in a corner of every screen, for a moment. */
+/** Shows new notifications of some topics in a corner of each screen for some seconds. */
 export function Toasts({ topics }: { topics: readonly string[] }) {
   const client = useStreamClient();
   const [shown, setShown] = useState<readonly Notification[]>([]);
@@ -21,7 +21,7 @@ export function Toasts({ topics }: { topics: readonly string[] }) {
     () =>
       centerOf(client, topics).onNews((news) => {
         void notifyDesktop(news);
-        // One that nobody sees is in the list, and on the badge.
+        // While the tab is hidden, the list and the badge are enough.
         if (!document.hidden) setShown((before) => [...before, news].slice(-MAX_TOASTS));
       }),
     [client, topics],

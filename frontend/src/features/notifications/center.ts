@@ -22,7 +22,7 @@ export interface Center extends Store<Inbox> {
 }
 
 const LIMIT = 200;
-/** How long after the page's start, in milliseconds, what comes is taken for the past that was asked for. */
+/** Events within this time after the start of the page, in milliseconds, count as old: the subscription asks for recent ones. */
 const PAST = 2_000;
 
 const nothing: Inbox = {
@@ -73,7 +73,7 @@ function createCenter(client: StreamClient, topics: readonly string[]): Center {
       return { ...state, notifications: messages.map(readNotification).reverse() };
     },
   };
-  // Each page begins with the same past, so that all tabs can share what one of them has.
+  // Each page asks for the same number of recent events, so tabs can share them.
   const view = createView(client, topics, { last: LIMIT }, collector);
 
   function onNews(tell: (notification: Notification) => void) {

@@ -6,7 +6,7 @@ import { isAnyVisible } from './visible-tabs';
 
 const NAME = 'sluice:desktop';
 
-/** Tells the screen of a failure that came later. */
+/** Dispatched when a notification could not be shown. */
 const FAILED = 'sluice:desktop-failed';
 
 /** Whether the browser can show notifications at all, as on plain HTTP from another machine it cannot. */
@@ -23,7 +23,7 @@ export async function notifyDesktop({ key, at, title, body }: Note): Promise<voi
   show(title, { body, tag: `${key} ${at}`, icon: urlOf('/favicon.svg') });
 }
 
-/** Shows a notification, where the browser does that for a page: on Android it does not. */
+/** Shows a notification. Browsers on Android throw, because only service workers may do that. */
 function show(title: string, options: NotificationOptions) {
   try {
     const shown = new Notification(title, options);
@@ -71,7 +71,7 @@ export function useDesktop(): Desktop {
     setPermission(answer);
     if (answer !== 'granted') return;
     want(true);
-    // The first one tells whether it works, and what they look like.
+    // The first one is an example, and fails at once if the browser shows none.
     show('Notifications are on', { body: 'They look like this.', tag: NAME });
   }
 

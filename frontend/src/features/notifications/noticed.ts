@@ -3,20 +3,20 @@ import { type StreamClient, type SubscriptionState } from '@sluice/client';
 import { useStreamClient } from '@sluice/client/react';
 import { store, storedJSON } from '../../lib/stored';
 
-/** What every screen tells of, unless the reader has chosen something else. */
+/** The topics of the notifications, unless the reader has chosen others. */
 export const defaultTopics: readonly string[] = ['stream:notifications'];
 
 const CHOICE = 'sluice:noticed';
 const REFUSAL = 'sluice:unnoticed';
-/** Tells the parts of this page; the other tabs hear of the storage. */
+/** Dispatched in this page after a change. Other tabs receive a storage event. */
 const CHANGED = 'sluice:noticed-changed';
 /** How long not to ask again, in milliseconds. */
 const PAUSE = 24 * 60 * 60_000;
 
-/** What the reader has chosen to be told of on every screen, and what of it can be asked for. */
+/** The topics of the notifications on each screen. */
 export interface Noticed {
   readonly chosen: readonly string[];
-  /** Nothing where the gateway has lately said that this reader may not know. */
+  /** The topics to subscribe to. Empty if the gateway has recently refused them. */
   readonly topics: readonly string[];
 }
 
@@ -41,12 +41,12 @@ export function useNoticed(): Noticed {
   return noticed;
 }
 
-/** Asks for what is to be told of once more, as after a new token. */
+/** Makes the parts of this page look again, for example after a new token. */
 export function lookAgain() {
   window.dispatchEvent(new Event(CHANGED));
 }
 
-/** Chooses what every screen tells of, in all tabs and for next time. */
+/** Chooses the topics of the notifications for all tabs, and stores them. */
 export function choose(topics: readonly string[]) {
   const text = JSON.stringify(topics);
   if (text === JSON.stringify(chosenTopics())) return;

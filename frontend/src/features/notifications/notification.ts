@@ -4,7 +4,7 @@ const severities = ['info', 'success', 'warning', 'critical'] as const;
 
 export type Severity = (typeof severities)[number];
 
-/** Something that somebody should know. */
+/** A notification. */
 export interface Notification {
   /** The same in every tab and after every reload, and for all that say the same of the same time. */
   readonly key: string;

@@ -1,23 +1,23 @@
 import type { Store } from '@sluice/client';
 import { store, storedJSON } from '../../lib/stored';
 
-/** What the reader has seen. */
+/** The notifications that the reader has seen. */
 export interface Marks {
-  /** What happened before, in milliseconds since the epoch, was never new to this reader. */
+  /** Notifications before this time, in milliseconds since the epoch, count as read. */
   readonly since: number;
-  /** What was read, and when, in milliseconds since the epoch. */
+  /** The read notifications, and when they were read, in milliseconds since the epoch. */
   readonly read: ReadonlyMap<string, number>;
 }
 
 /** The marks as a store, the same in all tabs. */
 export interface ReadMarks extends Store<Marks> {
   readonly mark: (keys: readonly string[]) => void;
-  /** The same has come again, at a time: it is unread, unless that was seen already. */
+  /** Marks a notification that was sent again as unread, unless it was read after that time. */
   readonly renew: (key: string, at: number) => void;
 }
 
 const NAME = 'sluice:read';
-/** As many as a list ever shows; older ones do not come back. */
+/** The maximum number of marks, which is that of the list. */
 const MAX_READ = 500;
 
 /** Keeps what was read in the browser, for all tabs and for next time. */
@@ -85,5 +85,5 @@ function isRead(pair: unknown): pair is [string, number] {
   return Array.isArray(pair) && typeof pair[0] === 'string' && typeof pair[1] === 'number';
 }
 
-/** What this reader has seen. */
+/** The marks of this browser. */
 export const readMarks = createReadMarks();

@@ -64,7 +64,7 @@ function Price({ quote: { price, decimals, direction, changes, state } }: { quot
   const text = decimal(price, decimals);
   if (state !== 'there') return <s>{text}</s>;
   return (
-    // A new element for each change, so that its flash begins anew.
+    // A new element for each change restarts the animation.
     <span
       key={changes}
       data-direction={direction}

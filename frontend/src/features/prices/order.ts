@@ -1,6 +1,6 @@
 import { changeOf, type Quote } from './quote';
 
-/** What a table of quotes can be ordered by. */
+/** The columns by which the table can be sorted. */
 export type Column = 'name' | 'price' | 'change';
 
 export interface Order {
@@ -8,7 +8,7 @@ export interface Order {
   readonly descending: boolean;
 }
 
-/** The order after a click on a column's head: the other way round, or anew, the largest figures first. */
+/** The order after a click on the head of a column: reversed for the same column, else the largest figures first. */
 export function nextOrder({ column, descending }: Order, clicked: Column): Order {
   if (clicked === column) return { column, descending: !descending };
   return { column: clicked, descending: clicked !== 'name' };
@@ -29,7 +29,7 @@ export function firstQuotes(
   return quotesOf(descending ? topics.slice(-limit).reverse() : topics.slice(0, limit));
 }
 
-/** What has no such figure comes last, either way; those of one figure stay in the order in which they are. */
+/** Compares by a figure. Rows without it are last in both directions; equal rows keep their order. */
 function byFigure(
   quotes: readonly Quote[],
   column: Exclude<Column, 'name'>,

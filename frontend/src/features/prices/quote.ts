@@ -11,9 +11,9 @@ import { memberText, membersOf } from '../../feed/members';
 export interface Quote {
   /** `key:price:BTC` */
   readonly topic: string;
-  /** `unknown` after a gap, in which the key may have been deleted, until its value comes again. */
+  /** `unknown`: after a gap, until the value arrives again. The key may have been deleted. */
   readonly state: 'there' | 'gone' | 'unsupported' | 'unknown';
-  /** `undefined` where the value is no number, nor has one under a usual name. */
+  /** `undefined` if the value is neither a number nor an object with one under a common name. */
   readonly price: number | undefined;
   /** The most decimals that the price was written with so far: digits that come and go make it jump. */
   readonly decimals: number;
@@ -22,7 +22,7 @@ export interface Quote {
   /** The first price that was seen. */
   readonly opened: number | undefined;
   readonly direction: 'up' | 'down' | undefined;
-  /** Counts the changes of the price, to tell one from the next. */
+  /** The number of changes of the price. */
   readonly changes: number;
   /** The newest prices, oldest first. */
   readonly history: readonly number[];
@@ -72,11 +72,11 @@ export function collectQuotes(): Collector<Quotes> {
     else absent.delete(quote.topic);
   }
 
-  /** After a gap all values come again, except of keys that were deleted meanwhile. */
+  /** After a gap the gateway sends all values again, except those of keys that were deleted. */
   function forget(topic: string) {
     for (const quote of quotes.values()) {
       if (!mayOverlap(topic, quote.topic) || quote.state === 'gone') continue;
-      // What did not come again after the last gap either is not waited for any longer.
+      // A quote that did not arrive after the last gap either is gone.
       if (quote.state === 'unknown') retire(quote);
       else quotes.set(quote.topic, { ...quote, state: 'unknown', direction: undefined });
     }
@@ -117,7 +117,7 @@ function inOrder(before: readonly string[], quotes: ReadonlyMap<string, Quote>):
 export function nextQuote(before: Quote | undefined, entry: MessageEntry): Quote {
   const quote = before ?? newQuote(entry.topic);
   const at = entry.receivedAt;
-  // What is gone keeps its last price, which is what people look for then.
+  // A deleted key keeps its last price.
   if (entry.type === 'key.deleted') return { ...quote, state: 'gone', direction: undefined, at };
   if (entry.type === 'key.unsupported') {
     return { ...quote, state: 'unsupported', direction: undefined, detail: '', at };

@@ -17,7 +17,7 @@ let token: string;
 const source = () => FakeEventSource.current;
 const lines = () => FakeEventSource.opened.length;
 
-/** What the last line asks for, the names of topics without their kind. */
+/** The query of the last request, with topics without their kind. */
 function asked() {
   const query = new URL(source().url).searchParams;
   return {

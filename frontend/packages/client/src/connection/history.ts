@@ -19,7 +19,7 @@ export const isSame = (a: Offset | undefined, b: Offset): boolean =>
 /** An event of a topic, with its number. */
 export interface Item extends Offset {
   readonly frame: MessageFrame | GapFrame;
-  /** The topic that the event came from: literal, also if the followed topic is a glob. */
+  /** The literal topic of the event, also if the followed topic is a glob. */
   readonly origin: string;
   /** In milliseconds since the epoch. */
   readonly receivedAt: number;
@@ -70,7 +70,7 @@ function createTail(begin: Offset, depth: number): History {
     const isWhole = buffer.dropped() === 0;
     const newest = buffer.last() ?? begin;
     if (isWhole && isSame(begin, offset)) return buffer.toArray();
-    // Within an era, which starts with a gap, the numbers tell how many items follow.
+    // An era starts with a gap. Within it, the difference of the numbers is the number of items.
     if (newest.era === offset.era) {
       const items = buffer.toArray(Math.max(0, newest.number - offset.number));
       const [first = offset] = items;
@@ -96,7 +96,7 @@ const MAX_DELETED = 1_000;
 /**
  * Keeps the newest value of each name: of keys, and of topics whose events are conflated.
  *
- * @param isState - whether all current values come first without being asked for, as those of keys do
+ * @param isState - whether the gateway sends all current values first, as for keys
  */
 function createValues(begin: Offset, isState: boolean, depth: number | undefined): History {
   const values = new Map<string, Item>();

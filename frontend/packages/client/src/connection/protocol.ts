@@ -54,7 +54,7 @@ export interface GapFrame {
   readonly lost: number | null;
 }
 
-/** A sign of life while there are no events. */
+/** Shows that the connection works while no events arrive. */
 export interface PingFrame {
   readonly kind: 'ping';
   /** When it was sent, in milliseconds since the epoch by the gateway's clock; `undefined` if it cannot be parsed. */
