@@ -21,7 +21,7 @@ test('follows topics of all kinds, and can be shared by its address', async ({
     await page.getByLabel('Name', { exact: true }).fill(name);
     await page.getByRole('button', { name: 'Follow', exact: true }).click();
   };
-  const rows = page.getByRole('list', { name: 'Events' }).getByRole('listitem');
+  const rows = page.getByRole('log', { name: 'Events' }).getByRole('listitem');
   await follow('key', 'price:*');
   await expect(rows).toHaveText([/key:price:A.*101\.5/]);
   await follow('stream', 'or*ders');
@@ -55,14 +55,15 @@ test('stands still while somebody reads, and begins anew with other topics', asy
   await gateway.publishAll('a', texts);
   const log = page.getByRole('log', { name: 'Events' });
   const rows = log.getByRole('listitem');
-  await expect(rows).toHaveCount(50);
+  await expect(rows.first()).toHaveAttribute('aria-setsize', '50');
+  expect(await rows.count()).toBeLessThan(40);
   await log.evaluate((element) => element.scrollTo(0, 200));
   await expect(page.getByRole('button', { name: 'Resume' })).toBeVisible();
   await gateway.publishAll('a', ['later', 'later']);
   await expect(page.getByText('52 received')).toBeVisible();
-  await expect(rows).toHaveCount(50);
+  await expect(rows.first()).toHaveAttribute('aria-setsize', '50');
   await page.getByRole('button', { name: 'Show 2 events that came meanwhile' }).click();
-  await expect(rows).toHaveCount(52);
+  await expect(rows.first()).toHaveAttribute('aria-setsize', '52');
   await expect(rows.first()).toBeInViewport();
 
   await page.getByRole('button', { name: 'Pause' }).click();
@@ -111,7 +112,7 @@ test('publishes, and shows how a terminal does the same', async ({ page, process
   await form.getByLabel('Event type').fill('order.created');
   await form.getByRole('button', { name: 'Publish' }).click();
   await expect(form.getByRole('status')).toHaveText(/Published to stream:orders, id \d+-\d+/);
-  const rows = page.getByRole('list', { name: 'Events' }).getByRole('listitem');
+  const rows = page.getByRole('log', { name: 'Events' }).getByRole('listitem');
   await expect(rows).toHaveCount(1);
   await expect(rows.first()).toContainText('order.created');
   await expectAccessible(page);

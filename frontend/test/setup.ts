@@ -18,5 +18,9 @@ globalThis.ResizeObserver = class {
 
 Object.assign(globalThis, { MessageChannel: FakeMessageChannel });
 
+// jsdom lays nothing out. These are the heights of a visible part and of a row.
+Object.defineProperty(Element.prototype, 'clientHeight', { value: 800 });
+Object.defineProperty(HTMLElement.prototype, 'offsetHeight', { value: 40 });
+
 // jsdom does not scroll.
 Element.prototype.scrollTo = vi.fn();

@@ -11,12 +11,12 @@ interface Props {
 /** A row that says that events may be missing. */
 export const GapRow = memo(function GapRow({ gap, showTopic }: Props) {
   return (
-    <li className="row flex flex-wrap items-baseline gap-x-4 gap-y-0.5 border-y border-dashed border-warning-line bg-warning-soft px-4 py-2 text-warning not-first:-mt-px sm:flex-nowrap sm:px-5">
+    <div className="flex flex-wrap items-baseline gap-x-4 gap-y-0.5 border-y border-dashed border-warning-line bg-warning-soft px-4 py-2 text-warning sm:flex-nowrap sm:px-5">
       <ArrivalTime at={gap.receivedAt} />
       <p className="min-w-0 grow basis-full text-sm font-medium sm:basis-auto">
         {gapText(gap)}
         {showTopic && <span className="ms-2 font-mono text-xs font-normal">{gap.topic}</span>}
       </p>
-    </li>
+    </div>
   );
 });

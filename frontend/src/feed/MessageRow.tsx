@@ -2,7 +2,7 @@ import { memo } from 'react';
 import type { MessageEntry } from '@sluice/client';
 import { ArrivalTime } from '../ui/ArrivalTime';
 import { LongText } from './LongText';
-import { readPayload, splitKeys } from './payload';
+import { type Payload, readPayload, splitKeys } from './payload';
 import { RawFallback } from './RawFallback';
 
 interface Props {
@@ -14,9 +14,11 @@ interface Props {
 /** One message. It never changes, so a list of them costs only its new rows. */
 export const MessageRow = memo(function MessageRow({ message, showTopic }: Props) {
   const isNamed = message.type !== 'message';
+  const payload = readPayload(message.data);
   return (
-    <li className="row flex flex-wrap items-baseline gap-x-4 gap-y-0.5 border-b border-line px-4 py-2 motion-safe:group-data-[flood=false]:first:animate-arrive sm:flex-nowrap sm:px-5">
-      <ArrivalTime at={message.receivedAt} />
+    <div className="flex flex-wrap items-baseline gap-x-4 gap-y-0.5 border-b border-line px-4 py-2 sm:flex-nowrap sm:px-5">
+      {/* The tutorial's message shows a time of its own. */}
+      {payload.kind !== 'reading' && <ArrivalTime at={message.receivedAt} />}
       <div className="min-w-0 grow basis-full text-sm sm:basis-auto">
         {(showTopic || isNamed) && (
           <p className="mb-0.5 flex flex-wrap gap-x-2 font-mono text-xs wrap-anywhere">
@@ -25,15 +27,14 @@ export const MessageRow = memo(function MessageRow({ message, showTopic }: Props
           </p>
         )}
         <RawFallback data={message.data}>
-          <Data data={message.data} />
+          <Data data={message.data} payload={payload} />
         </RawFallback>
       </div>
-    </li>
+    </div>
   );
 });
 
-function Data({ data }: { data: string }) {
-  const payload = readPayload(data);
+function Data({ data, payload }: { data: string; payload: Payload }) {
   switch (payload.kind) {
     case 'reading':
       return <Reading time={payload.time} value={payload.value} />;

@@ -14,8 +14,8 @@ afterEach(() => {
 
 it('shows a bounded part of 40 kB of nested arrays', () => {
   const nested = '['.repeat(20_000) + ']'.repeat(20_000);
-  render(<EventRow entry={message(nested)} isPretty />);
-  expect(screen.getByRole('listitem').textContent.length).toBeLessThan(5_000);
+  const { container } = render(<EventRow entry={message(nested)} isPretty />);
+  expect(container.textContent.length).toBeLessThan(5_000);
   expect(screen.getByText(/The first 4,000 characters/)).toBeInTheDocument();
 });
 

@@ -17,7 +17,7 @@ const MAX_CHARACTERS = 4_000;
 export const EventRow = memo(function EventRow({ entry, isPretty }: Props) {
   if (entry.kind === 'gap') return <GapRow gap={entry} showTopic />;
   return (
-    <li className="row space-y-1.5 border-b border-line px-4 py-2.5 last:border-0">
+    <div className="space-y-1.5 border-b border-line px-4 py-2.5">
       <p className="flex flex-wrap items-baseline gap-x-3 gap-y-0.5 font-mono text-xs wrap-anywhere">
         <ArrivalTime at={entry.receivedAt} />
         <span className="text-accent">{entry.topic}</span>
@@ -31,6 +31,6 @@ export const EventRow = memo(function EventRow({ entry, isPretty }: Props) {
       ) : (
         <LongText text={entry.data} raw={entry.data} render={(text) => text} />
       )}
-    </li>
+    </div>
   );
 });

@@ -1,5 +1,6 @@
 import { Choice } from '../../ui/Choice';
 import { Counts } from '../../feed/Counts';
+import { EntryList } from '../../feed/EntryList';
 import { NewEvents } from '../../feed/NewEvents';
 import { Panel } from '../../ui/Panel';
 import { TopicGate } from '../../ui/TopicGate';
@@ -25,7 +26,8 @@ interface Props {
 export function Events({ exploration, format, onFormat }: Props) {
   const stream = useExploration(exploration);
   const { entries } = stream;
-  const { shown, waiting, heldBy, scroller, onScroll, showNewest, togglePause } = useFeed(entries);
+  const feed = useFeed(entries);
+  const isPretty = format === 'pretty';
   return (
     <TopicGate stream={stream} isEmpty={entries.length === 0}>
       <Panel className="overflow-hidden">
@@ -33,28 +35,20 @@ export function Events({ exploration, format, onFormat }: Props) {
           <Counts snapshot={stream} />
           <div className="flex flex-wrap gap-2">
             <Choice label="Format" options={formats} value={format} onChange={onFormat} />
-            <button type="button" className="button" onClick={togglePause}>
-              {heldBy ? 'Resume' : 'Pause'}
+            <button type="button" className="button" onClick={feed.togglePause}>
+              {feed.heldBy ? 'Resume' : 'Pause'}
             </button>
           </div>
         </div>
         <div className="relative">
-          <NewEvents count={waiting} onShow={showNewest} />
-          <div
-            ref={scroller}
-            role="log"
-            aria-live="off"
-            aria-label="Events"
-            tabIndex={0}
-            onScroll={onScroll}
-            className="max-h-[max(24rem,100dvh-20rem)] overflow-y-auto overscroll-contain -outline-offset-2 [overflow-anchor:none]"
-          >
-            <ol aria-label="Events">
-              {shown.toReversed().map((entry) => (
-                <EventRow key={entry.seq} entry={entry} isPretty={format === 'pretty'} />
-              ))}
-            </ol>
-          </div>
+          <NewEvents count={feed.waiting} onShow={feed.showNewest} />
+          <EntryList
+            feed={feed}
+            renderEntry={(entry) => <EventRow entry={entry} isPretty={isPretty} />}
+            rowHeight={isPretty ? 120 : 70}
+            label="Events"
+            className="max-h-[max(24rem,100dvh-20rem)]"
+          />
         </div>
       </Panel>
     </TopicGate>
