@@ -39,8 +39,8 @@ export function createBuffer<T>({ limit, maxSize, sizeOf }: BufferBounds<T>): Bu
     entries[start] = undefined;
     start += 1;
     dropped += 1;
-    // To move everything for each entry would cost `limit` steps; once per `limit` entries costs one.
-    if (start >= limit) {
+    // To move the rest for each entry would cost its length; once half of the array is empty, it costs one step.
+    if (start > entries.length / 2) {
       entries = entries.slice(start);
       start = 0;
     }

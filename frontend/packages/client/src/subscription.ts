@@ -116,8 +116,10 @@ export function createSubscription(
   const [first, ...others] = Object.values(from);
   const isShared = others.every(({ cursor }) => cursor?.id === first?.cursor?.id);
   if (asked.length > 0) follow(asked);
-  else followed.set('', request('', isShared ? first : undefined));
-  reportState();
+  else {
+    followed.set('', request('', isShared ? first : undefined));
+    reportState();
+  }
 
   return Object.assign(() => followed.forEach((it) => it.end()), { progress });
 }

@@ -10,7 +10,7 @@ import {
 } from './history.js';
 import {
   type Cursor,
-  cursorAt,
+  cursorFrom,
   MAX_URL,
   type Plan,
   planRequest,
@@ -71,7 +71,6 @@ export interface ChannelObserver {
 export interface Channel {
   /** Whether the topic can be added to those that are followed. */
   readonly fits: (topic: string) => boolean;
-  readonly topics: () => readonly string[];
   readonly follow: (request: TopicRequest) => void;
   readonly unfollow: (topic: string) => void;
   /** Receives events of these types from now on. */
@@ -447,7 +446,7 @@ export function createChannel(
   /** Moves the cursors of the topics of which the request has delivered as much as the one before. */
   function move(opening: Opening, id: string) {
     if (id === '' || opening !== current) return;
-    const cursor = cursorAt(id, opening.plan.topics);
+    const cursor = cursorFrom(id, opening.plan.topics);
     for (const topic of opening.plan.topics) {
       const it = followed.get(topic);
       if (it && isSame(opening.offsets.get(topic), it.offset)) it.cursor = cursor;
@@ -501,7 +500,6 @@ export function createChannel(
 
   return {
     fits,
-    topics: () => [...followed.keys()],
     follow,
     unfollow,
     hear,

@@ -58,7 +58,7 @@ export function createHistory(
 }
 
 /**
- * Keeps the newest events of a topic whose events all count.. */
+ * Keeps the newest events of a topic whose events all count. */
 function createTail(begin: Offset, depth: number): History {
   const buffer = createBuffer<Item>({
     limit: MAX_ITEMS,

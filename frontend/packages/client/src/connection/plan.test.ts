@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { type Cursor, cursorAt, planRequest, type Start, urlOf } from './plan.js';
+import { type Cursor, cursorFrom, planRequest, type Start, urlOf } from './plan.js';
 
 const cursor = (id: string, ...covers: string[]): Cursor => ({ id, covers });
 const fresh = (topic: string, last = 0): Start => ({ topic, last, cursor: undefined });
@@ -88,17 +88,17 @@ describe('planRequest', () => {
   });
 });
 
-describe('cursorAt', () => {
+describe('cursorFrom', () => {
   it('leaves an id for several topics as it is', () => {
     const topics = ['channel:a', 'channel:b'];
-    expect(cursorAt('channel:a@x=1,y=2', topics)).toEqual({
+    expect(cursorFrom('channel:a@x=1,y=2', topics)).toEqual({
       id: 'channel:a@x=1,y=2',
       covers: topics,
     });
   });
 
   it('names the topic of a single one, the glob rather than what the event came from', () => {
-    expect(cursorAt('17-0', ['stream:a b']).id).toBe('stream:a%20b@17-0');
-    expect(cursorAt('key:price:BTC@17', ['key:price:*']).id).toBe('key:price:*@17');
+    expect(cursorFrom('17-0', ['stream:a b']).id).toBe('stream:a%20b@17-0');
+    expect(cursorFrom('key:price:BTC@17', ['key:price:*']).id).toBe('key:price:*@17');
   });
 });

@@ -24,12 +24,12 @@ export interface Plan {
   readonly ids: readonly string[];
 }
 
-/** Proxies accept URLs of this length everywhere. */
+/** The longest URL to plan for, in characters: proxies accept it everywhere. One topic alone may exceed it. */
 export const MAX_URL = 4_096;
 
 /**
- * Plans a request for as many of the topics as one request can serve; the first start is always part of it.
- * The others follow in the next request, which resumes from the id that this one gets. These cannot be combined:
+ * Plans a request for as many of the topics as one request can serve: at least the default topics, else the first
+ * topic with a cursor, else the first one. The others follow in the next request, which resumes from the id that this one gets. These cannot be combined:
  * - the default topics, which a request cannot name, with others;
  * - a topic without recent events with one that asks for some. If several ask for some, all get the
  *   largest number;
@@ -89,7 +89,7 @@ function inOrder(starts: readonly Start[]): Cursor[] | undefined {
  * cursor of that topic alone. They name no topic, or the channel or key of a glob that the event came
  * from; so the topic is put before the cursor.
  */
-export function cursorAt(id: string, topics: readonly string[]): Cursor {
+export function cursorFrom(id: string, topics: readonly string[]): Cursor {
   const [sole, ...others] = topics;
   if (sole === undefined || others.length > 0) return { id, covers: topics };
   const name = sole.replace(/[%@]|[^\x21-\x7e]+/g, encodeURIComponent);

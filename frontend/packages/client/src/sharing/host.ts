@@ -11,9 +11,12 @@ export type ToHost =
       readonly options: Pick<ConnectionOptions, 'staleAfter' | 'retry'>;
       readonly requests: readonly Request[];
     }
-  | { readonly kind: 'ping' | 'retry' | 'close' }
-  /** The tab has become visible, or the network is back. */
-  | { readonly kind: 'wake'; readonly isOnline: boolean };
+  | { readonly kind: 'ping' }
+  | { readonly kind: 'close' }
+  | Reconnect;
+
+/** The tab's reader asks for a retry; or the tab has become visible, or the network is back. */
+type Reconnect = { readonly kind: 'retry' } | { readonly kind: 'wake'; readonly isOnline: boolean };
 
 /** A message from a host to a tab. */
 export type FromHost =
@@ -22,22 +25,25 @@ export type FromHost =
   | { readonly kind: 'dropped' }
   | { readonly kind: 'reports'; readonly reports: readonly Report[] };
 
-/** A frozen or crashed tab is dropped after this time without a ping, in milliseconds, */
+/** A frozen or crashed tab is dropped after this time without a ping, in milliseconds. */
 const MAX_SILENCE = 3 * 60_000;
-/** or when this many characters were sent to it since its last ping: the browser keeps them in memory. */
+/** A tab is dropped when this many characters were sent to it since its last ping: the browser keeps them in memory. */
 const MAX_UNREAD = 16 * 1024 * 1024;
 
 /** Serves tabs, each of which has a port. Runs in the worker, or in the page. */
 export function createHost(options: ConnectionOptions = {}): {
   accept: (port: MessagePort) => void;
 } {
+  /** By URL and token, as long as they have tabs. */
   const multiplexers = new Map<string, Multiplexer>();
 
+  /** The first tab of a URL and token sets the options for those that follow. */
   function multiplexerFor(message: ToHost & { kind: 'requests' }): Multiplexer {
     const { eventsURL, token } = message;
     const name = `${eventsURL} ${token}`;
     const known = multiplexers.get(name);
     if (known) return known;
+    for (const [other, { hasTabs }] of multiplexers) if (!hasTabs()) multiplexers.delete(other);
     const created = createMultiplexer(eventsURL, token, { ...message.options, ...options });
     multiplexers.set(name, created);
     return created;
@@ -49,6 +55,8 @@ export function createHost(options: ConnectionOptions = {}): {
     let multiplexer: Multiplexer | undefined;
     let unread = 0;
     let isDropped = false;
+    /** What a dropped tab asked for. It is done after the tab has sent its requests again. */
+    let postponed: Reconnect | undefined;
     let silence: ReturnType<typeof setTimeout> | undefined;
 
     const post = (message: FromHost) => port.postMessage(message);
@@ -63,7 +71,7 @@ export function createHost(options: ConnectionOptions = {}): {
     }
 
     turn.port2.onmessage = () => {
-      multiplexer?.reportCursors();
+      multiplexer?.reportCursors(report);
       post({ kind: 'reports', reports });
       reports = [];
     };
@@ -88,6 +96,8 @@ export function createHost(options: ConnectionOptions = {}): {
         multiplexer = next;
         isDropped = false;
         next.setRequests(report, message.requests);
+        if (postponed) reconnect(postponed);
+        postponed = undefined;
       } else if (message.kind === 'close') {
         drop();
         clearTimeout(silence);
@@ -95,13 +105,17 @@ export function createHost(options: ConnectionOptions = {}): {
         port.close();
       } else if (isDropped) {
         isDropped = false;
+        if (message.kind !== 'ping') postponed = message;
         post({ kind: 'dropped' });
-      } else if (message.kind === 'retry') {
-        multiplexer?.retryNow();
-      } else if (message.kind === 'wake') {
-        multiplexer?.wake(message.isOnline);
+      } else if (message.kind !== 'ping') {
+        reconnect(message);
       }
       if (message.kind === 'ping') post({ kind: 'pong' });
+    }
+
+    function reconnect(message: Reconnect) {
+      if (message.kind === 'retry') multiplexer?.retryNow();
+      else multiplexer?.wake(message.isOnline);
     }
 
     port.onmessage = ({ data }: MessageEvent<ToHost>) => receive(data);

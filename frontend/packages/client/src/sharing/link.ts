@@ -19,11 +19,12 @@ const PROTOCOL = 2;
 /** Milliseconds between two pings. */
 const INTERVAL = 5_000;
 /** Half the milliseconds that a host has for its answer. */
-const PATIENCE = 2_500;
+const HALF_PATIENCE = 2_500;
 
 /**
- * Opens a link to the worker that all tabs share. A worker that does not answer is replaced once. After
- * that, and if no worker can be started, the host runs in the page.
+ * Opens a link to the worker that all tabs share. If the worker does not answer, the tab connects once more, which
+ * starts a new worker if the old one has ended. After that, and if no worker can be started, the host runs in the
+ * page.
  *
  * @param onStart - called for each host; the tab then sends all its requests from where it is
  */
@@ -87,15 +88,19 @@ export function createLink(
   function ping() {
     lastPing = Date.now();
     send({ kind: 'ping' });
-    // The answer may wait behind a task of the page that was long: so one timer gives it a turn.
+    // A long task of the page delays the answer and this timer alike. The second timer lets the answer come first.
     deadline ??= setTimeout(() => {
-      deadline = setTimeout(restart, PATIENCE);
-    }, PATIENCE);
+      deadline = setTimeout(restart, HALF_PATIENCE);
+    }, HALF_PATIENCE);
   }
 
   function restart() {
     unanswered += 1;
     isAlone ||= unanswered > 1;
+    reopen();
+  }
+
+  function reopen() {
     release();
     open();
   }
@@ -116,7 +121,7 @@ export function createLink(
   const stopObserving = observePage({
     onOnline: () => wake(true),
     onVisible: () => wake(false),
-    onRestored: () => restart(),
+    onRestored: () => reopen(),
     onGone: () => send({ kind: 'close' }),
   });
   const interval = setInterval(ping, INTERVAL);

@@ -308,7 +308,10 @@ describe('a multiplexer', () => {
   it('reports the cursors', async () => {
     await request(ask(1, 'channel:a'));
     source().open({ id: '7' });
-    multiplexer.reportCursors();
+    multiplexer.setRequests(otherTab, [ask(2, 'channel:b')]);
+    multiplexer.reportCursors(tab);
+    expect(cursors).toEqual(['channel:a channel:a@7']);
+    multiplexer.reportCursors(otherTab);
     expect(cursors).toEqual(['channel:a channel:a@7']);
   });
 });

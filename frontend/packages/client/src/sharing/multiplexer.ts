@@ -63,8 +63,9 @@ export type Tab = (report: Report) => void;
 export interface Multiplexer {
   /** Replaces all requests of a tab. */
   readonly setRequests: (tab: Tab, requests: readonly Request[]) => void;
-  /** Reports how far the connections have come; called after a number of items. */
-  readonly reportCursors: () => void;
+  /** Reports to a tab how far its topics have been delivered to it; called after a number of items. */
+  readonly reportCursors: (tab: Tab) => void;
+  readonly hasTabs: () => boolean;
   readonly retryNow: () => void;
   readonly wake: (isOnline: boolean) => void;
 }
@@ -93,7 +94,8 @@ interface SharedChannel {
  *   events for the other tabs;
  * - topics whose names would make the URL too long.
  *
- * Two channels that follow a topic from different offsets become one as soon as one has reached the other.
+ * If two channels follow a topic from different offsets, its requests move to one of them as soon as that one keeps
+ * all that they need.
  */
 export function createMultiplexer(
   eventsURL: string,
@@ -221,7 +223,7 @@ export function createMultiplexer(
     if (channels.size > 1 && isOrdered(topic, shared.every)) converge(shared, topic);
   }
 
-  /** Makes one of two channels that follow the topic, once one has all that the other needs. */
+  /** Moves the requests for the topic from one channel to another one that has all that they need. */
   function converge(shared: SharedChannel, topic: string) {
     for (const other of channels.values()) {
       if (other === shared || other.every !== shared.every || !other.feeds.has(topic)) continue;
@@ -262,18 +264,16 @@ export function createMultiplexer(
     for (const tab of tabs.keys()) tab({ kind: 'state', state });
   }
 
-  function reportCursors() {
+  function reportCursors(tab: Tab) {
     for (const { name, feeds, channel } of channels.values()) {
       const topicsAt = new Map<Cursor, string[]>();
-      const users = new Set<Tab>();
-      for (const [topic, joined] of feeds) {
+      for (const [topic, users] of feeds) {
         const { cursor } = channel.positionOf(topic);
-        if (cursor) topicsAt.set(cursor, [...(topicsAt.get(cursor) ?? []), topic]);
-        for (const { tab } of joined) users.add(tab);
+        const isUsed = [...users].some((joined) => joined.tab === tab);
+        if (cursor && isUsed) topicsAt.set(cursor, [...(topicsAt.get(cursor) ?? []), topic]);
       }
-      for (const [cursor, topics] of topicsAt) {
-        for (const tab of users) tab({ kind: 'cursor', channel: name, topics, cursor });
-      }
+      for (const [cursor, topics] of topicsAt)
+        tab({ kind: 'cursor', channel: name, topics, cursor });
     }
   }
 
@@ -285,6 +285,7 @@ export function createMultiplexer(
   return {
     setRequests,
     reportCursors,
+    hasTabs: () => tabs.size > 0,
     retryNow,
     wake: (isOnline) => channels.forEach(({ channel }) => channel.wake(isOnline)),
   };

@@ -1,0 +1,80 @@
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { eventually } from '../../../../test/eventually';
+import { FakeEventSource } from '../../../../test/fake-event-source';
+import { createHost, type FromHost, type ToHost } from './host.js';
+import type { Report } from './multiplexer.js';
+
+let host: ReturnType<typeof createHost>;
+let ports: MessagePort[];
+
+beforeEach(() => {
+  FakeEventSource.opened = [];
+  host = createHost({ EventSource: FakeEventSource, retry: { base: 3_600_000, max: 3_600_000 } });
+  ports = [];
+});
+
+afterEach(() => {
+  for (const port of ports) {
+    port.postMessage({ kind: 'close' });
+    port.close();
+  }
+});
+
+/** A tab of the host, on real ports. */
+function openTab() {
+  const { port1: port, port2 } = new MessageChannel();
+  const received: FromHost[] = [];
+  port.onmessage = ({ data }: MessageEvent<FromHost>) => received.push(data);
+  host.accept(port2);
+  const send = (message: ToHost) => port.postMessage(message);
+  const count = (kind: FromHost['kind']) => received.filter((it) => it.kind === kind).length;
+  ports.push(port);
+  return {
+    ...{ send, count },
+    reports: (): Report[] => received.flatMap((it) => (it.kind === 'reports' ? it.reports : [])),
+    follow: (topic: string, token = '') =>
+      send({
+        ...{ kind: 'requests', eventsURL: 'http://gateway/events', token, options: {} },
+        requests: [{ ...{ key: 1, topic, every: '', last: 0, types: [], from: undefined } }],
+      }),
+    /** Returns after the host has handled all messages sent so far, and the tab has received its answers. */
+    settle: async () => {
+      const before = count('pong');
+      send({ kind: 'ping' });
+      await eventually(() => expect(count('pong')).toBeGreaterThan(before));
+    },
+  };
+}
+
+const source = () => eventually(() => FakeEventSource.current);
+
+it('sends nothing to tabs without new events', async () => {
+  const [a, b] = [openTab(), openTab()];
+  a.follow('channel:a');
+  b.follow('channel:a');
+  const events = await source();
+  events.open({ id: '1' });
+  events.message('x', '2');
+  for (const tab of [a, b]) {
+    await eventually(() => expect(tab.reports().map(({ kind }) => kind)).toContain('item'));
+  }
+  for (let turn = 0; turn < 50; turn++) await Promise.all([a.settle(), b.settle()]);
+  expect(a.count('reports')).toBeLessThan(6);
+  expect(b.count('reports')).toBeLessThan(6);
+});
+
+it('connects at once for a dropped tab whose reader asks for it', async () => {
+  const tab = openTab();
+  tab.follow('channel:a');
+  const events = await source();
+  events.open({ id: '1' });
+  events.message('x'.repeat(17 * 1024 * 1024), '2');
+  await eventually(() => expect(events.readyState).toBe(2));
+  openTab().follow('channel:a');
+  await eventually(() => expect(FakeEventSource.opened).toHaveLength(2));
+  FakeEventSource.current.break();
+  tab.send({ kind: 'retry' });
+  await eventually(() => expect(tab.count('dropped')).toBe(1));
+  tab.follow('channel:a');
+  await eventually(() => expect(FakeEventSource.opened).toHaveLength(3));
+});
