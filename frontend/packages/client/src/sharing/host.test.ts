@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { eventually } from '../../../../test/eventually';
 import { FakeEventSource } from '../../../../test/fake-event-source';
 import { createHost, type FromHost, type ToHost } from './host.js';
@@ -14,6 +14,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
+  vi.unstubAllGlobals();
   for (const port of ports) {
     port.postMessage({ kind: 'close' });
     port.close();
@@ -77,4 +78,26 @@ it('connects at once for a dropped tab whose reader asks for it', async () => {
   await eventually(() => expect(tab.count('dropped')).toBe(1));
   tab.follow('channel:a');
   await eventually(() => expect(FakeEventSource.opened).toHaveLength(3));
+});
+
+it('sends a refused token again for a new tab', async () => {
+  vi.stubGlobal('fetch', () =>
+    Promise.resolve(
+      new Response('{"detail":"expired"}', {
+        status: 401,
+        headers: { 'Content-Type': 'application/problem+json' },
+      }),
+    ),
+  );
+  const tab = openTab();
+  tab.follow('channel:a', 'secret');
+  (await source()).refuse();
+  const urls = () => FakeEventSource.opened.map(({ url }) => new URL(url).search);
+  await eventually(() => expect(urls().at(-1)).toBe('?channel=a'));
+  tab.send({ kind: 'close' });
+  await eventually(() => expect(FakeEventSource.current.readyState).toBe(2));
+  const opened = urls().length;
+  openTab().follow('channel:a', 'secret');
+  await eventually(() => expect(urls().length).toBeGreaterThan(opened));
+  expect(urls()[opened]).toBe('?channel=a&access_token=secret');
 });

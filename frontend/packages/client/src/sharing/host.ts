@@ -41,9 +41,10 @@ export function createHost(options: ConnectionOptions = {}): {
   function multiplexerFor(message: ToHost & { kind: 'requests' }): Multiplexer {
     const { eventsURL, token } = message;
     const name = `${eventsURL} ${token}`;
+    // Without tabs it would only remember that its token was refused, which may no longer be true.
+    for (const [other, { hasTabs }] of multiplexers) if (!hasTabs()) multiplexers.delete(other);
     const known = multiplexers.get(name);
     if (known) return known;
-    for (const [other, { hasTabs }] of multiplexers) if (!hasTabs()) multiplexers.delete(other);
     const created = createMultiplexer(eventsURL, token, { ...message.options, ...options });
     multiplexers.set(name, created);
     return created;
