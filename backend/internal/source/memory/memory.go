@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"slices"
 	"sort"
 	"strings"
@@ -135,6 +136,17 @@ func (m *Broker) showKeys(f *following) {
 
 // Live implements [source.Following]: a topic is live when Follow returns.
 func (f *following) Live(context.Context) error {
+	f.broker.mu.Lock()
+	defer f.broker.mu.Unlock()
+	return f.broker.checkType(f.topic)
+}
+
+// checkType returns an error that wraps [source.ErrWrongType] for a stream whose name is that of a
+// key: they share one name space, as in Redis. m.mu must be held.
+func (m *Broker) checkType(topic event.Topic) error {
+	if topic.Kind == event.Stream && m.values[topic.Name()] != nil {
+		return fmt.Errorf("%w: %s is not a stream", source.ErrWrongType, topic)
+	}
 	return nil
 }
 
@@ -182,8 +194,14 @@ func (m *Broker) publishOnce(topic event.Topic, messages []source.Message) (id e
 			return id, err
 		}
 	}
+	if err := m.checkType(topic); err != nil {
+		return id, err
+	}
 	if err := m.checkRoom(topic, messages, once); err != nil {
 		return id, err
+	}
+	if s := m.streams[topic.Name()]; s != nil && topic.Kind == event.Key {
+		m.removeStream(topic.Name(), s)
 	}
 	for _, msg := range messages {
 		id = m.publish(topic, msg)
@@ -267,9 +285,13 @@ func (s *stream) trim(n int) (size int) {
 func (m *Broker) expireStream(name string, s *stream) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.streams[name] != s {
-		return
+	if m.streams[name] == s {
+		m.removeStream(name, s)
 	}
+}
+
+// removeStream removes a stream. m.mu must be held.
+func (m *Broker) removeStream(name string, s *stream) {
 	delete(m.streams, name)
 	m.used.streams -= streamSize(name) + s.trim(len(s.entries))
 	m.deliver(event.Literal(event.Stream, name), func(sink source.Sink) {

@@ -277,7 +277,6 @@ func TestRedis_MissingTrackingIsUnsupported(t *testing.T) {
 	}
 }
 
-// A transaction that Redis discards does not say why, but the command that the ACL forbids does.
 func TestPublish_ForbiddenExpiry(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -99,6 +99,11 @@ func isWrongType(err error) bool {
 	return errors.Is(err, source.ErrWrongType) || err != nil && strings.HasPrefix(err.Error(), "WRONGTYPE")
 }
 
+// isForbidden reports whether an error says that the ACL forbids a command, also one of a script.
+func isForbidden(err error) bool {
+	return err != nil && (strings.HasPrefix(err.Error(), "NOPERM") || strings.Contains(err.Error(), "user executing the script can't"))
+}
+
 // refusal returns an error of Redis, wrapped in [source.ErrWrongType] or [source.ErrForbidden] if it is
 // one of these.
 func refusal(err error) error {
@@ -107,7 +112,7 @@ func refusal(err error) error {
 		return err
 	case isWrongType(err):
 		return fmt.Errorf("%w: %w", source.ErrWrongType, err)
-	case err != nil && strings.HasPrefix(err.Error(), "NOPERM"):
+	case isForbidden(err):
 		return fmt.Errorf("%w: %w", source.ErrForbidden, err)
 	}
 	return err

@@ -50,37 +50,33 @@ func (p *Publisher) Publish(ctx context.Context, topic event.Topic, m source.Mes
 // PublishAll implements [source.Source].
 func (p *Publisher) PublishAll(ctx context.Context, topic event.Topic, messages []source.Message) error {
 	var err error
-	if topic.Kind == event.Stream && messages[0].IdempotencyKey != "" {
-		_, err = p.addOnce(ctx, topic.Name(), messages)
+	if topic.Kind == event.Stream && needsScript(messages[0]) {
+		_, err = p.runAddScript(ctx, topic.Name(), messages)
 	} else {
-		_, err = p.transact(ctx, topic, messages)
+		err = p.transact(ctx, topic, messages)
 	}
 	return p.wrapError(ctx, topic, err)
 }
 
-// transact writes messages in one transaction, with the expiry of the key if they have one. It
-// returns the commands of the transaction.
-func (p *Publisher) transact(ctx context.Context, topic event.Topic, messages []source.Message) ([]redis.Cmder, error) {
+// transact writes messages in one transaction.
+func (p *Publisher) transact(ctx context.Context, topic event.Topic, messages []source.Message) error {
 	server, err := p.serverOf(ctx, topic.Name())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	cmds, err := server.TxPipelined(ctx, func(tx redis.Pipeliner) error {
 		for _, m := range messages {
 			queue(ctx, tx, topic, m)
-		}
-		if ttl := messages[0].TTL; ttl > 0 && topic.Kind == event.Stream {
-			tx.PExpire(ctx, topic.Name(), ttl)
 		}
 		return nil
 	})
 	// The error of a transaction that Redis discarded does not say why. That of one command does.
 	for _, cmd := range cmds {
 		if reply, ok := errors.AsType[redis.Error](cmd.Err()); ok && !strings.HasPrefix(reply.Error(), "EXECABORT") {
-			return cmds, cmd.Err()
+			return cmd.Err()
 		}
 	}
-	return cmds, err
+	return err
 }
 
 // queue adds the command that writes a message to a transaction.
@@ -103,7 +99,7 @@ func (p *Publisher) wrapError(ctx context.Context, topic event.Topic, err error)
 		return err
 	case isWrongType(err):
 		return fmt.Errorf("%w: %s is not a stream", source.ErrWrongType, topic)
-	case redis.IsPermissionError(err):
+	case isForbidden(err):
 		return fmt.Errorf("%w: publishing to %s: %w", source.ErrForbidden, topic, err)
 	}
 	if ctx.Err() == nil {
@@ -146,15 +142,8 @@ func (p *Publisher) refreshTopology(ctx context.Context) {
 }
 
 func (p *Publisher) add(ctx context.Context, name string, m source.Message) (event.StreamID, error) {
-	if m.IdempotencyKey != "" {
-		return p.addOnce(ctx, name, []source.Message{m})
-	}
-	if m.TTL > 0 {
-		cmds, err := p.transact(ctx, event.Literal(event.Stream, name), []source.Message{m})
-		if err != nil {
-			return event.StreamID{}, err
-		}
-		return parseAddedID(cmds[0].(*redis.StringCmd).Val())
+	if needsScript(m) {
+		return p.runAddScript(ctx, name, []source.Message{m})
 	}
 	cmd := xadd(ctx, name, m)
 	if err := p.client.Process(ctx, once{cmd}); err != nil {
@@ -163,15 +152,30 @@ func (p *Publisher) add(ctx context.Context, name string, m source.Message) (eve
 	return parseAddedID(cmd.Val())
 }
 
-// addOnce adds entries unless the idempotency key of the first one was used before. It
-// returns the id of the newest one, the same each time.
-func (p *Publisher) addOnce(ctx context.Context, name string, messages []source.Message) (event.StreamID, error) {
-	keys, args := onceArgs(name, messages)
+// needsScript reports whether an entry needs more than XADD. A transaction does not do: if XADD
+// fails in it, as for a key of another type, Redis still executes the commands that follow.
+func needsScript(m source.Message) bool {
+	return m.IdempotencyKey != "" || m.TTL > 0
+}
+
+// runAddScript adds entries by addScript. It returns the id of the newest one; with an idempotency
+// key the same each time.
+func (p *Publisher) runAddScript(ctx context.Context, name string, messages []source.Message) (event.StreamID, error) {
+	keys, args := addArgs(name, messages)
 	var answer string
-	err := retryOnce(ctx, func(ctx context.Context) (err error) {
-		answer, err = addOnceScript.Run(ctx, p.client, keys, args...).Text()
+	run := func(ctx context.Context) error {
+		server, err := p.serverOf(ctx, name)
+		if err == nil {
+			answer, err = addScript.Run(ctx, server, keys, args...).Text()
+		}
 		return err
-	})
+	}
+	var err error
+	if messages[0].IdempotencyKey != "" {
+		err = retryOnce(ctx, run)
+	} else {
+		err = run(ctx)
+	}
 	if err != nil {
 		return event.StreamID{}, err
 	}
@@ -207,11 +211,14 @@ func xadd(ctx context.Context, name string, m source.Message) *redis.StringCmd {
 	return redis.NewStringCmd(ctx, append(append(args, "*"), entryFields(m)...)...)
 }
 
-// onceArgs returns the arguments of addOnceScript. Entries with and without a type have
+// addArgs returns the arguments of addScript. Entries with and without a type have
 // different numbers of fields, so all messages have a type, or none has.
-func onceArgs(name string, messages []source.Message) (keys []string, args []any) {
+func addArgs(name string, messages []source.Message) (keys []string, args []any) {
 	first := messages[0]
-	keys = []string{name, idempotencyName(name, first.IdempotencyKey)}
+	keys = []string{name}
+	if first.IdempotencyKey != "" {
+		keys = append(keys, idempotencyName(name, first.IdempotencyKey))
+	}
 	args = []any{source.IdempotencyTime.Milliseconds(), first.MaxLen, first.Fingerprint, first.TTL.Milliseconds(), len(entryFields(first))}
 	for _, m := range messages {
 		args = append(args, entryFields(m)...)
@@ -226,16 +233,21 @@ func idempotencyName(stream, key string) string {
 	return source.InternalPrefix + "idempotency:" + pubsub.InSlotOf(stream) + hex.EncodeToString(sum[:])
 }
 
-// addOnceScript adds entries unless the second key remembers an answer. Redis runs a script
-// as a whole, so this holds on all nodes and for concurrent requests. It returns the
-// remembered answer: the id of the newest entry, a space, and the fingerprint.
+// addScript adds entries, and sets the expiry of the stream, unless the second key remembers an
+// answer. Redis runs a script as a whole, so this holds on all nodes and for concurrent
+// requests; the first command that fails ends it. It returns the answer: the id of the newest
+// entry, a space, and the fingerprint.
 //
-// KEYS: the stream, the key that remembers the answer. ARGV: how long to remember it in
+// KEYS: the stream, the key that remembers the answer if there is one. ARGV: how long to remember it in
 // milliseconds, the length to trim to or 0, the fingerprint, the expiry in milliseconds or 0, the
 // number of arguments of an entry, and those of each entry.
-var addOnceScript = redis.NewScript(`
-local answer = redis.call('GET', KEYS[2])
+var addScript = redis.NewScript(`
+local answer = KEYS[2] and redis.call('GET', KEYS[2])
 if not answer then
+  if ARGV[4] ~= '0' then
+    -- Changes nothing. It fails before an entry is added if PEXPIRE is forbidden.
+    redis.call('PEXPIRE', KEYS[1], '4000000000000000', 'XX', 'LT')
+  end
   local id
   local size = tonumber(ARGV[5])
   for first = 6, #ARGV, size do
@@ -249,7 +261,9 @@ if not answer then
     redis.call('PEXPIRE', KEYS[1], ARGV[4])
   end
   answer = id .. ' ' .. ARGV[3]
-  redis.call('SET', KEYS[2], answer, 'PX', ARGV[1])
+  if KEYS[2] then
+    redis.call('SET', KEYS[2], answer, 'PX', ARGV[1])
+  end
 end
 return answer
 `)

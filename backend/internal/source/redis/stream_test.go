@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	goredis "github.com/redis/go-redis/v9"
 
@@ -53,6 +54,7 @@ func testStreams(t *testing.T, open func(*testing.T) (one, other source.Source))
 		{"data arrives byte for byte", streamBytes},
 		{"MaxLen trims the oldest", streamMaxLen},
 		{"without MaxLen nothing is trimmed", streamNoMaxLen},
+		{"a rejected publish with a TTL changes nothing", streamRejectedTTL},
 		{"one idempotency key adds one entry", streamIdempotency},
 		{"one idempotency key adds one entry, also concurrently", streamIdempotencyAtOnce},
 		{"an idempotency key is per topic", streamIdempotencyPerTopic},
@@ -196,6 +198,25 @@ func streamNoMaxLen(t *testing.T, one, other source.Source) {
 	if err != nil || len(page.Entries) != 6 {
 		t.Errorf("got %d entries, want 6; %v", len(page.Entries), err)
 	}
+}
+
+func streamRejectedTTL(t *testing.T, one, _ source.Source) {
+	topic := event.Literal(event.Stream, uniquePrefix()+"s")
+	key := event.Literal(event.Key, topic.Name())
+	write(t, one, key, source.Message{Data: []byte("x")})
+	m := source.Message{Data: []byte("x"), TTL: time.Millisecond}
+	for _, messages := range [][]source.Message{{m}, {m, m}} {
+		if err := one.PublishAll(t.Context(), topic, messages); !errors.Is(err, source.ErrWrongType) {
+			t.Errorf("PublishAll: got error %v, want %v", err, source.ErrWrongType)
+		}
+	}
+	if _, err := one.Publish(t.Context(), topic, m); !errors.Is(err, source.ErrWrongType) {
+		t.Errorf("Publish: got error %v, want %v", err, source.ErrWrongType)
+	}
+	time.Sleep(2 * m.TTL) // an expiry would be over
+	sink, f := follow(t, one, key)
+	awaitLive(t, f)
+	checkValues(t, "the key", sink.all(), "x")
 }
 
 func streamIdempotency(t *testing.T, one, other source.Source) {
