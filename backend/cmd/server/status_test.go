@@ -53,6 +53,7 @@ func TestEvents_RejectsInvalidQueries(t *testing.T) {
 		"last negative":     "channel=a&last=-1",
 		"last too large":    "channel=a&last=1001",
 		"last twice":        "channel=a&last=1&last=x",
+		"token twice":       "channel=a&access_token=x&access_token=y",
 		"every twice":       "channel=a&every=1s&every=2s",
 		"last empty":        "channel=a&last=",
 		"every not a time":  "channel=a&every=x",

@@ -80,7 +80,7 @@ var rejections = []struct {
 	{delivery.ErrDraining, event.Draining, "this server is going away; try again, another one may answer"},
 	{hub.ErrClosed, event.Draining, "this server is going away; try again, another one may answer"},
 	{admission.ErrFull, event.Overloaded, "there is no room for another subscription now, on this server or from this address; close some, or try again later"},
-	{hub.ErrFull, event.Overloaded, "this server follows as many topics as it may; ask for one that others follow, or try again later"},
+	{hub.ErrFull, event.Overloaded, "this server has no room for another topic; ask for one that others follow, or try again later"},
 	{source.ErrFull, event.Overloaded, ""},
 	{auth.ErrNoKeys, event.Unavailable, "the token cannot be verified now; try again later"},
 	{source.ErrUnavailable, event.Unavailable, "Redis cannot be reached, or refused; try again later"},

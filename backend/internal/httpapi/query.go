@@ -13,7 +13,7 @@ import (
 )
 
 // options are the parameters that a query may have once. Topics and ids may be repeated.
-var options = []string{"last", "from", "every", "event", "maxlen", "ttl"}
+var options = []string{"last", "from", "every", "event", "maxlen", "ttl", "access_token"}
 
 func parseQuery(r *http.Request) (url.Values, error) {
 	query, err := url.ParseQuery(r.URL.RawQuery)

@@ -106,7 +106,7 @@ func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error)
 	for _, f := range logs {
 		err := f.following.Live(ctx)
 		if err == nil {
-			err = f.failure()
+			err = f.open()
 		}
 		if err != nil {
 			h.release(logs)
@@ -190,6 +190,7 @@ func (h *Hub) open(t event.Topic) *topicLog {
 	}
 	f := newTopicLog(h, t)
 	f.onFail = func() { h.fail(f) }
+	f.onFull = h.failLargest
 	f.following = h.source.Follow(t, f)
 	f.users = 1
 	h.logs[t] = f
@@ -219,6 +220,29 @@ func (h *Hub) fail(f *topicLog) {
 	defer h.mu.Unlock()
 	if h.logs[f.topic] == f {
 		h.close(f)
+	}
+}
+
+// failLargest fails the key topic with the most bytes of values, so that a small topic does not end
+// because of a large one.
+func (h *Hub) failLargest() {
+	var largest *topicLog
+	var most int64
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, f := range h.logs {
+		if k, ok := f.cursors.(*keyCursors); ok && k.bytes.Load() > most {
+			largest, most = f, k.bytes.Load()
+		}
+	}
+	if largest == nil {
+		return
+	}
+	largest.lock()
+	defer largest.unlock()
+	// A topic that has failed keeps its bytes until it is closed.
+	if largest.failed == nil && h.options.History.Memory.Full() {
+		largest.fail(errValuesFull)
 	}
 }
 

@@ -118,19 +118,19 @@ func (k *keyCursors) close() {
 	k.memory = nil
 }
 
-// exceeded returns an error if the topic has more keys or bytes than one may have, or all
-// topics together.
+// exceeded returns an error if the topic has more keys or bytes than one may have.
 func (k *keyCursors) exceeded() error {
 	switch t := k.topicLog.topic; {
 	case len(k.values)-k.deleted > source.MaxKeys:
 		return fmt.Errorf("%w: %s matches more than %d; use a narrower glob", source.ErrTooManyKeys, t, source.MaxKeys)
 	case k.limit > 0 && k.bytes.Load() > int64(k.limit):
 		return fmt.Errorf("%w: %s needs more than %d bytes; use a narrower glob, or a larger --key-bytes", ErrKeyBytes, t, k.limit)
-	case k.memory.Full():
-		return fmt.Errorf("%w: the values of all keys need more than half of --topic-memory", ErrKeyBytes)
 	}
 	return nil
 }
+
+// errValuesFull is returned for a key topic for which the memory of all topics is not sufficient.
+var errValuesFull = fmt.Errorf("%w: the values of all keys need more than half of --topic-memory", ErrFull)
 
 func (k *keyCursors) gap(_ source.Gap, _, next uint64) string {
 	if !k.topicLog.topic.IsGlob() { // every node knows it, so a client that resumes there has no second gap

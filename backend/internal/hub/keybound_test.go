@@ -187,8 +187,8 @@ func checkDeletions(t *testing.T, got []frame, kept int) {
 	}
 }
 
-// Values never use the memory of journals: a key topic that exceeds its share ends, and channels
-// are delivered as before.
+// Values never use the memory of journals: if they exceed their share, the largest key topic ends.
+// Channels and smaller key topics are not affected, whichever key changes.
 func TestKey_MemoryLimitEndsTopicOnly(t *testing.T) {
 	t.Parallel()
 	limits := history(100)
@@ -196,14 +196,25 @@ func TestKey_MemoryLimitEndsTopicOnly(t *testing.T) {
 	g := newGateway(t, memory.New(source.Fill{Events: 10, Bytes: 1 << 20}), limits)
 	key := g.subscribe(t, hub.Request{Topics: topics(t, "key:k:*")})
 	defer key.close()
+	small := g.subscribe(t, hub.Request{Topics: topics(t, "key:small")})
+	defer small.close()
 	channel := g.subscribe(t, hub.Request{Topics: topics(t, "channel:c")})
 	defer channel.close()
 	value := strings.Repeat("x", 100<<10)
-	for n := range 6 {
+	for n := range 5 {
 		publish(t, g.source, fmt.Sprint("key:k:", n), value)
 	}
+	key.read()
+	publish(t, g.source, "key:new", value)
+	if _, err := g.trySubscribe(t, hub.Request{Topics: topics(t, "key:new")}); !errors.Is(err, hub.ErrFull) {
+		t.Errorf("a new topic: got error %v, want %v", err, hub.ErrFull)
+	}
+	publish(t, g.source, "key:small", value)
 	publish(t, g.source, "channel:c", numbers(1, 50)...)
-	checkEnded(t, key, hub.ErrKeyBytes)
+	checkEnded(t, key, hub.ErrFull)
+	publish(t, g.source, "key:small", "y")
+	small.awaitData("y")
+	small.checkGaps("the small key")
 	channel.read()
 	channel.check("the channel", numbers(1, 50), nil)
 }

@@ -181,7 +181,7 @@ func (e *FailedError) Unwrap() error { return e.Err }
 
 // CloseReason returns the reason that the client receives.
 func (e *FailedError) CloseReason() event.CloseReason {
-	if errors.Is(e.Err, source.ErrTooManyKeys) || errors.Is(e.Err, ErrKeyBytes) {
+	if errors.Is(e.Err, source.ErrTooManyKeys) || errors.Is(e.Err, ErrKeyBytes) || errors.Is(e.Err, ErrFull) {
 		return event.Overloaded
 	}
 	return event.Unavailable

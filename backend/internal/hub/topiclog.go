@@ -28,6 +28,8 @@ type topicLog struct {
 	cursors cursors
 	failed  error  // reason why the topic has ended, or nil
 	onFail  func() // called once, on another goroutine
+	onFull  func() // called on another goroutine when the values of all key topics use their whole memory
+	opened  bool   // has had a subscriber since it is live
 	body    []byte // scratch
 	cursor  []byte // scratch
 }
@@ -133,10 +135,30 @@ func (t *topicLog) Event(e event.Event, at source.Position) {
 		t.body = nil
 	}
 	if k, ok := t.cursors.(*keyCursors); ok {
-		if err := k.exceeded(); err != nil {
-			t.gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, Failed: err})
+		switch err := k.exceeded(); {
+		case err != nil:
+			t.fail(err)
+		case !k.memory.Full():
+		case t.opened:
+			go t.onFull()
+		default:
+			t.fail(errValuesFull)
 		}
 	}
+}
+
+// fail ends the topic with a gap. t must be locked.
+func (t *topicLog) fail(err error) {
+	t.gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, Failed: err})
+}
+
+// open marks the topic as live for a subscriber. It returns the reason why the topic has ended, if it
+// has.
+func (t *topicLog) open() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.opened = true
+	return t.failed
 }
 
 // isEnd reports whether an event of a topic ends the topic for its subscribers.
