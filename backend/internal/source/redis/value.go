@@ -106,8 +106,12 @@ type description struct {
 	size          int64 // bytes in the memory of Redis; 0 if unknown
 }
 
+// maxMemory bounds the memory in Redis of a value that is read. It is more than the bound of a
+// value, since memory includes spare room and the structure of collections.
+const maxMemory = 2 * source.MaxValueBytes
+
 func (k description) isTooLarge() bool {
-	return k.size > source.MaxValueBytes
+	return k.size > maxMemory
 }
 
 // isCollection reports whether Redis estimates the size from a few elements.

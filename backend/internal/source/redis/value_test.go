@@ -34,7 +34,7 @@ func TestRedis_LargeValueIsNotRead(t *testing.T) {
 	src := connect(t, server, quiet)
 	const size = 100 << 20
 	server.Do("SETRANGE", "string", size, "x")
-	for i := range 200 {
+	for i := range 300 {
 		server.Do("HSET", "hash", i, strings.Repeat("x", 64<<10))
 	}
 	before := sent(t, server)
@@ -137,4 +137,27 @@ func TestRedis_LargeValueWithoutMemoryUsage(t *testing.T) {
 	}
 	server.Do("SET", "k", "small")
 	w.last(t, "small")
+}
+
+// Redis uses more memory for a value than its events have bytes.
+func TestRedis_LimitIsOfTheValue(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connect(t, server, quiet)
+	server.Do("SET", "exact", strings.Repeat("x", source.MaxValueBytes))
+	server.Do("SET", "larger", strings.Repeat("x", source.MaxValueBytes+1))
+	for range 75 { // Redis reserves room for more
+		server.Do("APPEND", "grown", strings.Repeat("x", 100_000))
+	}
+	server.Do("EVAL", "for i = 1, 90000 do redis.call('ZADD', KEYS[1], i, 'member' .. i) end", 1, "zset")
+	w, _ := follow(t, src, parseTopic(t, "key:*"))
+	for _, n := range w.count(t, 4) {
+		want := ""
+		if n.topic.Name() == "larger" {
+			want = event.KeyUnsupported
+		}
+		if n.eventType != want {
+			t.Errorf("%s: got an event of type %q with %d bytes", n.topic, n.eventType, len(n.data))
+		}
+	}
 }
