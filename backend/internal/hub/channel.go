@@ -102,7 +102,7 @@ func (c *channelCursors) prepare(ctx context.Context, cc clientCursor) (func() s
 		if cc.known {
 			return c.resume(cc.text)
 		}
-		pos, _ := c.topicLog.view.Back(cc.last)
+		pos, _ := c.topicLog.view.Back(journal.First, cc.last)
 		return c.topicLog.atNumber(pos, "")
 	}, nil
 }

@@ -23,6 +23,9 @@ type replayedKey struct {
 	deleted bool
 }
 
+// hasGap implements [replay].
+func (r *keyReplay) hasGap(context.Context, *Hub) (bool, error) { return false, nil }
+
 func (r *keyReplay) next(context.Context, *Hub) ([]journal.Frame, bool, error) {
 	f := r.cursors.topicLog
 	f.mu.Lock()

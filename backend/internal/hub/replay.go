@@ -14,6 +14,9 @@ type replay interface {
 	// next returns some frames, and whether they are the last ones. They have the cursors of
 	// the topic. Frames of a glob have a qualifier too.
 	next(ctx context.Context, h *Hub) (frames []journal.Frame, done bool, err error)
+	// hasGap reports whether there is a gap among the frames, as far as that is known before they are
+	// read. It is called before next.
+	hasGap(ctx context.Context, h *Hub) (bool, error)
 }
 
 const (

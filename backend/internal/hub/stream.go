@@ -20,7 +20,7 @@ type streamCursors struct {
 	// begins with a gap.
 	era    uint64          // number of the gap
 	start  source.Position // the journal holds, or held, every entry of the era after this position
-	bottom event.StreamID  // nothing is in Redis before this id
+	bottom event.StreamID  // Redis has no entry up to this id, inclusive
 }
 
 func (s *streamCursors) begin(at source.Position) {
@@ -36,7 +36,7 @@ func (s *streamCursors) event(dst []byte, e event.Event, at source.Position, _ u
 func (s *streamCursors) gap(g source.Gap, number, _ uint64) string {
 	s.last = g.At
 	if g.Reason == event.SourceInterrupted {
-		s.era, s.start = number, g.At
+		s.era, s.start, s.bottom = number, g.At, event.StreamID{}
 	}
 	cursor := positionCursor(g.At)
 	if g.At.ID.IsZero() {
@@ -98,7 +98,7 @@ func finished(cursor string) startPosition {
 
 // prepareFresh prepares the start of a client that gets up to last recent entries.
 func (s *streamCursors) prepareFresh(ctx context.Context, last int) (func() startPosition, error) {
-	older, err := s.older(ctx, last)
+	older, state, err := s.older(ctx, last)
 	if err != nil {
 		return nil, err
 	}
@@ -107,12 +107,14 @@ func (s *streamCursors) prepareFresh(ctx context.Context, last int) (func() star
 			if s.topicLog.view.EndsFinal() {
 				last = max(last, 1) // the end of a stream is not history
 			}
-			number, cursor := s.topicLog.view.Back(last)
+			tail, _ := s.tail()
+			number, _ := s.topicLog.view.Back(tail, last)
+			cursor := s.topicLog.view.CursorAt(number)
 			return startPosition{pos: number, cursor: cursor, before: cursor}
 		}
 		p := s.startAfter(positionCursor(source.Position{ID: older}))
 		if r, ok := p.replay.(*streamReplay); ok {
-			r.quiet = true
+			r.fresh = removalsOf(state)
 		}
 		return p
 	}, nil
@@ -300,7 +302,7 @@ func (s *streamCursors) find(c streamCursor) (p startPosition, ok bool) {
 	at := func(number uint64) (startPosition, bool) {
 		cursor := view.CursorAt(number)
 		if other, ended := strings.CutSuffix(cursor, endSuffix); ended {
-			if number == view.Head() {
+			if other, _ := parseStreamCursor(cursor); number == view.Head() || other.id == s.last.ID {
 				return finished(cursor), true
 			}
 			cursor = other // entries follow, which a client without the mark of the end gets
@@ -338,12 +340,12 @@ func (s *streamCursors) search(id event.StreamID) uint64 {
 }
 
 // older returns the id after which a fresh subscriber starts that gets more recent entries
-// than the journal holds, or zero if the journal holds enough.
-func (s *streamCursors) older(ctx context.Context, last int) (event.StreamID, error) {
+// than the journal holds, and the state of the stream; or zero if the journal holds enough.
+func (s *streamCursors) older(ctx context.Context, last int) (id event.StreamID, state source.StreamState, err error) {
 	t := s.topicLog
 	t.lock()
-	_, after := s.tail()
-	held := t.view.Frames()
+	tail, after := s.tail()
+	_, held := t.view.Back(tail, max(last, 1))
 	nothing := after.ID == s.bottom || after.ID.IsZero()
 	t.unlock()
 	if last == 0 && held == 0 && !nothing {
@@ -351,15 +353,16 @@ func (s *streamCursors) older(ctx context.Context, last int) (event.StreamID, er
 	}
 	missing := last - held
 	if missing <= 0 || nothing {
-		return event.StreamID{}, nil
+		return event.StreamID{}, state, nil
 	}
 	r := source.Range{UpTo: after.ID, Newest: true, Count: firstReplayPage}
 	for missing > 0 {
 		r.Count = min(missing, r.Count)
 		page, err := s.hub.readRange(ctx, t.topic, r)
 		if err != nil {
-			return event.StreamID{}, err
+			return event.StreamID{}, state, err
 		}
+		state = page.State
 		for _, e := range page.Entries {
 			r.UpTo = e.ID.Prev()
 		}
@@ -373,17 +376,17 @@ func (s *streamCursors) older(ctx context.Context, last int) (event.StreamID, er
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		s.bottom = after.ID
-		return event.StreamID{}, nil
+		return event.StreamID{}, state, nil
 	}
-	return r.UpTo, nil
+	return r.UpTo, state, nil
 }
 
 // olderEnd returns the id before the newest entry of a stream, if that is the end of the stream,
-// else zero.
-func (s *streamCursors) olderEnd(ctx context.Context, newest event.StreamID) (event.StreamID, error) {
+// else zero, and the state of the stream.
+func (s *streamCursors) olderEnd(ctx context.Context, newest event.StreamID) (event.StreamID, source.StreamState, error) {
 	page, err := s.hub.readRange(ctx, s.topicLog.topic, source.Range{UpTo: newest, Newest: true, Count: 1})
 	if err != nil || len(page.Entries) == 0 || page.Entries[0].Type != event.StreamEnd {
-		return event.StreamID{}, err
+		return event.StreamID{}, page.State, err
 	}
-	return page.Entries[0].ID.Prev(), nil
+	return page.Entries[0].ID.Prev(), page.State, nil
 }

@@ -15,12 +15,29 @@ type streamReplay struct {
 	at       streamCursor    // of the last entry that was read, or the position before the first
 	upTo     source.Position // after the last entry
 	count    int             // entries of the next page
-	quiet    bool            // deleted entries are not a gap, since the client had no entry before them
+	// The removals when a client without a cursor subscribed, or nil. It had no entry before, so
+	// these are not a gap.
+	fresh *removals
 
 	// The number of missing entries in the range, if it is unknown for a single page.
-	missing int64
-	deleted event.StreamID // the newest deleted id when missing was counted
+	missing int64 // less those that were announced
+	counted removals
+	counts  int // how often missing was counted
 }
+
+// removals show whether entries were removed between two reads of a stream.
+type removals struct {
+	number  uint64
+	deleted event.StreamID // the newest id
+}
+
+func removalsOf(s source.StreamState) *removals {
+	return &removals{s.Added - s.Length, s.Deleted}
+}
+
+// maxCounts bounds how often the missing entries of a range are counted, which takes a read of the
+// range. After that, their number is unknown.
+const maxCounts = 8
 
 var (
 	// errRemoved is returned by next if the entry of the position is no longer there.
@@ -34,20 +51,15 @@ func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool,
 	if err != nil {
 		return nil, false, err
 	}
-	prev := r.at.position()
-	missing := page.Missing(prev, r.upTo)
-	if missing < 0 && prev.Counted() && r.upTo.Ordinal > 0 {
-		if r.deleted != page.State.Deleted {
-			if err := r.countMissing(ctx, h, page.State); err != nil {
-				return nil, false, err
-			}
-		}
-		missing = r.missing
+	missing, err := r.missingFrom(ctx, h, page)
+	if err != nil {
+		return nil, false, err
 	}
+	isFresh := r.fresh != nil && *removalsOf(page.State) == *r.fresh
 	var frames []journal.Frame
 	ended := false
-	page.Walk(prev, r.upTo, missing, func(lost int64, at source.Position) {
-		if r.quiet || ended {
+	page.Walk(r.at.position(), r.upTo, missing, func(lost int64, at source.Position) {
+		if isFresh || ended {
 			return
 		}
 		if lost > 0 && r.missing > 0 {
@@ -68,6 +80,43 @@ func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool,
 	})
 	r.count = nextCount(r.count, page.Entries)
 	return frames, ended || !page.More, nil
+}
+
+// missingFrom returns the number of missing entries after the present position, or -1 if it is
+// unknown. The page answers the range from there.
+func (r *streamReplay) missingFrom(ctx context.Context, h *Hub, page source.Page) (int64, error) {
+	prev := r.at.position()
+	missing := page.Missing(prev, r.upTo)
+	if missing >= 0 || !prev.Counted() || r.upTo.Ordinal == 0 {
+		return missing, nil
+	}
+	if removed := *removalsOf(page.State); r.counts == 0 || removed != r.counted {
+		if r.counts == maxCounts {
+			return -1, nil
+		}
+		r.counts++
+		r.counted = removed
+		if err := r.countMissing(ctx, h); err != nil {
+			return -1, err
+		}
+	}
+	return r.missing, nil
+}
+
+// hasGap implements [replay].
+func (r *streamReplay) hasGap(ctx context.Context, h *Hub) (bool, error) {
+	if r.fresh != nil {
+		return false, nil
+	}
+	page, err := r.read(ctx, h, r.at, 1)
+	if errors.Is(err, errRemoved) || errors.Is(err, errInterrupted) {
+		return true, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	missing, err := r.missingFrom(ctx, h, page)
+	return missing != 0, err
 }
 
 // read reads the entries after a cursor. The entry of the cursor is read again: its presence
@@ -97,8 +146,8 @@ func (r *streamReplay) read(ctx context.Context, h *Hub, at streamCursor, count 
 
 // countMissing counts the missing entries up to the end of the range, since entries were
 // deleted in it.
-func (r *streamReplay) countMissing(ctx context.Context, h *Hub, state source.StreamState) error {
-	r.missing, r.deleted = -1, state.Deleted
+func (r *streamReplay) countMissing(ctx context.Context, h *Hub) error {
+	r.missing = -1
 	at, count := r.at, r.count
 	missing := int64(r.upTo.Ordinal) - int64(at.ordinal)
 	for {

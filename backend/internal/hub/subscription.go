@@ -70,6 +70,16 @@ func (s *Subscription) begin(ctx context.Context, req Request, topics []event.To
 		return ErrFinished
 	}
 	resumed := !id.empty() && len(gaps) == 0 && !s.catchUp.gap
+	for _, r := range s.catchUp.replays {
+		if !resumed {
+			break
+		}
+		gap, err := r.hasGap(ctx, s.hub)
+		if err != nil {
+			return err
+		}
+		resumed = !gap
+	}
 	open = event.AppendOpenBody(open, topics, absent, resumed, s.hub.options.Node)
 	s.catchUp.pending = slices.Concat(open, gaps)
 	return nil

@@ -27,7 +27,8 @@ func tailOf(j *journal.Journal) (uint64, string) {
 func backOf(j *journal.Journal, n int) (uint64, string) {
 	v := j.View()
 	defer v.Close()
-	return v.Back(n)
+	pos, _ := v.Back(journal.First, n)
+	return pos, v.CursorAt(pos)
 }
 
 func lostFrom(j *journal.Journal, pos uint64) int64 {

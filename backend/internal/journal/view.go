@@ -24,18 +24,23 @@ func (v View) Tail() (uint64, string) { return v.j.tail, string(v.j.base) }
 // Frames returns the number of frames held.
 func (v View) Frames() int { return v.j.frames }
 
-// Back returns the position n frames before the head, or the tail if fewer are held, and its
-// cursor.
-func (v View) Back(n int) (uint64, string) {
-	skip := max(v.j.frames-n, 0)
-	for _, s := range v.j.segments {
-		if skip < s.held() {
-			pos := s.recs[s.first+skip].seq
-			return pos, v.CursorAt(pos)
+// Back returns the position of the oldest of the newest n events, and the number of these events,
+// which is lower if fewer are held after the position from. Gaps do not count, except final ones.
+func (v View) Back(from uint64, n int) (pos uint64, events int) {
+	pos = v.j.head
+	for i := len(v.j.segments) - 1; i >= 0; i-- {
+		s := v.j.segments[i]
+		for k := len(s.recs) - 1; k >= s.first; k-- {
+			if events == n || s.recs[k].seq < from {
+				return pos, events
+			}
+			if s.recs[k].lost == 0 || s.recs[k].final {
+				pos = s.recs[k].seq
+				events++
+			}
 		}
-		skip -= s.held()
 	}
-	return v.j.head, v.CursorAt(v.j.head)
+	return pos, events
 }
 
 // GapFrom reports whether there is a gap at a position or after it.
