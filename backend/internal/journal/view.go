@@ -1,6 +1,9 @@
 package journal
 
-import "sort"
+import (
+	"slices"
+	"sort"
+)
 
 // View is a consistent view of a journal: nothing is appended or evicted before Close. The goroutine
 // that opens a view must close it soon, and must not call methods of the journal before that.
@@ -28,8 +31,7 @@ func (v View) Frames() int { return v.j.frames }
 // which is lower if fewer are held after the position from. Gaps do not count, except final ones.
 func (v View) Back(from uint64, n int) (pos uint64, events int) {
 	pos = v.j.head
-	for i := len(v.j.segments) - 1; i >= 0; i-- {
-		s := v.j.segments[i]
+	for _, s := range slices.Backward(v.j.segments) {
 		for k := len(s.recs) - 1; k >= s.first; k-- {
 			if events == n || s.recs[k].seq < from {
 				return pos, events

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/redis/go-redis/v9"
-
 	"sluice/internal/event"
 	"sluice/internal/source"
 )
@@ -74,21 +72,6 @@ func marshal(v any) []byte {
 		panic(err) // strings, and lists and maps of them, always encode
 	}
 	return bytes.TrimSuffix(text.Bytes(), []byte("\n"))
-}
-
-// parseState converts the reply to XINFO STREAM. It returns an error for a missing reply, which
-// must not pass for a stream that does not exist.
-func parseState(info *redis.XInfoStream) (source.StreamState, error) {
-	if info == nil {
-		return source.StreamState{}, errors.New("redis gave no state of the stream")
-	}
-	s := source.StreamState{Exists: true, Length: uint64(info.Length), Added: uint64(info.EntriesAdded)}
-	s.Last, _ = event.ParseStreamID(info.LastGeneratedID)
-	s.Deleted, _ = event.ParseStreamID(info.MaxDeletedEntryID)
-	if info.Length > 0 {
-		s.First, _ = event.ParseStreamID(info.FirstEntry.ID)
-	}
-	return s, nil
 }
 
 func isNoSuchKey(err error) bool {

@@ -45,7 +45,7 @@ func Open(options *Options, node string, fill source.Fill, log *slog.Logger) *So
 	r := &Source{Publisher: OpenPublisher(options)}
 	limited := options.open()
 	limitReplies(limited, maxReply)
-	r.reader = streamReader{client: r.client, limited: limited, fill: fill}
+	r.reader = streamReader{client: r.client, limited: limited, state: newStateReader(), fill: fill}
 	switch client := r.client.(type) {
 	case *redis.Client:
 		r.openServer(client, options, node, log)

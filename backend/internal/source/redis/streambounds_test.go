@@ -54,6 +54,52 @@ func TestRedisStream_ReadsFewLargeEntries(t *testing.T) {
 	}
 }
 
+// Large entries are read once, not again with the state of their stream.
+func TestRedisStream_LargeEntriesAreReadOnce(t *testing.T) {
+	t.Parallel()
+	for name, open := range map[string]func(t *testing.T, server *redistest.Server) source.Source{
+		"with scripts": func(t *testing.T, server *redistest.Server) source.Source { return connect(t, server, quiet) },
+		"without scripts": func(t *testing.T, server *redistest.Server) source.Source {
+			src := connectLimited(t, server)
+			server.Do("ACL", "SETUSER", "gateway", "-eval_ro")
+			return src
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			src := open(t, server)
+			addLarge(server, "ok.s", 1)
+			w, f := follow(t, src, streamNamed("ok.s"))
+			awaitLive(t, f)
+			w.count(t, 1)
+			server.Do("XADD", "ok.s", "*", "data", "0") // read with the large one
+			w.count(t, 2)
+			before := outputBytes(t, server)
+			const n = 20
+			for i := range n {
+				server.Do("XADD", "ok.s", "*", "data", i)
+				if err := f.Sync(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			w.count(t, n+2)
+			sent := outputBytes(t, server) - before
+			if name == "with scripts" && sent > mib {
+				t.Errorf("Redis sent %d KiB for %d small entries", sent>>10, n)
+			}
+			server.Do("DEL", "ok.s")
+			if err := f.Sync(t.Context()); err != nil {
+				t.Error(err)
+			}
+			server.Do("SET", "ok.s", "x")
+			if err := src.Follow(streamNamed("ok.s"), newRecordingSink(t)).Live(t.Context()); !errors.Is(err, source.ErrWrongType) {
+				t.Errorf("another type: got error %v, want %v", err, source.ErrWrongType)
+			}
+		})
+	}
+}
+
 // An entry that exceeds the limit of a reply is read alone.
 func TestRedisStream_ReadsEntryOfAnySize(t *testing.T) {
 	t.Parallel()

@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"slices"
@@ -36,6 +35,7 @@ const (
 type streamReader struct {
 	client  redis.UniversalClient // for single entries of any size
 	limited redis.UniversalClient // with replies of at most about maxReply
+	state   *stateReader
 	fill    source.Fill
 }
 
@@ -156,88 +156,10 @@ func (s streamReader) pageFrom(ctx context.Context, client redis.UniversalClient
 	}
 	// XMessage would keep only one of several fields of a name.
 	found := redis.NewSliceCmd(ctx, command, name, from, to, "COUNT", r.Count)
-	state, err := transact(ctx, client, name, found)
+	state, err := s.state.readWith(ctx, client, name, found)
 	if err != nil {
 		return source.Page{}, err
 	}
 	entries, err := parseEntries(found.Val())
 	return source.Page{State: state, Entries: entries, More: len(entries) == r.Count}, err
-}
-
-// transact runs a read together with XINFO STREAM, at one moment.
-func transact(ctx context.Context, client redis.UniversalClient, name string, read redis.Cmder) (source.StreamState, error) {
-	info := redis.NewXInfoStreamCmd(ctx, name)
-	_, err := client.TxPipelined(ctx, func(tx redis.Pipeliner) error {
-		_ = tx.Process(ctx, read)
-		return tx.Process(ctx, info)
-	})
-	// The transaction's own error may hide why a command was refused.
-	for _, err := range []error{read.Err(), info.Err()} {
-		if err := refusal(err); isRefusal(err) {
-			return source.StreamState{}, err
-		}
-	}
-	if isNoSuchKey(info.Err()) {
-		return source.StreamState{}, nil
-	}
-	if err != nil {
-		return source.StreamState{}, fmt.Errorf("reading the stream %q: %w", name, err)
-	}
-	return parseState(info.Val())
-}
-
-// states returns the states of streams, or why they cannot be read. A state has two entries
-// of the stream in it, so size bounds the number of states that are read at once.
-func (s streamReader) states(ctx context.Context, names []string, size *pageSize) ([]source.StreamState, []error) {
-	ctx, cancel := context.WithTimeout(ctx, readTimeout)
-	defer cancel()
-	states, errs := make([]source.StreamState, len(names)), make([]error, len(names))
-	client := s.limited
-	for from := 0; from < len(names); {
-		n := min(size.count(), len(names)-from)
-		switch bytes, ok := readStates(ctx, client, names[from:from+n], states[from:], errs[from:]); {
-		case ok:
-			size.observe(n, bytes)
-			from += n
-			client = s.limited
-		case n == 1:
-			client = s.client
-		default:
-			*size = pageSize(n / 2)
-		}
-	}
-	return states, errs
-}
-
-// readStates reads states at once. It returns the size of the entries in them, and false if
-// the reply is too large.
-func readStates(ctx context.Context, client redis.UniversalClient, names []string, states []source.StreamState, errs []error) (bytes int, ok bool) {
-	pipe := client.Pipeline()
-	infos := make([]*redis.XInfoStreamCmd, len(names))
-	for i, name := range names {
-		infos[i] = pipe.XInfoStream(ctx, name)
-	}
-	_, _ = pipe.Exec(ctx) // each command has its error
-	for i, info := range infos {
-		switch err := info.Err(); {
-		case err == nil:
-			if states[i], errs[i] = parseState(info.Val()); errs[i] == nil {
-				bytes += sizeOfValues(info.Val().FirstEntry) + sizeOfValues(info.Val().LastEntry)
-			}
-		case errors.Is(err, errReplyTooLarge):
-			return 0, false
-		case !isNoSuchKey(err):
-			errs[i] = err
-		}
-	}
-	return bytes, true
-}
-
-func sizeOfValues(m redis.XMessage) int {
-	bytes := 0
-	for _, v := range m.Values {
-		text, _ := v.(string)
-		bytes += len(text)
-	}
-	return bytes
 }

@@ -20,7 +20,7 @@ import (
 // leastPrivileges are the commands that a gateway runs. docs/redis.md lists them, too.
 var leastPrivileges = strings.Fields(`-@all +ping +hello +client|id +client|unblock
 	+subscribe +unsubscribe +psubscribe +punsubscribe +ssubscribe +sunsubscribe +publish
-	+xread +xrange +xrevrange +xinfo|stream +multi +exec +xadd +pexpire +evalsha +eval
+	+xread +xrange +xrevrange +xinfo|stream +multi +exec +xadd +pexpire +evalsha +eval +eval_ro
 	+type +memory|usage +get +set +hgetall +lrange +smembers +zrange +scan +client|tracking
 	+cluster|slots +asking +command`)
 

@@ -2,8 +2,6 @@ package redis_test
 
 import (
 	"fmt"
-	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 
@@ -14,20 +12,6 @@ import (
 )
 
 // sent returns how many bytes a server has sent.
-func sent(t *testing.T, server *redistest.Server) int {
-	t.Helper()
-	info, _ := server.Do("INFO", "stats").(string)
-	found := regexp.MustCompile(`total_net_output_bytes:(\d+)`).FindStringSubmatch(info)
-	if found == nil {
-		t.Fatalf("got INFO %q", info)
-	}
-	n, err := strconv.Atoi(found[1])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
-
 func TestRedis_LargeValueIsNotRead(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
@@ -37,7 +21,7 @@ func TestRedis_LargeValueIsNotRead(t *testing.T) {
 	for i := range 300 {
 		server.Do("HSET", "hash", i, strings.Repeat("x", 64<<10))
 	}
-	before := sent(t, server)
+	before := outputBytes(t, server)
 	w, _ := follow(t, src, parseTopic(t, "key:*"))
 	unsupported := map[string]string{
 		"string": `{"reason":"too large","type":"string"}`,
@@ -53,7 +37,7 @@ func TestRedis_LargeValueIsNotRead(t *testing.T) {
 	}
 	server.Do("SET", "string", "small again")
 	w.last(t, "small again")
-	if got := sent(t, server) - before; got > size/2 {
+	if got := outputBytes(t, server) - before; got > size/2 {
 		t.Errorf("Redis has sent %d bytes of a value of %d bytes, which exceeds the limit", got, size)
 	}
 	if notes := w.all(); len(notes) != 3 {
@@ -82,7 +66,7 @@ func TestRedis_CollectionWithLargeElementIsNotRead(t *testing.T) {
 	server.Do("RPUSH", "list", large)
 	server.Do("SADD", "set", large)
 	server.Do("ZADD", "zset", 1001, large)
-	before := sent(t, server)
+	before := outputBytes(t, server)
 	w, _ := follow(t, src, parseTopic(t, "key:*"))
 	for _, n := range w.count(t, len(collections)) {
 		if want := fmt.Sprintf(`{"reason":"too large","type":%q}`, n.topic.Name()); n.eventType != event.KeyUnsupported || n.data != want {
@@ -96,7 +80,7 @@ func TestRedis_CollectionWithLargeElementIsNotRead(t *testing.T) {
 	server.Do("DEL", "hash")
 	server.Do("HSET", "hash", "small", "again")
 	w.last(t, `{"small":"again"}`)
-	if got := sent(t, server) - before; got > len(large)/2 {
+	if got := outputBytes(t, server) - before; got > len(large)/2 {
 		t.Errorf("Redis has sent %d bytes of elements of %d bytes, which exceed the limit", got, len(large))
 	}
 }
