@@ -113,7 +113,8 @@ func TestSettings_LogFormatAndLevel(t *testing.T) {
 
 func TestShutdown_AnswersRequestsDuringDrain(t *testing.T) {
 	t.Parallel()
-	g := start(t, "--drain=1h")
+	g := start(t, "--drain=1h", "--allow-subscribe=channel:updates,stream:*", "--allow-publish=key:*")
+	g.post("key=s", "x")
 	ctx, cutShort := context.WithCancel(t.Context())
 	defer cutShort()
 	stopped := make(chan struct{})
@@ -124,6 +125,9 @@ func TestShutdown_AnswersRequestsDuringDrain(t *testing.T) {
 		if status != http.StatusOK || !closes || !strings.Contains(body, want) {
 			t.Errorf("%s: got status %d, Connection: close %v, body %s", path, status, closes, body)
 		}
+	}
+	if status, _, body := g.getOnce("/events?stream=s"); status != http.StatusConflict {
+		t.Errorf("a stream that is a key: got status %d, body %s", status, body)
 	}
 	cutShort()
 	<-stopped
