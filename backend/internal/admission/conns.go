@@ -39,7 +39,7 @@ type trackedConn struct {
 	active   uint64        // value of activity at its last state change
 	streams  int
 	requests int  // in flight, without event streams
-	evicted  bool // for its requests
+	evicted  bool // it was closed because it had the most requests in flight
 }
 
 // maxRequests bounds the requests in flight. Each costs about 30 KB while its client does not
@@ -82,7 +82,7 @@ func (l *ConnLimiter) add(c net.Conn) (evicted net.Conn) {
 	defer l.mu.Unlock()
 	t := &trackedConn{conn: c, addr: remoteAddr(c)}
 	l.conns[c] = t
-	return l.wait(t)
+	return l.addWaiting(t)
 }
 
 // remoteAddr returns the address by which a connection counts.
@@ -94,8 +94,8 @@ func remoteAddr(c net.Conn) netip.Addr {
 	return Site(tcp.AddrPort().Addr())
 }
 
-// wait adds a connection to waiting and returns the connection to evict, or nil. mu must be held.
-func (l *ConnLimiter) wait(t *trackedConn) (evicted net.Conn) {
+// addWaiting adds a connection to waiting and returns the connection to evict, or nil. mu must be held.
+func (l *ConnLimiter) addWaiting(t *trackedConn) (evicted net.Conn) {
 	conns := l.waiting[t.addr]
 	if conns == nil {
 		conns = list.New()
@@ -277,5 +277,5 @@ func (l *ConnLimiter) streamEnded(t *trackedConn) (evicted bool, other net.Conn)
 	if t.streams > 0 || t.conn == nil {
 		return t.evicted, nil
 	}
-	return t.evicted, l.wait(t)
+	return t.evicted, l.addWaiting(t)
 }

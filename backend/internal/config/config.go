@@ -30,7 +30,7 @@ type Config struct {
 	Demo      bool   `env:"SLUICE_DEMO" help:"Publish the demo feeds, and allow their topics to anyone."`
 
 	DefaultTopics  Topics      `default:"channel:updates" env:"SLUICE_DEFAULT_TOPICS" placeholder:"TOPIC,…" help:"Topics of a subscription that names no topics (default ${default})."`
-	AllowSubscribe GrantTopics `default:"channel:updates" env:"SLUICE_ALLOW_SUBSCRIBE" placeholder:"TOPIC,…" help:"Topics, globs included, that anyone may subscribe to (default ${default})."`
+	AllowSubscribe GrantTopics `default:"channel:updates" env:"SLUICE_ALLOW_SUBSCRIBE" placeholder:"TOPIC,…" help:"Topics, globs included, that anyone may subscribe to (default ${default}, which a list replaces)."`
 	AllowPublish   GrantTopics `env:"SLUICE_ALLOW_PUBLISH" placeholder:"TOPIC,…" help:"Topics, globs included, that anyone may publish to."`
 	CORSOrigins    Origins     `name:"cors-origins" default:"*" env:"SLUICE_CORS_ORIGINS" placeholder:"ORIGIN,…" help:"Origins whose pages may connect; * for all origins, without credentials (default ${default})."`
 

@@ -24,8 +24,8 @@ type loopConn struct {
 	timer   *time.Timer
 }
 
-// sampleOneIn is the part of the wakeups whose latency is measured. Wake delays Append, so it
-// does not read the clock for every connection.
+// The latency of one in sampleOneIn wakeups is measured. Wake delays Append, so it does not read the clock
+// for every connection.
 const sampleOneIn = 64
 
 // Wake implements [journal.Waker].

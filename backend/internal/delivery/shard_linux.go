@@ -101,7 +101,7 @@ func (s *shard) stop() {
 	s.done.Wait()
 }
 
-// handOff passes a live connection to a shard, which closes it and calls ended. After an error the
+// handOff passes a live connection to a shard. The shard closes it and calls ended. After an error, the
 // connection still belongs to the caller.
 func (s *Server) handOff(c net.Conn, stream Stream, expires time.Time, ended func(*End)) error {
 	fd, err := duplicate(c)
@@ -428,8 +428,8 @@ func (s *shard) housekeeping() {
 	}
 }
 
-// checkOneIn is the part of the calls of housekeeping that check a client whose send buffer is not
-// full. Each check is a system call.
+// A client whose send buffer is not full is checked in one of checkOneIn calls of housekeeping, since
+// each check is a system call.
 const checkOneIn = 8
 
 func (s *shard) needsCheck(c *conn) bool {

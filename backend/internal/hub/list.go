@@ -118,8 +118,7 @@ func (l *listReader) Journals() []*journal.Journal {
 	return journals
 }
 
-// Behind reports whether a topic has lost events that the reader has not delivered, or nothing
-// follows.
+// Behind implements [journal.BatchReader].
 func (l *listReader) Behind() bool {
 	for i := range l.topics {
 		if t := &l.topics[i]; !t.Finished() && t.Behind() {

@@ -14,14 +14,14 @@ import (
 // the node of its last connection had received.
 const syncPatience = 2 * time.Second
 
-// lastID holds the cursors of a client.
-type lastID struct {
-	cursors vector // the earlier one counts if two are of one topic
+// knownCursors holds the cursors of a client, those of later ids first.
+type knownCursors struct {
+	cursors vector // the first one of a topic counts
 	unknown bool   // there was also an id that no gateway can have sent
 }
 
 // parseIDs parses the ids of a client. If two cover a topic, the later one counts.
-func parseIDs(ids []string, topics []event.Topic) lastID {
+func parseIDs(ids []string, topics []event.Topic) knownCursors {
 	var cursors vector
 	unknown := false
 	for _, id := range ids {
@@ -34,15 +34,15 @@ func parseIDs(ids []string, topics []event.Topic) lastID {
 			unknown = true
 		}
 	}
-	return lastID{cursors, unknown}
+	return knownCursors{cursors, unknown}
 }
 
-func (id lastID) empty() bool {
+func (id knownCursors) empty() bool {
 	return !id.unknown && len(id.cursors) == 0
 }
 
 // of returns the client's cursor of a topic.
-func (id lastID) of(t event.Topic, req Request) clientCursor {
+func (id knownCursors) of(t event.Topic, req Request) clientCursor {
 	if text, known := id.cursors.of(t); known {
 		return clientCursor{text: text, known: true}
 	}
@@ -50,7 +50,7 @@ func (id lastID) of(t event.Topic, req Request) clientCursor {
 }
 
 // hasEnded reports whether the cursor of a topic says that the client has received its end.
-func (id lastID) hasEnded(t event.Topic) bool {
+func (id knownCursors) hasEnded(t event.Topic) bool {
 	text, known := id.cursors.of(t)
 	c, ok := parseStreamCursor(text)
 	return known && ok && c.ended && t.Kind == event.Stream
@@ -64,7 +64,7 @@ func (req Request) Finished() bool {
 }
 
 // missing returns the streams that do not exist, except those whose end the client has received.
-func missing(ctx context.Context, logs []*topicLog, id lastID) (topics []event.Topic, err error) {
+func missing(ctx context.Context, logs []*topicLog, id knownCursors) (topics []event.Topic, err error) {
 	exists := make([]bool, len(logs))
 	all, ctx := errgroup.WithContext(ctx)
 	for i, t := range logs {
@@ -86,7 +86,7 @@ func missing(ctx context.Context, logs []*topicLog, id lastID) (topics []event.T
 
 // prepare prepares the start of a client in all topics at once. The returned functions
 // return the start positions.
-func prepare(ctx context.Context, logs []*topicLog, id lastID, req Request) ([]func() startPosition, error) {
+func prepare(ctx context.Context, logs []*topicLog, id knownCursors, req Request) ([]func() startPosition, error) {
 	starts := make([]func() startPosition, len(logs))
 	all, ctx := errgroup.WithContext(ctx)
 	for i, t := range logs {

@@ -142,7 +142,7 @@ func (s *Subscription) fellBehind(ctx context.Context, reason event.GapReason) e
 	for i, t := range s.logs {
 		cursors[i] = component{tag(t.topic), string(s.readerOf(i).Cursor())}
 	}
-	starts, err := prepare(ctx, s.logs, lastID{cursors: cursors}, Request{})
+	starts, err := prepare(ctx, s.logs, knownCursors{cursors: cursors}, Request{})
 	if err != nil {
 		return err
 	}

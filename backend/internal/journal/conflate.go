@@ -174,7 +174,8 @@ func (c *conflation) remove(events []*topicState) []*topicState {
 	return events
 }
 
-// startInterval starts the interval of a topic whose event is delivered.
+// startInterval forgets the held event of a topic, which is delivered now, and starts the topic's
+// interval.
 func (c *conflation) startInterval(t *topicState, now time.Time) {
 	t.heldEvent = heldEvent{qualifier: t.qualifier}
 	t.order = 0

@@ -87,7 +87,7 @@ const (
 	Finished = math.MaxUint64
 )
 
-// New returns an empty journal; base is the cursor of its [First] position.
+// New returns an empty journal; base is the cursor of its [First] position. Close must be called.
 func New(limits Limits, base string) *Journal {
 	j := &Journal{limits: limits, head: First, tail: First, base: []byte(base), latest: latest{limit: latestLimit}, watchers: make(map[Waker]struct{})}
 	limits.Memory.register(j)
@@ -127,7 +127,8 @@ func (j *Journal) shorten(bytes int) {
 	j.accountHeld()
 }
 
-// accountHeld records the bytes in memory. mu must be held.
+// accountHeld counts the bytes in memory again and reports the difference to Limits.Memory. mu must be
+// held.
 func (j *Journal) accountHeld() {
 	held := j.latest.bytes
 	for _, s := range j.segments {

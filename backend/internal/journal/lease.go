@@ -66,7 +66,7 @@ func (m *Memory) revokeOldest() <-chan time.Time {
 	return nil
 }
 
-// Resize sets the number of bytes, after the page has been read.
+// Resize sets the number of bytes after the page has been read. The patience counts from this call.
 func (l *Lease) Resize(bytes int64) {
 	if l == nil {
 		return
@@ -96,7 +96,8 @@ func (l *Lease) Release() {
 	l.resize(0)
 }
 
-// resize is Resize. memory.mu must be held.
+// resize sets the accounted bytes. If they shrink, it wakes waiting calls of Acquire. memory.mu must be
+// held.
 func (l *Lease) resize(bytes int64) {
 	m := l.memory
 	m.replays.Add(bytes - l.bytes)

@@ -8,7 +8,7 @@ import (
 	"sluice/internal/event"
 )
 
-// BatchReader is the source of a live connection. Its methods are for one goroutine at a time.
+// BatchReader is what a live connection reads from. Its methods are for one goroutine at a time.
 type BatchReader interface {
 	// Next returns the next batch, see [Reader.Next]. It does not block.
 	Next() (Batch, bool)
@@ -184,8 +184,7 @@ func (r *Reader) Unread(b *Batch, offset int) {
 // Finished implements [BatchReader]. A reader is finished after a final frame.
 func (r *Reader) Finished() bool { return r.pos == Finished }
 
-// Behind reports whether events are lost that the reader has not delivered, or nothing follows
-// its position.
+// Behind reports whether Next would return false: events are lost, or nothing follows the position.
 func (r *Reader) Behind() bool {
 	if r.conflation != nil && len(r.conflation.lost) > 0 {
 		return true
@@ -271,9 +270,9 @@ func (r *Reader) scan(from uint64, now time.Time) (special *Frame, more bool) {
 
 // deliver appends events that are no longer held to a batch, in the order of their
 // positions. The cursor in an id never passes an event that is still to be delivered. An event
-// that has left the journal is lost if it is the newest of its topic, as before a final frame.
+// that has left the journal is lost if beforeFinal is true, since no newer one of its topic follows.
 // log.mu must be held.
-func (r *Reader) deliver(b *Batch, events []*topicState, now time.Time, newest bool) {
+func (r *Reader) deliver(b *Batch, events []*topicState, now time.Time, beforeFinal bool) {
 	c := r.conflation
 	for i, e := range events {
 		oldest := c.front
@@ -283,7 +282,7 @@ func (r *Reader) deliver(b *Batch, events []*topicState, now time.Time, newest b
 		body, lost := e.body, false
 		if body == nil {
 			body, lost = r.log.body(e.qualifier, e.pos)
-			lost = lost || newest && body == nil
+			lost = lost || beforeFinal && body == nil
 		}
 		if lost {
 			c.lost = append(c.lost, e.qualifier)

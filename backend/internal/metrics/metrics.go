@@ -73,7 +73,8 @@ func (m *Metrics) GapAnnounced(reason event.GapReason) {
 	}
 }
 
-// ReplayRead counts a page that was read from Redis for a single subscriber.
+// ReplayRead counts a read of stream entries on behalf of subscribers. Equal reads at the same time count
+// once.
 func (m *Metrics) ReplayRead() {
 	m.replayReads.Add(1)
 }
@@ -122,7 +123,8 @@ func (m *Metrics) RedisLag(lag time.Duration) {
 	m.redisLag.Observe(lag.Seconds())
 }
 
-// Stalled adds to the number of connections whose send buffer is full.
+// Stalled adds to the number of connections whose send buffer is full, or that have blocked a write for a
+// second.
 func (m *Metrics) Stalled(change int) {
 	m.stalled.Add(int64(change))
 }

@@ -10,7 +10,7 @@ import (
 // themselves.
 const InternalPrefix = "__sluice__:"
 
-// reservedPrefix begins the names of channels and keys that belong to Source and the gateways: key
+// reservedPrefix begins the names of channels and keys that belong to Redis and the gateways: key
 // notifications, invalidations, Sentinel, markers.
 const reservedPrefix = "__"
 
