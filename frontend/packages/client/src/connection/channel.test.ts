@@ -129,6 +129,21 @@ describe('a channel', () => {
     expect(lines()).toBe(1);
   });
 
+  it('requests a topic that returns after its request was dropped', async () => {
+    follow('channel:a');
+    await settle();
+    open('1');
+    follow('channel:b');
+    await settle();
+    channel.unfollow('channel:b');
+    await settle();
+    expect(source().readyState).toBe(2);
+    follow('channel:b');
+    await settle();
+    expect(lines()).toBe(3);
+    expect(asked().topics).toEqual(['a', 'b']);
+  });
+
   it('goes on in one step after another where topics want more or less of the past', async () => {
     follow('channel:a');
     follow('channel:b', { last: 100 });

@@ -262,10 +262,17 @@ export function createChannel(
       refused = new Map();
       connection.stop();
     }
-    if (areTypesNew) connection.restart();
-    else if (isComplete(current)) connection.keep();
-    else if (!isPending(plan())) connection.replace();
+    if (areTypesNew) restart();
+    else if (isComplete(current)) {
+      connection.keep();
+      latest = current;
+    } else if (!isPending(plan())) connection.replace();
     connection.start();
+  }
+
+  function restart() {
+    current = undefined;
+    connection.restart();
   }
 
   function isComplete(opening: Opening | undefined) {
@@ -400,7 +407,7 @@ export function createChannel(
   function ended(opening: Opening) {
     setState({ ended: allEnded() });
     if (openTopics(opening).length > 0) return;
-    if (starts().length > 0) connection.restart();
+    if (starts().length > 0) restart();
     else connection.stop();
   }
 
@@ -414,7 +421,7 @@ export function createChannel(
     if (frame.kind === 'gap') {
       // The request before had the events that this one lacks, so its cursor is the better place to resume.
       if (!isSame(before, it.offset)) {
-        connection.restart();
+        restart();
         return undefined;
       }
       offset.era = newEra();
