@@ -499,6 +499,17 @@ describe('a stream that ends', () => {
     expect(state?.missing.size).toBe(0);
   });
 
+  it('is not missing if an entry arrived after the request was sent', async () => {
+    follow(run, { last: Infinity });
+    await settle();
+    source().open({ topics: [run], missing: [run], id: '0' });
+    follow('channel:a');
+    await settle();
+    FakeEventSource.opened[0]?.message('a', '1-0');
+    source().open({ missing: [run], id: 'stream:run:1@0' });
+    expect([...(state?.missing ?? [])]).toEqual([]);
+  });
+
   it('does not count its end twice when a request replaces another', async () => {
     follow(run, { last: Infinity });
     await settle();

@@ -355,7 +355,12 @@ export function createChannel(
     if (isFollowed) adoptDefaults(opening, frame.topics);
     move(opening, frame.id);
     if (isDefaults) observer.onDefaults(frame.topics, isFollowed);
-    const missing = new Set(frame.missing.filter((topic) => followed.has(topic)));
+    // The gateway may have prepared this event before the entry that the request before has delivered.
+    const isCurrent = (topic: string) => {
+      const it = followed.get(topic);
+      return it !== undefined && isSame(opening.offsets.get(topic), it.offset);
+    };
+    const missing = new Set(frame.missing.filter(isCurrent));
     for (const topic of state.missing) if (!opening.plan.topics.includes(topic)) missing.add(topic);
     setState({ refused: allRefused(), missing, ...(wasDown && { resumed: frame.resumed }) });
     wasDown = false;
