@@ -11,6 +11,7 @@ import {
 import {
   type Cursor,
   cursorFrom,
+  excludes,
   MAX_URL,
   type Plan,
   planRequest,
@@ -20,7 +21,7 @@ import {
 } from './plan.js';
 import { type Frame, type GapFrame, isEnd, type MessageFrame, type OpenFrame } from './protocol.js';
 import { connecting, type Status } from './status.js';
-import { haveOverlap, mayOverlap, subscribedAs, topicOf } from './topic.js';
+import { haveOverlap, isKey, mayOverlap, subscribedAs, topicOf } from './topic.js';
 
 /** How far a topic has been received; plain JSON. */
 export interface Position {
@@ -158,7 +159,7 @@ export function createChannel(
     const names = [...followed.keys()];
     if (names.length === 0) return true;
     // A request for the default topics can name no others, so it has to be the first of its connection.
-    if (topic === '') return names.every((name) => !followed.get(name)?.cursor);
+    if (topic === '') return names.every((name) => name !== '' && !followed.get(name)?.cursor);
     return (
       names.length < MAX_TOPICS &&
       token().length + resumeLength(eventsURL, [topic, ...names]) <= MAX_URL &&
@@ -197,6 +198,8 @@ export function createChannel(
     if (!feed) return undefined;
     const isHeard = types.every((type) => feed.types.has(type));
     if (!from?.cursor) {
+      // The past that the topic starts with is still to come.
+      if (!feed.cursor && !isKey(topic) && excludes({ topic, last }, feed.last)) return undefined;
       const items = isHeard || last === 0 ? feed.history.newest(last) : undefined;
       // A new request may receive the lost entries.
       const isBroken = state.missing.has(topic) || items?.some(({ frame }) => frame.kind === 'gap');

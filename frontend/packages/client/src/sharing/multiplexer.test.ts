@@ -124,6 +124,21 @@ describe('a multiplexer', () => {
     expect(joined.get(2)?.position.cursor?.id).toBe('stream:s@3-0');
   });
 
+  it('sends a request without the past none that another one asked for', async () => {
+    await request(
+      ask(1, 'stream:s', { last: 5 }),
+      ask(2, 'stream:s', { last: 3 }),
+      ask(3, 'stream:s'),
+    );
+    expect(queries()).toEqual(['?stream=s&last=5', '?stream=s']);
+    const channels = [1, 2, 3].map((key) => joined.get(key)?.channel);
+    expect(channels).toEqual(['1', '1', '2']);
+    await request(ask(4, '', { last: 5 }), ask(5, ''));
+    expect(queries()).toEqual(['?last=5', '']);
+    await request(ask(7, 'key:k', { last: 5 }), ask(8, 'key:k'));
+    expect(queries()).toEqual(['?key=k&last=5']);
+  });
+
   it('sends a later request the whole of a run', async () => {
     const run = { last: Infinity };
     await request(ask(1, 'stream:run:1', run));

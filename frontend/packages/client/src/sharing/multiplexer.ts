@@ -92,6 +92,7 @@ interface SharedChannel {
  * - topics that overlap: the gateway sends a copy for each, and does not say which is whose;
  * - a request for more of a followed topic's past than is kept here. The same connection would repeat
  *   events for the other tabs;
+ * - a request without the past of a topic, if the past that others asked for is still to be received;
  * - topics whose names would make the URL too long.
  *
  * If two channels follow a topic from different offsets, its requests move to one of them as soon as that one keeps
