@@ -232,6 +232,44 @@ describe('a multiplexer', () => {
     expect(items.slice(-3).map((text) => text.split(' ')[2])).toEqual(['40', '41', '41']);
   });
 
+  it('numbers the events from where it adds types in a way of its own', async () => {
+    await request(ask(1, 'channel:a', { from: position(3, 'channel:a@3') }));
+    source().open({ id: '3' });
+    multiplexer.setRequests(otherTab, [ask(2, 'channel:b', { types: ['order'] })]);
+    source().message('4', '4');
+    await settle();
+    source(1).open({ id: 'channel:a@4' });
+    source().emit('order', '5', 'channel:a@5');
+    for (let n = 6; n <= 4_200; n++) source().message(String(n), `channel:a@${n}`);
+    await request(
+      ask(1, 'channel:a', { from: position(3, 'channel:a@3') }),
+      ask(3, 'channel:a', { from: position(3, 'channel:a@3') }),
+    );
+    expect(sources()).toHaveLength(2);
+    source(1).open({ id: '3' });
+    items = [];
+    for (const n of [4, 6, 7]) source(1).message(String(n), String(n));
+    expect(items).toEqual(['channel:a 4 4', 'channel:a 5 6', 'channel:a 6 7']);
+    for (let n = 8; n <= 4_201; n++) source(1).message(String(n), String(n));
+    expect(sources()).toHaveLength(2);
+  });
+
+  it('does not move a request to a connection that has skipped its event types', async () => {
+    const old = [ask(1, 'channel:a', { from: position(2, 'channel:a@2') }), ask(2, 'channel:b')];
+    await request(...old);
+    source().open({ id: 'channel:a@2' });
+    for (const n of [3, 4, 5]) source().message(String(n), `channel:a@${n}`);
+    const from = position(3, 'channel:a@3');
+    await request(...old, ask(3, 'channel:a', { from, types: ['order'] }));
+    expect(sources()).toHaveLength(2);
+    source(1).open({ id: '3' });
+    source(0).message('6', 'channel:a@6');
+    expect(sources()).toHaveLength(2);
+    items = [];
+    source(1).emit('order', 'o', '4');
+    expect(items).toEqual(['channel:a 4 o']);
+  });
+
   it('opens a connection from a cursor whose events are not kept', async () => {
     await request(ask(1, 'channel:a'));
     source().open({ id: '50' });
