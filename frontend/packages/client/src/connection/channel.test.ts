@@ -129,6 +129,21 @@ describe('a channel', () => {
     expect(lines()).toBe(1);
   });
 
+  it('requests a topic that returns after its request was dropped', async () => {
+    follow('channel:a');
+    await settle();
+    open('1');
+    follow('channel:b');
+    await settle();
+    channel.unfollow('channel:b');
+    await settle();
+    expect(source().readyState).toBe(2);
+    follow('channel:b');
+    await settle();
+    expect(lines()).toBe(3);
+    expect(asked().topics).toEqual(['a', 'b']);
+  });
+
   it('goes on in one step after another where topics want more or less of the past', async () => {
     follow('channel:a');
     follow('channel:b', { last: 100 });
@@ -313,11 +328,72 @@ describe('a channel', () => {
     expect(count).toBeLessThan(20);
   });
 
+  it('adds event types without an interruption', async () => {
+    follow('channel:a');
+    await settle();
+    open('1');
+    const old = source();
+    follow('channel:b', { types: ['order'] });
+    await settle();
+    expect(asked()).toEqual({ topics: ['a', 'b'], last: null, ids: ['channel:a@1'] });
+    expect(old.readyState).not.toBe(2);
+    old.message('x', '3');
+    open('channel:a@1,b');
+    source().emit('order', 'earlier than x', 'channel:a@2,b');
+    expect(channel.positionOf('channel:a').cursor?.id).toBe('channel:a@3');
+    source().message('x', 'channel:a@3,b');
+    source().emit('order', 'o', 'channel:a@4,b');
+    source().message('y', 'channel:a@5,b');
+    expect(data).toEqual(['channel:a x', 'channel:a o', 'channel:a y']);
+    expect(channel.positionOf('channel:a').cursor?.id).toBe('channel:a@5,b');
+  });
+
+  it('continues a topic with more event types from where it was, and no other one', async () => {
+    follow('channel:a');
+    follow('channel:b');
+    await settle();
+    open('channel:a@1,1');
+    const old = source();
+    channel.hear('channel:a', ['order']);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(asked()).toEqual({ topics: ['a', 'b'], last: null, ids: ['channel:a@1,1'] });
+    old.message('2', 'channel:a@3,1');
+    old.message('x', 'channel:b@3,2');
+    expect(data).toEqual(['channel:b x']);
+    open('channel:a@1,1');
+    source().emit('order', '1', 'channel:a@2,1');
+    source().message('2', 'channel:a@3,1');
+    source().message('x', 'channel:b@3,2');
+    source().message('y', 'channel:b@3,3');
+    expect(data).toEqual(['channel:b x', 'channel:a 1', 'channel:a 2', 'channel:b y']);
+    expect(channel.positionOf('channel:b').cursor?.id).toBe('channel:b@3,3');
+    channel.hear('channel:a', ['message', 'order']);
+    await settle();
+    expect(lines()).toBe(2);
+  });
+
+  it('resumes a topic from where it waits for more event types', async () => {
+    follow('channel:a');
+    await settle();
+    open('1');
+    channel.hear('channel:a', ['order']);
+    source().message('2', '3');
+    source().break();
+    channel.retryNow();
+    expect(asked().ids).toEqual(['channel:a@1']);
+    open('1');
+    source().emit('order', '1', '2');
+    source().message('2', '3');
+    expect(data).toEqual(['channel:a 1', 'channel:a 2']);
+    await settle();
+    expect(lines()).toBe(2);
+  });
+
   it('hears types that somebody asks for later', async () => {
     follow('channel:a');
     await settle();
     open('1');
-    channel.hear(['order']);
+    channel.hear('channel:a', ['order']);
     await settle();
     expect(asked().ids).toEqual(['channel:a@1']);
     source().open({ id: '1' });
@@ -482,6 +558,17 @@ describe('a stream that ends', () => {
     expect([...(state?.missing ?? [])]).toEqual([run]);
     source().message('a', '1-0');
     expect(state?.missing.size).toBe(0);
+  });
+
+  it('is not missing if an entry arrived after the request was sent', async () => {
+    follow(run, { last: Infinity });
+    await settle();
+    source().open({ topics: [run], missing: [run], id: '0' });
+    follow('channel:a');
+    await settle();
+    FakeEventSource.opened[0]?.message('a', '1-0');
+    source().open({ missing: [run], id: 'stream:run:1@0' });
+    expect([...(state?.missing ?? [])]).toEqual([]);
   });
 
   it('does not count its end twice when a request replaces another', async () => {

@@ -1,16 +1,10 @@
 import { type ConnectionOptions, createConnection } from './connection.js';
 import { diagnose, isLasting, type Refusal } from './diagnose.js';
-import {
-  createHistory,
-  type History,
-  isOrdered,
-  isSame,
-  type Item,
-  type Offset,
-} from './history.js';
+import { createHistory, type History, isOrdered, type Item, type Offset } from './history.js';
 import {
   type Cursor,
   cursorFrom,
+  excludes,
   MAX_URL,
   type Plan,
   planRequest,
@@ -18,9 +12,16 @@ import {
   type Start,
   urlOf,
 } from './plan.js';
-import { type Frame, type GapFrame, isEnd, type MessageFrame, type OpenFrame } from './protocol.js';
+import {
+  type Frame,
+  type GapFrame,
+  isEnd,
+  keyEvents,
+  type MessageFrame,
+  type OpenFrame,
+} from './protocol.js';
 import { connecting, type Status } from './status.js';
-import { haveOverlap, mayOverlap, subscribedAs, topicOf } from './topic.js';
+import { haveOverlap, isKey, mayOverlap, subscribedAs, topicOf } from './topic.js';
 
 /** How far a topic has been received; plain JSON. */
 export interface Position {
@@ -73,8 +74,8 @@ export interface Channel {
   readonly fits: (topic: string) => boolean;
   readonly follow: (request: TopicRequest) => void;
   readonly unfollow: (topic: string) => void;
-  /** Receives events of these types from now on. */
-  readonly hear: (types: readonly string[]) => void;
+  /** Adds event types to receive. A topic that is already followed continues from here with all of them. */
+  readonly hear: (topic: string, types: readonly string[]) => void;
   /** The items that a request has not received; `undefined` if the channel does not have them all. */
   readonly itemsFor: (request: TopicRequest) => readonly Item[] | undefined;
   readonly positionOf: (topic: string) => Position;
@@ -101,10 +102,15 @@ interface Feed {
 /** A request that was sent. */
 interface Opening {
   plan: Plan;
+  readonly types: ReadonlySet<string>;
+  /** The types that were asked for, as a text. */
+  readonly signature: string;
   /** The topics as they were followed: a topic that was added again is another one. */
   readonly feeds: Map<string, Feed>;
-  /** The last event of each topic that this request has delivered. */
-  readonly offsets: Map<string, Offset>;
+  /** The number of events of each topic that the request before delivered after this one was sent. */
+  readonly repeats: Map<string, number>;
+  /** The event types that the request before received. */
+  typesBefore: ReadonlySet<string>;
   /** The newest values that the request before delivered after this one was sent, by origin. */
   readonly seen: Map<string, string>;
   /** The topics that have ended in this request. */
@@ -113,6 +119,9 @@ interface Opening {
 
 /** Changes within this time, in milliseconds, are one change. */
 const SETTLE = 50;
+
+/** The event types that are always received. */
+const ownTypes = ['message', ...keyEvents];
 
 /** The gateway's limit for one request. */
 const MAX_TOPICS = 64;
@@ -137,14 +146,13 @@ export function createChannel(
   options: ConnectionOptions = {},
 ): Channel {
   const followed = new Map<string, Feed>();
-  const types = new Set<string>();
+  const types = new Set<string>(ownTypes);
   let refused = new Map<string, Refusal>();
   /** All topics, if all were refused: they are asked for again, until another topic is added. */
   let hopeless = new Map<string, Refusal>();
   /** The newest request, and the one that is open. */
   let latest: Opening | undefined;
   let current: Opening | undefined;
-  let areTypesNew = false;
   let wasDown = false;
   let state: ChannelState = {
     ...{ status: connecting, refused, resumed: undefined, latency: undefined },
@@ -158,7 +166,7 @@ export function createChannel(
     const names = [...followed.keys()];
     if (names.length === 0) return true;
     // A request for the default topics can name no others, so it has to be the first of its connection.
-    if (topic === '') return names.every((name) => !followed.get(name)?.cursor);
+    if (topic === '') return names.every((name) => name !== '' && !followed.get(name)?.cursor);
     return (
       names.length < MAX_TOPICS &&
       token().length + resumeLength(eventsURL, [topic, ...names]) <= MAX_URL &&
@@ -167,13 +175,12 @@ export function createChannel(
   }
 
   function follow({ topic, last, types, from }: TopicRequest) {
-    hear(types);
+    addTypes(types);
     const at = from?.cursor && isOrdered(topic, every) ? from.offset : undefined;
-    const era = at && eraTypes(at.era) === signature() ? at.era : newEra();
     const left = current?.feeds.get(topic);
     // A topic that returns before anything of it has arrived is still open.
     if (left?.cursor && left.cursor.id === from?.cursor?.id) followed.set(topic, left);
-    else add(topic, { era, number: at?.number ?? 0 }, last, from?.cursor, from?.isEnded);
+    else add(topic, at ?? { era: newEra(), number: 0 }, last, from?.cursor, from?.isEnded);
     forget(topic);
     change();
   }
@@ -197,6 +204,8 @@ export function createChannel(
     if (!feed) return undefined;
     const isHeard = types.every((type) => feed.types.has(type));
     if (!from?.cursor) {
+      // The past that the topic starts with is still to come.
+      if (!feed.cursor && !isKey(topic) && excludes({ topic, last }, feed.last)) return undefined;
       const items = isHeard || last === 0 ? feed.history.newest(last) : undefined;
       // A new request may receive the lost entries.
       const isBroken = state.missing.has(topic) || items?.some(({ frame }) => frame.kind === 'gap');
@@ -227,21 +236,30 @@ export function createChannel(
     setState({ ended: allEnded(), missing: without(state.missing, topic) });
   }
 
-  function hear(names: readonly string[]) {
-    const known = types.size;
-    for (const name of names) types.add(name);
-    if (types.size === known) return;
-    for (const it of followed.values()) it.offset = { ...it.offset, era: newEra() };
-    areTypesNew = latest !== undefined;
-    change();
+  function hear(topic: string, names: readonly string[]) {
+    addTypes(names);
+    // A request without these types delivers nothing more of the topic, so the next one misses none of its events.
+    for (const opening of [current, latest]) {
+      if (!opening || names.every((name) => opening.types.has(name))) continue;
+      opening.feeds.delete(topic);
+      change(0);
+    }
   }
 
-  const signature = () => [...types].sort().join();
-  const newEra = () => `${Math.random().toString(36).slice(2)} ${signature()}`;
+  function addTypes(names: readonly string[]) {
+    const known = types.size;
+    for (const name of names) types.add(name);
+    if (types.size > known) change();
+  }
+
+  const signature = () => [...types].slice(ownTypes.length).sort().join();
+  const newEra = (heard = signature()) => `${Math.random().toString(36).slice(2)} ${heard}`;
   const eraTypes = (era: string) => era.slice(era.indexOf(' ') + 1);
 
   function change(delay = SETTLE) {
-    timer ??= setTimeout(() => {
+    if (timer && delay > 0) return;
+    clearTimeout(timer);
+    timer = setTimeout(() => {
       timer = undefined;
       update();
     }, delay);
@@ -262,10 +280,16 @@ export function createChannel(
       refused = new Map();
       connection.stop();
     }
-    if (areTypesNew) connection.restart();
-    else if (isComplete(current)) connection.keep();
-    else if (!isPending(plan())) connection.replace();
+    if (isComplete(current)) {
+      connection.keep();
+      latest = current;
+    } else if (!isPending(plan())) connection.replace();
     connection.start();
+  }
+
+  function restart() {
+    current = undefined;
+    connection.restart();
   }
 
   function isComplete(opening: Opening | undefined) {
@@ -274,6 +298,7 @@ export function createChannel(
     const topics = openTopics(opening);
     const isOpen = ({ topic }: Start) => opening?.feeds.get(topic) === followed.get(topic);
     return (
+      opening?.signature === signature() &&
       wanted.length === topics.length &&
       topics.every((topic) => followed.has(topic)) &&
       wanted.every(isOpen)
@@ -287,7 +312,7 @@ export function createChannel(
 
   /** Whether this is what the newest request asks for, which is not open yet. */
   function isPending({ topics, last }: Plan) {
-    if (!latest || latest === current) return false;
+    if (!latest || latest === current || latest.signature !== signature()) return false;
     return last === latest.plan.last && topics.join() === latest.plan.topics.join();
   }
 
@@ -301,16 +326,16 @@ export function createChannel(
   const plan = () => planRequest(starts(), (plan) => url(plan).length);
 
   function attempt() {
-    areTypesNew = false;
     hopeless = new Map();
-    const offsets = new Map(Array.from(followed, ([topic, { offset }]) => [topic, offset]));
+    const heard = new Set(types);
     const opening: Opening = {
-      ...{ plan: plan(), feeds: new Map(followed), offsets, seen: new Map(), ended: new Set() },
+      ...{ plan: plan(), types: heard, signature: signature(), typesBefore: heard },
+      ...{ feeds: new Map(followed), repeats: new Map(), seen: new Map(), ended: new Set() },
     };
     latest = opening;
     return {
       url: url(opening.plan),
-      types: [...types],
+      types: heard,
       receive: (frame: Frame) => receive(opening, frame),
       explain: (signal: AbortSignal) => explain(opening, signal),
     };
@@ -348,7 +373,8 @@ export function createChannel(
     if (isFollowed) adoptDefaults(opening, frame.topics);
     move(opening, frame.id);
     if (isDefaults) observer.onDefaults(frame.topics, isFollowed);
-    const missing = new Set(frame.missing.filter((topic) => followed.has(topic)));
+    // The gateway may have prepared this event before the entry that the request before has delivered.
+    const missing = new Set(frame.missing.filter((topic) => isNewest(opening, topic)));
     for (const topic of state.missing) if (!opening.plan.topics.includes(topic)) missing.add(topic);
     setState({ refused: allRefused(), missing, ...(wasDown && { resumed: frame.resumed }) });
     wasDown = false;
@@ -362,7 +388,6 @@ export function createChannel(
     for (const topic of topics) {
       const offset = { era: newEra(), number: 0 };
       const cursor = asked?.covers.includes(topic) ? asked : undefined;
-      opening.offsets.set(topic, offset);
       opening.feeds.set(topic, add(topic, offset, opening.plan.last, cursor));
     }
   }
@@ -385,6 +410,10 @@ export function createChannel(
         if (state.missing.has(topic)) setState({ missing: without(state.missing, topic) });
         const item = { frame, origin, ...offset, receivedAt: Date.now() };
         it.history.push(item);
+        if (latest && latest !== opening) {
+          latest.repeats.set(topic, (latest.repeats.get(topic) ?? 0) + 1);
+          latest.typesBefore = opening.types;
+        }
         observer.onItem(topic, item);
         if (it.isEnded) ended(opening);
         return;
@@ -400,7 +429,7 @@ export function createChannel(
   function ended(opening: Opening) {
     setState({ ended: allEnded() });
     if (openTopics(opening).length > 0) return;
-    if (starts().length > 0) connection.restart();
+    if (starts().length > 0) restart();
     else connection.stop();
   }
 
@@ -408,22 +437,20 @@ export function createChannel(
     new Set([...followed].flatMap(([topic, { isEnded }]) => (isEnded ? [topic] : [])));
 
   /** The event's offset; `undefined` if the request before has delivered it already. */
-  function advance(opening: Opening, topic: string, it: Feed, frame: Frame) {
-    const before = opening.offsets.get(topic) ?? it.offset;
-    const offset = { era: before.era, number: before.number + 1 };
-    if (frame.kind === 'gap') {
+  function advance(opening: Opening, topic: string, it: Feed, frame: MessageFrame | GapFrame) {
+    const repeats = opening.repeats.get(topic) ?? 0;
+    if (repeats > 0) {
       // The request before had the events that this one lacks, so its cursor is the better place to resume.
-      if (!isSame(before, it.offset)) {
-        connection.restart();
-        return undefined;
-      }
-      offset.era = newEra();
-      // The numbers of a replacement that starts before the gap would differ.
-      if (latest !== opening) queueMicrotask(() => connection.replace());
+      if (frame.kind === 'gap') restart();
+      // The others have new types. Nobody asked for these on this topic yet: see `hear`.
+      else if (opening.typesBefore.has(frame.type)) opening.repeats.set(topic, repeats - 1);
+      return undefined;
     }
-    opening.offsets.set(topic, offset);
-    const isRepeated = offset.era === it.offset.era && offset.number <= it.offset.number;
-    return isRepeated ? undefined : offset;
+    // The numbers of a replacement that starts before the gap would differ.
+    if (frame.kind === 'gap' && latest !== opening) queueMicrotask(() => connection.replace());
+    const { era, number } = it.offset;
+    const isContinued = frame.kind !== 'gap' && eraTypes(era) === opening.signature;
+    return { era: isContinued ? era : newEra(opening.signature), number: number + 1 };
   }
 
   /** Values may be skipped, so they are recognised by their text rather than counted. */
@@ -438,9 +465,8 @@ export function createChannel(
     const isRepeated = text !== '' && opening.seen.get(origin) === text;
     opening.seen.delete(origin);
     if (latest && latest !== opening) latest.seen.set(origin, text);
-    const offset = isRepeated ? it.offset : { ...it.offset, number: it.offset.number + 1 };
-    opening.offsets.set(topic, offset);
-    return isRepeated ? undefined : offset;
+    opening.repeats.delete(topic);
+    return isRepeated ? undefined : { ...it.offset, number: it.offset.number + 1 };
   }
 
   /** Moves the cursors of the topics of which the request has delivered as much as the one before. */
@@ -449,8 +475,14 @@ export function createChannel(
     const cursor = cursorFrom(id, opening.plan.topics);
     for (const topic of opening.plan.topics) {
       const it = followed.get(topic);
-      if (it && isSame(opening.offsets.get(topic), it.offset)) it.cursor = cursor;
+      if (it && isNewest(opening, topic)) it.cursor = cursor;
     }
+  }
+
+  /** Whether no other request has delivered more of a followed topic. */
+  function isNewest({ feeds, repeats }: Opening, topic: string) {
+    const it = followed.get(topic);
+    return it !== undefined && it === feeds.get(topic) && !repeats.get(topic);
   }
 
   async function explain(opening: Opening, signal: AbortSignal): Promise<Refusal | undefined> {

@@ -135,6 +135,24 @@ describe('a connection', () => {
     expect(statuses.map(({ phase }) => phase)).toEqual(['connecting', 'live']);
   });
 
+  it('sends a replacement that waits at once if asked to retry', () => {
+    connect();
+    line().open();
+    connection.retryNow();
+    expect(lines()).toBe(1);
+    connection.replace();
+    line().break();
+    connection.retryNow();
+    expect(lines()).toBe(3);
+    connection.retryNow();
+    expect(lines()).toBe(3);
+    line().open();
+    connection.retryNow();
+    vi.advanceTimersByTime(30_000);
+    expect(lines()).toBe(3);
+    expect(status()?.phase).toBe('live');
+  });
+
   it('does not wait for ever for a replacement', () => {
     connect({ staleAfter: 60_000 });
     line().open();

@@ -41,7 +41,7 @@ export interface Connection {
   start: () => void;
   /** Closes the connection; no socket or timer stays open. It can be started again. */
   stop: () => void;
-  /** Tries at once if the connection waits. */
+  /** Tries at once if the connection, or the request that is to replace the present one, waits. */
   retryNow: () => void;
   /** Does what timers would have done while the page or the machine slept. */
   wake: () => void;
@@ -109,6 +109,7 @@ export function createConnection(
 
   function retryNow() {
     if (status.phase === 'waiting') connect();
+    else if (nextTimer !== undefined && !next) replace();
   }
 
   function wake() {
@@ -199,6 +200,7 @@ export function createConnection(
 
   function dropNext() {
     clearTimeout(nextTimer);
+    nextTimer = undefined;
     next?.source.close();
     next = undefined;
   }

@@ -70,7 +70,7 @@ function createTail(begin: Offset, depth: number): History {
     const isWhole = buffer.dropped() === 0;
     const newest = buffer.last() ?? begin;
     if (isWhole && isSame(begin, offset)) return buffer.toArray();
-    // An era starts with a gap. Within it, the difference of the numbers is the number of items.
+    // Within an era, the difference of the numbers is the number of items.
     if (newest.era === offset.era) {
       const items = buffer.toArray(Math.max(0, newest.number - offset.number));
       const [first = offset] = items;

@@ -57,13 +57,16 @@ function combine(starts: readonly Start[]): Plan | undefined {
   const fresh = starts.filter(({ cursor }) => !cursor);
   const last = Math.max(0, ...fresh.map((start) => start.last));
   const cursors = inOrder(starts);
-  // `from=start` counts for all streams, and excludes `last`.
-  const mixes = ({ topic, last: own }: Start) =>
-    last < Infinity ? own === 0 && last > 0 : own < last && (own > 0 || isStream(topic));
-  if (!cursors || fresh.some(mixes)) return undefined;
+  if (!cursors || fresh.some((start) => excludes(start, last))) return undefined;
   if (fresh.some(({ topic }) => cursors.some(({ covers }) => covers.includes(topic))))
     return undefined;
   return { topics: starts.map(({ topic }) => topic), last, ids: cursors.map(({ id }) => id) };
+}
+
+/** Whether a topic without a cursor cannot be part of a request for this number of recent events. */
+export function excludes({ topic, last: own }: Omit<Start, 'cursor'>, last: number): boolean {
+  // `from=start` counts for all streams, and excludes `last`.
+  return last < Infinity ? own === 0 && last > 0 : own < last && (own > 0 || isStream(topic));
 }
 
 /** The cursors, each before those that topics it covers resume from instead; `undefined` if there is no such order. */

@@ -37,6 +37,7 @@ export function createLink(
   // A worker cannot use the page's constructor.
   let isAlone = options.EventSource !== undefined;
   let port: MessagePort | undefined;
+  let isReported = false;
   let unanswered = 0;
   let lastPing = 0;
   let deadline: ReturnType<typeof setTimeout> | undefined;
@@ -71,8 +72,19 @@ export function createLink(
     isAlone = true;
     const { port1, port2 } = new MessageChannel();
     // Most pages have a worker and never load the code of the host. The port keeps the messages until then.
-    void import('./host.js').then(({ createHost }) => createHost(options).accept(port2));
+    void import('./host.js')
+      .then(({ createHost }) => createHost(options).accept(port2))
+      .catch(report);
     return port1;
+  }
+
+  /** Reports that the host cannot be loaded, after a deploy perhaps. Each restart of the link tries again. */
+  function report(error: unknown) {
+    if (!isReported)
+      queueMicrotask(() => {
+        throw error;
+      });
+    isReported = true;
   }
 
   function receive(message: FromHost) {

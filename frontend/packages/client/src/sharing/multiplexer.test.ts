@@ -124,6 +124,21 @@ describe('a multiplexer', () => {
     expect(joined.get(2)?.position.cursor?.id).toBe('stream:s@3-0');
   });
 
+  it('sends a request without the past none that another one asked for', async () => {
+    await request(
+      ask(1, 'stream:s', { last: 5 }),
+      ask(2, 'stream:s', { last: 3 }),
+      ask(3, 'stream:s'),
+    );
+    expect(queries()).toEqual(['?stream=s&last=5', '?stream=s']);
+    const channels = [1, 2, 3].map((key) => joined.get(key)?.channel);
+    expect(channels).toEqual(['1', '1', '2']);
+    await request(ask(4, '', { last: 5 }), ask(5, ''));
+    expect(queries()).toEqual(['?last=5', '']);
+    await request(ask(7, 'key:k', { last: 5 }), ask(8, 'key:k'));
+    expect(queries()).toEqual(['?key=k&last=5']);
+  });
+
   it('sends a later request the whole of a run', async () => {
     const run = { last: Infinity };
     await request(ask(1, 'stream:run:1', run));
@@ -215,6 +230,44 @@ describe('a multiplexer', () => {
     expect(sources()).toHaveLength(1);
     source().message('41', '41');
     expect(items.slice(-3).map((text) => text.split(' ')[2])).toEqual(['40', '41', '41']);
+  });
+
+  it('numbers the events from where it adds types in a way of its own', async () => {
+    await request(ask(1, 'channel:a', { from: position(3, 'channel:a@3') }));
+    source().open({ id: '3' });
+    multiplexer.setRequests(otherTab, [ask(2, 'channel:b', { types: ['order'] })]);
+    source().message('4', '4');
+    await settle();
+    source(1).open({ id: 'channel:a@4' });
+    source().emit('order', '5', 'channel:a@5');
+    for (let n = 6; n <= 4_200; n++) source().message(String(n), `channel:a@${n}`);
+    await request(
+      ask(1, 'channel:a', { from: position(3, 'channel:a@3') }),
+      ask(3, 'channel:a', { from: position(3, 'channel:a@3') }),
+    );
+    expect(sources()).toHaveLength(2);
+    source(1).open({ id: '3' });
+    items = [];
+    for (const n of [4, 6, 7]) source(1).message(String(n), String(n));
+    expect(items).toEqual(['channel:a 4 4', 'channel:a 5 6', 'channel:a 6 7']);
+    for (let n = 8; n <= 4_201; n++) source(1).message(String(n), String(n));
+    expect(sources()).toHaveLength(2);
+  });
+
+  it('does not move a request to a connection that has skipped its event types', async () => {
+    const old = [ask(1, 'channel:a', { from: position(2, 'channel:a@2') }), ask(2, 'channel:b')];
+    await request(...old);
+    source().open({ id: 'channel:a@2' });
+    for (const n of [3, 4, 5]) source().message(String(n), `channel:a@${n}`);
+    const from = position(3, 'channel:a@3');
+    await request(...old, ask(3, 'channel:a', { from, types: ['order'] }));
+    expect(sources()).toHaveLength(2);
+    source(1).open({ id: '3' });
+    source(0).message('6', 'channel:a@6');
+    expect(sources()).toHaveLength(2);
+    items = [];
+    source(1).emit('order', 'o', '4');
+    expect(items).toEqual(['channel:a 4 o']);
   });
 
   it('opens a connection from a cursor whose events are not kept', async () => {

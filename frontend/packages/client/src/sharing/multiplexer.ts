@@ -92,6 +92,7 @@ interface SharedChannel {
  * - topics that overlap: the gateway sends a copy for each, and does not say which is whose;
  * - a request for more of a followed topic's past than is kept here. The same connection would repeat
  *   events for the other tabs;
+ * - a request without the past of a topic, if the past that others asked for is still to be received;
  * - topics whose names would make the URL too long.
  *
  * If two channels follow a topic from different offsets, its requests move to one of them as soon as that one keeps
@@ -144,7 +145,7 @@ export function createMultiplexer(
     const { key, topic, types } = joined.request;
     joined.shared = shared;
     shared.feeds.set(topic, (shared.feeds.get(topic) ?? new Set()).add(joined));
-    shared.channel.hear(types);
+    shared.channel.hear(topic, types);
     const position = shared.channel.positionOf(topic);
     joined.tab({ kind: 'joined', key, channel: shared.name, position, items });
   }
@@ -230,14 +231,13 @@ export function createMultiplexer(
       const isSmaller = shared.feeds.size <= other.feeds.size;
       const [source, target] = isSmaller ? [shared, other] : [other, shared];
       const from = source.channel.positionOf(topic);
-      if (target.channel.positionOf(topic).offset.era !== from.offset.era) continue;
-      const items = from.cursor && target.channel.itemsFor({ topic, last: 0, types: [], from });
-      if (!items) continue;
+      if (!from.cursor || target.channel.positionOf(topic).offset.era !== from.offset.era) continue;
       for (const joined of [...(source.feeds.get(topic) ?? [])]) {
+        const items = target.channel.itemsFor({ ...joined.request, from });
+        if (!items) continue;
         leave(joined);
         enter(joined, target, items);
       }
-      return;
     }
   }
 
