@@ -1,4 +1,10 @@
-import { test as base, expect, type Locator, type Page } from '@playwright/test';
+import {
+  type BrowserContext,
+  expect,
+  type Locator,
+  type Page,
+  test as base,
+} from '@playwright/test';
 import { Processes } from './processes';
 
 interface Options {
@@ -68,3 +74,32 @@ export class LivePage {
     return this.page.getByRole('button', { name });
   }
 }
+
+/** Opens the live page in a new tab, and waits until its topics are live. */
+export async function openTab(context: BrowserContext, url: string): Promise<Page> {
+  const page = await context.newPage();
+  await new LivePage(page).open(url);
+  return page;
+}
+
+/** The data of all rows of a page's list, oldest first. Only visible rows are in the page, so it scrolls. */
+export const dataOf = (page: Page) =>
+  page.getByRole('log').evaluate(async (log) => {
+    const data = new Map<number, string | undefined>();
+    let size = 0;
+    for (log.scrollTop = 0; ; log.scrollTop += log.clientHeight / 2) {
+      await new Promise(requestAnimationFrame);
+      await new Promise(requestAnimationFrame);
+      for (const row of log.querySelectorAll('li')) {
+        size = Number(row.ariaSetSize);
+        data.set(Number(row.ariaPosInSet), row.querySelector('div > div')?.textContent);
+      }
+      if (data.size >= size || log.scrollTop + log.clientHeight >= log.scrollHeight) break;
+    }
+    log.scrollTop = 0;
+    return [...data].sort(([a], [b]) => b - a).map(([, text]) => text);
+  });
+
+/** The numbers of a range, as texts. */
+export const series = (first: number, last: number) =>
+  Array.from({ length: last - first + 1 }, (_, index) => String(first + index));

@@ -1,22 +1,6 @@
-import type { Browser, BrowserContext, Page } from '@playwright/test';
-import { expect, LivePage, test } from './fixtures';
+import type { Browser, Page } from '@playwright/test';
+import { dataOf, expect, LivePage, openTab, series, test } from './fixtures';
 import type { Gateway } from './processes';
-
-/** All data of a page's list, oldest first, without its times. */
-const dataOf = (page: Page) =>
-  page
-    .getByRole('log')
-    .getByRole('listitem')
-    .evaluateAll((rows) => rows.map((row) => row.querySelector('div')?.textContent).toReversed());
-
-const series = (first: number, last: number) =>
-  Array.from({ length: last - first + 1 }, (_, index) => String(first + index));
-
-async function openTab(context: BrowserContext, url: string): Promise<Page> {
-  const page = await context.newPage();
-  await new LivePage(page).open(url);
-  return page;
-}
 
 /** Ends the worker as a crash does: without a message to its tabs. */
 async function killWorker(browser: Browser): Promise<void> {

@@ -67,6 +67,9 @@ type api struct {
 // upstreamTimeout bounds how long a request waits for Redis.
 const upstreamTimeout = 5 * time.Second
 
+// drainingTimeout bounds how long a subscription waits for Redis while the server is draining.
+const drainingTimeout = time.Second
+
 // New returns the server of the public address.
 func New(options Options) (*http.Server, error) {
 	subscriptions, conns := admission.Budget(options.MaxConnections, options.Log)

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 
 	"github.com/gin-gonic/gin"
@@ -49,13 +50,15 @@ func badRequestf(format string, args ...any) error {
 	return badRequestError{fmt.Sprintf(format, args...)}
 }
 
-// statuses are the responses to errors that a retry does not fix. The first match counts. An
-// empty detail is the text of the error.
-var statuses = []struct {
+type response struct {
 	err    error
 	status int
 	detail string
-}{
+}
+
+// statuses are the responses to errors that a retry does not fix. The first match counts. An
+// empty detail is the text of the error.
+var statuses = []response{
 	{event.ErrBadTopic, http.StatusBadRequest, ""},
 	{source.ErrTooManyKeys, http.StatusBadRequest, ""},
 	{hub.ErrKeyBytes, http.StatusBadRequest, ""},
@@ -85,6 +88,11 @@ var rejections = []struct {
 	{auth.ErrNoKeys, event.Unavailable, "the token cannot be verified now; try again later"},
 	{source.ErrUnavailable, event.Unavailable, "Redis cannot be reached, or refused; try again later"},
 	{context.DeadlineExceeded, event.Unavailable, "Redis cannot be reached, or refused; try again later"},
+}
+
+// isLasting reports whether a retry of the same request cannot help.
+func isLasting(err error) bool {
+	return slices.ContainsFunc(statuses, func(s response) bool { return errors.Is(err, s.err) })
 }
 
 // fail answers a request with an error. No other function turns errors into responses.

@@ -88,7 +88,7 @@ func maySubscribe(grant auth.Grant, topics []event.Topic) error {
 // streamEnded, if the server still has the connection, and then releases the subscription.
 func (a *api) join(c *gin.Context, req hub.Request, addr netip.Addr) (s *hub.Subscription, streamEnded func() bool, err error) {
 	if a.Delivery.Draining() {
-		return nil, nil, delivery.ErrDraining
+		return nil, nil, a.refuseDraining(c.Request.Context(), req)
 	}
 	if err := a.subscriptions.Acquire(addr); err != nil {
 		return nil, nil, err
@@ -103,6 +103,21 @@ func (a *api) join(c *gin.Context, req hub.Request, addr netip.Addr) (s *hub.Sub
 		return nil, nil, err
 	}
 	return s, streamEnded, nil
+}
+
+// refuseDraining returns the error of a subscription while the server is draining: the same as at other
+// times if a retry cannot help.
+func (a *api) refuseDraining(ctx context.Context, req hub.Request) error {
+	ctx, cancel := context.WithTimeout(ctx, drainingTimeout)
+	defer cancel()
+	s, err := a.Hub.Subscribe(ctx, req)
+	switch {
+	case err == nil:
+		s.Close()
+	case isLasting(err):
+		return err
+	}
+	return delivery.ErrDraining
 }
 
 // clientAddr returns the address to which the limits of a client apply: the last one in
