@@ -94,6 +94,41 @@ describe('a client, over a real connection', () => {
   });
 });
 
+/** A client whose connections the test drives. */
+function create(options: StreamClientOptions = {}) {
+  FakeEventSource.opened = [];
+  return createStreamClient('http://gateway.test', { EventSource: FakeEventSource, ...options });
+}
+
+const requested = (count = 1) =>
+  eventually(() => expect(FakeEventSource.opened).toHaveLength(count));
+
+describe('a subscription', () => {
+  it('receives only the types that it names', async () => {
+    const client = create();
+    const [plain, progress]: [string[], string[]] = [[], []];
+    const into = (got: string[]) => ({
+      onEntry: (entry: Entry) => {
+        got.push(entry.kind === 'message' ? `${entry.seq} ${entry.type}` : 'gap');
+      },
+    });
+    const subscription = client.subscribe(['stream:a'], {}, into(plain));
+    ends.push(subscription);
+    ends.push(client.subscribe(['stream:a'], { events: ['progress'] }, into(progress)));
+    await requested();
+    FakeEventSource.current.open({ id: '0-0' });
+    FakeEventSource.current.message('x', '1-0');
+    FakeEventSource.current.emit('progress', 'x', '2-0');
+    await eventually(() => expect(progress).toEqual(['1 message', '2 progress']));
+    expect(plain).toEqual(['1 message']);
+    await eventually(() =>
+      expect(subscription.progress()['stream:a']?.cursor?.id).toBe('stream:a@2-0'),
+    );
+    FakeEventSource.current.end('x', '3-0.end');
+    await eventually(() => expect(plain).toEqual(['1 message', '2 stream.end']));
+  });
+});
+
 /** A client whose tokens a server of the test judges. */
 function withTokens(options: StreamClientOptions) {
   FakeEventSource.opened = [];

@@ -1,6 +1,7 @@
 import type { Position } from './connection/channel.js';
 import type { Refusal } from './connection/diagnose.js';
 import { type Item, type Offset } from './connection/history.js';
+import { keyEvents } from './connection/protocol.js';
 import { connecting, type Status, type StreamStatus, worst } from './connection/status.js';
 import type { Report, Request, SharedState } from './sharing/multiplexer.js';
 
@@ -59,6 +60,9 @@ const ACTIVITY = 1_000;
 
 /** Whether the topic's connection matters: a refused topic waits for long, and one that has ended needs none. */
 export const isOpen = ({ refusal, isEnded }: Served): boolean => !refusal && !isEnded;
+
+const isWanted = (type: string, { types }: Wanted) =>
+  type === 'message' || keyEvents.includes(type) || types.includes(type);
 
 /**
  * Keeps the page's requests, each with its own cursor, and passes each item on to the requests for its topic.
@@ -146,8 +150,11 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
   }
 
   function pass(entry: Entry, item: Item) {
-    entry.offset = { era: item.era, number: item.number };
-    if (item.frame.kind === 'gap') count(entry.wanted.topic, item, item.frame.lost);
+    const { frame, era, number } = item;
+    entry.offset = { era, number };
+    if (frame.kind === 'gap') count(entry.wanted.topic, item, frame.lost);
+    // The connection receives the types of all requests.
+    else if (!isWanted(frame.type, entry.wanted)) return;
     try {
       entry.wanted.onItem(item);
     } catch (error) {
