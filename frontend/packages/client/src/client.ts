@@ -29,7 +29,10 @@ export interface StreamClientOptions extends LinkOptions {
 
 /** A page's access to a gateway; see {@link createStreamClient}. */
 export interface StreamClient {
-  /** The gateway, absolute, without a slash at the end: `https://live.example`. */
+  /**
+   * The gateway without a slash at the end: `https://live.example`. It is absolute in a page; elsewhere, such as during
+   * server rendering, it is as given.
+   */
   readonly url: string;
   /** Follows topics such as `stream:logs`; an empty list stands for the gateway's default topics. */
   readonly subscribe: (
@@ -169,7 +172,8 @@ export function createStreamClient(url: string, options: StreamClientOptions = {
   };
 }
 
+/** A server that renders the page does not know its address, and does not connect. */
 function absolute(url: string): string {
-  const base = typeof document === 'undefined' ? undefined : document.baseURI;
-  return new URL(url, base).href.replace(/\/+$/, '');
+  const { href } = typeof document === 'undefined' ? { href: url } : new URL(url, document.baseURI);
+  return href.replace(/\/+$/, '');
 }

@@ -24,5 +24,5 @@ export function useLatest<T = unknown>(
     const options = JSON.parse(key) as SubscribeOptions;
     return createView(client, [topic], { ...options, last: 1 }, collectLatest(schema));
   }, [client, topic, key, schema]);
-  return useSyncExternalStore(view.subscribe, view.getSnapshot);
+  return useSyncExternalStore(view.subscribe, view.getSnapshot, view.getSnapshot);
 }

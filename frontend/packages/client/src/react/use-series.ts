@@ -24,5 +24,5 @@ export function useSeries<T = unknown>(
     const collector = collectSeries(select, { window, points, at, schema });
     return createView(client, [topic], JSON.parse(key) as SubscribeOptions, collector);
   }, [client, topic, key, select, window, points, at, schema]);
-  return useSyncExternalStore(view.subscribe, view.getSnapshot);
+  return useSyncExternalStore(view.subscribe, view.getSnapshot, view.getSnapshot);
 }

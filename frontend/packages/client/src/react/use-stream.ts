@@ -36,5 +36,5 @@ export function useStream<T = unknown>(
     const memory = remember ? { in: sessionMemory(client.url), name: key } : undefined;
     return createView(client, topics, subscription, collector, { memory });
   }, [client, key, schema, remember]);
-  return useSyncExternalStore(view.subscribe, view.getSnapshot);
+  return useSyncExternalStore(view.subscribe, view.getSnapshot, view.getSnapshot);
 }
