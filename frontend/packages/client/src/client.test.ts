@@ -16,6 +16,7 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  vi.restoreAllMocks();
   ends.forEach((end) => end());
   await server[Symbol.asyncDispose]();
 });
@@ -127,6 +128,37 @@ describe('a subscription', () => {
     FakeEventSource.current.end('x', '3-0.end');
     await eventually(() => expect(plain).toEqual(['1 message', '2 stream.end']));
   });
+
+  it('loses nothing if an observer of another one fails', async () => {
+    const errors: unknown[] = [];
+    vi.spyOn(globalThis, 'queueMicrotask').mockImplementation((run) => {
+      void Promise.resolve()
+        .then(run)
+        .catch((error: unknown) => errors.push(error));
+    });
+    const fail = () => {
+      throw new Error('failed');
+    };
+    const client = create();
+    const got: string[] = [];
+    ends.push(client.subscribe(['channel:b'], {}, { onEntry: fail, onState: fail }));
+    ends.push(client.subscribe(['channel:a'], {}, collect(got)));
+    await requested();
+    FakeEventSource.current.open({ id: 'channel:a@1' });
+    FakeEventSource.current.message('x', 'channel:b@2');
+    FakeEventSource.current.message('x', 'channel:a@2');
+    FakeEventSource.current.emit('stream.ping', `{"time":"${new Date().toISOString()}"}`);
+    FakeEventSource.current.message('y', 'channel:a@3');
+    await eventually(() => expect(got).toEqual(['x', 'y']));
+    expect(errors).toContainEqual(new Error('failed'));
+  });
+});
+
+/** An observer that collects the data of messages. */
+const collect = (got: string[]) => ({
+  onEntry: (entry: Entry) => {
+    got.push(entry.kind === 'message' ? entry.data : 'gap');
+  },
 });
 
 /** A client whose tokens a server of the test judges. */
@@ -138,10 +170,7 @@ function withTokens(options: StreamClientOptions) {
     ...options,
   });
   const got: string[] = [];
-  const observer = {
-    onEntry: (entry: Entry) => got.push(entry.kind === 'message' ? entry.data : 'gap'),
-  };
-  ends.push(client.subscribe(['channel:a'], {}, observer));
+  ends.push(client.subscribe(['channel:a'], {}, collect(got)));
   const tokenOf = () => new URL(FakeEventSource.current.url).searchParams.get('access_token');
   const at = (token: string) => eventually(() => expect(tokenOf()).toBe(token));
   return { client, got, at };
@@ -199,10 +228,7 @@ describe('the place of a subscription', () => {
     FakeEventSource.opened = [];
     const client = createStreamClient('http://gateway.test', { EventSource: FakeEventSource });
     const got: string[] = [];
-    const observer = {
-      onEntry: (entry: Entry) => got.push(entry.kind === 'message' ? entry.data : 'gap'),
-    };
-    ends.push(client.subscribe([], { from }, observer));
+    ends.push(client.subscribe([], { from }, collect(got)));
     await eventually(() => expect(FakeEventSource.opened).toHaveLength(1));
     FakeEventSource.current.open({ topics: ['channel:a'], id: '3', resumed: true });
     FakeEventSource.current.message('x', '4');

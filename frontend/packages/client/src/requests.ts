@@ -5,7 +5,7 @@ import { keyEvents } from './connection/protocol.js';
 import { connecting, type Status, type StreamStatus, worst } from './connection/status.js';
 import type { Report, Request, SharedState } from './sharing/multiplexer.js';
 
-/** One topic of a subscription. */
+/** One topic of a subscription. Its functions must not throw. */
 export interface Wanted extends Omit<Request, 'key'> {
   readonly onItem: (item: Item) => void;
   /** What {@link Followed.served} returns has changed. */
@@ -155,14 +155,7 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
     if (frame.kind === 'gap') count(entry.wanted.topic, item, frame.lost);
     // The connection receives the types of all requests.
     else if (!isWanted(frame.type, entry.wanted)) return;
-    try {
-      entry.wanted.onItem(item);
-    } catch (error) {
-      // One observer that fails must not keep events from the others; the page reports the error.
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
+    entry.wanted.onItem(item);
   }
 
   function count(topic: string, { era, number }: Item, lost: number | null) {
