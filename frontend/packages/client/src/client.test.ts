@@ -129,6 +129,26 @@ describe('a subscription', () => {
     await eventually(() => expect(plain).toEqual(['1 message', '2 stream.end']));
   });
 
+  it('receives nothing after its end', async () => {
+    const client = create();
+    const [kept, got]: [string[], string[]] = [[], []];
+    ends.push(client.subscribe(['channel:a'], { last: 3 }, collect(kept)));
+    await requested();
+    FakeEventSource.current.open({ id: '1' });
+    for (const n of [2, 3, 4]) FakeEventSource.current.message(`${n}`, `${n}`);
+    await eventually(() => expect(kept).toEqual(['2', '3', '4']));
+    const observer = {
+      onEntry: (entry: Entry) => {
+        collect(got).onEntry(entry);
+        end();
+      },
+    };
+    const end = client.subscribe(['channel:a'], { last: 3 }, observer);
+    await eventually(() => expect(got).not.toEqual([]));
+    expect(got).toEqual(['2']);
+    expect(end.progress()).toEqual({});
+  });
+
   it('loses nothing if an observer of another one fails', async () => {
     const errors: unknown[] = [];
     vi.spyOn(globalThis, 'queueMicrotask').mockImplementation((run) => {

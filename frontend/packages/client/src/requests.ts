@@ -123,7 +123,11 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
 
   function answer(entry: Entry, report: Report) {
     if (report.kind === 'joined') {
-      for (const item of report.items) pass(entry, item);
+      for (const item of report.items) {
+        pass(entry, item);
+        // The observer may end the subscription.
+        if (!entries.has(entry)) return;
+      }
       entry.channel = report.channel;
       entry.position = report.position;
       entry.offset = report.position.offset;
