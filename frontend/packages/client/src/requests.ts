@@ -36,7 +36,7 @@ export interface Requests {
   readonly add: (wanted: Wanted) => Followed;
   /** All requests, each from the position that it has reached. */
   readonly all: () => readonly Request[];
-  /** Prepares to send all requests to another host. */
+  /** Prepares to send all requests to another host, or with another token. */
   readonly renew: () => void;
   readonly receive: (reports: readonly Report[]) => void;
   readonly status: () => StreamStatus;
@@ -73,6 +73,8 @@ const isWanted = (type: string, { types }: Wanted) =>
 export function createRequests(onChange: () => void, onStatus: () => void): Requests {
   const entries = new Set<Entry>();
   let state = nothing;
+  /** Whether the host has answered since the last renewal. Until then, the state can be that of another token. */
+  let isCurrent = false;
   let lastActivity: number | undefined;
   let keys = 0;
   /** The gaps of each topic followed, by offset, and the events lost: several requests can receive the same gap. */
@@ -108,9 +110,11 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
       isEnded,
       isMissing: missing?.has(wanted.topic) === true,
       // A token that is no longer valid is the reason that a reader can understand.
-      refusal: refusal?.status === 401 ? (state.tokenRefusal ?? refusal) : refusal,
+      refusal: refusal?.status === 401 ? (tokenRefusal() ?? refusal) : refusal,
     };
   }
+
+  const tokenRefusal = () => (isCurrent ? state.tokenRefusal : undefined);
 
   function receive(reports: readonly Report[]) {
     for (const report of reports) {
@@ -122,6 +126,7 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
   }
 
   function answer(entry: Entry, report: Report) {
+    isCurrent = true;
     if (report.kind === 'joined') {
       for (const item of report.items) {
         pass(entry, item);
@@ -205,7 +210,7 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
       resumed: resumed.length > 0 ? resumed.every(Boolean) : undefined,
       gaps: gaps.length,
       missed: gaps.reduce((sum, lost) => sum + lost, 0),
-      ...{ lastActivity, tokenRefusal: state.tokenRefusal },
+      ...{ lastActivity, tokenRefusal: tokenRefusal() },
       refused: new Map(
         [...entries].flatMap((entry) => {
           const { refusal } = served(entry);
@@ -215,11 +220,10 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
     };
   }
 
-  return {
-    add,
-    all,
-    renew: () => entries.forEach((entry) => Object.assign(entry, fresh())),
-    receive,
-    status,
-  };
+  function renew() {
+    isCurrent = false;
+    for (const entry of entries) Object.assign(entry, fresh());
+  }
+
+  return { add, all, renew, receive, status };
 }
