@@ -17,6 +17,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   vi.restoreAllMocks();
+  vi.useRealTimers();
   ends.forEach((end) => end());
   await server[Symbol.asyncDispose]();
 });
@@ -211,6 +212,24 @@ describe('a token that expires', () => {
     FakeEventSource.current.message('y', '3');
     await eventually(() => expect(got).toEqual(['x', 'y']));
     expect(onTokenExpired).toHaveBeenCalledOnce();
+  });
+
+  it('is asked for again after a failure, and at once on a retry', async () => {
+    vi.useFakeTimers();
+    vi.spyOn(console, 'error').mockReturnValue();
+    const onTokenExpired = vi.fn(() => Promise.reject<string>(new Error('offline')));
+    const { client, at } = withTokens({ token: () => 'one', onTokenExpired });
+    await at('one');
+    FakeEventSource.current.open({ id: '1' });
+    FakeEventSource.current.emit('stream.close', '{"reason":"token-expired"}');
+    await eventually(() => expect(onTokenExpired).toHaveBeenCalledTimes(1));
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(onTokenExpired).toHaveBeenCalledTimes(2);
+    onTokenExpired.mockResolvedValue('two');
+    client.retryNow();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(onTokenExpired).toHaveBeenCalledTimes(3);
+    await at('two');
   });
 
   it('is asked for again by its function when it has changed', async () => {

@@ -222,7 +222,10 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
 
   function renew() {
     isCurrent = false;
-    for (const entry of entries) Object.assign(entry, fresh());
+    for (const entry of entries) {
+      Object.assign(entry, fresh());
+      entry.wanted.onServed();
+    }
   }
 
   return { add, all, renew, receive, status };

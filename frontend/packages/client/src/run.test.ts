@@ -140,12 +140,48 @@ describe('client.run', () => {
     expect((await first).value).toMatchObject({ type: 'tool', data: '{}' });
   });
 
-  it('throws if the gateway refuses the topic', async () => {
-    const headers = { 'Content-Type': 'application/problem+json' };
-    const refusal = () => new Response('{"detail":"no grant"}', { status: 403, headers });
-    vi.stubGlobal('fetch', () => Promise.resolve(refusal()));
-    const { first } = await begin();
+  it.each([undefined, () => 'two'])(
+    'throws if the gateway refuses the topic, with onTokenExpired %s',
+    async (onTokenExpired) => {
+      refuseWith(403);
+      const { first } = await begin({}, { token: () => 'one', onTokenExpired });
+      source().refuse();
+      await expect(first).rejects.toThrow('no grant');
+    },
+  );
+
+  /** Starts to read a run with a token that the gateway does not accept. */
+  async function beginRefused() {
+    refuseWith(401);
+    let renew!: (token: string) => void;
+    const onTokenExpired = () => new Promise<string>((resolve) => (renew = resolve));
+    const { run, first } = await begin({}, { token: () => 'one', onTokenExpired });
     source().refuse();
+    await requested(2);
+    source().refuse();
+    await eventually(() => expect(run.state.error).toBe('no grant'));
+    return { first, renew: (token: string) => renew(token) };
+  }
+
+  it('waits for another token', async () => {
+    const { first, renew } = await beginRefused();
+    renew('two');
+    await eventually(() => expect(source().url).toContain('access_token=two'));
+    source().open({ id: '0' });
+    source().message('a', '1-0');
+    expect((await first).value).toMatchObject({ data: 'a' });
+  });
+
+  it('throws if there is no other token', async () => {
+    const { first, renew } = await beginRefused();
+    renew('one');
     await expect(first).rejects.toThrow('no grant');
   });
 });
+
+/** The gateway refuses each request. */
+function refuseWith(status: number) {
+  const headers = { 'Content-Type': 'application/problem+json' };
+  const refusal = () => new Response('{"detail":"no grant"}', { status, headers });
+  vi.stubGlobal('fetch', () => Promise.resolve(refusal()));
+}

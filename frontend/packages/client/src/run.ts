@@ -119,7 +119,7 @@ const explain = ({ status, detail = `HTTP status ${status}` }: Refusal) => detai
 /**
  * Iterates over the chunks of a run; see {@link StreamClient.run}.
  *
- * @param isFinal - whether a refusal ends the iteration
+ * @param renewal - returns the renewal of the token, if there is one: it can change a refusal for want of a valid token
  */
 export function iterateRun(
   subscribe: (
@@ -129,7 +129,7 @@ export function iterateRun(
   ) => Subscription,
   topic: string,
   { events, mustExist, signal }: RunIteratorOptions,
-  isFinal: (refusal: Refusal) => boolean,
+  renewal: () => Promise<void> | undefined,
 ): RunIterator {
   const record = newRecord();
   const chunks: RunChunk[] = [];
@@ -164,11 +164,17 @@ export function iterateRun(
         const chunk = chunks.shift();
         const state = read();
         const refusal = subscribed?.refused.get(topic);
+        const renewing = refusal?.status === 401 ? renewal() : undefined;
         if (chunk) yield chunk;
         else if (state.status === 'done' || state.status === 'failed') return state;
         else if (state.status === 'missing') throw new RunLostError(state.error);
-        else if (refusal && isFinal(refusal)) throw new Error(state.error);
-        else await new Promise<void>((resolve) => (wake = resolve));
+        else if (refusal && !renewing) throw new Error(state.error);
+        else {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+            void renewing?.then(resolve);
+          });
+        }
       }
     } finally {
       signal?.removeEventListener('abort', onAbort);
