@@ -6,7 +6,7 @@ import { useStreamClient } from './use-client.js';
 import { createView } from '../views/view.js';
 
 /** See {@link useLatest}. */
-export interface UseLatestOptions<T> extends Omit<SubscribeOptions, 'last'> {
+export interface UseLatestOptions<T> extends Omit<SubscribeOptions, 'last' | 'from'> {
   readonly schema?: StandardSchemaV1<unknown, T>;
 }
 
