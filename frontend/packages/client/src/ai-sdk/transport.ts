@@ -143,7 +143,7 @@ export class SluiceChatTransport<
           const { done, value } = await run.next();
           if (!done) {
             controller.enqueue(parseChunk(value.data));
-            if (!isKept) this.#keep(chatId, topic, true);
+            if (!isKept) this.#update(chatId, topic, { topic, hasBegun: true, at: Date.now() });
             isKept = true;
             return;
           }
@@ -155,7 +155,7 @@ export class SluiceChatTransport<
           left.abort();
           controller.error(error);
         }
-        this.#memory.take(chatId);
+        this.#update(chatId, topic, undefined);
       },
       // Without an abort by the user, the chat can resume the run later.
       cancel: () => left.abort(),
@@ -165,6 +165,13 @@ export class SluiceChatTransport<
   #keep(chatId: string, topic: string, hasBegun: boolean) {
     const kept: Kept = { topic, hasBegun, at: Date.now() };
     this.#memory.keep(chatId, kept);
+  }
+
+  /** Replaces or removes the record of a run, unless the chat has a newer run. */
+  #update(chatId: string, topic: string, next: Kept | undefined) {
+    const kept = this.#memory.take(chatId) as Kept | undefined;
+    const record = kept?.topic === topic ? next : kept;
+    if (record) this.#memory.keep(chatId, record);
   }
 }
 
