@@ -133,6 +133,15 @@ describe('client.run', () => {
     await eventually(() => expect(source().readyState).toBe(2));
   });
 
+  it('ends while it waits for a chunk when it is left', async () => {
+    const { run, first } = await begin();
+    source().open({ id: '0' });
+    const value = { ...run.state };
+    expect(await run.return(value)).toEqual({ done: true, value });
+    expect(await first).toEqual({ done: true, value });
+    await eventually(() => expect(source().readyState).toBe(2));
+  });
+
   it('receives the types of entries that it names', async () => {
     const { first } = await begin({ events: ['tool'] });
     source().open({ id: '0' });

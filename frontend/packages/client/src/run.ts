@@ -135,6 +135,8 @@ export function iterateRun(
   const chunks: RunChunk[] = [];
   let subscribed: SubscriptionState | undefined;
   let wake: (() => void) | undefined;
+  let end: (() => void) | undefined;
+  let isLeft = false;
 
   const observer: Required<Observer> = {
     onEntry: (entry) => {
@@ -152,14 +154,10 @@ export function iterateRun(
 
   async function* iterate(): AsyncGenerator<RunChunk, RunState, undefined> {
     signal?.throwIfAborted();
-    const end = subscribe([topic], { from: 'start', events }, observer);
-    const onAbort = () => {
-      end();
-      wake?.();
-    };
-    signal?.addEventListener('abort', onAbort);
+    end = subscribe([topic], { from: 'start', events }, observer);
+    signal?.addEventListener('abort', stop);
     try {
-      for (;;) {
+      while (!isLeft) {
         signal?.throwIfAborted();
         const chunk = chunks.shift();
         const state = read();
@@ -176,11 +174,29 @@ export function iterateRun(
           });
         }
       }
+      return read();
     } finally {
-      signal?.removeEventListener('abort', onAbort);
+      signal?.removeEventListener('abort', stop);
       end();
     }
   }
 
-  return Object.defineProperty(iterate(), 'state', { get: read }) as RunIterator;
+  function stop() {
+    end?.();
+    wake?.();
+  }
+
+  const iterator = iterate();
+  const leave = iterator.return.bind(iterator);
+  return Object.defineProperties(iterator, {
+    state: { get: read },
+    return: {
+      // A generator returns after its pending `next`, which may wait for long.
+      value: (state: RunState) => {
+        isLeft = true;
+        stop();
+        return leave(state);
+      },
+    },
+  }) as RunIterator;
 }
