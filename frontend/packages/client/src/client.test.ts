@@ -16,6 +16,8 @@ beforeEach(async () => {
 });
 
 afterEach(async () => {
+  vi.restoreAllMocks();
+  vi.useRealTimers();
   ends.forEach((end) => end());
   await server[Symbol.asyncDispose]();
 });
@@ -94,6 +96,92 @@ describe('a client, over a real connection', () => {
   });
 });
 
+/** A client whose connections the test drives. */
+function create(options: StreamClientOptions = {}) {
+  FakeEventSource.opened = [];
+  return createStreamClient('http://gateway.test', { EventSource: FakeEventSource, ...options });
+}
+
+const requested = (count = 1) =>
+  eventually(() => expect(FakeEventSource.opened).toHaveLength(count));
+
+describe('a subscription', () => {
+  it('receives only the types that it names', async () => {
+    const client = create();
+    const [plain, progress]: [string[], string[]] = [[], []];
+    const into = (got: string[]) => ({
+      onEntry: (entry: Entry) => {
+        got.push(entry.kind === 'message' ? `${entry.seq} ${entry.type}` : 'gap');
+      },
+    });
+    const subscription = client.subscribe(['stream:a'], {}, into(plain));
+    ends.push(subscription);
+    ends.push(client.subscribe(['stream:a'], { events: ['progress'] }, into(progress)));
+    await requested();
+    FakeEventSource.current.open({ id: '0-0' });
+    FakeEventSource.current.message('x', '1-0');
+    FakeEventSource.current.emit('progress', 'x', '2-0');
+    await eventually(() => expect(progress).toEqual(['1 message', '2 progress']));
+    expect(plain).toEqual(['1 message']);
+    await eventually(() =>
+      expect(subscription.progress()['stream:a']?.cursor?.id).toBe('stream:a@2-0'),
+    );
+    FakeEventSource.current.end('x', '3-0.end');
+    await eventually(() => expect(plain).toEqual(['1 message', '2 stream.end']));
+  });
+
+  it('receives nothing after its end', async () => {
+    const client = create();
+    const [kept, got]: [string[], string[]] = [[], []];
+    ends.push(client.subscribe(['channel:a'], { last: 3 }, collect(kept)));
+    await requested();
+    FakeEventSource.current.open({ id: '1' });
+    for (const n of [2, 3, 4]) FakeEventSource.current.message(`${n}`, `${n}`);
+    await eventually(() => expect(kept).toEqual(['2', '3', '4']));
+    const observer = {
+      onEntry: (entry: Entry) => {
+        collect(got).onEntry(entry);
+        end();
+      },
+    };
+    const end = client.subscribe(['channel:a'], { last: 3 }, observer);
+    await eventually(() => expect(got).not.toEqual([]));
+    expect(got).toEqual(['2']);
+    expect(end.progress()).toEqual({});
+  });
+
+  it('loses nothing if an observer of another one fails', async () => {
+    const errors: unknown[] = [];
+    vi.spyOn(globalThis, 'queueMicrotask').mockImplementation((run) => {
+      void Promise.resolve()
+        .then(run)
+        .catch((error: unknown) => errors.push(error));
+    });
+    const fail = () => {
+      throw new Error('failed');
+    };
+    const client = create();
+    const got: string[] = [];
+    ends.push(client.subscribe(['channel:b'], {}, { onEntry: fail, onState: fail }));
+    ends.push(client.subscribe(['channel:a'], {}, collect(got)));
+    await requested();
+    FakeEventSource.current.open({ id: 'channel:a@1' });
+    FakeEventSource.current.message('x', 'channel:b@2');
+    FakeEventSource.current.message('x', 'channel:a@2');
+    FakeEventSource.current.emit('stream.ping', `{"time":"${new Date().toISOString()}"}`);
+    FakeEventSource.current.message('y', 'channel:a@3');
+    await eventually(() => expect(got).toEqual(['x', 'y']));
+    expect(errors).toContainEqual(new Error('failed'));
+  });
+});
+
+/** An observer that collects the data of messages. */
+const collect = (got: string[]) => ({
+  onEntry: (entry: Entry) => {
+    got.push(entry.kind === 'message' ? entry.data : 'gap');
+  },
+});
+
 /** A client whose tokens a server of the test judges. */
 function withTokens(options: StreamClientOptions) {
   FakeEventSource.opened = [];
@@ -103,10 +191,7 @@ function withTokens(options: StreamClientOptions) {
     ...options,
   });
   const got: string[] = [];
-  const observer = {
-    onEntry: (entry: Entry) => got.push(entry.kind === 'message' ? entry.data : 'gap'),
-  };
-  ends.push(client.subscribe(['channel:a'], {}, observer));
+  ends.push(client.subscribe(['channel:a'], {}, collect(got)));
   const tokenOf = () => new URL(FakeEventSource.current.url).searchParams.get('access_token');
   const at = (token: string) => eventually(() => expect(tokenOf()).toBe(token));
   return { client, got, at };
@@ -127,6 +212,24 @@ describe('a token that expires', () => {
     FakeEventSource.current.message('y', '3');
     await eventually(() => expect(got).toEqual(['x', 'y']));
     expect(onTokenExpired).toHaveBeenCalledOnce();
+  });
+
+  it('is asked for again after a failure, and at once on a retry', async () => {
+    vi.useFakeTimers();
+    vi.spyOn(console, 'error').mockReturnValue();
+    const onTokenExpired = vi.fn(() => Promise.reject<string>(new Error('offline')));
+    const { client, at } = withTokens({ token: () => 'one', onTokenExpired });
+    await at('one');
+    FakeEventSource.current.open({ id: '1' });
+    FakeEventSource.current.emit('stream.close', '{"reason":"token-expired"}');
+    await eventually(() => expect(onTokenExpired).toHaveBeenCalledTimes(1));
+    await vi.advanceTimersByTimeAsync(2_000);
+    expect(onTokenExpired).toHaveBeenCalledTimes(2);
+    onTokenExpired.mockResolvedValue('two');
+    client.retryNow();
+    await vi.advanceTimersByTimeAsync(0);
+    expect(onTokenExpired).toHaveBeenCalledTimes(3);
+    await at('two');
   });
 
   it('is asked for again by its function when it has changed', async () => {
@@ -164,10 +267,7 @@ describe('the place of a subscription', () => {
     FakeEventSource.opened = [];
     const client = createStreamClient('http://gateway.test', { EventSource: FakeEventSource });
     const got: string[] = [];
-    const observer = {
-      onEntry: (entry: Entry) => got.push(entry.kind === 'message' ? entry.data : 'gap'),
-    };
-    ends.push(client.subscribe([], { from }, observer));
+    ends.push(client.subscribe([], { from }, collect(got)));
     await eventually(() => expect(FakeEventSource.opened).toHaveLength(1));
     FakeEventSource.current.open({ topics: ['channel:a'], id: '3', resumed: true });
     FakeEventSource.current.message('x', '4');

@@ -1,5 +1,5 @@
 import { createBatch, nextFrame, type Scheduler } from './frames.js';
-import { needsToken, type Refusal } from './connection/diagnose.js';
+import { backoff } from './connection/backoff.js';
 import type { StreamStatus } from './connection/status.js';
 import { createRequests } from './requests.js';
 import type { FromHost } from './sharing/host.js';
@@ -20,7 +20,8 @@ export interface StreamClientOptions extends LinkOptions {
   /**
    * Called once for each token that has expired, or that the gateway does not accept. The client continues with
    * the token that it returns, from its cursors; with `undefined`, it calls `token` again. Until there is
-   * another token, topics that need none are followed without it.
+   * another token, topics that need none are followed without it. If it throws, it is called again after a pause
+   * that grows from 1 to 30 seconds, or at the next `retryNow`.
    */
   readonly onTokenExpired?: (() => string | undefined | Promise<string | undefined>) | undefined;
   /** When to report changes of the status. Default: once per animation frame. */
@@ -29,7 +30,10 @@ export interface StreamClientOptions extends LinkOptions {
 
 /** A page's access to a gateway; see {@link createStreamClient}. */
 export interface StreamClient {
-  /** The gateway, absolute, without a slash at the end: `https://live.example`. */
+  /**
+   * The gateway without a slash at the end: `https://live.example`. It is absolute in a page; elsewhere, such as during
+   * server rendering, it is as given.
+   */
   readonly url: string;
   /** Follows topics such as `stream:logs`; an empty list stands for the gateway's default topics. */
   readonly subscribe: (
@@ -40,7 +44,7 @@ export interface StreamClient {
   /**
    * The chunks of a finite stream, such as `stream:run:42`, from its first entry to its end, for `for await`. Throws
    * {@link RunLostError} if the run is lost, the signal's reason if it aborts, and an error if the gateway refuses
-   * the topic; with `onTokenExpired`, a topic that needs another token is waited for.
+   * the topic. While `onTokenExpired` runs, a topic that needs a valid token is waited for.
    */
   readonly run: (topic: string, options?: RunIteratorOptions) => RunIterator;
   /** The state of the connection. */
@@ -70,9 +74,12 @@ export function createStreamClient(url: string, options: StreamClientOptions = {
   let host: Link | undefined;
   let changing = false;
   let status: StreamStatus | undefined;
-  /** The token that `onTokenExpired` returned, and the one that it was called for. */
+  /** The token that `onTokenExpired` returned, and the one that it returned it for. */
   let renewed: string | undefined;
   let expired: string | undefined;
+  /** The calls of `onTokenExpired` until it returns. */
+  let renewal: Promise<void> | undefined;
+  let endPause: (() => void) | undefined;
 
   const token = () => renewed ?? getToken?.() ?? '';
 
@@ -114,20 +121,30 @@ export function createStreamClient(url: string, options: StreamClientOptions = {
   function receive(message: FromHost) {
     if (message.kind !== 'reports') return;
     requests.receive(message.reports);
-    if (requests.status().tokenRefusal) void renewToken(token());
+    if (requests.status().tokenRefusal) {
+      renewal ??= renewToken().finally(() => (renewal = undefined));
+    }
   }
 
-  async function renewToken(refused: string) {
-    if (!onTokenExpired || refused === expired) return;
-    expired = refused;
-    try {
-      const next = await onTokenExpired();
-      // The app may have set another one in the meantime.
-      if (token() !== refused) return;
-      renewed = next;
-      if (token() !== refused) switchToken();
-    } catch (error) {
-      reportError(error);
+  async function renewToken() {
+    for (let failures = 0; host && requests.status().tokenRefusal;) {
+      const refused = token();
+      if (!onTokenExpired || refused === expired) return;
+      try {
+        const next = await onTokenExpired();
+        // The app may have set another one in the meantime.
+        if (token() !== refused) continue;
+        expired = refused;
+        renewed = next;
+        if (token() !== refused) switchToken();
+      } catch (error) {
+        console.error(error);
+        failures += 1;
+        await new Promise<void>((resolve) => {
+          endPause = resolve;
+          setTimeout(resolve, backoff(failures));
+        });
+      }
     }
   }
 
@@ -135,6 +152,7 @@ export function createStreamClient(url: string, options: StreamClientOptions = {
     requests.renew();
     changed();
     publish();
+    endPause?.();
   }
 
   function tokenChanged() {
@@ -149,13 +167,15 @@ export function createStreamClient(url: string, options: StreamClientOptions = {
   const subscribe: StreamClient['subscribe'] = (topics, options, observer) =>
     createSubscription(requests, topics, options, observer);
 
-  // Another token may still be on its way.
-  const isFinal = (refusal: Refusal) => !(onTokenExpired && needsToken(refusal));
+  function retryNow() {
+    host?.send({ kind: 'retry' });
+    endPause?.();
+  }
 
   return {
     url: base,
     subscribe,
-    run: (topic, runOptions = {}) => iterateRun(subscribe, topic, runOptions, isFinal),
+    run: (topic, runOptions = {}) => iterateRun(subscribe, topic, runOptions, () => renewal),
     status: {
       subscribe: (onChange) => {
         listeners.add(onChange);
@@ -163,13 +183,14 @@ export function createStreamClient(url: string, options: StreamClientOptions = {
       },
       getSnapshot: () => (status ??= requests.status()),
     },
-    retryNow: () => host?.send({ kind: 'retry' }),
+    retryNow,
     tokenChanged,
     authorization,
   };
 }
 
+/** A server that renders the page does not know its address, and does not connect. */
 function absolute(url: string): string {
-  const base = typeof document === 'undefined' ? undefined : document.baseURI;
-  return new URL(url, base).href.replace(/\/+$/, '');
+  const { href } = typeof document === 'undefined' ? { href: url } : new URL(url, document.baseURI);
+  return href.replace(/\/+$/, '');
 }

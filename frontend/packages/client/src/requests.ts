@@ -1,10 +1,11 @@
 import type { Position } from './connection/channel.js';
 import type { Refusal } from './connection/diagnose.js';
 import { type Item, type Offset } from './connection/history.js';
+import { keyEvents } from './connection/protocol.js';
 import { connecting, type Status, type StreamStatus, worst } from './connection/status.js';
 import type { Report, Request, SharedState } from './sharing/multiplexer.js';
 
-/** One topic of a subscription. */
+/** One topic of a subscription. Its functions must not throw. */
 export interface Wanted extends Omit<Request, 'key'> {
   readonly onItem: (item: Item) => void;
   /** What {@link Followed.served} returns has changed. */
@@ -35,7 +36,7 @@ export interface Requests {
   readonly add: (wanted: Wanted) => Followed;
   /** All requests, each from the position that it has reached. */
   readonly all: () => readonly Request[];
-  /** Prepares to send all requests to another host. */
+  /** Prepares to send all requests to another host, or with another token. */
   readonly renew: () => void;
   readonly receive: (reports: readonly Report[]) => void;
   readonly status: () => StreamStatus;
@@ -60,6 +61,9 @@ const ACTIVITY = 1_000;
 /** Whether the topic's connection matters: a refused topic waits for long, and one that has ended needs none. */
 export const isOpen = ({ refusal, isEnded }: Served): boolean => !refusal && !isEnded;
 
+const isWanted = (type: string, { types }: Wanted) =>
+  type === 'message' || keyEvents.includes(type) || types.includes(type);
+
 /**
  * Keeps the page's requests, each with its own cursor, and passes each item on to the requests for its topic.
  *
@@ -69,6 +73,8 @@ export const isOpen = ({ refusal, isEnded }: Served): boolean => !refusal && !is
 export function createRequests(onChange: () => void, onStatus: () => void): Requests {
   const entries = new Set<Entry>();
   let state = nothing;
+  /** Whether the host has answered since the last renewal. Until then, the state can be that of another token. */
+  let isCurrent = false;
   let lastActivity: number | undefined;
   let keys = 0;
   /** The gaps of each topic followed, by offset, and the events lost: several requests can receive the same gap. */
@@ -104,9 +110,11 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
       isEnded,
       isMissing: missing?.has(wanted.topic) === true,
       // A token that is no longer valid is the reason that a reader can understand.
-      refusal: refusal?.status === 401 ? (state.tokenRefusal ?? refusal) : refusal,
+      refusal: refusal?.status === 401 ? (tokenRefusal() ?? refusal) : refusal,
     };
   }
+
+  const tokenRefusal = () => (isCurrent ? state.tokenRefusal : undefined);
 
   function receive(reports: readonly Report[]) {
     for (const report of reports) {
@@ -118,8 +126,13 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
   }
 
   function answer(entry: Entry, report: Report) {
+    isCurrent = true;
     if (report.kind === 'joined') {
-      for (const item of report.items) pass(entry, item);
+      for (const item of report.items) {
+        pass(entry, item);
+        // The observer may end the subscription.
+        if (!entries.has(entry)) return;
+      }
       entry.channel = report.channel;
       entry.position = report.position;
       entry.offset = report.position.offset;
@@ -146,16 +159,12 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
   }
 
   function pass(entry: Entry, item: Item) {
-    entry.offset = { era: item.era, number: item.number };
-    if (item.frame.kind === 'gap') count(entry.wanted.topic, item, item.frame.lost);
-    try {
-      entry.wanted.onItem(item);
-    } catch (error) {
-      // One observer that fails must not keep events from the others; the page reports the error.
-      queueMicrotask(() => {
-        throw error;
-      });
-    }
+    const { frame, era, number } = item;
+    entry.offset = { era, number };
+    if (frame.kind === 'gap') count(entry.wanted.topic, item, frame.lost);
+    // The connection receives the types of all requests.
+    else if (!isWanted(frame.type, entry.wanted)) return;
+    entry.wanted.onItem(item);
   }
 
   function count(topic: string, { era, number }: Item, lost: number | null) {
@@ -201,7 +210,7 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
       resumed: resumed.length > 0 ? resumed.every(Boolean) : undefined,
       gaps: gaps.length,
       missed: gaps.reduce((sum, lost) => sum + lost, 0),
-      ...{ lastActivity, tokenRefusal: state.tokenRefusal },
+      ...{ lastActivity, tokenRefusal: tokenRefusal() },
       refused: new Map(
         [...entries].flatMap((entry) => {
           const { refusal } = served(entry);
@@ -211,11 +220,13 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
     };
   }
 
-  return {
-    add,
-    all,
-    renew: () => entries.forEach((entry) => Object.assign(entry, fresh())),
-    receive,
-    status,
-  };
+  function renew() {
+    isCurrent = false;
+    for (const entry of entries) {
+      Object.assign(entry, fresh());
+      entry.wanted.onServed();
+    }
+  }
+
+  return { add, all, renew, receive, status };
 }

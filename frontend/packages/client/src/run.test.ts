@@ -133,6 +133,15 @@ describe('client.run', () => {
     await eventually(() => expect(source().readyState).toBe(2));
   });
 
+  it('ends while it waits for a chunk when it is left', async () => {
+    const { run, first } = await begin();
+    source().open({ id: '0' });
+    const value = { ...run.state };
+    expect(await run.return(value)).toEqual({ done: true, value });
+    expect(await first).toEqual({ done: true, value });
+    await eventually(() => expect(source().readyState).toBe(2));
+  });
+
   it('receives the types of entries that it names', async () => {
     const { first } = await begin({ events: ['tool'] });
     source().open({ id: '0' });
@@ -140,12 +149,48 @@ describe('client.run', () => {
     expect((await first).value).toMatchObject({ type: 'tool', data: '{}' });
   });
 
-  it('throws if the gateway refuses the topic', async () => {
-    const headers = { 'Content-Type': 'application/problem+json' };
-    const refusal = () => new Response('{"detail":"no grant"}', { status: 403, headers });
-    vi.stubGlobal('fetch', () => Promise.resolve(refusal()));
-    const { first } = await begin();
+  it.each([undefined, () => 'two'])(
+    'throws if the gateway refuses the topic, with onTokenExpired %s',
+    async (onTokenExpired) => {
+      refuseWith(403);
+      const { first } = await begin({}, { token: () => 'one', onTokenExpired });
+      source().refuse();
+      await expect(first).rejects.toThrow('no grant');
+    },
+  );
+
+  /** Starts to read a run with a token that the gateway does not accept. */
+  async function beginRefused() {
+    refuseWith(401);
+    let renew!: (token: string) => void;
+    const onTokenExpired = () => new Promise<string>((resolve) => (renew = resolve));
+    const { run, first } = await begin({}, { token: () => 'one', onTokenExpired });
     source().refuse();
+    await requested(2);
+    source().refuse();
+    await eventually(() => expect(run.state.error).toBe('no grant'));
+    return { first, renew: (token: string) => renew(token) };
+  }
+
+  it('waits for another token', async () => {
+    const { first, renew } = await beginRefused();
+    renew('two');
+    await eventually(() => expect(source().url).toContain('access_token=two'));
+    source().open({ id: '0' });
+    source().message('a', '1-0');
+    expect((await first).value).toMatchObject({ data: 'a' });
+  });
+
+  it('throws if there is no other token', async () => {
+    const { first, renew } = await beginRefused();
+    renew('one');
     await expect(first).rejects.toThrow('no grant');
   });
 });
+
+/** The gateway refuses each request. */
+function refuseWith(status: number) {
+  const headers = { 'Content-Type': 'application/problem+json' };
+  const refusal = () => new Response('{"detail":"no grant"}', { status, headers });
+  vi.stubGlobal('fetch', () => Promise.resolve(refusal()));
+}

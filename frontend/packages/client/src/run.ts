@@ -119,7 +119,7 @@ const explain = ({ status, detail = `HTTP status ${status}` }: Refusal) => detai
 /**
  * Iterates over the chunks of a run; see {@link StreamClient.run}.
  *
- * @param isFinal - whether a refusal ends the iteration
+ * @param renewal - returns the renewal of the token, if there is one: it can change a refusal for want of a valid token
  */
 export function iterateRun(
   subscribe: (
@@ -129,12 +129,14 @@ export function iterateRun(
   ) => Subscription,
   topic: string,
   { events, mustExist, signal }: RunIteratorOptions,
-  isFinal: (refusal: Refusal) => boolean,
+  renewal: () => Promise<void> | undefined,
 ): RunIterator {
   const record = newRecord();
   const chunks: RunChunk[] = [];
   let subscribed: SubscriptionState | undefined;
   let wake: (() => void) | undefined;
+  let end: (() => void) | undefined;
+  let isLeft = false;
 
   const observer: Required<Observer> = {
     onEntry: (entry) => {
@@ -152,29 +154,49 @@ export function iterateRun(
 
   async function* iterate(): AsyncGenerator<RunChunk, RunState, undefined> {
     signal?.throwIfAborted();
-    const end = subscribe([topic], { from: 'start', events }, observer);
-    const onAbort = () => {
-      end();
-      wake?.();
-    };
-    signal?.addEventListener('abort', onAbort);
+    end = subscribe([topic], { from: 'start', events }, observer);
+    signal?.addEventListener('abort', stop);
     try {
-      for (;;) {
+      while (!isLeft) {
         signal?.throwIfAborted();
         const chunk = chunks.shift();
         const state = read();
         const refusal = subscribed?.refused.get(topic);
+        const renewing = refusal?.status === 401 ? renewal() : undefined;
         if (chunk) yield chunk;
         else if (state.status === 'done' || state.status === 'failed') return state;
         else if (state.status === 'missing') throw new RunLostError(state.error);
-        else if (refusal && isFinal(refusal)) throw new Error(state.error);
-        else await new Promise<void>((resolve) => (wake = resolve));
+        else if (refusal && !renewing) throw new Error(state.error);
+        else {
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+            void renewing?.then(resolve);
+          });
+        }
       }
+      return read();
     } finally {
-      signal?.removeEventListener('abort', onAbort);
+      signal?.removeEventListener('abort', stop);
       end();
     }
   }
 
-  return Object.defineProperty(iterate(), 'state', { get: read }) as RunIterator;
+  function stop() {
+    end?.();
+    wake?.();
+  }
+
+  const iterator = iterate();
+  const leave = iterator.return.bind(iterator);
+  return Object.defineProperties(iterator, {
+    state: { get: read },
+    return: {
+      // A generator returns after its pending `next`, which may wait for long.
+      value: (state: RunState) => {
+        isLeft = true;
+        stop();
+        return leave(state);
+      },
+    },
+  }) as RunIterator;
 }

@@ -84,14 +84,16 @@ export function createSubscription(
 
   function onItem({ frame, origin, receivedAt }: Item) {
     seq += 1;
-    if (frame.kind === 'gap') onEntry({ ...frame, seq, receivedAt });
-    else onEntry({ ...frame, topic: origin, seq, receivedAt });
+    const arrival = { seq, receivedAt };
+    const isGap = frame.kind === 'gap';
+    const entry = isGap ? { ...frame, ...arrival } : { ...frame, topic: origin, ...arrival };
+    notify(() => onEntry(entry));
   }
 
   function reportState() {
     const served = Array.from(followed, ([topic, it]) => ({ topic, ...it.served() }));
     const open = served.filter(isOpen);
-    onState?.({
+    const state: SubscriptionState = {
       status: worst((open.length > 0 ? open : served).map(({ status }) => status)),
       topics: [...followed.keys()].filter((topic) => topic !== ''),
       refused: new Map(
@@ -99,7 +101,8 @@ export function createSubscription(
       ),
       ended: new Set(served.filter(({ isEnded }) => isEnded).map(({ topic }) => topic)),
       missing: new Set(served.filter(({ isMissing }) => isMissing).map(({ topic }) => topic)),
-    });
+    };
+    notify(() => onState?.(state));
   }
 
   function progress(): Progress {
@@ -122,4 +125,15 @@ export function createSubscription(
   }
 
   return Object.assign(() => followed.forEach((it) => it.end()), { progress });
+}
+
+/** Calls an observer. If it fails, the page reports the error, and the other observers are not affected. */
+function notify(call: () => void) {
+  try {
+    call();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
 }

@@ -249,6 +249,23 @@ describe('SluiceChatTransport', () => {
     expect(textOf(chat)).toBe('Good morning');
   });
 
+  it('resumes the newest run of a chat after the end of an older one', async () => {
+    const transport = createTransport();
+    const send = (abortSignal?: AbortSignal) =>
+      transport.sendMessages({
+        ...{ chatId: 'chat', messageId: undefined, trigger: 'submit-message', messages: [] },
+        abortSignal,
+      });
+    const stop = new AbortController();
+    const older = await send(stop.signal);
+    answer('{"topic":"stream:run:43"}');
+    const newer = await send();
+    stop.abort();
+    await expect(older.getReader().read()).rejects.toThrow();
+    expect(JSON.stringify(sessionStorage)).toContain('stream:run:43');
+    await newer.cancel();
+  });
+
   it('has nothing to resume if the stream has expired', async () => {
     void new Chat(createTransport()).sendMessage({ text: 'Hello?' });
     await open();

@@ -11,7 +11,7 @@ export function StreamProvider({
   client: StreamClient;
   children?: ReactNode;
 }) {
-  return createElement(ClientContext, { value: client }, children);
+  return createElement(ClientContext.Provider, { value: client }, children);
 }
 
 /** The client of the nearest {@link StreamProvider}. */

@@ -6,7 +6,7 @@ import { useStreamClient } from './use-client.js';
 import { createView } from '../views/view.js';
 
 /** See {@link useLatest}. */
-export interface UseLatestOptions<T> extends Omit<SubscribeOptions, 'last'> {
+export interface UseLatestOptions<T> extends Omit<SubscribeOptions, 'last' | 'from'> {
   readonly schema?: StandardSchemaV1<unknown, T>;
 }
 
@@ -24,5 +24,5 @@ export function useLatest<T = unknown>(
     const options = JSON.parse(key) as SubscribeOptions;
     return createView(client, [topic], { ...options, last: 1 }, collectLatest(schema));
   }, [client, topic, key, schema]);
-  return useSyncExternalStore(view.subscribe, view.getSnapshot);
+  return useSyncExternalStore(view.subscribe, view.getSnapshot, view.getSnapshot);
 }

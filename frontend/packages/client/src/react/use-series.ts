@@ -5,7 +5,7 @@ import { useStreamClient } from './use-client.js';
 import { createView } from '../views/view.js';
 
 /** See {@link useSeries}. */
-export interface UseSeriesOptions<T> extends SubscribeOptions, SeriesOptions<T> {}
+export interface UseSeriesOptions<T> extends Omit<SubscribeOptions, 'from'>, SeriesOptions<T> {}
 
 /**
  * A topic's numbers over time, in columns for a chart. Renders with the next frame, and ten times a second while events arrive fast.
@@ -19,10 +19,11 @@ export function useSeries<T = unknown>(
   { schema, at, window, points, last, every, events }: UseSeriesOptions<T> = {},
 ): Series {
   const client = useStreamClient();
-  const key = JSON.stringify({ last, every, events });
+  const types = JSON.stringify(events ?? []);
   const view = useMemo(() => {
     const collector = collectSeries(select, { window, points, at, schema });
-    return createView(client, [topic], JSON.parse(key) as SubscribeOptions, collector);
-  }, [client, topic, key, select, window, points, at, schema]);
-  return useSyncExternalStore(view.subscribe, view.getSnapshot);
+    const subscription = { last, every, events: JSON.parse(types) as string[] };
+    return createView(client, [topic], subscription, collector);
+  }, [client, topic, last, every, types, select, window, points, at, schema]);
+  return useSyncExternalStore(view.subscribe, view.getSnapshot, view.getSnapshot);
 }

@@ -5,5 +5,5 @@ import { useStreamClient } from './use-client.js';
 /** How the page's connection is. */
 export function useStreamStatus(): StreamStatus {
   const { status } = useStreamClient();
-  return useSyncExternalStore(status.subscribe, status.getSnapshot);
+  return useSyncExternalStore(status.subscribe, status.getSnapshot, status.getSnapshot);
 }

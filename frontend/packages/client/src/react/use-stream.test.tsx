@@ -6,7 +6,7 @@ import { fakeClient, renderWithClient } from '../../../../test/tab';
 import type { StandardSchemaV1 } from '../views/schema.js';
 import { useLatest } from './use-latest.js';
 import { useSeries } from './use-series.js';
-import { useStream } from './use-stream.js';
+import { useStream, type UseStreamOptions } from './use-stream.js';
 import { useStreamStatus } from './use-stream-status.js';
 
 const openLines = () => FakeEventSource.opened.filter((line) => line.readyState !== 2);
@@ -90,6 +90,27 @@ describe('useStream', () => {
     ['1', '-1', 'x', '2'].forEach((data, n) => FakeEventSource.current.message(data, `${n}`));
     await picture();
     expect(screen.getByText('1, not a positive number, not JSON, 2 (2)')).toBeInTheDocument();
+  });
+
+  it('shows all entries with infinite bounds', async () => {
+    function All() {
+      const { entries } = useStream('stream:a', {
+        ...{ last: Infinity, limit: Infinity, maxCharacters: Infinity },
+      });
+      return <p>{entries.map((entry) => (entry.kind === 'gap' ? 'gap' : entry.data)).join()}</p>;
+    }
+    renderWithClient(<All />);
+    await live('0-0');
+    expect(FakeEventSource.current.url).toContain('from=start');
+    for (const n of [1, 2, 3]) FakeEventSource.current.message(`${n}`, `${n}-0`);
+    await picture();
+    expect(screen.getByText('1,2,3')).toBeInTheDocument();
+  });
+
+  it('has no option from', () => {
+    // @ts-expect-error -- it has remember instead
+    const options: UseStreamOptions<unknown> = { from: 'start' };
+    expect(options).toBeDefined();
   });
 
   it('goes on where it was when it is shown again', async () => {

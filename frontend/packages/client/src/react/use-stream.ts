@@ -6,7 +6,7 @@ import { useStreamClient } from './use-client.js';
 import { createView } from '../views/view.js';
 
 /** See {@link useStream}. */
-export interface UseStreamOptions<T> extends SubscribeOptions, EntriesOptions<T> {
+export interface UseStreamOptions<T> extends Omit<SubscribeOptions, 'from'>, EntriesOptions<T> {
   /**
    * Resumes with its entries after a reload, or when it is mounted again. Default true;
    * use false if another part of the page follows the same topics from the beginning.
@@ -24,17 +24,15 @@ export function useStream<T = unknown>(
 ): Entries<T> {
   const client = useStreamClient();
   const list = typeof topics === 'string' ? [topics] : topics;
-  // Arrays and options are new objects in each render with the same content.
-  const key = JSON.stringify([list, { last, every, events }, { limit, maxCharacters }]);
+  // Arrays are new objects in each render with the same content.
+  const lists = JSON.stringify([list, events]);
   const view = useMemo(() => {
-    const [topics, subscription, bounds] = JSON.parse(key) as [
-      string[],
-      SubscribeOptions,
-      EntriesOptions<T>,
-    ];
-    const collector = collectEntries({ ...bounds, schema });
-    const memory = remember ? { in: sessionMemory(client.url), name: key } : undefined;
+    const [topics, events] = JSON.parse(lists) as [string[], string[] | null];
+    const subscription = { last, every, events: events ?? [] };
+    const name = JSON.stringify([topics, subscription, { limit, maxCharacters }]);
+    const memory = remember ? { in: sessionMemory(client.url), name } : undefined;
+    const collector = collectEntries({ limit, maxCharacters, schema });
     return createView(client, topics, subscription, collector, { memory });
-  }, [client, key, schema, remember]);
-  return useSyncExternalStore(view.subscribe, view.getSnapshot);
+  }, [client, lists, last, every, limit, maxCharacters, schema, remember]);
+  return useSyncExternalStore(view.subscribe, view.getSnapshot, view.getSnapshot);
 }

@@ -33,10 +33,10 @@ function openTab() {
   return {
     ...{ send, count },
     reports: (): Report[] => received.flatMap((it) => (it.kind === 'reports' ? it.reports : [])),
-    follow: (topic: string, token = '') =>
+    follow: (topic: string, { token = '', key = 1 } = {}) =>
       send({
         ...{ kind: 'requests', eventsURL: 'http://gateway/events', token, options: {} },
-        requests: [{ ...{ key: 1, topic, every: '', last: 0, types: [], from: undefined } }],
+        requests: [{ ...{ key, topic, every: '', last: 0, types: [], from: undefined } }],
       }),
     /** Returns after the host has handled all messages sent so far, and the tab has received its answers. */
     settle: async () => {
@@ -76,8 +76,24 @@ it('connects at once for a dropped tab whose reader asks for it', async () => {
   FakeEventSource.current.break();
   tab.send({ kind: 'retry' });
   await eventually(() => expect(tab.count('dropped')).toBe(1));
-  tab.follow('channel:a');
+  tab.follow('channel:a', { key: 2 });
   await eventually(() => expect(FakeEventSource.opened).toHaveLength(3));
+});
+
+it('ignores requests that a dropped tab sends before it knows', async () => {
+  const tab = openTab();
+  tab.follow('channel:a');
+  const events = await source();
+  events.open({ id: '1' });
+  events.message('x'.repeat(17 * 1024 * 1024), '2');
+  await eventually(() => expect(events.readyState).toBe(2));
+  const joined = () => tab.reports().flatMap((it) => (it.kind === 'joined' ? [it.key] : []));
+  tab.follow('channel:a');
+  tab.follow('channel:a');
+  await tab.settle();
+  expect(tab.count('dropped')).toBe(1);
+  tab.follow('channel:a', { key: 2 });
+  await eventually(() => expect(joined()).toEqual([1, 2]));
 });
 
 it('sends a refused token again for a new tab', async () => {
@@ -90,14 +106,14 @@ it('sends a refused token again for a new tab', async () => {
     ),
   );
   const tab = openTab();
-  tab.follow('channel:a', 'secret');
+  tab.follow('channel:a', { token: 'secret' });
   (await source()).refuse();
   const urls = () => FakeEventSource.opened.map(({ url }) => new URL(url).search);
   await eventually(() => expect(urls().at(-1)).toBe('?channel=a'));
   tab.send({ kind: 'close' });
   await eventually(() => expect(FakeEventSource.current.readyState).toBe(2));
   const opened = urls().length;
-  openTab().follow('channel:a', 'secret');
+  openTab().follow('channel:a', { token: 'secret' });
   await eventually(() => expect(urls().length).toBeGreaterThan(opened));
   expect(urls()[opened]).toBe('?channel=a&access_token=secret');
 });

@@ -21,7 +21,7 @@ type Reconnect = { readonly kind: 'retry' } | { readonly kind: 'wake'; readonly 
 /** A message from a host to a tab. */
 export type FromHost =
   | { readonly kind: 'pong' }
-  /** The host has dropped the tab, which has to send its requests again. */
+  /** The host has dropped the tab, which has to send its requests again, under other keys. */
   | { readonly kind: 'dropped' }
   | { readonly kind: 'reports'; readonly reports: readonly Report[] };
 
@@ -56,6 +56,10 @@ export function createHost(options: ConnectionOptions = {}): {
     let multiplexer: Multiplexer | undefined;
     let unread = 0;
     let isDropped = false;
+    /** Whether the tab was told that it is dropped. */
+    let isTold = false;
+    /** The keys of the requests that were made last. */
+    let keys: ReadonlySet<number> = new Set();
     /** What a dropped tab asked for. It is done after the tab has sent its requests again. */
     let postponed: Reconnect | undefined;
     let silence: ReturnType<typeof setTimeout> | undefined;
@@ -91,27 +95,36 @@ export function createHost(options: ConnectionOptions = {}): {
 
     function receive(message: ToHost) {
       touch();
-      if (message.kind === 'requests') {
-        const next = multiplexerFor(message);
-        if (multiplexer !== next) multiplexer?.setRequests(report, []);
-        multiplexer = next;
-        isDropped = false;
-        next.setRequests(report, message.requests);
-        if (postponed) reconnect(postponed);
-        postponed = undefined;
-      } else if (message.kind === 'close') {
+      if (message.kind === 'close') {
         drop();
         clearTimeout(silence);
         turn.port1.close();
         port.close();
-      } else if (isDropped) {
-        isDropped = false;
-        if (message.kind !== 'ping') postponed = message;
-        post({ kind: 'dropped' });
+      } else if (isDropped && !isAnswer(message)) {
+        if (message.kind === 'retry' || message.kind === 'wake') postponed = message;
+        if (!isTold) post({ kind: 'dropped' });
+        isTold = true;
+      } else if (message.kind === 'requests') {
+        const next = multiplexerFor(message);
+        if (multiplexer !== next) multiplexer?.setRequests(report, []);
+        multiplexer = next;
+        isDropped = isTold = false;
+        keys = new Set(message.requests.map(({ key }) => key));
+        next.setRequests(report, message.requests);
+        if (postponed) reconnect(postponed);
+        postponed = undefined;
       } else if (message.kind !== 'ping') {
         reconnect(message);
       }
       if (message.kind === 'ping') post({ kind: 'pong' });
+    }
+
+    /**
+     * Whether the tab may have sent this after `dropped`. Requests under their old keys start from where the tab
+     * was before the reports that it has not received yet, so these would be repeated.
+     */
+    function isAnswer(message: ToHost) {
+      return message.kind === 'requests' && !message.requests.some(({ key }) => keys.has(key));
     }
 
     function reconnect(message: Reconnect) {

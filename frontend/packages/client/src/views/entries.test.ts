@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import type { Entry } from '../entry.js';
 import { newSubscription as state } from '../../../../test/subscription-state';
 import { collectEntries } from './entries.js';
+import { collectRun, type ReduceRun } from './run.js';
 
 const message = (data: string): Entry => ({
   ...{ kind: 'message', id: '', type: 'message', topic: 'channel:a', seq: 1, receivedAt: 1, data },
@@ -31,4 +32,20 @@ it('counts all that is not kept over several reloads', () => {
   const twice = collectEntries({});
   twice.restore?.(once.save?.());
   expect(twice.read(state)).toMatchObject({ received: 251, dropped: 51, entries: { length: 200 } });
+});
+
+it('keeps nothing of a reload that fails', () => {
+  const collector = collectEntries({});
+  const saved = { entries: [message('1'), null], received: 2, missed: 0, dropped: 0 };
+  expect(() => collector.restore?.(saved)).toThrow();
+  expect(collector.read(state)).toMatchObject({ entries: [], received: 0, invalid: 0 });
+});
+
+it('keeps nothing of a reload of a run that its reducer cannot read', () => {
+  const sum: ReduceRun<number> = (value = 0, { data }) => value + (JSON.parse(data) as number);
+  const { restore, read } = collectRun('stream:a', sum);
+  const chunk = (data: string) => ({ id: data, type: 'message', data });
+  const record = { hasBegun: true, isBroken: false };
+  expect(() => restore?.({ record, chunks: [chunk('1'), chunk('x')] })).toThrow();
+  expect(read(state)).toMatchObject({ status: 'waiting', chunks: [], value: undefined });
 });

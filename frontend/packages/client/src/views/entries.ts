@@ -43,32 +43,34 @@ const MAX_SAVED_CHARACTERS = 256 * 1024;
 /** Collects the newest entries. */
 export function collectEntries<T>(options: EntriesOptions<T>): Collector<Entries<T>> {
   const { limit = 200, maxCharacters = 16 * 1024 * 1024, schema } = options;
-  const buffer = createBuffer<ParsedEntry<T> | GapEntry>({
-    limit,
-    maxSize: maxCharacters,
-    sizeOf: (entry) => (entry.kind === 'message' ? entry.data.length : 0),
-  });
-  let received = 0;
-  let missed = 0;
-  let invalid = 0;
-  let seq = 0;
-  /** The number of entries that were lost in a reload. */
-  let unsaved = 0;
+  let state = create();
 
-  function onEntry(arrived: Entry) {
-    seq += 1; // counts those from before a reload too
+  function create() {
+    const buffer = createBuffer<ParsedEntry<T> | GapEntry>({
+      limit,
+      maxSize: maxCharacters,
+      sizeOf: (entry) => (entry.kind === 'message' ? entry.data.length : 0),
+    });
+    // `unsaved` is the number of entries that were lost in a reload.
+    return { buffer, received: 0, missed: 0, invalid: 0, seq: 0, unsaved: 0 };
+  }
+
+  function add(to: typeof state, arrived: Entry) {
+    to.seq += 1; // counts those from before a reload too
+    const { seq } = to;
     if (arrived.kind === 'gap') {
-      missed += arrived.lost ?? 0;
-      buffer.push({ ...arrived, seq });
+      to.missed += arrived.lost ?? 0;
+      to.buffer.push({ ...arrived, seq });
       return;
     }
     const parsed = parse(arrived.data, schema);
-    received += 1;
-    if (parsed.invalid !== undefined) invalid += 1;
-    buffer.push({ ...arrived, ...parsed, seq });
+    to.received += 1;
+    if (parsed.invalid !== undefined) to.invalid += 1;
+    to.buffer.push({ ...arrived, ...parsed, seq });
   }
 
   function save(): Saved {
+    const { buffer } = state;
     const entries: Entry[] = [];
     let free = MAX_SAVED_CHARACTERS;
     for (const { ...entry } of buffer.toArray(MAX_SAVED).reverse()) {
@@ -82,29 +84,26 @@ export function collectEntries<T>(options: EntriesOptions<T>): Collector<Entries
       }
       entries.unshift(entry);
     }
+    const { received, missed } = state;
     return { entries, received, missed, dropped: dropped() + buffer.length() - entries.length };
   }
 
   function restore(saved: unknown) {
-    const { entries, ...counts } = saved as Saved;
-    entries.forEach(onEntry);
-    ({ received, missed } = counts);
-    unsaved = counts.dropped - buffer.dropped();
+    const { entries, received, missed, dropped } = saved as Saved;
+    const restored = create();
+    for (const entry of entries) add(restored, entry);
+    state = { ...restored, received, missed, unsaved: dropped - restored.buffer.dropped() };
   }
 
-  const dropped = () => unsaved + buffer.dropped();
+  const dropped = () => state.unsaved + state.buffer.dropped();
 
-  return {
-    onEntry,
-    save,
-    restore,
-    read: (state) => ({
-      ...state,
-      entries: buffer.toArray(),
-      received,
-      missed,
-      invalid,
+  function read(subscribed: SubscriptionState): Entries<T> {
+    const { buffer, received, missed, invalid } = state;
+    return {
+      ...{ ...subscribed, entries: buffer.toArray(), received, missed, invalid },
       dropped: dropped(),
-    }),
-  };
+    };
+  }
+
+  return { onEntry: (entry) => add(state, entry), save, restore, read };
 }

@@ -15,11 +15,15 @@ export interface Latest<T> {
   readonly at: number;
 }
 
-/** Collects the newest event of each topic, by the topic's name. */
+/** How many deleted keys are kept: names that are used once would fill the memory. */
+const MAX_DELETED = 300;
+
+/** Collects the newest event of each topic, by the topic's name; of deleted keys, the newest 300. */
 export function collectLatest<T>(
   schema?: StandardSchemaV1<unknown, T>,
 ): Collector<ReadonlyMap<string, Latest<T>>> {
   const newest = new Map<string, Latest<T>>();
+  const deleted = new Set<string>();
   let published: ReadonlyMap<string, Latest<T>> = new Map();
   let changed = false;
 
@@ -31,13 +35,25 @@ export function collectLatest<T>(
     const { id, type, data, receivedAt: at } = entry;
     const value = type.startsWith('key.') ? undefined : parse(data, schema).value;
     newest.set(entry.topic, { value, data, type, id, at });
+    deleted.delete(entry.topic);
+    if (type === 'key.deleted') retire(entry.topic);
     changed = true;
+  }
+
+  function retire(topic: string) {
+    deleted.add(topic);
+    const [oldest = topic] = deleted;
+    if (deleted.size <= MAX_DELETED) return;
+    deleted.delete(oldest);
+    newest.delete(oldest);
   }
 
   /** After a gap all current values arrive again; a key that does not is deleted. */
   function forget(topic: string) {
     for (const name of newest.keys()) {
-      if (mayOverlap(topic, name)) newest.delete(name);
+      if (!mayOverlap(topic, name)) continue;
+      newest.delete(name);
+      deleted.delete(name);
     }
     changed = true;
   }

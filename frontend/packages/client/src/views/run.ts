@@ -44,14 +44,11 @@ export function collectRun<T>(
   let published: readonly RunChunk[] = [];
   let value: T | undefined;
 
-  function add(chunk: RunChunk) {
-    chunks.push(chunk);
-    value = reduce(value, chunk);
-  }
-
   function onEntry(entry: Entry) {
     const chunk = addEntry(record, entry);
-    if (chunk) add(chunk);
+    if (!chunk) return;
+    chunks.push(chunk);
+    value = reduce(value, chunk);
   }
 
   function read(state: SubscriptionState): RunView<T> {
@@ -61,9 +58,10 @@ export function collectRun<T>(
 
   function restore(saved: unknown) {
     const { record: known, chunks: kept } = saved as Saved;
+    // The reducer may throw.
+    value = kept.reduce<T | undefined>((value, chunk) => reduce(value, chunk), undefined);
     record = known;
-    chunks = [];
-    kept.forEach(add);
+    chunks = [...kept];
   }
 
   return { onEntry, read, save: (): Saved => ({ record, chunks }), restore };
