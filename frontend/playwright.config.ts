@@ -10,7 +10,8 @@ export default defineConfig({
     { name: 'screenshots', testMatch: '*.shots.ts' },
   ],
   fullyParallel: true,
-  workers: 2,
+  // More than two cores need: a part of the tests waits most of the time.
+  workers: 3,
   forbidOnly: !!process.env.CI,
   reporter: 'list',
   // Tests wait for events; the limits only end one that hangs. A busy machine needs many times as long.
