@@ -39,7 +39,7 @@ test('totals, charts and breakdowns follow what is published', async ({ page, pr
   await expect(chart.getByRole('img')).toHaveAccessibleName(/from 30 to 40/);
 });
 
-test('the figures of an own topic are found by themselves', async ({ page, processes }) => {
+test('the figures of another topic are found without settings', async ({ page, processes }) => {
   const gateway = await processes.startGateway({ flags });
   await page.goto(`${gateway.url}/analytics?channel=plant`);
   await expect(page.getByText('Waiting for the first event')).toBeVisible();
@@ -97,7 +97,7 @@ test('the numbers behind a chart can be read, by keyboard too', async ({ page, p
 test.describe('while Redis is away', () => {
   test.use({ expectNetworkErrors: true });
 
-  test('the line is broken, and the gap is told', async ({ page, processes }) => {
+  test('the line is interrupted, and the gap is reported', async ({ page, processes }) => {
     const redis = await processes.startRedis();
     const gateway = await processes.startGateway({ redis, flags });
     await page.goto(`${gateway.url}/analytics?channel=a`);

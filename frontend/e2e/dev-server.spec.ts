@@ -3,7 +3,10 @@ import { expect, test } from './fixtures';
 // One after the other: both servers bundle what the page depends on into the same folder.
 test.describe.configure({ mode: 'default' });
 
-test('the development server follows a gateway of another origin', async ({ live, processes }) => {
+test('the development server connects to a gateway of another origin', async ({
+  live,
+  processes,
+}) => {
   const gateway = await processes.startGateway();
   await live.open(await processes.startDevServer(gateway));
   // It may still bundle what the page depends on, and reload it then.
@@ -14,7 +17,7 @@ test('the development server follows a gateway of another origin', async ({ live
 });
 
 // React complains of what is wrong with a tree only here, and the console must stay empty.
-test('the development build has nothing to complain of', async ({ page, processes }) => {
+test('the development build logs no warnings', async ({ page, processes }) => {
   test.setTimeout(600_000); // fourteen pages, of hundreds of modules each
   const gateway = await processes.startGateway({ flags: ['--demo'] });
   const url = await processes.startDevServer(gateway);

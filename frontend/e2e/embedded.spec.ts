@@ -2,7 +2,11 @@ import { expect, test } from './fixtures';
 
 test.describe('without Redis, on the embedded broker', () => {
   for (const colorScheme of ['light', 'dark'] as const) {
-    test(`shows the demo feed by itself, in ${colorScheme}`, async ({ page, live, processes }) => {
+    test(`shows the demo feed without a click, in ${colorScheme}`, async ({
+      page,
+      live,
+      processes,
+    }) => {
       await page.emulateMedia({ colorScheme });
       await live.open((await processes.startGateway({ flags: ['--demo'] })).url);
       await expect(

@@ -44,7 +44,7 @@ test('follows topics of all kinds, and can be shared by its address', async ({
   await expect(order).toHaveCount(0);
 });
 
-test('stands still while somebody reads, and begins anew with other topics', async ({
+test('does not change while the reader has scrolled, and starts again with other topics', async ({
   page,
   processes,
 }) => {
@@ -100,7 +100,7 @@ test('keeps its list when a topic is added, and goes back by one topic', async (
   await expect(rows).toHaveText([/five/, /four/, /two/, /one/]);
 });
 
-test('publishes, and shows how a terminal does the same', async ({ page, processes }) => {
+test('publishes, and shows the same as commands', async ({ page, processes }) => {
   const redis = await processes.startRedis();
   const gateway = await processes.startGateway({ redis, flags: [...open, ...writable] });
   await page.goto(`${gateway.url}/explorer?stream=orders`);
@@ -142,7 +142,7 @@ test.describe('what is not allowed', () => {
     await expect(form.getByRole('status')).toContainText(/\(401\): .*maxlen/);
   });
 
-  test('is explained in the words of the gateway', async ({ page, processes }) => {
+  test("is explained in the gateway's words", async ({ page, processes }) => {
     const gateway = await processes.startGateway();
     await page.goto(`${gateway.url}/explorer?channel=updates&stream=secret`);
     await expect(page.getByRole('heading', { name: 'stream:secret is not open' })).toBeVisible();

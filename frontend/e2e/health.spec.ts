@@ -48,7 +48,7 @@ test('does not chart its own replay as deliveries', async ({ page, processes }) 
 test.describe('a gateway that goes away', () => {
   test.use({ expectNetworkErrors: true });
 
-  test('is told, and its rates begin anew when it is back', async ({ page, processes }) => {
+  test('is reported, and its rates start again when it is back', async ({ page, processes }) => {
     const gateway = await processes.startGateway({ flags: ['--demo'] });
     await page.goto(`${gateway.url}/health`);
     await expect(page.getByText(/^node /)).toBeVisible();
@@ -63,7 +63,7 @@ test.describe('a gateway that goes away', () => {
   });
 });
 
-test('a topic that holds no samples is explained', async ({ page, processes }) => {
+test('a topic without samples is explained', async ({ page, processes }) => {
   const gateway = await processes.startGateway({
     flags: ['--allow-subscribe', 'channel:*,stream:notifications'],
   });

@@ -48,7 +48,7 @@ async function start(page: Page, processes: Processes) {
   return { redis, gateway, logs: new LogsPage(page) };
 }
 
-test('shows lines as they come, filters them by level and by text', async ({ page, processes }) => {
+test('shows new lines, filters them by level and by text', async ({ page, processes }) => {
   const { redis, gateway, logs } = await start(page, processes);
   await redis.pipe(appends(1, 40));
   await logs.open(gateway);
@@ -128,7 +128,7 @@ test('a hundred thousand lines are kept, scrolled and filtered', async ({ page, 
   await logs.expectCount('100 of 100,000');
 });
 
-test('pause stands still and goes on receiving', async ({ page, processes }) => {
+test('a paused list does not change and receives events', async ({ page, processes }) => {
   const { redis, gateway, logs } = await start(page, processes);
   await redis.pipe(appends(1, 5));
   await logs.open(gateway);
@@ -143,7 +143,7 @@ test('pause stands still and goes on receiving', async ({ page, processes }) => 
   await expect(logs.rows.last()).toContainText('order 25 placed');
 });
 
-test('a pause lasts until somebody ends it, wherever the list is scrolled', async ({
+test('a pause lasts until the reader ends it, wherever the list is scrolled', async ({
   page,
   processes,
 }) => {
@@ -170,7 +170,7 @@ test('a pause lasts until somebody ends it, wherever the list is scrolled', asyn
   await expect(logs.button('↓ 3 new')).toBeVisible();
 });
 
-test('what is narrowed down stands in the address, and survives another screen', async ({
+test('the filter is in the address, and survives a visit to another screen', async ({
   page,
   processes,
 }) => {
@@ -245,10 +245,10 @@ test('the lines shown can be saved as NDJSON', async ({ page, processes }) => {
   expect(events[0]?.topic).toBe('stream:logs');
 });
 
-test.describe('where lines are missing', () => {
+test.describe('a tail with missing lines', () => {
   test.use({ expectNetworkErrors: true });
 
-  test('a row says so, in its place', async ({ page, processes }) => {
+  test('a gap row appears in its place', async ({ page, processes }) => {
     const { redis, gateway, logs } = await start(page, processes);
     await redis.pipe(appends(1, 3));
     await logs.open(gateway);

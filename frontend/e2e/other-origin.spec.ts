@@ -1,6 +1,6 @@
 import { expect, test } from './fixtures';
 
-test('an app built for a gateway of another origin follows it', async ({
+test('an app built for a gateway of another origin connects to it', async ({
   page,
   live,
   processes,

@@ -4,7 +4,10 @@ import { fonts, overflows, useFont } from './fonts';
 
 const flags = ['--allow-subscribe', 'key:*,stream:notifications'];
 
-test('prices change in place, flash, sort, and go with their keys', async ({ page, processes }) => {
+test('prices change in place, flash, sort, and disappear with their keys', async ({
+  page,
+  processes,
+}) => {
   const redis = await processes.startRedis();
   const gateway = await processes.startGateway({ redis, flags });
   for (const [name, price] of Object.entries({ A: '100', B: '20.50', C: '5' })) {
@@ -48,7 +51,10 @@ test('prices change in place, flash, sort, and go with their keys', async ({ pag
 test.describe('after a gateway that is replaced', () => {
   test.use({ expectNetworkErrors: true });
 
-  test('a key that was deleted meanwhile is not shown as current', async ({ page, processes }) => {
+  test('a key that was deleted in the meantime is not shown as current', async ({
+    page,
+    processes,
+  }) => {
     const redis = await processes.startRedis();
     const gateway = await processes.startGateway({ redis, flags });
     for (const name of ['A', 'B']) await redis.command('SET', `price:${name}`, '100');
@@ -81,7 +87,7 @@ test('values of any shape are shown', async ({ page, processes }) => {
   await expect(row('stream')).toContainText('a type that cannot be shown');
 });
 
-test('nothing moves for those who asked for that', async ({ page, processes }) => {
+test('nothing moves with reduced motion', async ({ page, processes }) => {
   await page.emulateMedia({ reducedMotion: 'reduce' });
   const redis = await processes.startRedis();
   const gateway = await processes.startGateway({ redis, flags });

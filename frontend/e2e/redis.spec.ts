@@ -1,6 +1,6 @@
 import { expect, test } from './fixtures';
 
-test('what redis-cli publishes shows at once, unchanged', async ({ page, live, processes }) => {
+test('messages of redis-cli appear at once, unchanged', async ({ page, live, processes }) => {
   const redis = await processes.startRedis();
   await live.open((await processes.startGateway({ redis })).url);
   await expect(page.getByText('Waiting for the first event')).toBeVisible();
@@ -26,7 +26,10 @@ test('what redis-cli publishes shows at once, unchanged', async ({ page, live, p
   await expect(page.getByText('5 received')).toBeVisible();
 });
 
-test('Redis is killed and comes back: a gap row, and events again', async ({ live, processes }) => {
+test('after Redis was killed and started again, there is a gap row, and events arrive', async ({
+  live,
+  processes,
+}) => {
   const redis = await processes.startRedis();
   await live.open((await processes.startGateway({ redis })).url);
   await redis.publish('updates', 'before');

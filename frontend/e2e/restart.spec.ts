@@ -2,7 +2,7 @@ import { expect, LivePage, test } from './fixtures';
 
 test.use({ expectNetworkErrors: true });
 
-test('the gateway is killed and comes back: the page recovers by itself', async ({
+test('the page recovers after the gateway was killed and started again', async ({
   page,
   live,
   processes,
@@ -40,10 +40,7 @@ test('while the gateway is away, the details of the connection can be opened', a
   await expect(page.getByRole('dialog', { name: 'Connection' })).toContainText(gateway.url);
 });
 
-test('code that is no longer there does not take the page with it', async ({
-  context,
-  processes,
-}) => {
+test('a chunk that no longer exists does not break the page', async ({ context, processes }) => {
   const gateway = await processes.startGateway();
   // A page whose complaints are not looked at: React tells the console what the boundary caught.
   const page = await context.newPage();

@@ -3,7 +3,7 @@ import { expect, test } from './fixtures';
 const texts = (first: number, last: number) =>
   Array.from({ length: last - first + 1 }, (_, n) => new RegExp(`event ${last - n}$`));
 
-test('a reload keeps the place, and what was shown', async ({ page, live, processes }) => {
+test('a reload keeps the position and the rows', async ({ page, live, processes }) => {
   const gateway = await processes.startGateway();
   await live.open(gateway.url);
   for (let n = 1; n <= 3; n++) await gateway.publish('updates', `event ${n}`);
@@ -20,7 +20,7 @@ test('a reload keeps the place, and what was shown', async ({ page, live, proces
   await expect(live.rows).toHaveText(texts(1, 7));
 });
 
-test('another screen in between keeps the place too', async ({ page, live, processes }) => {
+test('a visit to another screen keeps the position too', async ({ page, live, processes }) => {
   const gateway = await processes.startGateway();
   await live.open(gateway.url);
   await gateway.publish('updates', 'event 1');
@@ -35,7 +35,7 @@ test('another screen in between keeps the place too', async ({ page, live, proce
 test.describe('without a network', () => {
   test.use({ expectNetworkErrors: true });
 
-  test('the page waits, and goes on where it was', async ({ page, context, live, processes }) => {
+  test('the page waits, and resumes', async ({ page, context, live, processes }) => {
     const redis = await processes.startRedis();
     const gateway = await processes.startGateway({
       redis,

@@ -73,7 +73,7 @@ test('a run that fails says why', async ({ page, processes }) => {
   await expect(answerOf(page, 'run:1').getByText('The model is overloaded.')).toBeVisible();
 });
 
-test('a run whose stream expires is gone, and is not followed as a new one', async ({
+test('a run whose stream expires is missing, and is not followed as a new one', async ({
   page,
   processes,
 }) => {

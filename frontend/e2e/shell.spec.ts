@@ -7,7 +7,7 @@ import { secret, tokenFor } from './tokens';
 
 test.describe('every screen, on the demo feeds', () => {
   for (const colorScheme of ['light', 'dark'] as const) {
-    test(`can be used by everyone, in ${colorScheme}`, async ({ page, processes }) => {
+    test(`are accessible, in ${colorScheme}`, async ({ page, processes }) => {
       const gateway = await processes.startGateway({ flags: ['--demo'] });
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
       for (const route of routes) {
@@ -16,10 +16,7 @@ test.describe('every screen, on the demo feeds', () => {
       }
     });
 
-    test(`what lies over them can be used by everyone, in ${colorScheme}`, async ({
-      page,
-      processes,
-    }) => {
+    test(`dialogs and menus are accessible, in ${colorScheme}`, async ({ page, processes }) => {
       const redis = await processes.startRedis();
       const gateway = await processes.startGateway({ redis });
       await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
@@ -61,7 +58,7 @@ test.describe('every screen, on the demo feeds', () => {
 });
 
 test.describe('with the keyboard', () => {
-  test('the palette leads anywhere', async ({ page, processes }) => {
+  test('the palette opens any screen', async ({ page, processes }) => {
     const gateway = await processes.startGateway({ flags: ['--demo'] });
     await openScreen(page, gateway.url);
     await page.keyboard.press('Control+k');
@@ -95,7 +92,7 @@ test.describe('with the keyboard', () => {
     await expect(field).toBeHidden();
   });
 
-  test('keys lead to screens, and a link past the menu', async ({ page, processes }) => {
+  test('keys open screens, and a link skips the menu', async ({ page, processes }) => {
     const gateway = await processes.startGateway({ flags: ['--demo'] });
     await openScreen(page, gateway.url);
     await page.keyboard.press('Tab');
@@ -130,7 +127,7 @@ test.describe('with the keyboard', () => {
     await expect(page.getByRole('searchbox', { name: 'Filter lines' })).not.toBeFocused();
   });
 
-  test('the pill tells more on request', async ({ page, processes }) => {
+  test('the status button opens details', async ({ page, processes }) => {
     const gateway = await processes.startGateway({ flags: ['--heartbeat', '1s'] });
     await openScreen(page, gateway.url);
     await pill(page).click();
@@ -226,7 +223,7 @@ test.describe('notifications of any kind', () => {
     }).toPass();
   }
 
-  test('are unread again when the same comes again', async ({ page, context, processes }) => {
+  test('are unread again when an equal one arrives', async ({ page, context, processes }) => {
     const redis = await processes.startRedis();
     const gateway = await processes.startGateway({ redis });
     await openScreen(page, `${gateway.url}/notifications`);
@@ -265,7 +262,7 @@ test.describe('notifications of any kind', () => {
     await untilNews([page], () => redis.command(...add('notifications', 'News')));
   });
 
-  test('reach the desktop where no tab is in sight', async ({ page, context, processes }) => {
+  test('reach the desktop if no tab is visible', async ({ page, context, processes }) => {
     const redis = await processes.startRedis();
     const gateway = await processes.startGateway({ redis });
     await recordDesktop(page);
@@ -291,7 +288,7 @@ test.describe('notifications of any kind', () => {
     await expect.poll(shown).toEqual(['Alone']);
   });
 
-  test('say so where the browser does not show them', async ({ page, processes }) => {
+  test('report that the browser does not show them', async ({ page, processes }) => {
     const gateway = await processes.startGateway();
     await page.addInitScript(() => {
       window.Notification = new Proxy(window.Notification, {
@@ -311,7 +308,7 @@ test.describe('notifications of any kind', () => {
   test.describe('that need a token', () => {
     test.use({ expectNetworkErrors: true });
 
-    test('come as soon as there is one', async ({ page, live, processes }) => {
+    test('arrive as soon as there is one', async ({ page, live, processes }) => {
       const redis = await processes.startRedis();
       const gateway = await processes.startGateway({
         redis,
@@ -344,11 +341,7 @@ test.describe('a topic that is not allowed', () => {
     }
   });
 
-  test('does not take the others with it, and says what to do', async ({
-    page,
-    live,
-    processes,
-  }) => {
+  test('does not affect the others, and is explained', async ({ page, live, processes }) => {
     const gateway = await processes.startGateway();
     await page.goto(`${gateway.url}/?channel=updates&channel=secret`);
     await expect(page.getByText('channel:secret is not open to this page')).toBeVisible();
@@ -360,7 +353,7 @@ test.describe('a topic that is not allowed', () => {
     await expect(live.rows.first()).toContainText('still here');
   });
 
-  test('is called no topic where it is none', async ({ page, processes }) => {
+  test('is not offered if the text is not a topic', async ({ page, processes }) => {
     const gateway = await processes.startGateway();
     await page.goto(`${gateway.url}/explorer?channel=%5B`);
     await expect(page.getByText('channel:[ cannot be followed')).toBeVisible();

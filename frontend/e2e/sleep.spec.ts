@@ -10,7 +10,7 @@ const script = {
   states: `states`,
 };
 
-test('a page that slept goes on with what came meanwhile, and states what nobody has kept', async ({
+test('a page that slept resumes, and shows a gap for messages that were not kept', async ({
   processes,
 }) => {
   const redis = await processes.startRedis();

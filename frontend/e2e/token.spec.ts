@@ -6,11 +6,7 @@ const LIFETIME = 60;
 
 test.use({ expectNetworkErrors: true });
 
-test('a token that expires can be replaced, and nothing is lost meanwhile', async ({
-  page,
-  live,
-  processes,
-}) => {
+test('a token that expires can be replaced without loss', async ({ page, live, processes }) => {
   const redis = await processes.startRedis();
   const gateway = await processes.startGateway({ redis, flags: ['--jwt-secret', secret] });
   const add = (data: string) => redis.command('XADD', 'orders', '*', 'data', data);

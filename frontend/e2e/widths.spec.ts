@@ -29,7 +29,7 @@ for (const size of sizes) {
   });
 }
 
-test('a phone has five tabs, and the other screens behind the last one', async ({
+test('a phone has five tabs, and the last one opens the other screens', async ({
   page,
   processes,
 }) => {

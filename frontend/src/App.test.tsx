@@ -114,7 +114,7 @@ describe('the app', () => {
     expect(pill()).toHaveTextContent(/^Connection:Live$/);
   });
 
-  it('says what an interruption cost', async () => {
+  it('reports how many events an interruption lost', async () => {
     await showLive('/?channel=a');
     line().break();
     await pass(2_000);
@@ -183,7 +183,7 @@ describe('the app', () => {
     expect(pill()).toHaveTextContent('Live · 12 missed');
   });
 
-  it('takes what was missed for known once the details were open, which keep it', async () => {
+  it('hides the number of missed events after the details were open, which keep it', async () => {
     await showLive('/?channel=a');
     const gap = async (lost: number, id: string) => {
       line().emit('stream.gap', `{"topic":"stream:notifications","lost":${lost}}`, id);
@@ -230,7 +230,7 @@ describe('the app', () => {
     expect(screen.getByText(words)).toBeInTheDocument();
   });
 
-  it('shows new notifications on every screen, and counts what is unread', async () => {
+  it('shows new notifications on every screen, and counts the unread ones', async () => {
     await showLive('/?channel=a');
     await pass(3_000);
     const time = new Date().toISOString();

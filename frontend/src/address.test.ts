@@ -4,7 +4,7 @@ import { addressOf, gatewayURL, topicsOf } from './address';
 const env = { BASE_URL: '/', MODE: 'test', DEV: false, PROD: true, SSR: false };
 
 describe('gatewayURL', () => {
-  it('is what VITE_API_URL says', () => {
+  it('is the URL in VITE_API_URL', () => {
     expect(gatewayURL({ ...env, VITE_API_URL: 'https://live.example/' }, '/')).toBe(
       'https://live.example',
     );

@@ -13,7 +13,7 @@ it('is a table with figures and shares, largest first', () => {
   expect(rows).toEqual(['/b7575%', '/a2525%']);
 });
 
-it('sums up what would be too many bars', () => {
+it('sums up the rest if there are too many bars', () => {
   const ranked = rank(Array.from({ length: 20 }, (_, n) => ({ name: `n${n}`, value: n })));
   expect(ranked).toHaveLength(8);
   expect(ranked[0]).toEqual({ name: 'n19', value: 19 });

@@ -4,7 +4,7 @@ import { summarise, trend } from './series-summary';
 const times = [1, 2, 3, 4, 5];
 
 describe('summarise', () => {
-  it('sums up what lies between two times', () => {
+  it('sums up the values between two times', () => {
     expect(summarise(times, [9, 2, 4, 6, 9], 2, 5)).toEqual({
       ...{ count: 3, latest: 6, min: 2, max: 6, mean: 4, sum: 12 },
     });
@@ -23,7 +23,7 @@ describe('summarise', () => {
   });
 });
 
-it('a trend is the change as a share of what was', () => {
+it('a trend is the change as a share of the earlier value', () => {
   expect(trend(50, 60)).toBeCloseTo(0.2);
   expect(trend(-50, -60)).toBeCloseTo(-0.2);
   expect(trend(0, 5)).toBeUndefined();

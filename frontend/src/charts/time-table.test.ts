@@ -17,7 +17,7 @@ it('gives the newest rows first, and no more than asked for', () => {
   ]);
 });
 
-it('tells where a gap is, and leaves out times that belong to other charts', () => {
+it('shows where a gap is, and leaves out the times of other charts', () => {
   const rows = newestRows(
     [
       [1, 2, 3, 4],

@@ -21,7 +21,7 @@ describe('publishCommands', () => {
     ]);
   });
 
-  it('takes the first topic that can be published to', () => {
+  it('uses the first topic that can be published to', () => {
     expect(texts('channel:a.*', 'channel:b')[0]).toContain('PUBLISH b');
   });
 
@@ -105,7 +105,7 @@ describe('a command for a publication', () => {
     );
   });
 
-  it('does not exist for what is no topic', () => {
+  it('does not exist for text that is not a topic', () => {
     expect(redisCommand({ topic: 'channel:', data: '' })).toBeUndefined();
     expect(curlCommand({ topic: 'updates', data: '' }, url)).toBeUndefined();
   });

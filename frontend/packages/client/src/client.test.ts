@@ -44,7 +44,7 @@ function follow(path: string, topics: string[], options: StreamClientOptions = {
 }
 
 describe('a client, over a real connection', () => {
-  it('goes on after the last event when the connection ends', async () => {
+  it('resumes after the last event when the connection ends', async () => {
     const { got } = follow('/three', ['channel:updates']);
     await eventually(() => expect(got.length).toBeGreaterThanOrEqual(9));
     expect(got.slice(0, 9)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9].map((n) => `${n} event ${n}`));
@@ -56,7 +56,7 @@ describe('a client, over a real connection', () => {
     await eventually(() => expect(got).toContain('1 event 1'));
   });
 
-  it('says what the gateway has against a topic', async () => {
+  it('reports why the gateway refuses a topic', async () => {
     const { state } = follow('/forbidden', ['channel:secret']);
     await eventually(() =>
       expect([...(state()?.refused ?? [])]).toEqual([
@@ -73,7 +73,7 @@ describe('a client, over a real connection', () => {
     await eventually(async () => expect(await server.openConnections()).toBe(1));
   });
 
-  it('finds the dead line when nothing comes, and takes another', async () => {
+  it('replaces a connection without heartbeats', async () => {
     const { state } = follow('/silent', ['channel:a'], { staleAfter: 50 });
     await server.nextVisit();
     await server.nextVisit();
@@ -87,7 +87,7 @@ describe('a client, over a real connection', () => {
     await visit.gone;
   });
 
-  it('takes data of any kind unchanged', async () => {
+  it('delivers data of any kind unchanged', async () => {
     const { got } = follow('', ['channel:updates']);
     const { response } = await server.nextVisit();
     const texts = ['', ' x ', 'two\nlines', '{"a":"größer 😀"}', 'data: x'];

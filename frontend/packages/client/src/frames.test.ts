@@ -19,7 +19,7 @@ describe('nextFrame', () => {
     expect(run).toHaveBeenCalledOnce();
   });
 
-  it('runs within a second where frames do not come, as in a hidden tab', () => {
+  it('runs within a second without frames, as in a hidden tab', () => {
     vi.stubGlobal('requestAnimationFrame', () => 0);
     const run = vi.fn();
     nextFrame(run);

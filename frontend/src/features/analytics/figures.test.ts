@@ -30,11 +30,11 @@ describe('figuresOf', () => {
     expect(Object.values(figures ?? {})).toEqual([120, 3, 40, 2, 1]);
   });
 
-  it('takes numbers that are written as text, as the fields of a stream are', () => {
+  it('reads numbers that are written as text, such as fields of a stream', () => {
     expect(figuresOf({ a: '12.5', b: ' ', c: '12 apples', d: '' })).toEqual({ a: 12.5 });
   });
 
-  it('takes a bare number', () => {
+  it('reads a bare number', () => {
     expect(figuresOf(42)).toEqual({ value: 42 });
   });
 
@@ -42,7 +42,7 @@ describe('figuresOf', () => {
     expect(figuresOf(message)).toBeUndefined();
   });
 
-  it('takes no more than can be charted', () => {
+  it('reads at most as many figures as can be charted', () => {
     const many = Object.fromEntries(Array.from({ length: 5_000 }, (_, n) => [`f${n}`, n]));
     expect(Object.keys(figuresOf(many) ?? {})).toHaveLength(100);
   });
@@ -59,7 +59,7 @@ it.each([
   expect(isCount(field)).toBe(counted);
 });
 
-it('the time of a message is what it says', () => {
+it('the time of a message is its own, if it has one', () => {
   expect(timeOf({ time: '2026-01-01T00:00:00.500Z' })).toBe(Date.UTC(2026, 0, 1, 0, 0, 0, 500));
   for (const message of [{ time: 'soon' }, { time: 5 }, {}, null, 7]) {
     expect(timeOf(message)).toBeUndefined();

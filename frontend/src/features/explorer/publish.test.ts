@@ -16,7 +16,7 @@ async function serve(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-it('sends the data as it is, and tells the id', async () => {
+it('sends the data unchanged, and returns the id', async () => {
   const requests: string[] = [];
   const gateway = await serve((request, response) => {
     let body = '';
@@ -49,7 +49,7 @@ it.each([
   });
 });
 
-it('says so when nobody answers, or something else than a gateway', async () => {
+it('fails with an explanation without an answer, and if the answer is not of a gateway', async () => {
   const gateway = await serve((_, response) => response.end('<html>'));
   expect(await publish({ topic: 'channel:a', data: '' }, gateway, {})).toMatchObject({
     kind: 'failed',

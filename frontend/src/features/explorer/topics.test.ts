@@ -4,7 +4,7 @@ import { problemOf, readExploration, writeExploration } from './topics';
 const search =
   'channel=a.*&stream=orders&key=price%3A*&last=5&every=1s&event=order.created&event=x';
 
-it('what is followed survives a round trip through the address', () => {
+it('topics and options survive a round trip through the address', () => {
   const exploration = readExploration(new URLSearchParams(search));
   expect(exploration).toEqual({
     topics: ['channel:a.*', 'stream:orders', 'key:price:*'],

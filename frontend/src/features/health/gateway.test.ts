@@ -10,7 +10,7 @@ const sample = (seconds: number, stats: Partial<GatewayStats> = {}) => ({
 });
 
 describe('rates', () => {
-  it('are what was counted per second', () => {
+  it('are differences of counters per second', () => {
     const before = sample(10, { events: 100, deliveries: 1_000 });
     const after = sample(12.5, { events: 150, deliveries: 1_500 });
     expect(ratesBetween(before, after)).toEqual({ events: 20, deliveries: 200 });

@@ -15,7 +15,7 @@ const machine: Machine = {
 
 const validate = machineSchema['~standard'].validate;
 
-it('takes a sample as it is', () => {
+it('reads a complete sample', () => {
   expect(validate(machine)).toEqual({ value: machine });
   expect(sampledAt(machine)).toBe(Date.UTC(2026, 0, 1));
   expect(Object.values(chartedFigures(machine))).toEqual([12.5, 50, 1, 2, 3, 4, 5, 6, 7]);

@@ -139,7 +139,7 @@ describe('SSEStream', () => {
     expect(button('Copy the Redis command')).toBeInTheDocument();
   });
 
-  it('shows what the server says against a topic, and what to do', async () => {
+  it('shows why the server refuses a topic, and how to open it', async () => {
     const body = JSON.stringify({ detail: 'channel:secret is not open.' });
     const headers = { 'Content-Type': 'application/problem+json' };
     vi.mocked(fetch).mockImplementation(() =>
@@ -155,7 +155,7 @@ describe('SSEStream', () => {
     ).toBeInTheDocument();
   });
 
-  it('stands still while the reader has scrolled away, and leads back to the newest', async () => {
+  it('does not change while the reader has scrolled down, and has a way back to the newest', async () => {
     await showLive();
     await send('1', '2');
     scrollTo(100);
@@ -170,7 +170,7 @@ describe('SSEStream', () => {
     expect(rows()).toHaveLength(6);
   });
 
-  it('goes on when the reader scrolls back to the top', async () => {
+  it('continues when the reader scrolls back to the top', async () => {
     await showLive();
     await send('1');
     scrollTo(100);
@@ -203,7 +203,7 @@ describe('SSEStream', () => {
     expect(isAnimated()).toBe('false');
   });
 
-  it('stands still on request, also at the top', async () => {
+  it('can be paused, also at the top', async () => {
     await showLive();
     await send('1');
     fireEvent.click(button('Pause'));
@@ -245,7 +245,7 @@ describe('SSEStream', () => {
     expect(spoken()).toEqual(['', '']);
   });
 
-  it('follows other topics when it is told to', async () => {
+  it('follows other topics when its topics change', async () => {
     const client = fakeClient();
     const { rerender } = renderWithClient(<SSEStream topics={['channel:a']} />, client);
     await pass();

@@ -47,7 +47,7 @@ describe('readLine', () => {
     );
   });
 
-  it('keeps plain text, and what only looks like JSON, as it is', () => {
+  it('does not change plain text, and text that only looks like JSON', () => {
     expect(read('plain ERROR text')).toMatchObject({
       text: 'plain ERROR text',
       level: 'error',

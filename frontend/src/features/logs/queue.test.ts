@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { createQueue } from './queue';
 
-it('gives back what was put in, in order, however it grows and shrinks', () => {
+it('returns its items in order while it grows and shrinks', () => {
   const queue = createQueue<number>();
   const model: number[] = [];
   for (let n = 0; n < 20_000; n++) {

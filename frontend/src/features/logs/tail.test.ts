@@ -78,7 +78,7 @@ beforeEach(() => {
 });
 
 describe('a tail', () => {
-  it('tells of any number of lines once per frame', () => {
+  it('notifies once per frame, however many lines arrive', () => {
     const tail = createTail({ schedule });
     let changes = 0;
     tail.subscribe(() => (changes += 1));
@@ -123,7 +123,7 @@ describe('a tail', () => {
 });
 
 describe('a filter', () => {
-  it('applies to lines that are there and to those that come', () => {
+  it('applies to present lines and to later ones', () => {
     const tail = createTail({ schedule });
     add(tail, lines(1, 4));
     tail.setFilter(hide('info'));
@@ -137,7 +137,7 @@ describe('a filter', () => {
     expect(shown(tail)).toHaveLength(8);
   });
 
-  it('goes through many rows in slices, and misses nothing that comes or goes meanwhile', () => {
+  it('filters many rows in slices, and includes rows added or dropped in between', () => {
     const tail = createTail({ schedule, limit: 1_000, slice: 10 });
     add(tail, lines(1, 1_000));
     settle();
@@ -163,7 +163,7 @@ describe('a filter', () => {
 });
 
 describe('holding', () => {
-  it('lets the rows stand still, and counts what comes', () => {
+  it('holds the rows, and counts new lines', () => {
     const tail = createTail({ schedule, limit: 5 });
     add(tail, lines(1, 4));
     settle();

@@ -15,7 +15,7 @@ async function load(text: string) {
   return readMarks;
 }
 
-it('restores what was read', async () => {
+it('restores the read marks', async () => {
   const marks = await load('{"since":5,"read":[["a",7]]}');
   marks.mark(['b']);
   expect(marks.getSnapshot()).toEqual({

@@ -56,7 +56,7 @@ describe('a quote', () => {
     expect(history.at(-1)).toBe(99);
   });
 
-  it('is gone with its key, keeps its last price, and comes back', () => {
+  it('is marked as deleted with its key, keeps its last price, and returns with the key', () => {
     const gone = follow('100', '120', deleted);
     expect(gone).toMatchObject({ state: 'gone', price: 120, direction: undefined, at: 9 });
     expect(follow('100', '120', deleted, '130')).toMatchObject({
@@ -91,7 +91,7 @@ const gap = (topic: string): GapEntry => ({
 });
 
 describe('the quotes of all keys', () => {
-  it('are sorted by name only when a key comes or goes', () => {
+  it('are sorted by name only when a key is added or removed', () => {
     const quotes = collectQuotes();
     for (const n of [10, 9, 1]) quotes.onEntry(event('1', { topic: `key:price:${n}` }));
     const before = quotes.read(state);
@@ -104,7 +104,7 @@ describe('the quotes of all keys', () => {
     expect(quotes.read(state).topics).toHaveLength(4);
   });
 
-  it('are unknown after a gap of their topic, until they come again', () => {
+  it('are unknown after a gap of their topic, until they arrive again', () => {
     const quotes = collectQuotes();
     for (const topic of ['key:price:A', 'key:price:B', 'key:other:C']) {
       quotes.onEntry(event('1', { topic }));

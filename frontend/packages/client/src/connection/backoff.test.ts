@@ -17,7 +17,7 @@ describe('backoff', () => {
     expect(backoff(failures, { random: most })).toBeCloseTo(to, -1);
   });
 
-  it('takes other bounds', () => {
+  it('accepts other bounds', () => {
     expect(backoff(1, { base: 10, max: 40, random: least })).toBe(10);
     expect(backoff(9, { base: 10, max: 40, random: most })).toBeCloseTo(40, 3);
   });

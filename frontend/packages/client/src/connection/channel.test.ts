@@ -101,7 +101,7 @@ describe('a channel', () => {
     expect(asked()).toEqual({ topics: ['a', 'c'], last: null, ids: [] });
   });
 
-  it('goes on from the newest id when its topics change', async () => {
+  it('resumes from the newest id when its topics change', async () => {
     follow('channel:a');
     await settle();
     open('1');
@@ -118,7 +118,7 @@ describe('a channel', () => {
     expect(data).toEqual(['channel:a x', 'channel:b y']);
   });
 
-  it('stays as it is when what is gone is back in the same turn', async () => {
+  it('does not change if a removed topic is back in the same turn', async () => {
     follow('channel:a');
     await settle();
     open('1');
@@ -144,7 +144,7 @@ describe('a channel', () => {
     expect(asked().topics).toEqual(['a', 'b']);
   });
 
-  it('goes on in one step after another where topics want more or less of the past', async () => {
+  it('resumes in steps if topics start with different numbers of events', async () => {
     follow('channel:a');
     follow('channel:b', { last: 100 });
     await settle();
@@ -157,7 +157,7 @@ describe('a channel', () => {
     expect(lines()).toBe(2);
   });
 
-  it('does not interrupt a request that is under way for what comes with the next one', async () => {
+  it('does not interrupt a pending request for topics of the next one', async () => {
     follow('channel:a');
     await settle();
     follow('channel:b', { last: 100 });
@@ -168,7 +168,7 @@ describe('a channel', () => {
     expect(asked().topics).toEqual(['a', 'b']);
   });
 
-  it('tells by which topic an event came', async () => {
+  it('reports the topic of an event', async () => {
     follow('channel:a');
     follow('channel:prices.*');
     await settle();
@@ -225,7 +225,7 @@ describe('a channel', () => {
     expect(channel.positionOf('channel:a').cursor?.id).toBe('channel:a@5,b');
   });
 
-  it('starts the replacement again if there is a gap meanwhile', async () => {
+  it('starts the replacement again after a gap on the old connection', async () => {
     follow('channel:a');
     await settle();
     open('1');
@@ -389,7 +389,7 @@ describe('a channel', () => {
     expect(lines()).toBe(2);
   });
 
-  it('hears types that somebody asks for later', async () => {
+  it('listens to types that are added later', async () => {
     follow('channel:a');
     await settle();
     open('1');
@@ -403,7 +403,7 @@ describe('a channel', () => {
 });
 
 describe('a channel that the gateway refuses', () => {
-  it('is not held up by what was refused before', async () => {
+  it('is not delayed by topics that were refused', async () => {
     vi.stubGlobal('fetch', refusing('secret'));
     follow('channel:secret', { last: 200 });
     await settle();
@@ -432,7 +432,7 @@ describe('a channel that the gateway refuses', () => {
     expect(refused().length).toBe(0);
   });
 
-  it('asks again for what it refused when nothing else is left', async () => {
+  it('requests refused topics again if no other is left', async () => {
     vi.stubGlobal('fetch', refusing('secret'));
     follow('channel:a');
     follow('channel:secret');

@@ -61,7 +61,7 @@ describe('a connection', () => {
     expect(lines()).toBe(1);
   });
 
-  it('hears the publisher types that it was told', () => {
+  it('listens to the given types of publishers', () => {
     connect({ types: ['order.created'] });
     line().open();
     line().emit('order.created', '{}', '1');
@@ -71,7 +71,7 @@ describe('a connection', () => {
     ]);
   });
 
-  it('hears what the gateway says of keys without being told', () => {
+  it('listens to the key events without being asked', () => {
     connect();
     line().open({ topics: ['key:price'] });
     line().emit('key.deleted', 'null', '1');
@@ -96,7 +96,7 @@ describe('a connection', () => {
     expect(status()).toEqual({ phase: 'connecting', attempt: 2, cause: { kind: 'lost' } });
   });
 
-  it('waits longer after each failure, and starts anew once it was live', () => {
+  it('waits longer after each failure, until it was live', () => {
     connect();
     const waits = [];
     for (let n = 0; n < 7; n++) {
@@ -111,7 +111,7 @@ describe('a connection', () => {
     expect(status()).toMatchObject({ retryAt: Date.now() + 1_000 });
   });
 
-  it('asks for the URL anew with each line', () => {
+  it('requests the URL for each connection', () => {
     connect();
     line().open();
     line().break();
@@ -191,7 +191,7 @@ describe('a connection', () => {
     expect(lines()).toBe(2);
   });
 
-  it('drops a line on which nothing came for 40 s', () => {
+  it('closes a connection without events for 40 s', () => {
     connect();
     line().open();
     vi.advanceTimersByTime(39_999);
@@ -201,7 +201,7 @@ describe('a connection', () => {
     expect(FakeEventSource.opened[0]?.readyState).toBe(2);
   });
 
-  it('takes any event as a sign of life', () => {
+  it('counts any event as activity', () => {
     connect();
     line().open();
     for (let n = 0; n < 20; n++) {
@@ -228,7 +228,7 @@ describe('a connection', () => {
     },
   );
 
-  it('ignores what a line that it has closed still says', () => {
+  it('ignores events of a connection that it has closed', () => {
     connect();
     const old = line();
     old.open();
@@ -284,7 +284,7 @@ describe('a connection', () => {
     expect(lines()).toBe(2);
   });
 
-  it('takes no notice of an explanation that comes too late', async () => {
+  it('ignores an explanation that arrives too late', async () => {
     let answer: (response: Response) => void = () => undefined;
     vi.mocked(fetch).mockReturnValueOnce(new Promise((resolve) => (answer = resolve)));
     connect();

@@ -26,7 +26,7 @@ const createTail = (depth: number | undefined) =>
   createHistory('channel:a', '', { era: '1', number: 0 }, depth);
 
 describe('a tail', () => {
-  it('knows what came after a mark that it has seen', () => {
+  it('returns the items after a position that it has had', () => {
     const tail = createTail(0);
     fill(tail, 1, 5);
     expect(numbers(tail.since({ era: '1', number: 0 }))).toEqual([1, 2, 3, 4, 5]);
@@ -46,7 +46,7 @@ describe('a tail', () => {
     expect(numbers(tail.since({ era: '2', number: 3 }))).toEqual([4]);
   });
 
-  it('does not pretend to know what it has let go', () => {
+  it('does not claim to know evicted items', () => {
     const tail = createTail(0);
     fill(tail, 1, 5_000);
     const oldest = 5_000 - 4_096 + 1;
@@ -91,7 +91,7 @@ describe('values', () => {
     expect(numbers(values.since({ era: '5', number: 0 }))).toEqual([1]);
   });
 
-  it('come again after a gap, and what does not is gone', () => {
+  it('are sent again after a gap, and the others are deleted', () => {
     const values = createHistory('key:*', '', { era: '1', number: 0 }, 0);
     values.push(item(1, { origin: 'key:a' }));
     values.push(item(2, { origin: 'key:b' }));
@@ -101,7 +101,7 @@ describe('values', () => {
     expect(numbers(values.since({ era: '1', number: 2 }))).toEqual([3, 4]);
   });
 
-  it('remember so many deleted ones, for those who still show them', () => {
+  it('keep a bounded number of deleted ones, for tabs that still show them', () => {
     const values = createHistory('key:*', '', { era: '1', number: 0 }, 0);
     for (let n = 1; n <= 1_001; n++) values.push(deleted(n));
     expect(values.since({ era: '1', number: 0 })).toBeUndefined();

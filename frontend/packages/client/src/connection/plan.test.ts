@@ -52,7 +52,7 @@ describe('planRequest', () => {
     },
   );
 
-  it('adds fresh topics to those that go on, which share an id', () => {
+  it('adds fresh topics to those that resume from a shared id', () => {
     const both = cursor('1', 'channel:a', 'channel:b');
     expect(plan([fresh('stream:c', 9), at('channel:a', both), at('channel:b', both)])).toEqual({
       topics: ['channel:a', 'channel:b', 'stream:c'],
@@ -77,7 +77,7 @@ describe('planRequest', () => {
     }
   });
 
-  it('takes one after the other where each topic would go on from the other’s id', () => {
+  it('plans one topic after the other if each would resume from the id of the other', () => {
     const one = cursor('1', 'channel:a', 'channel:b');
     const two = cursor('2', 'channel:a', 'channel:b');
     expect(plan([at('channel:a', one), at('channel:b', two)])).toEqual({
@@ -97,7 +97,7 @@ describe('cursorFrom', () => {
     });
   });
 
-  it('names the topic of a single one, the glob rather than what the event came from', () => {
+  it('puts the topic before the cursor of a single topic: the glob, not the origin of the event', () => {
     expect(cursorFrom('17-0', ['stream:a b']).id).toBe('stream:a%20b@17-0');
     expect(cursorFrom('key:price:BTC@17', ['key:price:*']).id).toBe('key:price:*@17');
   });

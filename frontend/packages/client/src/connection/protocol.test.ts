@@ -4,7 +4,7 @@ import { readFrame } from './protocol.js';
 const wire = (type: string, data: string, lastEventId = '') => ({ type, data, lastEventId });
 
 describe('readFrame', () => {
-  it('keeps a message as it came', () => {
+  it('keeps a message unchanged', () => {
     expect(readFrame(wire('message', ' {"a": 1}\n', '7'))).toEqual({
       kind: 'message',
       id: '7',
@@ -13,7 +13,7 @@ describe('readFrame', () => {
     });
   });
 
-  it('takes a name that the publisher gave for a message', () => {
+  it('accepts a type that the publisher gave to a message', () => {
     expect(readFrame(wire('order.created', '{}'))).toMatchObject({ type: 'order.created' });
     expect(readFrame(wire('constructor', '{}'))).toMatchObject({ kind: 'message' });
   });

@@ -47,7 +47,7 @@ const positive: StandardSchemaV1<unknown, number> = {
 };
 
 describe('useStream', () => {
-  it('shows what arrives, with one render per picture', async () => {
+  it('shows new events, with one render per frame', async () => {
     const onRender = vi.fn();
     renderWithClient(
       <Profiler id="stream" onRender={onRender}>
@@ -77,7 +77,7 @@ describe('useStream', () => {
     expect(openLines()).toHaveLength(0);
   });
 
-  it('counts what the schema does not take, and goes on', async () => {
+  it('counts values that the schema rejects, and continues', async () => {
     function Values() {
       const { entries, invalid } = useStream('channel:a', { schema: positive });
       const texts = entries.map((entry) =>
@@ -113,7 +113,7 @@ describe('useStream', () => {
     expect(options).toBeDefined();
   });
 
-  it('goes on where it was when it is shown again', async () => {
+  it('resumes when it is mounted again', async () => {
     const client = fakeClient();
     const { unmount } = renderWithClient(<Received />, client);
     await live();
@@ -132,7 +132,7 @@ describe('useStream', () => {
 });
 
 describe('useLatest', () => {
-  it('has the newest value of each key, and tells which are gone', async () => {
+  it('has the newest value of each key, and marks deleted keys', async () => {
     function Prices() {
       const latest = useLatest<number>('key:price:*');
       return (
@@ -173,7 +173,7 @@ describe('useSeries', () => {
 });
 
 describe('useStreamStatus', () => {
-  it('tells how the connection is, and what was missed', async () => {
+  it('returns the state of the connection, and the number of missed events', async () => {
     function Status() {
       const { status, missed, gaps, resumed } = useStreamStatus();
       return <p>{`${status.phase} ${missed} ${gaps} ${resumed}`}</p>;

@@ -22,7 +22,7 @@ afterEach(() => {
   vi.useRealTimers();
 });
 
-it('gives out once what it keeps', () => {
+it('returns stored state once', () => {
   memory.keep('a', { b: [1] });
   expect(memory.take('a')).toEqual({ b: [1] });
   expect(memory.take('a')).toBeUndefined();
@@ -44,7 +44,7 @@ it('makes room where the browser has none, the oldest first', () => {
   expect(memory.take('c')).toBe(half);
 });
 
-it('goes without what is too large', () => {
+it('does not store state that is too large', () => {
   memory.keep('huge', 'x'.repeat(20_000_000));
   expect(memory.take('huge')).toBeUndefined();
 });

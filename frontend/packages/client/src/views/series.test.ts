@@ -22,13 +22,13 @@ describe('a series', () => {
     ]);
   });
 
-  it('keeps no more than so many points, however many came', () => {
+  it('keeps a bounded number of points', () => {
     const [xs, ys] = columns(10_000, { window: Infinity, points: 100 });
     expect(xs).toHaveLength(100);
     expect(ys?.at(-1)).toBe(10_000);
   });
 
-  it('takes the time from the value, and never goes back', () => {
+  it('uses the time in the value, and never decreases', () => {
     const at = (value: { t?: number }) => value.t;
     const series = collectSeries(({ v }: { v: number; t?: number }) => v, { at });
     for (const data of ['{"v":1,"t":5000}', '{"v":2,"t":4000}', '{"v":3}']) {
@@ -62,7 +62,7 @@ describe('a series', () => {
     expect(series.read(state).isCut).toBe(false);
   });
 
-  it('has a bounded number of columns, and drops those that nothing comes of', () => {
+  it('has a bounded number of columns, and drops those without new values', () => {
     const select = (value: Record<string, number>) => value;
     const series = collectSeries(select, { window: 10_000 });
     const row = (from: number) =>
@@ -79,7 +79,7 @@ describe('a series', () => {
     expect(leftOut).toBe(0);
   });
 
-  it('leaves out what is not a value', () => {
+  it('leaves out data that is not a value', () => {
     const series = collectSeries((value: number) => (value > 0 ? value : undefined), {});
     for (const data of ['1', 'no', '-1', '2']) series.onEntry(message(1, data));
     expect(series.read(state).data).toEqual([
