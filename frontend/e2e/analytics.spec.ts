@@ -58,7 +58,7 @@ test('totals cover all the time shown at any rate', async ({ page, processes }) 
   await expect(page.getByText('Waiting for the first event')).toBeVisible();
   const now = Date.now();
   const at = (seconds: number) => new Date(now - seconds * 1_000);
-  // 20 events a second; no more than the gateway keeps.
+  // 20 events a second, and fewer than the gateway keeps.
   const events = Array.from({ length: 4_000 }, (_, n) =>
     JSON.stringify({ time: at((4_000 - n) / 20), clicks: 1, by_page: { '/': 1 } }),
   );

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 
-/** A page that nobody listens in on, nor keeps in the foreground. */
+/** A page without the observers of Playwright, which can be in the background. */
 export interface BarePage {
   /** Runs JavaScript in the page; returns what it evaluates to, as JSON can hold it. */
   readonly evaluate: (expression: string) => Promise<unknown>;
@@ -23,8 +23,8 @@ interface Reply {
 }
 
 /**
- * Opens a page in a Chromium of its own. Playwright has the browser report each event of each stream to
- * it, which costs a page that gets thousands of them more than the page's own work; and it has pages believe that
+ * Opens a page in a separate Chromium. Under Playwright, the browser reports each event of each stream, which costs
+ * more than the page's own work if there are thousands of them; and Playwright makes pages believe that
  * they are in the foreground always, so that they cannot be frozen.
  */
 export async function openBarePage(url: string): Promise<BarePage> {
@@ -94,7 +94,7 @@ export async function openBarePage(url: string): Promise<BarePage> {
 
   async function wake() {
     await setState('active');
-    // The page stays hidden, as nobody looks at this browser.
+    // The page of a headless browser is hidden without it.
     await send('Emulation.setFocusEmulationEnabled', { enabled: true }, sessionId);
   }
 

@@ -129,6 +129,21 @@ test('publishes, and shows the same as commands', async ({ page, processes }) =>
   expect(published).toEqual([fields, fields, fields]);
 });
 
+test('shows no redis-cli command on the embedded broker', async ({ page, processes }) => {
+  const gateway = await processes.startGateway({ flags: open });
+  for (const [path, tools] of [
+    ['/explorer?channel=a', 'The same from a terminal'],
+    ['/?channel=a', undefined],
+  ] as const) {
+    const stats = page.waitForResponse(`${gateway.url}/stats`);
+    await page.goto(gateway.url + path);
+    await stats;
+    const list = tools ? page.getByRole('list', { name: tools }) : page.getByRole('main');
+    await expect(list.getByText('curl -d')).toBeVisible();
+    await expect(list.getByText('redis-cli')).toBeHidden();
+  }
+});
+
 test.describe('what is not allowed', () => {
   test.use({ expectNetworkErrors: true });
 

@@ -26,8 +26,8 @@ export const test = base.extend<Options & Fixtures>({
     await processes.stop();
   },
 
-  // Every test fails on an error in the console, or one that nobody caught. The page names the processes
-  // so that it is looked at before they are stopped, at which it would rightly complain.
+  // Every test fails on an error in the console and on an uncaught one. The page depends on the processes, so it is
+  // checked before they are stopped, which would cause errors.
   page: async ({ page, expectNetworkErrors, processes: _ }, use) => {
     const errors: string[] = [];
     page.on('pageerror', (error) => errors.push(error.message));

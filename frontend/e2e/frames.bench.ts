@@ -7,7 +7,7 @@ import { encodeCommand } from './processes';
 
 const RATE = 5_000;
 const SECONDS = 20;
-/** Batches a second: what publishes does not do so in perfect step either. */
+/** Batches a second: real publishers are not perfectly regular either. */
 const BATCHES = 50;
 
 interface Frames {
@@ -42,7 +42,7 @@ function summary({ times, longTasks }: Frames): string {
   ].join('; ');
 }
 
-// Figures for people: a busy machine makes them worse, so that no test decides by them.
+// Figures for people: a busy machine makes them worse, so no test depends on them.
 for (const [name, path, topic] of [
   ['an idle page', '/', undefined],
   ['Live', '/?channel=load', 'channel load'],

@@ -106,7 +106,7 @@ test('a hundred thousand lines are kept, scrolled and filtered', async ({ page, 
   await expect(logs.rows.last()).toContainText('order 100000 placed');
   expect(await logs.rows.count()).toBeLessThan(200);
 
-  // To the top and through the middle, as somebody does who drags the scroll bar.
+  // To the top and through the middle, as with the scroll bar.
   for (const [share, expected] of [
     [0, 'order 1 placed'],
     [0.5, 'order 50005 placed'],

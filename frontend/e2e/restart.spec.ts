@@ -42,7 +42,7 @@ test('while the gateway is away, the details of the connection can be opened', a
 
 test('a chunk that no longer exists does not break the page', async ({ context, processes }) => {
   const gateway = await processes.startGateway();
-  // A page whose complaints are not looked at: React tells the console what the boundary caught.
+  // A page without the check of the console: React logs the error that the boundary has caught.
   const page = await context.newPage();
   const live = new LivePage(page);
   await page.route(/\/assets\/(ConnectionDetails|Palette)-/, (route) =>

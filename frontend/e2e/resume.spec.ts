@@ -9,7 +9,7 @@ test('a reload keeps the position and the rows', async ({ page, live, processes 
   for (let n = 1; n <= 3; n++) await gateway.publish('updates', `event ${n}`);
   await expect(live.rows).toHaveText(texts(1, 3));
 
-  // Away from the app, so that something happens while the page is gone.
+  // Leaves the app: events arrive while the page is closed.
   await page.goto('about:blank');
   for (let n = 4; n <= 6; n++) await gateway.publish('updates', `event ${n}`);
   await page.goto(gateway.url);

@@ -91,7 +91,7 @@ for (const [path, content, count] of [
     await page.goto(proxy.url + path);
     await expect(page.getByRole('button', { name: /^Connection: Live/ })).toBeVisible();
     await expect(page.getByRole('main').getByText(content).first()).toBeVisible();
-    // A change takes 50 ms; what follows the first request was requested by then.
+    // Changes within 50 ms are one request, so later requests have been sent by then.
     await expect.poll(() => proxy.subscriptions.length).toBe(count);
     await page.waitForTimeout(500);
     expect(proxy.subscriptions).toHaveLength(count);

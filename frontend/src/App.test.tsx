@@ -19,7 +19,7 @@ async function show(address = '/') {
   await pass();
 }
 
-/** The notifications ask for recent events and come after the screen's topics, which do not. */
+/** The notifications ask for recent events, so their request follows that of the screen's topics. */
 async function showLive(address?: string) {
   await show(address);
   line().open({ id: '0' });

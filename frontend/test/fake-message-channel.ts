@@ -1,4 +1,4 @@
-/** A port whose messages arrive in a microtask, so that tests with fake timers need not wait for real ones. */
+/** A port whose messages arrive in a microtask: fake timers do not delay them. */
 class FakePort {
   #unread: { data: unknown }[] = [];
   #onmessage: ((event: { data: unknown }) => void) | undefined;

@@ -1,7 +1,7 @@
 import '@testing-library/jest-dom/vitest';
 import { cleanup, configure } from '@testing-library/react';
 import { afterEach, vi } from 'vitest';
-import '../packages/client/src/sharing/host'; // so that its import in a test takes no time
+import '../packages/client/src/sharing/host'; // its import in a test takes no time then
 import { FakeMessageChannel } from './fake-message-channel';
 
 afterEach(cleanup);
@@ -9,7 +9,7 @@ afterEach(cleanup);
 // The limit only ends a wait that hangs: a busy machine needs many times as long.
 configure({ asyncUtilTimeout: 30_000 });
 
-// jsdom lays nothing out, so that nothing changes its size.
+// jsdom has no layout, so no element changes its size.
 globalThis.ResizeObserver = class {
   observe = vi.fn();
   unobserve = vi.fn();

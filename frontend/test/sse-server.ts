@@ -6,7 +6,7 @@ import {
 } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-/** One request to the server, kept so that a test can look at it and go on writing to it. */
+/** One request to the server. A test can inspect it, and write to it. */
 export interface Visit {
   readonly url: URL;
   readonly request: IncomingMessage;

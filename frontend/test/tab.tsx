@@ -11,7 +11,7 @@ export function fakeClient(token?: () => string | undefined): StreamClient {
   return createStreamClient('http://localhost:4000', { EventSource: FakeEventSource, token });
 }
 
-/** Renders with a client of its own. */
+/** Renders with a new client. */
 export function renderWithClient(element: ReactNode, client = fakeClient()): RenderResult {
   return render(element, {
     wrapper: ({ children }) => <StreamProvider client={client}>{children}</StreamProvider>,

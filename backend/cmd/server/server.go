@@ -88,6 +88,7 @@ func Start(cfg config.Config, log *slog.Logger) (_ *Server, err error) {
 	s.public, err = httpapi.New(httpapi.Options{
 		Node:                node,
 		Version:             version,
+		Redis:               cfg.RedisURL != "",
 		DefaultTopics:       cfg.DefaultTopics,
 		CORSOrigins:         cfg.CORSOrigins,
 		WebDir:              cfg.WebDir,

@@ -280,6 +280,9 @@ func TestURLs_HealthReadinessAndStats(t *testing.T) {
 				t.Errorf("/stats has no field %s: %v", name, g.stats())
 			}
 		}
+		if redis := g.stats()["redis"]; redis != (g.redis != nil) {
+			t.Errorf("/stats has redis %v", redis)
+		}
 		if g.stats()["node"] != s.opened.Node || g.stats()["version"] == "" {
 			t.Errorf("/stats has the node %v and the version %v, want %s", g.stats()["node"], g.stats()["version"], s.opened.Node)
 		}

@@ -36,6 +36,7 @@ type Broker interface {
 type Options struct {
 	Node          string
 	Version       string
+	Redis         bool // false for the embedded broker
 	DefaultTopics []event.Topic
 	CORSOrigins   []string
 	WebDir        string // of the built web app; empty for none

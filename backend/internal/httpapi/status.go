@@ -84,6 +84,7 @@ func (a *api) stats(c *gin.Context) {
 	c.JSON(http.StatusOK, struct {
 		Node        string `json:"node"`
 		Version     string `json:"version"`
+		Redis       bool   `json:"redis"`
 		Uptime      int64  `json:"uptime_seconds"`
 		Connections int64  `json:"connections"`
 		Topics      int    `json:"topics"`
@@ -93,7 +94,7 @@ func (a *api) stats(c *gin.Context) {
 		SlowClients int64  `json:"slow_clients"`
 		Memory      int64  `json:"memory_bytes"`
 	}{
-		a.Node, a.Version, int64(time.Since(a.started).Seconds()), s.Connections, a.Hub.Stats().Topics,
+		a.Node, a.Version, a.Redis, int64(time.Since(a.started).Seconds()), s.Connections, a.Hub.Stats().Topics,
 		s.Events, s.Deliveries, s.Gaps, s.SlowClients, s.MemoryBytes,
 	})
 }

@@ -10,7 +10,7 @@ export interface DialogProps {
 
 interface Props extends DialogProps {
   title: string;
-  /** What has the focus at first. Default: the first that can have it. */
+  /** The element that has the focus at first. Default: the first that can have it. */
   initialFocus?: RefObject<HTMLElement | null>;
   children: ReactNode;
 }

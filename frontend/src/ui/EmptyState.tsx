@@ -1,19 +1,23 @@
 import { publishCommands, type Publication } from '../lib/commands';
+import { useHasRedis } from '../lib/use-has-redis';
 import { CopyButton } from './CopyButton';
 
 interface Props {
   /** The topics of the stream; empty until the gateway has named them. */
   topics: readonly string[];
   isLive: boolean;
-  /** Absolute. */
-  eventsURL: string;
+  /** The gateway's, absolute. */
+  url: string;
   /** An event as the screen expects it. */
   example?: Publication | undefined;
 }
 
 /** What stands in the place of the list before the first event: how to send one. */
-export function EmptyState({ topics, isLive, eventsURL, example }: Props) {
-  const commands = publishCommands(topics, eventsURL, example);
+export function EmptyState({ topics, isLive, url, example }: Props) {
+  const hasRedis = useHasRedis(url);
+  const commands = publishCommands(topics, `${url}/events`, example).filter(
+    ({ tool }) => tool !== 'Redis' || hasRedis !== false,
+  );
   return (
     <div className="flex min-h-0 flex-1 flex-col items-center justify-center gap-5 overflow-y-auto p-5 text-center">
       <div>

@@ -29,12 +29,7 @@ export function TopicGate({ stream, isEmpty, example, children }: Props) {
       {!isEmpty && children}
       {isEmpty && !isRefused && !isLive && <Loading />}
       {isEmpty && !isRefused && isLive && (
-        <EmptyState
-          topics={topics}
-          isLive={isLive}
-          eventsURL={`${client.url}/events`}
-          example={example}
-        />
+        <EmptyState topics={topics} isLive={isLive} url={client.url} example={example} />
       )}
     </>
   );

@@ -4,7 +4,7 @@ const SEPARATOR = '\u001f';
 /** A message with more figures than this is not for charts; the first ones are taken. */
 const MAX_FIGURES = 100;
 
-/** Names of fields that hold an id or a time, which neither add up nor make a chart: `user_id`, `createdAt`. */
+/** Names of fields that hold an id or a time, whose sum and chart have no meaning: `user_id`, `createdAt`. */
 const labels = /(^|[_.-])(id|uuid|at|ts|time(stamp)?|date)$|[a-z\d](Id|ID|At|Timestamp|Date)$/;
 /** Figures whose names end like times: `response_time`. */
 const durations = /[a-z\d]_time$/;

@@ -1,6 +1,7 @@
 import { type SubmitEvent, useId, useState } from 'react';
 import { CopyButton } from '../../ui/CopyButton';
 import { curlCommand, redisCommand } from '../../lib/commands';
+import { useHasRedis } from '../../lib/use-has-redis';
 import { Panel } from '../../ui/Panel';
 import { isGlob } from '@sluice/client';
 import { useStreamClient } from '@sluice/client/react';
@@ -28,9 +29,10 @@ export function PublishForm({ topics, onPublish }: Props) {
   const { kind, name } = chosen ?? proposal(topics);
   const publication = { topic: `${kind}:${name}`, data, event, maxlen };
   const eventsURL = `${client.url}/events`;
+  const hasRedis = useHasRedis(client.url);
   const commands = [
     { tool: 'curl', text: curlCommand(publication, eventsURL) },
-    { tool: 'redis-cli', text: redisCommand(publication) },
+    { tool: 'redis-cli', text: hasRedis === false ? undefined : redisCommand(publication) },
   ];
 
   async function submit(submitted: SubmitEvent) {

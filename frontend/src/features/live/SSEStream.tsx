@@ -48,11 +48,7 @@ export function SSEStream({ topics: asked, last = 0, every = '', events, limit =
         <Refused key={topic} topic={topic} refusal={refusal} />
       ))}
       {!isRefused && entries.length === 0 && (
-        <EmptyState
-          topics={topics}
-          isLive={status.phase === 'live'}
-          eventsURL={`${client.url}/events`}
-        />
+        <EmptyState topics={topics} isLive={status.phase === 'live'} url={client.url} />
       )}
       {entries.length > 0 && (
         <EventFeed

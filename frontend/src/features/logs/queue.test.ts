@@ -7,7 +7,7 @@ it('returns its items in order while it grows and shrinks', () => {
   for (let n = 0; n < 20_000; n++) {
     queue.push(n);
     model.push(n);
-    // Shrinks on average, so that the free places at the start are reclaimed many times.
+    // It shrinks on average, so the free slots at the start are reclaimed many times.
     for (let k = n % 7 === 0 ? 6 : 0; k > 0; k--) expect(queue.shift()).toBe(model.shift());
   }
   expect(queue.length).toBe(model.length);

@@ -76,8 +76,8 @@ interface Held {
 /**
  * A bounded tail of log lines with a filter.
  *
- * A line is filtered once, when it comes. A new filter goes through all rows in slices of a few
- * milliseconds, one for each frame, so that the page stays quick with 100,000 of them.
+ * A line is filtered once, when it arrives. A new filter goes through all rows in slices of a few
+ * milliseconds, one for each frame, so the page stays responsive with 100,000 of them.
  */
 export function createTail({
   limit = 100_000,

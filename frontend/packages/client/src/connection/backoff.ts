@@ -13,7 +13,7 @@ export interface BackoffOptions {
  * two times a step that doubles from `base` until it reaches half of `max`.
  *
  * The lower end keeps one page from hammering the server; the random upper half spreads the many
- * pages that lost the same server at the same moment, and that would otherwise all come back in step.
+ * pages that lost the same server at the same moment, and would otherwise all reconnect at once.
  */
 export function backoff(failures: number, options: BackoffOptions = {}): number {
   const { base = 1_000, max = 30_000, random = Math.random } = options;

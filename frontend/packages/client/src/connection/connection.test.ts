@@ -11,7 +11,7 @@ let frames: Frame[];
 let connection: Connection;
 let url: string;
 
-/** Without chance: the first retry comes after exactly 1 s, the second after 2 s, and so on. */
+/** Not random: the first retry is after exactly 1 s, the second after 2 s, and so on. */
 const options: ConnectionOptions = { EventSource: FakeEventSource, retry: { random: () => 0 } };
 
 function connect({ types = [], ...more }: ConnectionOptions & { types?: string[] } = {}) {

@@ -69,7 +69,7 @@ export function excludes({ topic, last: own }: Omit<Start, 'cursor'>, last: numb
   return last < Infinity ? own === 0 && last > 0 : own < last && (own > 0 || isStream(topic));
 }
 
-/** The cursors, each before those that topics it covers resume from instead; `undefined` if there is no such order. */
+/** The cursors, each before those that topics it covers resume from instead; `undefined` if no order exists. */
 function inOrder(starts: readonly Start[]): Cursor[] | undefined {
   const left = new Map(starts.flatMap(({ cursor }) => (cursor ? [[cursor.id, cursor]] : [])));
   const overrules = (later: Cursor, earlier: Cursor) =>

@@ -147,7 +147,7 @@ describe('useLatest', () => {
     FakeEventSource.current.emit('key.deleted', 'null', 'key:price:b@4');
     await picture();
     expect(screen.getByText('key:price:a 3, key:price:b key.deleted')).toBeInTheDocument();
-    // What was deleted during the gap does not come again after it.
+    // A key that was deleted during the gap is not sent again after it.
     FakeEventSource.current.emit('stream.gap', '{"topic":"key:price:*"}', 'key:price:*@5');
     FakeEventSource.current.message('4', 'key:price:b@6');
     await picture();

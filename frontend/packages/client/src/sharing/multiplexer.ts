@@ -134,7 +134,7 @@ export function createMultiplexer(
     }
     let found = find(joined.request);
     if (!found) {
-      // Makes room, so that a request that replaces another one needs no second channel.
+      // First removes the request that this one replaces, which may otherwise require a second channel.
       for (const old of leaving) if (old.request.topic === topic) leave(old);
       found = { shared: open(joined.request), items: [] };
     }
