@@ -37,7 +37,7 @@ export const QuoteRow = memo(function QuoteRow({ quote }: { quote: Quote }) {
       <td className="py-2 text-end wrap-anywhere tabular-nums">
         <Price quote={quote} />
       </td>
-      <td className="py-2 pe-4 text-end wrap-anywhere tabular-nums">
+      <td className={`py-2 pe-4 text-end wrap-anywhere tabular-nums ${colorOf(change)}`}>
         {change === undefined ? '–' : percent.format(change)}
       </td>
       <td className="py-2 pe-4 text-end text-muted tabular-nums max-md:hidden">
@@ -49,6 +49,11 @@ export const QuoteRow = memo(function QuoteRow({ quote }: { quote: Quote }) {
     </tr>
   );
 });
+
+/** The sign says the same as the colour. */
+function colorOf(change = 0): string {
+  return change > 0 ? 'text-live' : change < 0 ? 'text-danger' : '';
+}
 
 function decimal(value: number, digits: number): string {
   return value.toLocaleString('en', {
@@ -72,6 +77,7 @@ function Price({ quote: { price, decimals, direction, changes, state } }: { quot
     >
       <span
         aria-hidden="true"
+        title="The direction of the last change"
         className={`text-[0.625rem] ${direction === 'up' ? 'text-live' : 'text-danger'}`}
       >
         {direction && arrows[direction]}

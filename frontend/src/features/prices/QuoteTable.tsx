@@ -39,7 +39,7 @@ export function QuoteTable({ quotes, order, onSort }: Props) {
             Opened
           </th>
           <th scope="col" className="pe-4 text-end font-medium max-sm:hidden">
-            Course
+            Trend
           </th>
         </tr>
       </thead>
