@@ -72,6 +72,16 @@ export default defineConfig({
     ],
   },
   plugins: [react(), tailwindcss(), apiOrigin(), compress()],
+  build: {
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          // Each file has headers and compresses alone, so all modules that every page needs are one file.
+          groups: [{ name: 'initial', tags: ['$initial'] }],
+        },
+      },
+    },
+  },
   server: {
     port: 5173,
     // The gateway's CORS settings and the README name this port: better to fail than to move to another.

@@ -51,8 +51,9 @@ test.describe('without Redis, on the embedded broker', () => {
       Array.from({ length: 150 }, (_, n) => `event ${n}`),
     );
     await expect(page.getByText('150 received')).toBeVisible();
+    await live.log.evaluate((log) => log.scrollTo(0, log.scrollHeight));
+    await expect(live.rows).toHaveCount(150);
     await live.log.press('End');
-    await expect(live.rows.last()).toContainText('event 0');
     await expect(live.rows.last()).toBeInViewport();
   });
 
@@ -78,7 +79,7 @@ test.describe('without Redis, on the embedded broker', () => {
     const gateway = await processes.startGateway();
     await live.open(gateway.url);
     for (let n = 1; n <= 60; n++) await gateway.publish('updates', `event ${n}`);
-    await expect(live.rows.first()).toHaveAttribute('aria-setsize', '60');
+    await expect(live.rows).toHaveCount(60);
 
     await page.keyboard.press('Tab'); // the link to the content
     await page.keyboard.press('Enter');
@@ -97,7 +98,7 @@ test.describe('without Redis, on the embedded broker', () => {
     await expect(live.button('Resume')).toBeVisible();
     await gateway.publish('updates', 'event 62');
     await expect(page.getByText('↑ 1 new')).toBeVisible();
-    await expect(live.rows.first()).toHaveAttribute('aria-setsize', '61');
+    await expect(live.rows).toHaveCount(61);
     await page.keyboard.press('Shift+Tab');
     await expect(live.button(/Show 1 event that came/)).toBeFocused();
     await page.keyboard.press('Enter');

@@ -82,23 +82,14 @@ export async function openTab(context: BrowserContext, url: string): Promise<Pag
   return page;
 }
 
-/** The data of all rows of a page's list, oldest first. Only visible rows are in the page, so it scrolls. */
+/** The data of the rows of a page's list, oldest first, without their times. */
 export const dataOf = (page: Page) =>
-  page.getByRole('log').evaluate(async (log) => {
-    const data = new Map<number, string | undefined>();
-    let size = 0;
-    for (log.scrollTop = 0; ; log.scrollTop += log.clientHeight / 2) {
-      await new Promise(requestAnimationFrame);
-      await new Promise(requestAnimationFrame);
-      for (const row of log.querySelectorAll('li')) {
-        size = Number(row.ariaSetSize);
-        data.set(Number(row.ariaPosInSet), row.querySelector('div > div')?.textContent);
-      }
-      if (data.size >= size || log.scrollTop + log.clientHeight >= log.scrollHeight) break;
-    }
-    log.scrollTop = 0;
-    return [...data].sort(([a], [b]) => b - a).map(([, text]) => text);
-  });
+  page
+    .getByRole('log')
+    .getByRole('listitem')
+    .evaluateAll((rows) =>
+      rows.map((row) => row.querySelector('div > div')?.textContent).toReversed(),
+    );
 
 /** The numbers of a range, as texts. */
 export const series = (first: number, last: number) =>

@@ -72,6 +72,7 @@ test.describe('tabs of one browser', () => {
       if (n === 60) void second.close();
     }
     await expect(third.getByText('2,000 received')).toBeVisible();
+    await third.getByRole('button', { name: 'Pause' }).click(); // renders all rows
     expect(await dataOf(third)).toEqual(series(1_801, 2_000));
     await expect(third.getByText('missed')).toBeHidden();
     await expect.poll(gateway.connections).toBe(1);

@@ -1,10 +1,9 @@
-import type { Entries, Entry } from '@sluice/client';
+import type { Entries } from '@sluice/client';
 import { Counts } from './Counts';
-import { EntryList } from './EntryList';
-import { GapRow } from './GapRow';
-import { MessageRow } from './MessageRow';
+import { EventList } from './EventList';
 import { NewEvents } from './NewEvents';
 import { useFeed } from './use-feed';
+import { useHeight } from './use-height';
 
 interface Props {
   snapshot: Entries<unknown>;
@@ -12,34 +11,36 @@ interface Props {
   labelledBy: string;
 }
 
+/** Pixels; no row is smaller. */
+const MIN_ROW = 24;
+/** The minimum number of rendered rows. More are rendered when the reader scrolls. */
+const MIN_ROWS = 60;
+const SPARE_ROWS = 10;
+
 /** The list of entries. It does not change while the reader has scrolled down or paused it. */
 export function EventFeed({ snapshot, showTopics, labelledBy }: Props) {
-  const feed = useFeed(snapshot.entries);
-
-  function renderEntry(entry: Entry) {
-    return entry.kind === 'gap' ? (
-      <GapRow gap={entry} showTopic={showTopics} />
-    ) : (
-      <MessageRow message={entry} showTopic={showTopics} />
-    );
-  }
+  const { shown, heldBy, waiting, scroller, onScroll, showNewest, togglePause } = useFeed(
+    snapshot.entries,
+  );
+  const inSight = Math.ceil(useHeight(scroller) / MIN_ROW);
+  const drawn = Math.max(MIN_ROWS, inSight + SPARE_ROWS);
 
   return (
     <>
       <div className="flex items-center justify-between gap-4 border-b border-line bg-raised px-4 py-1.5 sm:px-5">
         <Counts snapshot={snapshot} />
-        <button type="button" className="button" onClick={feed.togglePause}>
-          {feed.heldBy ? 'Resume' : 'Pause'}
+        <button type="button" className="button" onClick={togglePause}>
+          {heldBy ? 'Resume' : 'Pause'}
         </button>
       </div>
       <div className="relative flex min-h-0 flex-1 flex-col">
-        <NewEvents count={feed.waiting} onShow={feed.showNewest} />
-        <EntryList
-          feed={feed}
-          renderEntry={renderEntry}
-          rowHeight={38}
+        <NewEvents count={waiting} onShow={showNewest} />
+        <EventList
+          entries={heldBy ? shown : shown.slice(-drawn)}
+          showTopics={showTopics}
           labelledBy={labelledBy}
-          className="min-h-0 flex-1"
+          scroller={scroller}
+          onScroll={onScroll}
         />
       </div>
     </>

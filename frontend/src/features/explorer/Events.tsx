@@ -1,10 +1,10 @@
 import { Choice } from '../../ui/Choice';
 import { Counts } from '../../feed/Counts';
-import { EntryList } from '../../feed/EntryList';
 import { NewEvents } from '../../feed/NewEvents';
 import { Panel } from '../../ui/Panel';
 import { TopicGate } from '../../ui/TopicGate';
 import { useFeed } from '../../feed/use-feed';
+import { EntryList } from './EntryList';
 import { EventRow } from './EventRow';
 import type { Exploration } from './topics';
 import { useExploration } from './use-exploration';
@@ -46,8 +46,6 @@ export function Events({ exploration, format, onFormat }: Props) {
             feed={feed}
             renderEntry={(entry) => <EventRow entry={entry} isPretty={isPretty} />}
             rowHeight={isPretty ? 120 : 70}
-            label="Events"
-            className="max-h-[max(24rem,100dvh-20rem)]"
           />
         </div>
       </Panel>

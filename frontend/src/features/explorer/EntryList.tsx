@@ -1,7 +1,7 @@
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type ReactNode, useMemo } from 'react';
 import type { Entry } from '@sluice/client';
-import type { Feed } from './use-feed';
+import type { Feed } from '../../feed/use-feed';
 
 interface Props {
   feed: Feed;
@@ -9,14 +9,7 @@ interface Props {
   renderEntry: (entry: Entry) => ReactNode;
   /** The usual height of a row in pixels, used until a row is measured. */
   rowHeight: number;
-  /** The name of the list: its text, or the id of the element that has it. */
-  label?: string;
-  labelledBy?: string;
-  className: string;
 }
-
-/** A shorter time between two arrivals, in milliseconds, is a flood, in which rows are not animated. */
-const FLOOD = 100;
 
 /**
  * Entries in an element that scrolls, newest first. Only visible rows are in the page.
@@ -24,8 +17,8 @@ const FLOOD = 100;
  * A log is a live region by default; read aloud event by event it would never end. The summary that is
  * read instead is in `Announcements`.
  */
-export function EntryList({ feed, renderEntry, rowHeight, label, labelledBy, className }: Props) {
-  const { shown, heldBy, scroller, onScroll } = feed;
+export function EntryList({ feed, renderEntry, rowHeight }: Props) {
+  const { shown, scroller, onScroll } = feed;
   const newestFirst = useMemo(() => shown.toReversed(), [shown]);
   // Its functions are used only in this component, so no memoized part shows an old result.
   // eslint-disable-next-line react-hooks/incompatible-library
@@ -47,17 +40,12 @@ export function EntryList({ feed, renderEntry, rowHeight, label, labelledBy, cla
       ref={scroller}
       role="log"
       aria-live="off"
-      aria-label={label}
-      aria-labelledby={labelledBy}
+      aria-label="Events"
       tabIndex={0}
       onScroll={onScroll}
-      className={`overflow-y-auto overscroll-contain -outline-offset-2 [overflow-anchor:none] ${className}`}
+      className="max-h-[max(24rem,100dvh-20rem)] overflow-y-auto overscroll-contain -outline-offset-2 [overflow-anchor:none]"
     >
-      <ol
-        className="group"
-        data-animated={!heldBy && !isFlood(shown)}
-        style={{ paddingTop: above, paddingBottom: below }}
-      >
+      <ol style={{ paddingTop: above, paddingBottom: below }}>
         {rows.map(({ index, key }) => {
           const entry = newestFirst[index];
           return (
@@ -68,7 +56,6 @@ export function EntryList({ feed, renderEntry, rowHeight, label, labelledBy, cla
                 data-index={index}
                 aria-setsize={newestFirst.length}
                 aria-posinset={index + 1}
-                className="motion-safe:group-data-[animated=true]:first:animate-arrive"
               >
                 {renderEntry(entry)}
               </li>
@@ -78,9 +65,4 @@ export function EntryList({ feed, renderEntry, rowHeight, label, labelledBy, cla
       </ol>
     </div>
   );
-}
-
-function isFlood(entries: readonly Entry[]): boolean {
-  const [before, newest] = entries.slice(-2);
-  return !!before && !!newest && newest.receivedAt - before.receivedAt < FLOOD;
 }
