@@ -232,6 +232,21 @@ describe('a token that expires', () => {
     await at('two');
   });
 
+  it('is renewed at most once a second, however often the gateway refuses it', async () => {
+    vi.useFakeTimers();
+    let renewals = 0;
+    const onTokenExpired = () => Promise.resolve(`token ${++renewals}`);
+    const { at } = withTokens({ token: () => 'one', onTokenExpired });
+    await at('one');
+    const begun = Date.now();
+    for (let n = 1; n <= 5; n++) {
+      FakeEventSource.current.open({ id: '1' });
+      FakeEventSource.current.emit('stream.close', '{"reason":"token-expired"}');
+      await at(`token ${n}`);
+    }
+    expect(Date.now() - begun).toBeGreaterThanOrEqual(4_000);
+  });
+
   it('is asked for again by its function when it has changed', async () => {
     let token = 'one';
     const { client, at } = withTokens({ token: () => token });

@@ -57,6 +57,9 @@ export interface StreamClient {
   readonly authorization: () => Readonly<Record<string, string>>;
 }
 
+/** The shortest time between two renewed tokens, in milliseconds. */
+const RENEWAL_INTERVAL = 1_000;
+
 /**
  * Creates a client, which follows topics of a gateway for all parts of a page over as few connections as
  * possible. All tabs of an origin that use the same gateway with the same token share them. The
@@ -77,6 +80,7 @@ export function createStreamClient(url: string, options: StreamClientOptions = {
   /** The token that `onTokenExpired` returned, and the one that it returned it for. */
   let renewed: string | undefined;
   let expired: string | undefined;
+  let renewedAt = 0;
   /** The calls of `onTokenExpired` until it returns. */
   let renewal: Promise<void> | undefined;
   let endPause: (() => void) | undefined;
@@ -130,22 +134,33 @@ export function createStreamClient(url: string, options: StreamClientOptions = {
     for (let failures = 0; host && requests.status().tokenRefusal;) {
       const refused = token();
       if (!onTokenExpired || refused === expired) return;
+      // The gateway may refuse every new token, as with a wrong clock.
+      const early = renewedAt + RENEWAL_INTERVAL - Date.now();
+      if (early > 0) {
+        await pause(early);
+        continue;
+      }
       try {
         const next = await onTokenExpired();
         // The app may have set another one in the meantime.
         if (token() !== refused) continue;
         expired = refused;
         renewed = next;
+        renewedAt = Date.now();
         if (token() !== refused) switchToken();
       } catch (error) {
         console.error(error);
         failures += 1;
-        await new Promise<void>((resolve) => {
-          endPause = resolve;
-          setTimeout(resolve, backoff(failures));
-        });
+        await pause(backoff(failures));
       }
     }
+  }
+
+  function pause(milliseconds: number) {
+    return new Promise<void>((resolve) => {
+      endPause = resolve;
+      setTimeout(resolve, milliseconds);
+    });
   }
 
   function switchToken() {
