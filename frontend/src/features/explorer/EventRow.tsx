@@ -4,6 +4,7 @@ import { GapRow } from '../../feed/GapRow';
 import { LongText } from '../../feed/LongText';
 import { PrettyData } from '../../feed/PrettyData';
 import type { Entry } from '@sluice/client';
+import { entryID } from '../../lib/entry-id';
 
 interface Props {
   entry: Entry;
@@ -23,7 +24,7 @@ export const EventRow = memo(function EventRow({ entry, isPretty }: Props) {
         <span className="text-accent">{entry.topic}</span>
         {entry.type !== 'message' && <span className="font-semibold">{entry.type}</span>}
         <span className="min-w-0 truncate text-muted" title={entry.id}>
-          {entry.id}
+          {isPretty ? entryID(entry.topic, entry.id) : entry.id}
         </span>
       </p>
       {isPretty ? (

@@ -1,5 +1,6 @@
 import { CopyButton } from '../../ui/CopyButton';
 import { PrettyData } from '../../feed/PrettyData';
+import { entryID } from '../../lib/entry-id';
 import { gapText } from '../../lib/text';
 import type { LogRow } from './line';
 
@@ -37,7 +38,7 @@ export function Detail({ row, onClose }: Props) {
               <Term name="received" value={new Date(entry.receivedAt).toISOString()} />
               <Term name="level" value={row.level} />
               <Term name="topic" value={entry.topic} />
-              <Term name="id" value={row.entry.id} />
+              <Term name="id" value={entryID(row.entry.topic, row.entry.id) ?? row.entry.id} />
               {row.entry.type !== 'message' && <Term name="type" value={row.entry.type} />}
             </dl>
             <PrettyData data={row.entry.data} />
