@@ -207,6 +207,7 @@ test.describe('Next.js', () => {
   test.use({ expectNetworkErrors: true });
 
   test('the chat continues an answer after a reload', async ({ page, processes }) => {
+    test.slow(); // installs and builds an app
     const { redis, gateway, env } = await startBoth(processes, ['stream:run:*']);
     const directory = await install(processes, 'nextjs-chat');
     const packed = process.env.SLUICE_CLIENT_PACKAGE ?? '';

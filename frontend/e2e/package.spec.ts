@@ -46,6 +46,7 @@ async function installApp(name: string): Promise<string> {
 }
 
 test('its tarball works in an app that Vite has built', async ({ browser, context, processes }) => {
+  test.slow(); // installs and builds an app
   const app = await installApp('vite');
   await build({ root: app, logLevel: 'warn', configFile: false });
   const gateway = await processes.startGateway({ webDir: join(app, 'dist') });
