@@ -23,8 +23,9 @@ func TestStream_NotResumedIfReplayHasGap(t *testing.T) {
 	s.await("entry 5", func() bool { return slices.Contains(s.data(), "5") })
 	id := s.got[4].id
 	s.close()
-	for deleted, want := range map[string]bool{"2-0": true, "10-0": false} {
+	for _, deleted := range []string{"2-0", "10-0"} {
 		server.Do("XDEL", "s", deleted)
+		want := deleted == "2-0" // the client has received it
 		back := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{id}})
 		back.awaitData("20")
 		if resumed := len(back.gaps()) == 0; resumed != want {
