@@ -216,7 +216,9 @@ test.describe('Next.js', () => {
     const settings = { NEXT_TELEMETRY_DISABLED: '1', NEXT_PUBLIC_SLUICE_URL: gateway.url };
     await run('npm', ['run', 'build'], { cwd: directory, env: { ...process.env, ...settings } });
 
-    await page.goto(await processes.startNext(directory, { ...env, ...settings }));
+    // The pause of Redis below must begin before the answer is complete.
+    const slow = { CHUNK_DELAY: '2000' };
+    await page.goto(await processes.startNext(directory, { ...env, ...settings, ...slow }));
     const answer = page.locator('[data-role="assistant"]');
     await page.getByRole('textbox', { name: 'Prompt' }).fill('Hello?');
     await page.getByRole('button', { name: 'Send' }).click();

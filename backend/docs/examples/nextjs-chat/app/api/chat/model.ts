@@ -11,7 +11,7 @@ const usage = {
 export const model = new MockLanguageModelV3({
   doStream: async () => ({
     stream: simulateReadableStream({
-      chunkDelayInMs: 100,
+      chunkDelayInMs: Number(process.env.CHUNK_DELAY ?? 100),
       chunks: [
         { type: 'text-start', id: '1' },
         ...words.map((delta) => ({ type: 'text-delta', id: '1', delta }) as const),
