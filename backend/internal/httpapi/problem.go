@@ -50,6 +50,7 @@ func badRequestf(format string, args ...any) error {
 	return badRequestError{fmt.Sprintf(format, args...)}
 }
 
+// response is the answer to an error.
 type response struct {
 	err    error
 	status int

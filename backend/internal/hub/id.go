@@ -38,21 +38,7 @@ func tag(t event.Topic) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil)[:tagBytes])
 }
 
-// String returns the text of the vector: tag=cursor, separated by commas.
-func (v vector) String() string {
-	var b strings.Builder
-	for i, c := range v {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		b.WriteString(c.tag)
-		b.WriteByte('=')
-		b.WriteString(c.cursor)
-	}
-	return b.String()
-}
-
-// parseVector parses a text that String may have returned. Each tag occurs once.
+// parseVector parses a text as [listReader] encodes it: tag=cursor, separated by commas. Each tag occurs once.
 func parseVector(text string) (vector, bool) {
 	if strings.Count(text, ",") >= maxComponents {
 		return nil, false

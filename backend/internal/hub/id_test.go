@@ -111,3 +111,17 @@ func FuzzParseID(f *testing.F) {
 		}
 	})
 }
+
+// String returns the text of the vector: tag=cursor, separated by commas.
+func (v vector) String() string {
+	var b strings.Builder
+	for i, c := range v {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString(c.tag)
+		b.WriteByte('=')
+		b.WriteString(c.cursor)
+	}
+	return b.String()
+}

@@ -24,9 +24,6 @@ func (v View) Head() uint64 { return v.j.head }
 // Tail returns the position of the oldest event held, and its cursor.
 func (v View) Tail() (uint64, string) { return v.j.tail, string(v.j.base) }
 
-// Frames returns the number of frames held.
-func (v View) Frames() int { return v.j.frames }
-
 // Back returns the position of the oldest of the newest n events, and the number of these events,
 // which is lower if fewer are held after the position from. Gaps do not count, except final ones.
 func (v View) Back(from uint64, n int) (pos uint64, events int) {

@@ -17,7 +17,7 @@ export const MessageRow = memo(function MessageRow({ message, showTopic }: Props
   const payload = readPayload(message.data);
   return (
     <div className="flex flex-wrap items-baseline gap-x-4 gap-y-0.5 border-b border-line px-4 py-2 sm:flex-nowrap sm:px-5">
-      {/* The tutorial's message shows a time of its own. */}
+      {/* The tutorial's message shows its own time. */}
       {payload.kind !== 'reading' && <ArrivalTime at={message.receivedAt} />}
       <div className="min-w-0 grow basis-full text-sm sm:basis-auto">
         {(showTopic || isNamed) && (

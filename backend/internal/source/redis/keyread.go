@@ -155,7 +155,7 @@ func (f *keyFollowing) showBatch(ctx context.Context, names []string) error {
 
 // asForbidden wraps the error of a command that the ACL of the Redis user forbids.
 func asForbidden(err error) error {
-	if err != nil && redis.IsPermissionError(err) {
+	if isForbidden(err) {
 		return fmt.Errorf("%w: %w", source.ErrForbidden, err)
 	}
 	return err

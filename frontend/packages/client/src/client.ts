@@ -18,10 +18,10 @@ export interface StreamClientOptions extends LinkOptions {
   /** Returns the access token. It is sent in URLs, as `EventSource` can set no header. */
   readonly token?: (() => string | undefined) | undefined;
   /**
-   * Called once for each token that has expired, or that the gateway does not accept. The client continues with
-   * the token that it returns, from its cursors; with `undefined`, it calls `token` again. Until there is
-   * another token, topics that need none are followed without it. If it throws, it is called again after a pause
-   * that grows from 1 to 30 seconds, or at the next `retryNow`.
+   * Called once for each token that has expired, or that the gateway does not accept, and at most once a second. The
+   * client continues with the token that it returns, from its cursors; with `undefined`, it calls `token` again. Until
+   * there is another token, topics that need none are followed without it. If it throws, it is called again after a
+   * pause that grows from 1 to 30 seconds, or at the next `retryNow`.
    */
   readonly onTokenExpired?: (() => string | undefined | Promise<string | undefined>) | undefined;
   /** When to report changes of the status. Default: once per animation frame. */

@@ -56,8 +56,8 @@ export function createHost(options: ConnectionOptions = {}): {
     let multiplexer: Multiplexer | undefined;
     let unread = 0;
     let isDropped = false;
-    /** Whether the tab was told that it is dropped. */
-    let isTold = false;
+    /** Whether `dropped` was sent to the tab. */
+    let isNotified = false;
     /** The keys of the requests that were made last. */
     let keys: ReadonlySet<number> = new Set();
     /** What a dropped tab asked for. It is done after the tab has sent its requests again. */
@@ -102,13 +102,13 @@ export function createHost(options: ConnectionOptions = {}): {
         port.close();
       } else if (isDropped && !isAnswer(message)) {
         if (message.kind === 'retry' || message.kind === 'wake') postponed = message;
-        if (!isTold) post({ kind: 'dropped' });
-        isTold = true;
+        if (!isNotified) post({ kind: 'dropped' });
+        isNotified = true;
       } else if (message.kind === 'requests') {
         const next = multiplexerFor(message);
         if (multiplexer !== next) multiplexer?.setRequests(report, []);
         multiplexer = next;
-        isDropped = isTold = false;
+        isDropped = isNotified = false;
         keys = new Set(message.requests.map(({ key }) => key));
         next.setRequests(report, message.requests);
         if (postponed) reconnect(postponed);

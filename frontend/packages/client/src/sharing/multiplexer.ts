@@ -27,7 +27,7 @@ export interface SharedState {
   readonly tokenRefusal: Refusal | undefined;
 }
 
-/** What the multiplexer sends to one tab. */
+/** A message of the multiplexer to one tab. */
 export type Report =
   /** The request starts at a position of a channel; these are the items after its own position. */
   | {
