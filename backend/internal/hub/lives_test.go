@@ -179,25 +179,39 @@ func TestStream_TrimAfterDeletionIsGap(t *testing.T) {
 
 func TestStream_CreatedAgainDuringReplayIsGap(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t)
-	g := redisGateway(t, server, history(10))
-	transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, 500, "") })
-	keep := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
-	defer keep.close()
-	s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{"1-0"}})
-	defer s.close()
-	s.await("some of the replay", func() bool { return len(s.data()) > 0 })
-	n := len(s.got)
-	if n > 400 {
-		t.Fatalf("the first read has %d entries, which is too many for this test", n)
-	}
-	transact(t, server, func(tx redis.Pipeliner) {
-		tx.Del(context.Background(), "s")
-		addAll(tx, 490, 600, "new")
-	})
-	s.awaitData("new600")
-	if got := s.texts(); got[n] != "gap" || !slices.Equal(got[:n], numbers(2, n+1)) {
-		t.Errorf("after entry %d: got %q, want a gap", n+1, got[n])
+	for name, test := range map[string]struct {
+		create    func(tx redis.Pipeliner)
+		continues int // the replay continues up to this entry, which is the same as before
+	}{
+		"with higher ids":        {create: func(tx redis.Pipeliner) { addAll(tx, 490, 600, "new") }},
+		"with the same ids":      {create: func(tx redis.Pipeliner) { addAll(tx, 1, 600, "new") }},
+		"without newest entries": {create: func(tx redis.Pipeliner) { addAll(tx, 1, 480, "") }, continues: 480},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			g := redisGateway(t, server, history(10))
+			transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, 500, "") })
+			keep := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+			defer keep.close()
+			s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{"1-0"}})
+			defer s.close()
+			s.await("some of the replay", func() bool { return len(s.data()) > 0 })
+			newest := max(len(s.got)+1, test.continues)
+			if newest > 480 {
+				t.Fatalf("the first read is up to entry %d, which is too far for this test", newest)
+			}
+			transact(t, server, func(tx redis.Pipeliner) {
+				tx.Del(context.Background(), "s")
+				test.create(tx)
+			})
+			awaitGap(s)
+			server.Do("XADD", "s", "601", "data", "last")
+			s.awaitData("last")
+			if got := s.texts(); !slices.Equal(got[:newest], append(numbers(2, newest), "gap")) {
+				t.Errorf("got %q, want a gap after entry %d", got, newest)
+			}
+		})
 	}
 }
 
@@ -450,11 +464,20 @@ func TestStream_ComesBackAtAnotherNode(t *testing.T) {
 	awaitGap(there)
 	id := here.lastID()
 	here.close()
+	passing := other.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{id}})
+	ids := []string{id, passing.lastID()} // also of a client that was at both nodes while the stream was away
+	passing.close()
 	server.Do("RENAME", "away", "s")
 	there.await("the gap of the stream that is back", func() bool { return len(there.gaps()) == 2 })
-	back := other.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{id}})
-	defer back.close()
+	var back []*testClient
+	for _, id := range ids {
+		c := other.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{id}})
+		defer c.close()
+		back = append(back, c)
+	}
 	transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 6, 6, "") })
-	back.awaitData("6")
-	back.checkTexts("after the stream is back", "gap", "6")
+	for _, c := range back {
+		c.awaitData("6")
+		c.checkTexts("after the stream is back", "gap", "6")
+	}
 }

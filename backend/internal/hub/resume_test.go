@@ -789,8 +789,9 @@ func TestKey_ResumeSendsNoOlderValue(t *testing.T) {
 	publish(t, one.source, "key:k", "2")
 	s.awaitData("2")
 	back := hub.Request{Topics: topics(t, "key:k"), IDs: []string{s.lastID()}}
-	publish(t, one.source, "key:k", "1")
-	keep.awaitData("1")
+	keep.awaitData("2")
+	publish(t, one.source, "key:k", "3")
+	keep.awaitData("3")
 	server.Pause()
 	if _, err := other.trySubscribe(t, back); !errors.Is(err, source.ErrUnavailable) {
 		t.Errorf("with another value: %v", err)
@@ -798,7 +799,7 @@ func TestKey_ResumeSendsNoOlderValue(t *testing.T) {
 	server.Continue()
 	again := other.subscribe(t, back)
 	defer again.close()
-	again.awaitData("1")
+	again.awaitData("3")
 }
 
 // The key has its own time limit, however long the channel needs.

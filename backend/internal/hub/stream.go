@@ -183,6 +183,9 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 	case isBirthCheck(c.check) && s.births() > 1:
 		return positionCursor(source.Position{}), unknown // of any of these lives
 	case s.continues(c, oldest, exact):
+		if isBirthCheck(c.check) {
+			return c, nil // still that of the life that its node saw
+		}
 		return positionCursor(c.position()), nil
 	case c.id.Before(oldest.ID):
 		return positionCursor(oldest), expired

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 
 	"sluice/internal/event"
@@ -46,11 +47,14 @@ func TestRedisStream_ReadsFewLargeEntries(t *testing.T) {
 		t.Errorf("page of up to 512 entries: got %d, more: %v, error: %v", len(page.Entries), page.More, err)
 	}
 	w, _ := follow(t, src, streamNamed("new"))
-	calls := commandCalls(t, server, "xrange")
+	calls, before := commandCalls(t, server, "xrange"), outputBytes(t, server)
 	addLarge(server, "new", 64)
 	w.count(t, 64)
 	if n := commandCalls(t, server, "xrange") - calls; n < 64/8 {
 		t.Errorf("got %d reads for 64 entries of 1 MiB", n)
+	}
+	if sent := outputBytes(t, server) - before; sent > 3*64*mib { // each page has the last entry again
+		t.Errorf("got %d MiB for 64 entries of 1 MiB", sent/mib)
 	}
 }
 
@@ -145,34 +149,42 @@ func TestRedisStream_ReadsBacklogWithShortTimeout(t *testing.T) {
 	}
 }
 
-// Journals of 20 other streams are filled while entries of a live stream are delivered.
+// blockingSink blocks the read that fills the journal of its stream.
+type blockingSink struct {
+	*recordingSink
+	blocked chan<- struct{}
+	release <-chan struct{}
+}
+
+func (s blockingSink) Begin(at source.Position) {
+	s.blocked <- struct{}{}
+	<-s.release
+	s.recordingSink.Begin(at)
+}
+
+// Entries of a live stream are delivered while the reads that fill the journals of 20 other
+// streams do not end.
 func TestRedisStream_BacklogsDoNotDelayLiveStreams(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	src := connect(t, server, quiet)
 	live, _ := follow(t, src, streamNamed("live"))
-	const old = 20
-	for n := range old {
-		addLarge(server, fmt.Sprint("old", n), 8)
+	const streams = 20
+	blocked, release := make(chan struct{}, streams), make(chan struct{})
+	unblock := sync.OnceFunc(func() { close(release) })
+	defer unblock() // the source waits for the reads when it is closed
+	var others []source.Following
+	for n := range streams {
+		others = append(others, src.Follow(streamNamed(fmt.Sprint("old", n)), blockingSink{newRecordingSink(t), blocked, release}))
 	}
-	filled := make(chan struct{}, old)
-	for n := range old {
-		f := src.Follow(streamNamed(fmt.Sprint("old", n)), newRecordingSink(t))
-		go func() {
-			if err := f.Live(t.Context()); err == nil {
-				filled <- struct{}{}
-			}
-		}()
+	for n := range 4 {
+		<-blocked
+		server.Do("XADD", "live", "*", "data", n)
+		live.last(t, fmt.Sprint(n))
 	}
-	before := commandCalls(t, server, "xrevrange")
-	server.Do("XADD", "live", "*", "data", "1")
-	live.last(t, "1")
-	// An earlier version first completed all reads of the other streams.
-	if n := commandCalls(t, server, "xrevrange") - before; n >= old {
-		t.Errorf("got %d reads of other streams before the delivery", n)
-	}
-	for range old {
-		<-filled
+	unblock()
+	for _, f := range others {
+		awaitLive(t, f)
 	}
 }
 
