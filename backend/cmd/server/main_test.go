@@ -469,7 +469,7 @@ func (s *stream) gap() (gapData, frame) {
 	return g, f
 }
 
-// end reads to the end and returns all events.
+// end reads to the end and returns all events except pings.
 func (s *stream) end() []frame {
 	s.t.Helper()
 	var out []frame
@@ -480,7 +480,9 @@ func (s *stream) end() []frame {
 			if !ok {
 				return out
 			}
-			out = append(out, f)
+			if f.name != "stream.ping" {
+				out = append(out, f)
+			}
 		case <-deadline:
 			s.t.Fatal("the stream does not end")
 		}
