@@ -152,7 +152,7 @@ test.describe('what is not allowed', () => {
     await page.goto(`${gateway.url}/explorer?stream=orders`);
     const form = page.getByRole('form', { name: 'Publish' });
     await form.getByLabel('Data').fill('x');
-    await form.getByLabel('Keep about so many entries').fill('50');
+    await form.getByLabel('Approximate maximum number of entries').fill('50');
     await form.getByRole('button', { name: 'Publish' }).click();
     await expect(form.getByRole('status')).toContainText(/\(401\): .*maxlen/);
   });

@@ -16,7 +16,7 @@ test('a token that expires can be replaced without loss', async ({ page, live, p
   };
 
   await page.goto(`${gateway.url}/?stream=orders`);
-  await expect(page.getByText('stream:orders is not open to this page')).toBeVisible();
+  await expect(page.getByText("You don't have access to stream:orders")).toBeVisible();
   await page.getByRole('button', { name: 'Enter a token' }).first().click();
   await enter(tokenFor(['stream:*'], LIFETIME));
   await live.expectLive();

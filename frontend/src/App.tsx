@@ -67,10 +67,12 @@ function Frame() {
               <NotFound />
             )}
           </main>
+          <Boundary what="notifications">
+            <Toasts topics={noticed.topics} isHidden={path === '/notifications'} />
+          </Boundary>
         </div>
       </div>
       <ConnectionAnnouncement />
-      <Toasts topics={noticed.topics} />
     </Dialogs>
   );
 }
@@ -113,7 +115,7 @@ function Mounted({ onMounted }: { onMounted: (isMounted: true) => void }) {
 function NotFound() {
   return (
     <div className="flex h-full p-6">
-      <ScreenState title="There is no such screen">
+      <ScreenState title="Page not found">
         <Link href="/" className="link-button">
           To the live events
         </Link>

@@ -12,11 +12,11 @@ export const events = (n: number): string => `${count(n)} ${n === 1 ? 'event' : 
 export const gaps = (n: number): string => `${count(n)} ${n === 1 ? 'gap' : 'gaps'}`;
 
 const gapReasons: Readonly<Record<GapReason, string>> = {
-  'history-expired': 'older than what the server still keeps',
-  'unknown-cursor': 'the server cannot tell where this page left off',
+  'history-expired': 'the server no longer has them',
+  'unknown-cursor': 'the server does not know the position of this page',
   'source-interrupted': 'the server lost its connection to Redis for a while',
   'slow-consumer': 'this connection was too slow to keep up',
-  'too-large': 'larger than what the server delivers',
+  'too-large': 'the message was larger than the server delivers',
   unknown: 'the server did not say why',
 };
 
@@ -27,10 +27,10 @@ export function gapText({ lost, reason }: Pick<GapEntry, 'lost' | 'reason'>): st
 }
 
 const closeReasons: Readonly<Record<Extract<Cause, { kind: 'ended' }>['reason'], string>> = {
-  draining: 'The server is going away for a moment, for example to be updated.',
+  draining: 'The server is shutting down, for example for an update.',
   'token-expired': 'The access token has expired.',
-  unavailable: 'The server runs, but cannot reach Redis.',
-  overloaded: 'The server has no room for another connection at the moment.',
+  unavailable: 'The server is running, but cannot reach Redis.',
+  overloaded: 'The server cannot accept another connection at the moment.',
   unknown: 'The server ended the connection.',
 };
 
@@ -38,9 +38,9 @@ const closeReasons: Readonly<Record<Extract<Cause, { kind: 'ended' }>['reason'],
 export function causeText(cause: Cause, server: string): string {
   switch (cause.kind) {
     case 'lost':
-      return 'The connection was lost. This page reconnects by itself, from the last event it received.';
+      return 'The connection was lost. This page reconnects automatically and continues after the last event that it received.';
     case 'stale':
-      return 'Nothing was heard for too long, so this connection was given up.';
+      return 'The server sent nothing for too long, so this page closed the connection.';
     case 'unreachable':
       return `Cannot reach ${server}.`;
     case 'ended':

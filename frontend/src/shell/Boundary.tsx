@@ -3,8 +3,8 @@ import { ScreenState } from '../ui/ScreenState';
 
 interface Props {
   /** The name of the part, for the message. */
-  what: 'screen' | 'dialog';
-  /** Takes the failure away again; without it, it stays until the boundary goes. */
+  what: keyof typeof places;
+  /** Removes the message. Without it, the message stays until the boundary is unmounted. */
   onClose?: () => void;
   children: ReactNode;
 }
@@ -16,6 +16,7 @@ interface State {
 const places = {
   screen: 'flex h-full p-6',
   dialog: 'fixed inset-x-4 top-16 z-50 mx-auto flex max-w-md rounded-2xl bg-surface shadow-lg',
+  notifications: 'flex shrink-0 border-t border-line p-4',
 };
 
 /** Limits a failure to a part of the app. With another `key`, the part is rendered again. */
@@ -33,11 +34,11 @@ export class Boundary extends Component<Props, State> {
     return (
       <div role="alert" className={places[what]}>
         <ScreenState
-          title={isMissingCode(error) ? 'This page is out of date' : `This ${what} failed`}
+          title={isMissingCode(error) ? 'This page is out of date' : `The ${what} failed`}
         >
           <p>
             {isMissingCode(error)
-              ? `The server was updated, or cannot be reached, so that the code of this ${what} is not there.`
+              ? `The code of the ${what} cannot be loaded: the server was updated, or cannot be reached.`
               : error instanceof Error && error.message}
           </p>
           <div className="flex justify-center gap-2 text-ink">

@@ -13,11 +13,11 @@ export function ConnectionAnnouncement() {
 function textOf({ status, resumed }: StreamStatus): string {
   switch (status.phase) {
     case 'connecting':
-      return status.cause ? 'Connection lost, trying again' : 'Connecting';
+      return status.cause ? 'Connection lost, reconnecting' : 'Connecting';
     case 'waiting':
-      return 'Connection lost, trying again';
+      return 'Connection lost, reconnecting';
     case 'live':
-      return resumed ? 'Connected again, nothing was missed' : 'Connected';
+      return resumed ? 'Connected again, no events missed' : 'Connected';
     case 'closed':
       return 'Closed';
   }

@@ -1,7 +1,10 @@
+import { Autocomplete } from '@base-ui/react/autocomplete';
 import { Dialog } from '@base-ui/react/dialog';
-import { type KeyboardEvent, useId, useState } from 'react';
+import { useState } from 'react';
 import { useStreamClient } from '@sluice/client/react';
 import { useDialogs } from '../ui/dialog-context';
+import { Icon } from './Icon';
+import { Keys } from './Keys';
 import { allCommands, type Command, findCommands } from './palette-commands';
 import type { DialogProps } from './ShellDialog';
 
@@ -11,7 +14,7 @@ export default function Palette({ isOpen, onClose }: DialogProps) {
     <Dialog.Root open={isOpen} onOpenChange={(open) => !open && onClose()}>
       <Dialog.Portal>
         <Dialog.Backdrop className="fixed inset-0 z-40 bg-black/40" />
-        <Dialog.Popup className="dialog top-16! [translate:-50%_0]! p-0!">
+        <Dialog.Popup className="dialog top-16! flex max-h-[calc(100dvh-5rem)]! flex-col [translate:-50%_0]! p-0!">
           <Dialog.Title className="sr-only">Commands</Dialog.Title>
           <Finder onDone={onClose} />
         </Dialog.Popup>
@@ -20,98 +23,55 @@ export default function Palette({ isOpen, onClose }: DialogProps) {
   );
 }
 
-/** The combobox pattern of the ARIA authoring practices: the focus stays in the field. */
 function Finder({ onDone }: { onDone: () => void }) {
   const client = useStreamClient();
   const { open } = useDialogs();
   const [typed, setTyped] = useState('');
-  const [chosen, setChosen] = useState(0);
-  const id = useId();
-  const found = findCommands(allCommands(client, open), typed);
-  const optionId = (index: number) => `${id}-${index}`;
 
-  function type(text: string) {
-    setTyped(text);
-    setChosen(0);
-  }
-
-  function run(command: Command | undefined) {
-    if (!command) return;
+  function run(command: Command) {
     onDone();
     command.run();
   }
 
-  function onKeyDown(event: KeyboardEvent) {
-    const steps: Readonly<Record<string, number>> = { ArrowDown: 1, ArrowUp: -1 };
-    const step = steps[event.key];
-    if (step !== undefined && found.length > 0) {
-      event.preventDefault();
-      setChosen((chosen + step + found.length) % found.length);
-    } else if (event.key === 'Enter') {
-      event.preventDefault();
-      run(found[chosen]);
-    }
-  }
-
   return (
-    <>
-      <input
-        role="combobox"
+    <Autocomplete.Root
+      open
+      inline
+      mode="none"
+      autoHighlight="always"
+      items={findCommands(allCommands(client, open), typed)}
+      itemToStringValue={(command: Command) => command.name}
+      value={typed}
+      onValueChange={setTyped}
+    >
+      <Autocomplete.Input
         aria-label="Command"
-        aria-expanded="true"
-        aria-controls={id}
-        aria-activedescendant={found.length > 0 ? optionId(chosen) : undefined}
-        aria-autocomplete="list"
-        autoComplete="off"
         spellCheck={false}
         placeholder="Command, or topic as stream:logs"
-        className="w-full border-b border-line bg-transparent px-4 py-3.5 -outline-offset-2 placeholder:text-muted"
-        value={typed}
-        onChange={({ target }) => type(target.value)}
-        onKeyDown={onKeyDown}
+        className="w-full shrink-0 rounded-t-2xl border-b border-line bg-transparent px-4 py-3.5 -outline-offset-2 placeholder:text-muted"
       />
-      <ul id={id} role="listbox" aria-label="Commands" className="max-h-80 overflow-y-auto p-2">
-        {found.map((command, index) => (
-          <Option
+      <Autocomplete.Empty className="not-empty:p-4 text-sm text-muted">
+        No matching commands
+      </Autocomplete.Empty>
+      <Autocomplete.List aria-label="Commands" className="min-h-0 overflow-y-auto p-2 empty:hidden">
+        {(command: Command) => (
+          <Autocomplete.Item
             key={`${command.group} ${command.name}`}
-            id={optionId(index)}
-            command={command}
-            isChosen={index === chosen}
-            onPoint={() => setChosen(index)}
-            onRun={() => run(command)}
-          />
-        ))}
-      </ul>
-      <p role="status" className={found.length > 0 ? 'sr-only' : 'p-4 pt-0 text-sm text-muted'}>
-        {found.length > 0 ? `${found.length} commands` : 'No such command'}
-      </p>
-    </>
-  );
-}
-
-interface OptionProps {
-  id: string;
-  command: Command;
-  isChosen: boolean;
-  onPoint: () => void;
-  onRun: () => void;
-}
-
-function Option({ id, command, isChosen, onPoint, onRun }: OptionProps) {
-  return (
-    <li
-      id={id}
-      ref={(element) => {
-        if (isChosen) element?.scrollIntoView({ block: 'nearest' });
-      }}
-      role="option"
-      aria-selected={isChosen}
-      className="flex cursor-pointer items-baseline gap-3 rounded-lg px-3 py-2 text-sm aria-selected:bg-accent-soft aria-selected:text-accent"
-      onMouseMove={onPoint}
-      onClick={onRun}
-    >
-      <span className="w-28 shrink-0 text-xs text-muted">{command.group}</span>
-      <span className="min-w-0 wrap-anywhere">{command.name}</span>
-    </li>
+            value={command}
+            onClick={() => run(command)}
+            className="flex cursor-pointer scroll-my-2 items-center gap-3 rounded-lg px-3 py-2 text-sm outline-none data-highlighted:bg-accent-soft data-highlighted:text-accent"
+          >
+            <Icon name={command.icon} className="size-4.5" />
+            <span className="min-w-0 flex-1 wrap-anywhere">{command.name}</span>
+            <span className="text-xs text-muted">{command.group}</span>
+            {command.keys && (
+              <span className="pointer-coarse:hidden">
+                <Keys keys={command.keys} />
+              </span>
+            )}
+          </Autocomplete.Item>
+        )}
+      </Autocomplete.List>
+    </Autocomplete.Root>
   );
 }

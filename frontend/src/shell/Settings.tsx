@@ -20,7 +20,7 @@ export default function Settings(props: DialogProps) {
 }
 
 const themes: readonly { value: Theme; name: string }[] = [
-  { value: 'system', name: 'As the device' },
+  { value: 'system', name: 'Same as the device' },
   { value: 'light', name: 'Light' },
   { value: 'dark', name: 'Dark' },
 ];
@@ -60,10 +60,10 @@ function KeysChoice() {
           checked={useSingleKeys()}
           onChange={({ target }) => singleKeys.set(target.checked ? 'on' : 'off')}
         />
-        Shortcuts of a single key
+        Single-key shortcuts
       </label>
       <p id={id} className="mt-1 text-sm text-muted">
-        <kbd>?</kbd>, <kbd>/</kbd> and <kbd>g</kbd> with a number. {paletteKey} works always.
+        <kbd>?</kbd>, <kbd>/</kbd> and <kbd>g</kbd> with a number. {paletteKey} always works.
       </p>
     </div>
   );

@@ -1,3 +1,4 @@
+import { Keys } from './Keys';
 import { type DialogProps, ShellDialog } from './ShellDialog';
 import { shortcuts } from './shortcuts';
 
@@ -8,12 +9,8 @@ export default function ShortcutHelp(props: DialogProps) {
       <dl className="grid grid-cols-[auto_1fr] items-center gap-x-6 gap-y-2 text-sm">
         {shortcuts.map(({ keys, what }) => (
           <div key={what} className="contents">
-            <dt className="flex gap-1">
-              {keys.map((key) => (
-                <kbd key={key} className="key">
-                  {key}
-                </kbd>
-              ))}
+            <dt>
+              <Keys keys={keys} />
             </dt>
             <dd>{what}</dd>
           </div>

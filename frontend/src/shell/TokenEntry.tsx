@@ -31,8 +31,7 @@ export function TokenEntry({ onDone, ref }: Props) {
         Access token
       </label>
       <p id={`${id}-about`} className="mb-1.5 text-sm text-muted">
-        A JWT for topics that are not open to anyone. It is kept for this tab only, until you close
-        it.
+        A JWT for topics that are not public. It is kept until you close this tab.
       </p>
       <div className="flex gap-2">
         <input

@@ -15,8 +15,8 @@ export function TokenNotice() {
     >
       <p className="min-w-0 flex-1 basis-60 wrap-anywhere">
         The server does not accept the saved access token
-        {tokenRefusal.detail && `: ${tokenRefusal.detail.replace(/\.$/, '')}`}. Only topics that are
-        open to anyone are followed.
+        {tokenRefusal.detail && `: ${tokenRefusal.detail.replace(/\.$/, '')}`}. Only public topics
+        are followed.
       </p>
       <div className="flex flex-wrap gap-2">
         <button type="button" className="button text-ink" onClick={() => open('token')}>

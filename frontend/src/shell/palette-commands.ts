@@ -1,32 +1,44 @@
 import { addressOf } from '../address';
 import type { StreamClient } from '@sluice/client';
 import type { DialogName } from '../ui/dialog-context';
+import type { IconName } from './Icon';
 import { navigate } from './location';
 import { screens } from './screens';
+import { helpKeys, screenKeys } from './shortcuts';
 import { theme } from './theme';
 
 /** Something that the palette can do. */
 export interface Command {
   readonly name: string;
-  /** What sort of command it is. */
+  /** The kind of command, for example "Theme". */
   readonly group: string;
+  readonly icon: IconName;
+  /** The keys that do the same. */
+  readonly keys?: readonly string[];
   readonly run: () => void;
 }
 
 /** All commands, the most used ones first. */
 export function allCommands(client: StreamClient, open: (name: DialogName) => void): Command[] {
+  const themeIcon = { group: 'Theme', icon: 'theme' } as const;
   return [
-    ...screens.map(({ name, path }) => ({
-      ...{ name, group: 'Go to' },
+    ...screens.map(({ name, path, icon }, index) => ({
+      ...{ name, group: 'Go to', icon, keys: screenKeys(index) },
       run: () => navigate(path),
     })),
-    { name: 'Retry the connection now', group: 'Connection', run: client.retryNow },
-    { name: 'Light theme', group: 'Theme', run: () => theme.set('light') },
-    { name: 'Dark theme', group: 'Theme', run: () => theme.set('dark') },
-    { name: 'Theme as the device', group: 'Theme', run: () => theme.set('system') },
-    { name: 'Settings', group: 'Open', run: () => open('settings') },
-    { name: 'Access token', group: 'Open', run: () => open('token') },
-    { name: 'Keyboard shortcuts', group: 'Open', run: () => open('shortcuts') },
+    {
+      ...{ name: 'Retry the connection now', group: 'Connection', icon: 'retry' },
+      run: client.retryNow,
+    },
+    { name: 'Light theme', ...themeIcon, run: () => theme.set('light') },
+    { name: 'Dark theme', ...themeIcon, run: () => theme.set('dark') },
+    { name: 'System theme', ...themeIcon, run: () => theme.set('system') },
+    { name: 'Settings', group: 'Open', icon: 'settings', run: () => open('settings') },
+    { name: 'Access token', group: 'Open', icon: 'token', run: () => open('token') },
+    {
+      ...{ name: 'Keyboard shortcuts', group: 'Open', icon: 'keyboard', keys: helpKeys },
+      run: () => open('shortcuts'),
+    },
   ];
 }
 
@@ -40,5 +52,5 @@ export function findCommands(commands: readonly Command[], typed: string): Comma
   const topic = typed.trim();
   if (!/^(channel|stream|key):./.test(topic)) return found;
   const run = () => navigate(addressOf('/explorer', topic));
-  return [{ name: topic, group: 'Open in Explorer', run }, ...found];
+  return [{ name: topic, group: 'Open in Explorer', icon: 'explorer', run }, ...found];
 }

@@ -15,12 +15,16 @@ const isApple = /Mac|iPhone|iPad/.test(navigator.userAgent);
 /** How the key that opens the palette is written on this machine. */
 export const paletteKey = isApple ? '⌘ K' : 'Ctrl K';
 
-/** The keys of all screens; a screen's own ones are said on it. */
+/** The keys that open a screen, and those that open the list of shortcuts. */
+export const screenKeys = (index: number): readonly string[] => ['g', String(index + 1)];
+export const helpKeys: readonly string[] = ['?'];
+
+/** The keys of all screens. A screen shows its own keys itself. */
 export const shortcuts: readonly Shortcut[] = [
   { keys: [paletteKey], what: 'Commands' },
-  ...screens.map(({ name }, index) => ({ keys: ['g', String(index + 1)], what: `Go to ${name}` })),
-  { keys: ['?'], what: 'This help' },
-  { keys: ['Esc'], what: 'Close what is open' },
+  ...screens.map(({ name }, index) => ({ keys: screenKeys(index), what: `Go to ${name}` })),
+  { keys: helpKeys, what: 'Keyboard shortcuts' },
+  { keys: ['Esc'], what: 'Close a dialog or menu' },
 ];
 
 /** How long after `g` a number still belongs to it, in milliseconds. */

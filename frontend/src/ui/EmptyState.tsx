@@ -25,9 +25,7 @@ export function EmptyState({ topics, isLive, url, example }: Props) {
           {isLive ? 'Waiting for the first event' : 'No events yet'}
         </h3>
         <p className="mt-1 text-sm text-muted">
-          {commands.length > 0
-            ? 'Send one from a terminal:'
-            : 'What comes shows up here by itself.'}
+          {commands.length > 0 ? 'Send one from a terminal:' : 'New events will appear here.'}
         </p>
       </div>
       <ul className="w-full max-w-3xl space-y-2 text-start">

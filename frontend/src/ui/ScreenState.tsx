@@ -28,7 +28,7 @@ export function Loading({ what = 'data' }: { what?: string }) {
   );
 }
 
-/** The default of --allow-subscribe, which a value of the flag replaces. */
+/** The default of --allow-subscribe. A value of the flag replaces it. */
 const DEFAULT_OPEN = 'channel:updates';
 
 /** Explains why the gateway refuses a topic, and how to allow it. */
@@ -38,7 +38,7 @@ export function Refused({ topic, refusal }: { topic: string; refusal: Refusal })
   const isPermission = needsToken(refusal);
   return (
     <ScreenState
-      title={`${topic} ${isPermission ? 'is not open to this page' : 'cannot be followed'}`}
+      title={isPermission ? `You don't have access to ${topic}` : `${topic} cannot be followed`}
     >
       <p className="wrap-anywhere">{`The server answered ${status}${detail ? `: ${detail}` : '.'}`}</p>
       {isPermission && (
@@ -47,7 +47,7 @@ export function Refused({ topic, refusal }: { topic: string; refusal: Refusal })
             Enter a token
           </button>
           <p>
-            Or start the server with it added to the topics that are open to anyone:{' '}
+            Or make the topic public when you start the server:{' '}
             <code className="mt-1 block font-mono text-ink wrap-anywhere">
               {`--allow-subscribe ${shellQuote(`${DEFAULT_OPEN},${topic}`)}`}
             </code>

@@ -84,7 +84,7 @@ export function PublishForm({ topics, onPublish }: Props) {
               className="field min-w-0 grow font-mono"
             />
             <input
-              aria-label="Keep about so many entries"
+              aria-label="Approximate maximum number of entries"
               type="number"
               min={1}
               value={maxlen}

@@ -51,6 +51,6 @@ it.each([
   ['2.5', 2],
   ['', 0],
 ])('reads %j as the number of recent events: %i', (text, last) => {
-  fireEvent.change(screen.getByLabelText('Begin with the last'), { target: { value: text } });
+  fireEvent.change(screen.getByLabelText('Start with the last'), { target: { value: text } });
   expect(exploration.last).toBe(last);
 });

@@ -80,7 +80,7 @@ export function SubscribeForm({ exploration, onChange }: Props) {
       </ul>
       <div className="flex flex-wrap items-end gap-x-4 gap-y-2 text-sm">
         <label className="flex items-center gap-2">
-          <span className="text-muted">Begin with the last</span>
+          <span className="text-muted">Start with the last</span>
           <input
             type="number"
             min={0}

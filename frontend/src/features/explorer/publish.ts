@@ -13,7 +13,7 @@ export async function publish(
   headers: Readonly<Record<string, string>>,
 ): Promise<Outcome> {
   const url = publishURL(publication, `${gateway}/events`);
-  if (!url) return { kind: 'failed', reason: 'The name of the topic is missing.' };
+  if (!url) return { kind: 'failed', reason: 'Enter the name of the topic.' };
   try {
     const response = await fetch(url, { method: 'POST', body: publication.data, headers });
     const answer = (await response.json()) as Readonly<Record<string, unknown>>;

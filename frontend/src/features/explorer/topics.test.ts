@@ -26,7 +26,7 @@ it('last has the bound that the gateway has', () => {
 });
 
 it.each([
-  ['channel', '', 'Type a name'],
+  ['channel', '', 'Enter a name'],
   ['stream', 'a*', 'no globs'],
 ] as const)('the %s %j is refused', (kind, name, problem) => {
   expect(problemOf(kind, name)).toContain(problem);

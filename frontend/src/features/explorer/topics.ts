@@ -13,7 +13,7 @@ export const hints: Readonly<Record<Kind, string>> = {
 
 /** Why this cannot be followed; `undefined` where it can. */
 export function problemOf(kind: Kind, name: string): string | undefined {
-  if (name === '') return 'Type a name first.';
+  if (name === '') return 'Enter a name.';
   // isGlob knows that streams have none, so it is asked about the same name as a channel's.
   if (kind === 'stream' && isGlob(`channel:${name}`)) {
     return 'A stream has no globs: write \\*, \\? or \\[ for the character itself.';

@@ -98,7 +98,7 @@ describe('SSEStream', () => {
     gap(null, 'source-interrupted');
     await pass();
     expect(rows()[2]).toHaveTextContent('12 events missed: this connection was too slow');
-    expect(rows()[1]).toHaveTextContent('1 event missed: older than');
+    expect(rows()[1]).toHaveTextContent('1 event missed: the server no longer has them');
     expect(rows()[0]).toHaveTextContent('Some events may have been missed: the server lost');
     expect(screen.getByText('13 missed')).toBeInTheDocument();
   });
@@ -148,7 +148,7 @@ describe('SSEStream', () => {
     await show(['channel:secret']);
     line().refuse();
     await pass();
-    expect(screen.getByText('channel:secret is not open to this page')).toBeInTheDocument();
+    expect(screen.getByText("You don't have access to channel:secret")).toBeInTheDocument();
     expect(screen.getByText(/403: channel:secret is not open\./)).toBeInTheDocument();
     expect(
       screen.getByText("--allow-subscribe 'channel:updates,channel:secret'"),

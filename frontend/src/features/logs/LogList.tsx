@@ -137,7 +137,7 @@ export function LogList({ tail, snapshot, matcher, active, onActive, onOpen, onC
           })}
         </div>
         {rows.length === 0 && (
-          <p className="p-6 text-center text-sm text-muted">No line passes the filter.</p>
+          <p className="p-6 text-center text-sm text-muted">No matching lines</p>
         )}
       </div>
       {isHeld && (
@@ -161,7 +161,7 @@ function Footer({ snapshot: { rows, kept, dropped, progress } }: { snapshot: Tai
       <span>
         {count(rows.length)} of {count(kept)} lines
       </span>
-      {dropped > 0 && <span>{count(dropped)} older ones let go</span>}
+      {dropped > 0 && <span>{count(dropped)} older lines removed</span>}
       {progress !== undefined && <span>filtering… {Math.floor(progress * 100)} %</span>}
       <span className="ms-auto max-lg:hidden">
         <kbd>↑↓</kbd> move <kbd>Enter</kbd> detail <kbd>Space</kbd> pause <kbd>End</kbd> latest

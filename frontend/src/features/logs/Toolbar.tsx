@@ -79,7 +79,7 @@ export function Toolbar({ tail, snapshot, filter }: Props) {
         <ExportButton rows={snapshot.rows} />
       </div>
       <p id={problemId} role="status" className="basis-full text-sm text-warning empty:hidden">
-        {problem && `This is no regular expression: ${problem}`}
+        {problem && `Invalid regular expression: ${problem}`}
       </p>
     </div>
   );

@@ -62,7 +62,7 @@ export default function Notifications({ topics, setQuery }: ScreenProps) {
       />
       <TopicGate stream={inbox} isEmpty={notifications.length === 0} example={example}>
         {shown.length === 0 && (
-          <p className="p-6 text-center text-sm text-muted">Nothing unread.</p>
+          <p className="p-6 text-center text-sm text-muted">No unread notifications</p>
         )}
         <ul
           aria-label="Notifications"
@@ -90,8 +90,8 @@ function ToldOf({ topics, onBack }: { topics: readonly string[]; onBack: () => v
   if (topics.join() === defaultTopics.join()) return null;
   return (
     <p className="text-sm text-muted wrap-anywhere">
-      Every screen tells of <span className="font-mono">{topics.join(', ')}</span>, as the address
-      said.{' '}
+      All screens now show notifications from <span className="font-mono">{topics.join(', ')}</span>
+      .{' '}
       <button type="button" className="link-button" onClick={onBack}>
         Back to {defaultTopics.join(', ')}
       </button>
@@ -102,14 +102,18 @@ function ToldOf({ topics, onBack }: { topics: readonly string[]; onBack: () => v
 function DesktopButton() {
   const { isOn, isForbidden, isUnable, toggle } = useDesktop();
   if (isUnable) {
-    return <span className="text-sm text-muted">This browser shows none for a page</span>;
+    return (
+      <span className="text-sm text-muted">This browser cannot show desktop notifications</span>
+    );
   }
   if (isForbidden && !isOn) {
-    return <span className="text-sm text-muted">The browser forbids desktop notifications</span>;
+    return (
+      <span className="text-sm text-muted">Desktop notifications are blocked in the browser</span>
+    );
   }
   return (
     <button type="button" className="button" aria-pressed={isOn} onClick={toggle}>
-      {isOn ? 'Desktop notifications on' : 'Show on the desktop too'}
+      {isOn ? 'Disable desktop notifications' : 'Enable desktop notifications'}
     </button>
   );
 }

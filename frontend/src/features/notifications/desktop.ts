@@ -72,7 +72,10 @@ export function useDesktop(): Desktop {
     if (answer !== 'granted') return;
     want(true);
     // The first one is an example, and fails at once if the browser shows none.
-    show('Notifications are on', { body: 'They look like this.', tag: NAME });
+    show('Desktop notifications are on', {
+      body: 'New notifications will look like this.',
+      tag: NAME,
+    });
   }
 
   return {

@@ -33,7 +33,7 @@ export default function Prices({ topics }: ScreenProps) {
       actions={
         <input
           type="search"
-          aria-label="Search for a name"
+          aria-label="Search by name"
           placeholder="Search"
           value={search}
           onChange={({ target }) => setSearch(target.value)}

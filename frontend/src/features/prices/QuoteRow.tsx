@@ -77,7 +77,7 @@ function Price({ quote: { price, decimals, direction, changes, state } }: { quot
     >
       <span
         aria-hidden="true"
-        title="The direction of the last change"
+        title="Direction of the last change"
         className={`text-[0.625rem] ${direction === 'up' ? 'text-live' : 'text-danger'}`}
       >
         {direction && arrows[direction]}
