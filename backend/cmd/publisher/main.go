@@ -52,7 +52,7 @@ func run(ctx context.Context, f flags, in io.Reader, log *slog.Logger) error {
 	defer publisher.Close()
 	if f.Stdin == nil {
 		log.Info("publishing the demo feeds", "topics", demo.Topics())
-		demo.Run(ctx, publishTo(publisher), log)
+		demo.Run(ctx, publishTo(publisher), false, log)
 		return nil
 	}
 	topic, err := event.ParseTopic(*f.Stdin)

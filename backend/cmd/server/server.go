@@ -155,7 +155,7 @@ func (s *Server) runBackground() {
 		s.running.Go(func() { s.keys.Run(ctx) })
 	}
 	if s.cfg.Demo {
-		s.running.Go(func() { demo.Run(ctx, demoPublisher(s.source), s.log) })
+		s.running.Go(func() { demo.Run(ctx, demoPublisher(s.source), s.cfg.RedisURL == "", s.log) })
 	}
 }
 

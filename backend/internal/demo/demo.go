@@ -27,6 +27,7 @@ type Message struct {
 type feed struct {
 	topic    event.Topic
 	interval time.Duration
+	past     time.Duration // simulated time before the start, so a chart is full at once
 	next     func(ctx context.Context, now time.Time) (message, error)
 }
 
@@ -39,12 +40,12 @@ type message struct {
 
 func feeds() []feed {
 	return []feed{
-		{event.Topic{Kind: event.Channel, Pattern: "updates"}, 3 * time.Second, update},
-		{event.Topic{Kind: event.Channel, Pattern: "metrics"}, time.Second, new(machine).sample},
-		{event.Topic{Kind: event.Channel, Pattern: "analytics"}, time.Second, newSite().count},
-		{event.Topic{Kind: event.Stream, Pattern: "logs"}, 700 * time.Millisecond, newServices().log},
-		{event.Topic{Kind: event.Stream, Pattern: "notifications"}, 15 * time.Second, notify},
-		{event.Topic{Kind: event.Key, Pattern: "price:*"}, 250 * time.Millisecond, newMarket().tick},
+		{event.Topic{Kind: event.Channel, Pattern: "updates"}, 3 * time.Second, 0, update},
+		{event.Topic{Kind: event.Channel, Pattern: "metrics"}, time.Second, 0, new(machine).sample},
+		{event.Topic{Kind: event.Channel, Pattern: "analytics"}, time.Second, 5 * time.Minute, newSite().count},
+		{event.Topic{Kind: event.Stream, Pattern: "logs"}, 700 * time.Millisecond, 0, newServices().log},
+		{event.Topic{Kind: event.Stream, Pattern: "notifications"}, 15 * time.Second, 0, notify},
+		{event.Topic{Kind: event.Key, Pattern: "price:*"}, 250 * time.Millisecond, 0, newMarket().tick},
 	}
 }
 
@@ -62,11 +63,15 @@ func Followed() []event.Topic {
 	return slices.DeleteFunc(Topics(), func(t event.Topic) bool { return t.Kind == event.Stream && t.IsGlob() })
 }
 
-// Run publishes all feeds until the context ends. It skips events that cannot be published, and
-// logs only the first of several failures in a row.
-func Run(ctx context.Context, publish Publish, log *slog.Logger) {
+// Run publishes all feeds until the context ends. withPast says to begin with simulated events from
+// before the start, which suits a broker that is empty. Run skips events that cannot be published,
+// and logs only the first of several failures in a row.
+func Run(ctx context.Context, publish Publish, withPast bool, log *slog.Logger) {
 	var running sync.WaitGroup
 	for _, f := range feeds() {
+		if !withPast {
+			f.past = 0
+		}
 		running.Go(func() { f.run(ctx, publish, log.With("topic", f.topic.String())) })
 	}
 	running.Go(func() { publishRuns(ctx, publish, log.With("topic", "stream:"+runPrefix+"*")) })
@@ -77,7 +82,11 @@ func (f feed) run(ctx context.Context, publish Publish, log *slog.Logger) {
 	tick := time.NewTicker(f.interval)
 	defer tick.Stop()
 	failures := failureLog{log: log}
-	for now := time.Now(); ; {
+	start := time.Now()
+	for now := start.Add(-f.past); now.Before(start); now = now.Add(f.interval) {
+		failures.record(ctx, f.publish(ctx, now, publish))
+	}
+	for now := start; ; {
 		failures.record(ctx, f.publish(ctx, now, publish))
 		select {
 		case now = <-tick.C:

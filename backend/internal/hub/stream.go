@@ -16,15 +16,14 @@ type streamCursors struct {
 	topicLog *topicLog
 	last     source.Position // of the head
 
-	// Ids grow until the stream is created again or loses its newest entries. Then an era
-	// begins with a gap.
-	era    uint64          // number of the gap
-	start  source.Position // the journal holds, or held, every entry of the era after this position
+	// Ids grow during one life of the stream. The present life begins with a gap.
+	life   uint64          // number of the gap
+	start  source.Position // the journal holds, or held, every entry of the life after this position
 	bottom event.StreamID  // Redis has no entry up to this id, inclusive
 }
 
 func (s *streamCursors) begin(at source.Position) {
-	s.era, s.start, s.last = journal.First, at, at
+	s.life, s.start, s.last = journal.First, at, at
 	s.topicLog.log.Rebase(positionCursor(at).String())
 }
 
@@ -36,7 +35,7 @@ func (s *streamCursors) event(dst []byte, e event.Event, at source.Position, _ u
 func (s *streamCursors) gap(g source.Gap, number, _ uint64) string {
 	s.last = g.At
 	if g.Reason == event.SourceInterrupted {
-		s.era, s.start, s.bottom = number, g.At, event.StreamID{}
+		s.life, s.start, s.bottom = number, g.At, event.StreamID{}
 	}
 	cursor := positionCursor(g.At)
 	if g.At.ID.IsZero() {
@@ -50,12 +49,12 @@ func (s *streamCursors) head() string {
 	return view.CursorAt(view.Head())
 }
 
-// tail returns the oldest number from which the journal holds the whole era, and the position
+// tail returns the oldest number from which the journal holds the whole life, and the position
 // before it.
 func (s *streamCursors) tail() (number uint64, after source.Position) {
 	number, cursor := s.topicLog.view.Tail()
-	if number <= s.era {
-		return s.era, s.start
+	if number <= s.life {
+		return s.life, s.start
 	}
 	c, _ := parseStreamCursor(cursor)
 	return number, c.position()
@@ -199,7 +198,7 @@ func (s *streamCursors) isBack() bool {
 	if s.start.ID.IsZero() {
 		return false
 	}
-	before := s.topicLog.view.Between(s.era-1, s.era)
+	before := s.topicLog.view.Between(s.life-1, s.life)
 	if len(before) == 0 {
 		return false
 	}
@@ -211,7 +210,7 @@ func (s *streamCursors) isBack() bool {
 func (s *streamCursors) births() (n int) {
 	view := s.topicLog.view
 	tail, _ := view.Tail()
-	for _, f := range view.Between(tail, min(s.era+1, view.Head())) {
+	for _, f := range view.Between(tail, min(s.life+1, view.Head())) {
 		if c, _ := parseStreamCursor(string(f.Cursor)); isBirthCheck(c.check) {
 			n++
 		}
@@ -319,10 +318,10 @@ func (s *streamCursors) find(c streamCursor) (p startPosition, ok bool) {
 		return at(s.search(c.id))
 	}
 	tail, base := view.Tail()
-	if number := s.search(c.id); number > max(tail, s.era) && matches(view.CursorAt(number)) {
+	if number := s.search(c.id); number > max(tail, s.life) && matches(view.CursorAt(number)) {
 		return at(number)
 	}
-	for _, f := range view.Between(tail, min(s.era+1, view.Head())) { // of earlier eras, and the gap
+	for _, f := range view.Between(tail, min(s.life+1, view.Head())) { // of earlier lives, and the gap
 		if matches(string(f.Cursor)) {
 			return at(f.Next)
 		}
@@ -333,7 +332,7 @@ func (s *streamCursors) find(c streamCursor) (p startPosition, ok bool) {
 	return startPosition{}, false
 }
 
-// search returns the number of the first frame of the era after an id.
+// search returns the number of the first frame of the present life after an id.
 func (s *streamCursors) search(id event.StreamID) uint64 {
 	tail, _ := s.tail()
 	return s.topicLog.view.Search(tail, func(f journal.Frame) bool {
