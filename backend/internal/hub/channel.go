@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"sort"
 
@@ -91,12 +92,15 @@ func (c *channelCursors) head() string {
 }
 
 // prepare implements [cursors]. If the client has received more than this node, prepare
-// waits until this node has received the same. If that takes too long, the client gets a gap.
+// waits until this node has received the same. If that takes too long, the node is not connected,
+// and a start at its old position would repeat events after a gap.
 func (c *channelCursors) prepare(ctx context.Context, cc clientCursor) (func() startPosition, error) {
 	if cc.known && c.isBehind(cc.text) {
 		ctx, cancel := context.WithTimeout(ctx, syncPatience)
 		defer cancel()
-		_ = c.topicLog.following.Sync(ctx)
+		if err := c.topicLog.following.Sync(ctx); err != nil {
+			return nil, fmt.Errorf("%w: %s does not arrive: %w", source.ErrUnavailable, c.topicLog.topic, err)
+		}
 	}
 	return func() startPosition {
 		if cc.known {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -384,4 +385,61 @@ func TestChannel_StoppedMasterDelaysNoOthers(t *testing.T) {
 	stopped.Do("SPUBLISH", onStopped, "2")
 	again.awaitData("2")
 	again.check("a topic of the master that was stopped", []string{"2"}, nil)
+}
+
+// subscribeLagging subscribes at a node that is behind the client until the node has found that its
+// connection is lost.
+func (g gateway) subscribeLagging(t *testing.T, req hub.Request) *testClient {
+	t.Helper()
+	for rejected := 0; ; rejected++ {
+		s, err := g.trySubscribe(t, req)
+		switch {
+		case err == nil && rejected == 0:
+			t.Error("the node accepted a client that has received more than it")
+			return s
+		case err == nil:
+			return s
+		case !errors.Is(err, source.ErrUnavailable):
+			t.Fatalf("Subscribe: %v", err)
+		}
+	}
+}
+
+// A node whose connection is half-dead must not send a client back to its own, older position.
+func TestChannel_HalfDeadNodeRepeatsNothing(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	proxy := redistest.StartProxy(t, server.Addr())
+	options, err := redis.ParseURL("redis://" + proxy.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := redisGateway(t, server, history(100))
+	other := newGateway(t, redis.Open(options, "other", source.Fill{Events: 100, Bytes: 1 << 20}, slog.New(slog.DiscardHandler)), history(100))
+	req := hub.Request{Topics: topics(t, "channel:c")}
+	keep := other.subscribe(t, req)
+	defer keep.close()
+	s := one.subscribe(t, req)
+	defer s.close()
+	one.settle(t) // so both nodes know the markers in the cursors
+	other.settle(t)
+	one.settle(t)
+	publish(t, one.source, "channel:c", "1")
+	s.awaitData("1")
+	keep.awaitData("1")
+	proxy.DropSubscribed()
+	publish(t, one.source, "channel:c", "2")
+	s.awaitData("2")
+	req.IDs = []string{s.lastID()}
+	back := other.subscribeLagging(t, req)
+	id := back.openID
+	back.close()
+	req.IDs = []string{id}
+	again := one.subscribe(t, req)
+	defer again.close()
+	publish(t, one.source, "channel:c", "3")
+	again.awaitData("3")
+	if got := again.data(); slices.Contains(got, "1") || slices.Contains(got, "2") {
+		t.Errorf("a client that has received 1 and 2 got %q", got)
+	}
 }

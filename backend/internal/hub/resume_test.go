@@ -828,7 +828,7 @@ func TestMixed_KeyCatchesUpDespiteChannel(t *testing.T) {
 	s.awaitData("2")
 	publish(t, one.source, "channel:c", "m")
 	s.awaitData("m")
-	back := other.subscribe(t, hub.Request{Topics: list, IDs: []string{s.lastID()}})
+	back := other.subscribeLagging(t, hub.Request{Topics: list, IDs: []string{s.lastID()}})
 	defer back.close()
 	back.await("the gap of the channel", func() bool { return len(back.gaps()) > 0 })
 	back.read()

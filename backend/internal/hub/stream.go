@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"sluice/internal/event"
@@ -127,8 +128,8 @@ func (s *streamCursors) prepareResume(ctx context.Context, c streamCursor, text 
 	}
 	patience, cancel := context.WithTimeout(ctx, syncPatience)
 	defer cancel()
-	if err := s.topicLog.following.Sync(patience); err != nil && ctx.Err() != nil {
-		return nil, err
+	if err := s.topicLog.following.Sync(patience); err != nil && (ctx.Err() != nil || s.isBehind(c, page)) {
+		return nil, fmt.Errorf("%w: %s cannot be read: %w", source.ErrUnavailable, s.topicLog.topic, err)
 	}
 	return func() startPosition {
 		if p, ok := s.find(c); ok {
@@ -149,6 +150,14 @@ func (s *streamCursors) prepareResume(ctx context.Context, c streamCursor, text 
 		}
 		return p
 	}, nil
+}
+
+// isBehind reports whether Redis has the entry of a cursor that this node has not read yet. The page
+// answers the range of the cursor's id.
+func (s *streamCursors) isBehind(c streamCursor, page source.Page) bool {
+	s.topicLog.lock()
+	defer s.topicLog.unlock()
+	return s.last.ID.Before(c.id) && !page.State.Last.Before(c.id)
 }
 
 // verify returns the cursor from which a client continues, and the gap before it, if entries
