@@ -117,6 +117,28 @@ for (const [language, prepare] of Object.entries(subscribers)) {
   });
 }
 
+test('Laravel Echo receives events that Laravel publishes', async ({ processes }) => {
+  const directory = await install(processes, 'laravel-echo');
+  const { redis, gateway } = await startBoth(processes, ['channel:laravel-database-*']);
+  const args = [join(directory, 'listen.js'), gateway.url];
+  const { output } = processes.startProgram({ command: 'node', args });
+  const broadcast = (channel: string, event: string, data: object) =>
+    redis.publish(`laravel-database-${channel}`, JSON.stringify({ event, data, socket: null }));
+
+  await expect(async () => {
+    await broadcast('orders', 'App\\Events\\OrderShipped', { id: 9 });
+    expect(output()).toContain('shipped 9');
+  }).toPass();
+  await expect(async () => {
+    await broadcast('private-user.7', 'invoice.paid', { total: 20 });
+    expect(output()).toContain('paid 20');
+  }).toPass();
+  await broadcast('orders', 'App\\Events\\OrderCancelled', { id: 10 });
+  await broadcast('orders', 'App\\Events\\OrderShipped', { id: 11 });
+  await expect.poll(output).toContain('shipped 11');
+  expect(output()).not.toContain('10');
+});
+
 test('lines of a log arrive, also after a rotation', async ({ processes }) => {
   const { gateway, env } = await startBoth(processes, ['stream:logs']);
   const directory = await processes.createDirectory('log');
