@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"sluice/internal/test/redistest"
 )
@@ -176,6 +177,37 @@ func TestRun_SeveralTopics(t *testing.T) {
 			t.Errorf("with a glob: %+v", open.opened)
 		}
 	})
+}
+
+// Two gateways show runs of a master that Sentinel watches, and of a cluster with the runs in
+// different slots.
+func TestRun_OnSentinelAndCluster(t *testing.T) {
+	t.Parallel()
+	for name, url := range map[string]func(t *testing.T) string{
+		"sentinel": func(t *testing.T) string { return redistest.StartWatched(t).URL() },
+		"cluster":  func(t *testing.T) string { return redistest.StartCluster(t, 3, 0, time.Minute).URL() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			flag := "--redis-url=" + url(t)
+			one, other := start(t, flag), start(t, flag)
+			for _, run := range []string{"run", "run:2", "run:3"} {
+				query := "?stream=" + run
+				live := one.subscribe(query)
+				ids := one.addRun(run, 5)
+				frames := live.end()
+				checkRun(t, "a live viewer", frames, 0, 4)
+				checkRun(t, "a late viewer at the other gateway", other.subscribe(query+"&from=start").end(), 0, 4)
+				checkRun(t, "a viewer that resumes there", other.subscribe(query, "Last-Event-ID", frames[2].id).end(), 3, 4)
+				checkRun(t, "a viewer with an id of Redis", other.subscribe(query, "Last-Event-ID", ids[2]).end(), 3, 4)
+				checkFinished(t, other, "at the other gateway", query, frames[5].id)
+			}
+			all := other.subscribe("?stream=run&stream=run:2&stream=run:3&from=start").end()
+			if len(all) != 18 {
+				t.Errorf("three runs in one subscription have %d frames, want 18", len(all))
+			}
+		})
+	}
 }
 
 func TestRun_ThatExpired(t *testing.T) {
