@@ -11,7 +11,7 @@ export default function Live({ topics, query }: ScreenProps) {
           🚀 Real-Time Data Stream (SSE + React)
         </h1>
         <p className="text-sm text-muted max-sm:hidden">
-          What is published in Redis shows up here the moment it happens.
+          Events that are published in Redis appear here at once.
         </p>
       </header>
       <SSEStream
