@@ -321,8 +321,10 @@ describe('the app', () => {
     line().open({ id: 'stream:a@0' });
     await pass();
     line().message('disk full', 'stream:a@1-0');
-    await pass();
-    expect(field()).toHaveValue('disk');
+    await vi.waitFor(async () => {
+      await pass();
+      expect(field()).toHaveValue('disk');
+    }, 30_000);
     act(() => navigate('/logs?stream=a'));
     await pass(400);
     expect(field()).toHaveValue('');
