@@ -167,6 +167,9 @@ test.describe('notifications', () => {
       await redis.command(...add('Disk full'));
       await expect(toasts.getByText('Disk full').first()).toBeVisible({ timeout: 2_000 });
     }).toPass();
+    const bottom = await page.getByRole('main').evaluate((it) => it.getBoundingClientRect().bottom);
+    const top = await toasts.evaluate((it) => it.getBoundingClientRect().top);
+    expect(top, 'toasts cover nothing').toBeGreaterThanOrEqual(bottom);
     await expect(page).toHaveTitle(/^\(\d+\) Live – Sluice$/);
     await expect(page.locator('link[rel="icon"]')).toHaveAttribute('href', '/favicon-unread.svg');
 

@@ -63,9 +63,9 @@ func Followed() []event.Topic {
 	return slices.DeleteFunc(Topics(), func(t event.Topic) bool { return t.Kind == event.Stream && t.IsGlob() })
 }
 
-// Run publishes all feeds until the context ends. withPast says to begin with simulated events from
-// before the start, which suits a broker that is empty. Run skips events that cannot be published,
-// and logs only the first of several failures in a row.
+// Run publishes all feeds until the context ends. With withPast, it first publishes simulated events
+// from before the start. Use that with an empty broker only: a second Run would repeat these times.
+// Run skips events that cannot be published, and logs only the first of several failures in a row.
 func Run(ctx context.Context, publish Publish, withPast bool, log *slog.Logger) {
 	var running sync.WaitGroup
 	for _, f := range feeds() {

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sort"
 
@@ -92,14 +91,12 @@ func (c *channelCursors) head() string {
 }
 
 // prepare implements [cursors]. If the client has received more than this node, prepare
-// waits until this node has received the same. If that takes too long, the node is not connected,
-// and a start at its old position would repeat events after a gap.
+// waits until this node has received the same. If that fails, the client would return to the older
+// position of this node: that is an error.
 func (c *channelCursors) prepare(ctx context.Context, cc clientCursor) (func() startPosition, error) {
 	if cc.known && c.isBehind(cc.text) {
-		ctx, cancel := context.WithTimeout(ctx, syncPatience)
-		defer cancel()
-		if err := c.topicLog.following.Sync(ctx); err != nil {
-			return nil, fmt.Errorf("%w: %s does not arrive: %w", source.ErrUnavailable, c.topicLog.topic, err)
+		if err := c.topicLog.sync(ctx); err != nil {
+			return nil, err
 		}
 	}
 	return func() startPosition {

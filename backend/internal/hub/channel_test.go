@@ -387,35 +387,13 @@ func TestChannel_StoppedMasterDelaysNoOthers(t *testing.T) {
 	again.check("a topic of the master that was stopped", []string{"2"}, nil)
 }
 
-// subscribeLagging subscribes at a node that is behind the client until the node has found that its
-// connection is lost.
-func (g gateway) subscribeLagging(t *testing.T, req hub.Request) *testClient {
-	t.Helper()
-	for rejected := 0; ; rejected++ {
-		s, err := g.trySubscribe(t, req)
-		switch {
-		case err == nil && rejected == 0:
-			t.Error("the node accepted a client that has received more than it")
-			return s
-		case err == nil:
-			return s
-		case !errors.Is(err, source.ErrUnavailable):
-			t.Fatalf("Subscribe: %v", err)
-		}
-	}
-}
-
 // A node whose connection is half-dead must not send a client back to its own, older position.
 func TestChannel_HalfDeadNodeRepeatsNothing(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server.Addr())
-	options, err := redis.ParseURL("redis://" + proxy.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
 	one := redisGateway(t, server, history(100))
-	other := newGateway(t, redis.Open(options, "other", source.Fill{Events: 100, Bytes: 1 << 20}, slog.New(slog.DiscardHandler)), history(100))
+	other := newGateway(t, sourceAt(t, "redis://"+proxy.Addr(), history(100)), history(100))
 	req := hub.Request{Topics: topics(t, "channel:c")}
 	keep := other.subscribe(t, req)
 	defer keep.close()

@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"sluice/internal/event"
 	"sluice/internal/hub"
 	"sluice/internal/journal"
+	"sluice/internal/source"
 )
 
 // frame is one parsed event of the wire format.
@@ -146,6 +148,23 @@ func subscribe(t testing.TB, h *hub.Hub, req hub.Request) *testClient {
 func (g gateway) subscribe(t testing.TB, req hub.Request) *testClient {
 	t.Helper()
 	c, err := g.trySubscribe(t, req)
+	if err != nil {
+		t.Fatalf("Subscribe: %v", err)
+	}
+	return c
+}
+
+// subscribeLagging subscribes at a node that lags behind the client. The node must reject the client
+// until it has found that its connection to Redis is lost.
+func (g gateway) subscribeLagging(t testing.TB, req hub.Request) *testClient {
+	t.Helper()
+	c, err := g.trySubscribe(t, req)
+	if err == nil {
+		t.Error("the node accepted a client that has received more than it")
+	}
+	for errors.Is(err, source.ErrUnavailable) {
+		c, err = g.trySubscribe(t, req)
+	}
 	if err != nil {
 		t.Fatalf("Subscribe: %v", err)
 	}

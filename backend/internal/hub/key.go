@@ -156,10 +156,8 @@ func (k *keyCursors) head() string {
 func (k *keyCursors) prepare(ctx context.Context, c clientCursor) (func() startPosition, error) {
 	t := k.topicLog
 	if c.known && k.changed(c.text) {
-		ctx, cancel := context.WithTimeout(ctx, syncPatience)
-		defer cancel()
-		if err := t.following.Sync(ctx); err != nil && !t.topic.IsGlob() {
-			return nil, fmt.Errorf("%w: %s cannot be read: %w", source.ErrUnavailable, t.topic, err)
+		if err := t.sync(ctx); err != nil && !t.topic.IsGlob() {
+			return nil, err
 		}
 	}
 	return func() startPosition {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -17,7 +16,6 @@ import (
 	"sluice/internal/journal"
 	"sluice/internal/source"
 	"sluice/internal/source/memory"
-	"sluice/internal/source/redis"
 	"sluice/internal/test/redistest"
 )
 
@@ -807,12 +805,8 @@ func TestMixed_KeyCatchesUpDespiteChannel(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	proxy := redistest.StartProxy(t, server.Addr())
-	options, err := redis.ParseURL("redis://" + proxy.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
 	one := redisGateway(t, server, history(10))
-	other := newGateway(t, redis.Open(options, "other", source.Fill{Events: 10, Bytes: 1 << 20}, slog.New(slog.DiscardHandler)), history(10))
+	other := newGateway(t, sourceAt(t, "redis://"+proxy.Addr(), history(10)), history(10))
 	list := topics(t, "channel:a", "channel:b", "channel:c", "channel:d", "key:k")
 	publish(t, one.source, "key:k", "1")
 	keep := other.subscribe(t, hub.Request{Topics: list})

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"sluice/internal/event"
@@ -126,10 +125,8 @@ func (s *streamCursors) prepareResume(ctx context.Context, c streamCursor, text 
 	if err != nil {
 		return nil, err
 	}
-	patience, cancel := context.WithTimeout(ctx, syncPatience)
-	defer cancel()
-	if err := s.topicLog.following.Sync(patience); err != nil && (ctx.Err() != nil || s.isBehind(c, page)) {
-		return nil, fmt.Errorf("%w: %s cannot be read: %w", source.ErrUnavailable, s.topicLog.topic, err)
+	if err := s.topicLog.sync(ctx); err != nil && (ctx.Err() != nil || s.isBehind(c, page)) {
+		return nil, err
 	}
 	return func() startPosition {
 		if p, ok := s.find(c); ok {

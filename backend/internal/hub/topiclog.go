@@ -3,6 +3,7 @@ package hub
 import (
 	"container/list"
 	"context"
+	"fmt"
 	"sync"
 	"time"
 
@@ -95,6 +96,19 @@ func newTopicLog(h *Hub, topic event.Topic) *topicLog {
 
 // lock locks mu and opens the view, so everything that is decided until unlock is decided for
 // one state of the topic.
+// sync waits until the journal has what was published before the call, since the client may have
+// received it from another node. The error wraps [source.ErrUnavailable] if that takes longer than
+// syncPatience.
+func (t *topicLog) sync(ctx context.Context) error {
+	patience, cancel := context.WithTimeout(ctx, syncPatience)
+	defer cancel()
+	err := t.following.Sync(patience)
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("%w: %s cannot be read: %w", source.ErrUnavailable, t.topic, err)
+	}
+	return err
+}
+
 func (t *topicLog) lock() {
 	t.mu.Lock()
 	t.view = t.log.View()

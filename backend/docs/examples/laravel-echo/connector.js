@@ -1,14 +1,14 @@
 // A connector for Laravel Echo. Laravel broadcasts with BROADCAST_CONNECTION=redis.
 
-import { Channel, Connector, EventFormatter } from "laravel-echo";
+import { Channel, Connector, EventFormatter } from 'laravel-echo';
 
 class SluiceChannel extends Channel {
-  constructor(name, { host, prefix = "", bearerToken, namespace }) {
+  constructor(name, { host, prefix = '', bearerToken, namespace }) {
     super();
     this.formatter = new EventFormatter(namespace);
     this.callbacks = {}; // by event
     const query = new URLSearchParams({ channel: prefix + name });
-    if (bearerToken) query.set("access_token", bearerToken);
+    if (bearerToken) query.set('access_token', bearerToken);
     this.source = new EventSource(`${host}/events?${query}`);
     this.source.onmessage = ({ data: message }) => {
       const { event, data } = JSON.parse(message);
@@ -30,12 +30,12 @@ class SluiceChannel extends Channel {
   }
 
   subscribed(callback) {
-    this.source.addEventListener("stream.open", callback);
+    this.source.addEventListener('stream.open', callback);
     return this;
   }
 
   error(callback) {
-    this.source.addEventListener("error", callback);
+    this.source.addEventListener('error', callback);
     return this;
   }
 }

@@ -16,7 +16,7 @@ beforeEach(() => {
 
 afterEach(() => vi.useRealTimers());
 
-/** A center that somebody shows, and the titles of its news. */
+/** A center with a listener and a subscriber, and the titles that the listener received. */
 async function open() {
   const center = centerOf(fakeClient(), topics);
   const news: string[] = [];
