@@ -13,7 +13,7 @@ import (
 )
 
 // The drain begins while some connections are live, some are catching up, and some have sent no
-// request.
+// request. The server closes at once afterwards, as the gateway does.
 func TestDrain_ReachesConnectionsInEveryState(t *testing.T) {
 	t.Parallel()
 	const clients = 100
@@ -34,6 +34,7 @@ func TestDrain_ReachesConnectionsInEveryState(t *testing.T) {
 		<-asked
 	}
 	server.Drain(t.Context(), 0)
+	server.Close()
 	for i, c := range open {
 		text, err := io.ReadAll(c)
 		if err != nil {

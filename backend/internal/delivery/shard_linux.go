@@ -97,7 +97,6 @@ func (s *shard) stop() {
 	s.mail.stopped = true
 	s.mail.mu.Unlock()
 	s.signal()
-	s.poll.close()
 	s.done.Wait()
 }
 
@@ -234,6 +233,7 @@ func (s *shard) run() {
 	check := time.NewTicker(s.checkInterval())
 	defer check.Stop()
 	defer s.timers.stop()
+	defer s.poll.close() // not earlier: the last round may add connections to it
 	for {
 		select {
 		case <-s.wake:
