@@ -92,11 +92,19 @@ func (d *dialer) open(ctx context.Context, network, addr string) (net.Conn, erro
 }
 
 // serverConn is a connection to a server. After another connection to the server failed,
-// go-redis does not use it again unless something was received since.
+// go-redis does not use it again unless something was received since. Its read timeout counts
+// from the newest received data, so a reply of any size arrives over a slow network.
 type serverConn struct {
 	net.Conn
-	broke *atomic.Int64 // of all connections to the server
-	heard atomic.Int64  // time of the newest successful read
+	broke   *atomic.Int64 // of all connections to the server
+	heard   atomic.Int64  // time of the newest successful read
+	timeout atomic.Int64  // read timeout in nanoseconds; not positive for none
+}
+
+// SetReadDeadline implements [net.Conn].
+func (c *serverConn) SetReadDeadline(t time.Time) error {
+	c.timeout.Store(int64(time.Until(t))) // negative for the zero time
+	return c.Conn.SetReadDeadline(t)
 }
 
 // Read implements [net.Conn].
@@ -104,6 +112,9 @@ func (c *serverConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
 		c.heard.Store(now())
+		if timeout := time.Duration(c.timeout.Load()); timeout > 0 {
+			_ = c.Conn.SetReadDeadline(time.Now().Add(timeout)) // fails only if the connection is closed
+		}
 	}
 	c.note(err)
 	return n, err

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"sluice/internal/event"
 	"sluice/internal/source"
@@ -120,6 +121,23 @@ func TestRedisStream_ReadsEntryOfAnySize(t *testing.T) {
 	again, _ := follow(t, src, streamNamed("s2"))
 	server.Do("COPY", "s", "s2")
 	again.last(t, "2")
+}
+
+// The read timeout counts from the newest received data, so an entry may take longer.
+func TestRedisStream_ReadsEntrySlowerThanTimeout(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	proxy := redistest.StartProxy(t, server.Addr())
+	options, err := redis.ParseURL("redis://" + proxy.Addr() + "?read_timeout=1s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	src := redis.Open(options, "node", someHistory, quiet)
+	t.Cleanup(func() { _ = src.Close() })
+	w, _ := follow(t, src, streamNamed("s"))
+	proxy.Slow(100 * time.Millisecond) // 1 MiB takes 3.2 s
+	addLarge(server, "s", 1)
+	w.count(t, 1)
 }
 
 // Reads of a backlog that time out are repeated with fewer entries, and delay no other stream.

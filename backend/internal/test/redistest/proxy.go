@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"io"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // Proxy forwards connections to a server and can inject faults: it drops or delays bytes, or closes
@@ -17,6 +19,7 @@ type Proxy struct {
 	running  sync.WaitGroup
 	held     sync.RWMutex // locked while no bytes are sent to the target
 	vanished atomic.Int64
+	slow     atomic.Int64 // pause in nanoseconds; see Slow
 
 	mu    sync.Mutex
 	conns map[*proxied]struct{}
@@ -97,6 +100,14 @@ func (p *Proxy) Hold(t testing.TB) (release func()) {
 	return release
 }
 
+// slowPiece is the number of bytes that a slow proxy sends to the client at once.
+const slowPiece = 32 << 10
+
+// Slow makes the proxy pause before each full piece of a reply. Short replies are not delayed.
+func (p *Proxy) Slow(pause time.Duration) {
+	p.slow.Store(int64(pause))
+}
+
 func (p *Proxy) each(do func(*proxied)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -172,7 +183,17 @@ func (w toClient) Write(b []byte) (int, error) {
 	if w.cutAtReply.Load() {
 		return 0, net.ErrClosed
 	}
-	return w.proxy.write(w.proxied, w.client, b)
+	sent := 0
+	for piece := range slices.Chunk(b, slowPiece) {
+		if len(piece) == slowPiece {
+			time.Sleep(time.Duration(w.proxy.slow.Load()))
+		}
+		n, err := w.proxy.write(w.proxied, w.client, piece)
+		if sent += n; err != nil {
+			return sent, err
+		}
+	}
+	return sent, nil
 }
 
 // write writes to one side of a connection unless the connection is closed or half-dead.
