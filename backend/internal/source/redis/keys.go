@@ -15,6 +15,7 @@ import (
 
 	"sluice/internal/event"
 	"sluice/internal/source"
+	"sluice/internal/source/redis/reconnect"
 	"sluice/internal/source/redis/tracking"
 )
 
@@ -263,9 +264,9 @@ func (f *keyFollowing) Sync(ctx context.Context) error {
 
 // run reads keys until the context ends.
 func (f *keyFollowing) run(ctx context.Context) {
-	wait := newBackoff()
+	wait := reconnect.Delays()
 	failed := false
-	for {
+	for ctx.Err() == nil {
 		attempt := false
 		select {
 		case <-f.wake:
@@ -303,11 +304,7 @@ func (f *keyFollowing) run(ctx context.Context) {
 		}
 		failed = true
 		f.putBack(w)
-		select {
-		case <-time.After(wait.NextBackOff()):
-		case <-ctx.Done():
-			return
-		}
+		reconnect.Wait(ctx, wait.NextBackOff())
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"sluice/internal/event"
 	"sluice/internal/source"
+	"sluice/internal/source/redis/reconnect"
 )
 
 const (
@@ -95,17 +96,6 @@ type streamFollowing struct {
 	retry         *backoff.ExponentialBackOff
 }
 
-const (
-	reconnectFirst  = 100 * time.Millisecond
-	reconnectAtMost = 2 * time.Second
-)
-
-func newBackoff() *backoff.ExponentialBackOff {
-	b := backoff.NewExponentialBackOff()
-	b.InitialInterval, b.MaxInterval = reconnectFirst, reconnectAtMost
-	return b
-}
-
 func newStreams(reader streamReader, news streamNews, log *slog.Logger) *streams {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := &streams{
@@ -137,7 +127,7 @@ func (s *streams) close() {
 func (s *streams) follow(topic event.Topic, sink source.Sink) source.Following {
 	f := &streamFollowing{
 		owner: s, topic: topic, name: topic.Name(), sink: sink,
-		pending: true, settled: make(chan struct{}), retry: newBackoff(),
+		pending: true, settled: make(chan struct{}), retry: reconnect.Delays(),
 	}
 	f.streamTracker = streamTracker{following: f, size: firstPage}
 	s.mu.Lock()
@@ -235,7 +225,7 @@ func (s *streams) interrupt() {
 func (s *streams) run(ctx context.Context) {
 	defer close(s.done)
 	defer s.news.close()
-	retry := newBackoff()
+	retry := reconnect.Delays()
 	for ctx.Err() == nil {
 		idle := s.dispatch(ctx)
 		if len(idle) == 0 {
@@ -252,10 +242,7 @@ func (s *streams) run(ctx context.Context) {
 		}
 		s.setAway(ctx, err)
 		if err != nil {
-			select {
-			case <-time.After(retry.NextBackOff()):
-			case <-ctx.Done():
-			}
+			reconnect.Wait(ctx, retry.NextBackOff())
 			continue
 		}
 		retry.Reset()

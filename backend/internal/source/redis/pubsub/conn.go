@@ -18,10 +18,10 @@ import (
 )
 
 const (
-	answerTimeout   = 5 * time.Second // for the first answer on a connection
-	reconnectFirst  = 100 * time.Millisecond
-	reconnectAtMost = 2 * time.Second
-	// refusedAtMost bounds the time between two attempts at a name that Redis refuses.
+	answerTimeout = 5 * time.Second // for the first answer on a connection
+	// refusedFirst and refusedAtMost bound the time between two attempts at a name that Redis
+	// refuses.
+	refusedFirst  = 100 * time.Millisecond
 	refusedAtMost = 10 * time.Second
 	// subscribeBatch bounds the channels named by one command after a reconnect.
 	subscribeBatch = 500

@@ -8,6 +8,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"sluice/internal/source/marker"
+	"sluice/internal/source/redis/reconnect"
 )
 
 const (
@@ -60,7 +61,7 @@ func (p *markerPublisher) run(ctx context.Context) {
 			// Redis may still publish it, out of order: it must be the last of its node.
 			next = marker.Marker{Node: newNode()}
 		}
-		pause(ctx, markerSpacing)
+		reconnect.Wait(ctx, markerSpacing)
 	}
 }
 
@@ -102,14 +103,4 @@ func (p *markerPublisher) message(_, payload string) {
 	p.log.Add(m)
 	close(p.arrived)
 	p.arrived = make(chan struct{})
-}
-
-// pause waits for a duration or until the context ends.
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
 }

@@ -129,7 +129,7 @@ func (c *conn) refuse(s *session, answer error) {
 		if f.refuses == 0 {
 			c.log.Warn("redis refuses a subscription; trying again", "error", answer)
 		}
-		wait = min(reconnectFirst<<min(f.refuses, 10), refusedAtMost)
+		wait = min(refusedFirst<<min(f.refuses, 10), refusedAtMost)
 		f.refuses++
 		f.refused = fmt.Errorf("%w: %w", ErrForbidden, answer)
 		f.signal()

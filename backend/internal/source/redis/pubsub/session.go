@@ -9,10 +9,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	"github.com/redis/go-redis/v9"
 
 	"sluice/internal/source/marker"
+	"sluice/internal/source/redis/reconnect"
 )
 
 // session is the state of one connection, from connect to disconnect.
@@ -106,7 +106,7 @@ func (s *session) close() {
 
 // run keeps a connection until the context ends.
 func (c *conn) run(ctx context.Context) {
-	wait := newBackoff()
+	delays := reconnect.Delays()
 	warned := false
 	for ctx.Err() == nil {
 		connected, err := c.connect(ctx)
@@ -114,21 +114,15 @@ func (c *conn) run(ctx context.Context) {
 			return
 		}
 		if connected {
-			wait.Reset()
+			delays.Reset()
 			c.log.Warn("redis pub/sub connection lost", "error", err)
 		} else if !warned {
 			c.log.Warn("redis pub/sub cannot connect; trying again", "error", err)
 		}
 		warned = !connected
 		c.refreshTopology()
-		pause(ctx, wait.NextBackOff())
+		reconnect.Wait(ctx, delays.NextBackOff())
 	}
-}
-
-func newBackoff() *backoff.ExponentialBackOff {
-	b := backoff.NewExponentialBackOff()
-	b.InitialInterval, b.MaxInterval = reconnectFirst, reconnectAtMost
-	return b
 }
 
 // connect opens one connection, follows everything on it, and reads it until it

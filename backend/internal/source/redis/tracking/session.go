@@ -4,12 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
-)
-
-const (
-	reconnectFirst  = 100 * time.Millisecond
-	reconnectAtMost = 2 * time.Second
+	"sluice/internal/source/redis/reconnect"
 )
 
 // session tracks the keys of one master.
@@ -103,17 +98,13 @@ func (s *session) stop() {
 
 // run keeps a connection until the context ends.
 func (s *session) run(ctx context.Context) {
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.MaxInterval = reconnectFirst, reconnectAtMost
+	delays := reconnect.Delays()
 	for ctx.Err() == nil {
 		err := s.serve(ctx)
 		if s.down(ctx, err) {
-			wait.Reset()
+			delays.Reset()
 		}
-		select {
-		case <-time.After(wait.NextBackOff()):
-		case <-ctx.Done():
-		}
+		reconnect.Wait(ctx, delays.NextBackOff())
 	}
 	s.down(ctx, ctx.Err())
 }
