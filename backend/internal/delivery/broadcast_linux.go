@@ -90,7 +90,7 @@ func (s *shard) flush(c *conn) {
 			return
 		case n < len(b.Bytes):
 			started := b.Split(n)
-			c.unsent = &unsent{bytes: bytes.Clone(started.Bytes[n:])}
+			c.unsent = unsentFrame(started.Bytes[n:])
 			s.advance(reader, &started)
 			s.park(c)
 			return
@@ -109,21 +109,21 @@ func (s *shard) flushOwn(c *conn) {
 		s.catchUpAgain(c)
 		return
 	}
-	full := false
 	if len(b.Bytes) > 0 {
 		n, ok := s.write(c, b.Bytes)
 		if !ok {
 			return
 		}
-		if full = n < len(b.Bytes); full { // the frames after this one are read again
+		if n < len(b.Bytes) { // the frames after this one are read again
 			reader.Unread(&b, n)
-			c.unsent = &unsent{bytes: bytes.Clone(b.Bytes[n:])}
+		}
+		if n < len(b.Bytes) || len(b.Body) > 0 {
+			c.unsent = &unsent{rest: bytes.Clone(b.Bytes[n:]), shared: b.Body}
 		}
 	}
 	s.frames += b.Frames
-	s.bytes += len(b.Bytes)
-	if full {
-		s.park(c)
+	s.bytes += len(b.Bytes) + len(b.Body)
+	if c.unsent != nil && !s.flushUnsent(c) {
 		return
 	}
 	if b.AtHead {
@@ -160,13 +160,20 @@ func (s *shard) flushDue() {
 // connection.
 func (s *shard) flushUnsent(c *conn) bool {
 	u := c.unsent
-	n, ok := s.write(c, u.bytes)
-	if !ok {
-		return false
-	}
-	if u.bytes = u.bytes[n:]; len(u.bytes) > 0 {
-		s.park(c)
-		return false
+	for _, part := range []*[]byte{&u.rest, &u.shared, &u.close} {
+		if len(*part) == 0 {
+			continue
+		}
+		n, ok := s.write(c, *part)
+		if !ok {
+			return false
+		}
+		if n < len(*part) {
+			*part = (*part)[n:]
+			s.park(c)
+			return false
+		}
+		*part = nil
 	}
 	if u.closeReason != "" {
 		s.end(c, &End{Reason: EndReason(u.closeReason)})
@@ -176,8 +183,7 @@ func (s *shard) flushUnsent(c *conn) bool {
 	return true
 }
 
-// advance moves a reader to the end of a batch. The rest of its last frame is in unsent, so a
-// client that does not read holds one frame and no segment of the journal.
+// advance moves a reader to the end of a batch. The rest of its last frame is in unsent.
 func (s *shard) advance(r *journal.Reader, b *journal.Batch) {
 	r.Advance(b)
 	s.frames += b.Frames

@@ -1,6 +1,7 @@
 package delivery
 
 import (
+	"bytes"
 	"time"
 
 	"sluice/internal/event"
@@ -30,11 +31,25 @@ type member struct {
 	index int32 // index in group.conns
 }
 
-// unsent is data that is sent first when the socket is writable again: the rest of a frame,
-// and stream.close.
+// unsent is data that is sent first when the socket is writable again, in this order.
 type unsent struct {
-	bytes       []byte
-	closeReason event.CloseReason // reason to close the connection after bytes, or empty
+	rest        []byte            // of a frame
+	shared      []byte            // more of the same frame, in memory that the journal has
+	close       []byte            // stream.close
+	closeReason event.CloseReason // in close; empty if the connection continues
+}
+
+// minShared is the number of bytes above which the rest of a frame is shared with the journal, so a
+// large message is in memory once for all clients. A shorter one is copied, since it could keep a
+// whole segment.
+const minShared = 16 << 10
+
+// unsentFrame returns the rest of a frame of the journal.
+func unsentFrame(rest []byte) *unsent {
+	if len(rest) > minShared {
+		return &unsent{shared: rest}
+	}
+	return &unsent{rest: bytes.Clone(rest)}
 }
 
 // close implements [closer].
@@ -51,7 +66,7 @@ func (c *conn) hasEnded() bool {
 	return c.members == nil
 }
 
-// isClosing reports whether stream.close is in unsent.
+// isClosing reports whether stream.close is unsent.
 func (c *conn) isClosing() bool {
 	return c.unsent != nil && c.unsent.closeReason != ""
 }

@@ -152,7 +152,12 @@ func (s *Server) deliver(out writer, first []byte, b journal.Batch) error {
 	if err := out.send(bytes); err != nil {
 		return err
 	}
-	s.metrics.Delivered(b.Frames, len(b.Bytes))
+	if len(b.Body) > 0 {
+		if err := out.send(b.Body); err != nil {
+			return err
+		}
+	}
+	s.metrics.Delivered(b.Frames, len(b.Bytes)+len(b.Body))
 	return nil
 }
 

@@ -138,7 +138,7 @@ func (f *fakeStream) Reader() journal.BatchReader { return &f.reader }
 
 func (*fakeStream) OnRevoke(func()) {}
 
-// client records a response and the time of each part.
+// testClient records a response and the time of each part.
 type testClient struct {
 	mu     sync.Mutex
 	header http.Header

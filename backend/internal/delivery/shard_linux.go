@@ -354,7 +354,7 @@ func (s *shard) sendClose(c *conn, reason event.CloseReason) {
 	if c.unsent == nil {
 		c.unsent = new(unsent)
 	}
-	c.unsent.bytes = event.AppendClose(c.unsent.bytes, reason, s.server.Retry())
+	c.unsent.close = event.AppendClose(nil, reason, s.server.Retry())
 	c.unsent.closeReason = reason
 	if !c.full {
 		s.flushAlone(c)
@@ -421,7 +421,7 @@ func (s *shard) housekeeping() {
 			s.sendClose(c, event.TokenExpired)
 		case !c.full && now.since(c.sent) >= s.server.options.Heartbeat:
 			if n, ok := s.write(c, ping); ok && n < len(ping) {
-				c.unsent = &unsent{bytes: bytes.Clone(ping[n:])}
+				c.unsent = &unsent{rest: bytes.Clone(ping[n:])}
 				s.park(c)
 			}
 		}

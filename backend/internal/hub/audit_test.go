@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -211,7 +212,7 @@ func (a *auditClient) connection(ready func()) bool {
 			<-a.wake
 			continue
 		}
-		all := frames(a.t, batch.Bytes)
+		all := frames(a.t, slices.Concat(batch.Bytes, batch.Body))
 		if a.id != "" && a.rnd.IntN(20) == 0 { // a client without an id is a new one
 			all, left = all[:a.rnd.IntN(len(all)+1)], 0 // the connection breaks here
 		}
@@ -221,7 +222,7 @@ func (a *auditClient) connection(ready func()) bool {
 				o := f.open(a.t)
 				opened = true
 				// Gaps of this connection follow in the same batch.
-				for _, other := range frames(a.t, batch.Bytes)[1:] {
+				for _, other := range frames(a.t, slices.Concat(batch.Bytes, batch.Body))[1:] {
 					if other.name == "stream.gap" {
 						gaps++
 					}

@@ -211,7 +211,7 @@ func (c *testClient) next() bool {
 	if err != nil {
 		c.t.Fatalf("Next: %v", err)
 	}
-	c.got = append(c.got, frames(c.t, b.Bytes)...)
+	c.got = append(c.got, frames(c.t, slices.Concat(b.Bytes, b.Body))...)
 	c.largest = max(c.largest, len(b.Bytes))
 	return len(b.Bytes) > 0
 }

@@ -8,6 +8,7 @@ import (
 // Batch is a contiguous run of frames in the format that clients receive.
 type Batch struct {
 	Bytes  []byte // shared; must not be changed
+	Body   []byte // rest of the last frame, if it is large and Bytes was encoded for the reader; shared
 	Frames int
 	Next   uint64 // position after the frames
 	Cursor []byte // cursor of Next; shared, must not be changed

@@ -116,8 +116,8 @@ func (r *Reader) Next() (Batch, bool) {
 	return b, ok
 }
 
-// maxEncoded bounds the bytes of a batch that is encoded for one reader, except for a single
-// frame.
+// maxEncoded bounds the bytes of a batch that are encoded for one reader. The body of a larger
+// frame is shared.
 const maxEncoded = 64 << 10
 
 // idSpace is the space for an id that is longer than that in the journal.
@@ -139,16 +139,23 @@ func (r *Reader) nextEncoded() (Batch, bool) {
 				b.AtHead = false
 				return b, true
 			}
+			isLarge := f.size() > maxEncoded
+			if isLarge {
+				b.Body, f.Body = f.Body, nil
+			}
 			if b.Bytes == nil {
 				rest := min(len(s.buf)-s.recs[k].start, maxEncoded)
-				b.Bytes = make([]byte, 0, max(rest, f.size())+idSpace)
+				if isLarge {
+					rest = f.size()
+				}
+				b.Bytes = make([]byte, 0, rest+idSpace)
 			}
 			b.Bytes = r.encode(b.Bytes, f.Qualifier, f.Cursor, f.Body)
 			b.Frames++
 			b.ends = append(b.ends, len(b.Bytes))
 			r.pos = f.readOn()
 			r.cursor = append(r.cursor[:0], f.Cursor...)
-			if f.Final {
+			if f.Final || isLarge {
 				b.AtHead = false
 				return b, true
 			}
@@ -178,6 +185,9 @@ func (r *Reader) Unread(b *Batch, offset int) {
 	f := j.segments[i].frame(k)
 	r.pos = f.readOn()
 	r.cursor = append(r.cursor[:0], f.Cursor...)
+	if last+1 < b.Frames {
+		b.Body = nil
+	}
 	b.Bytes, b.Frames, b.ends = b.Bytes[:b.ends[last]], last+1, b.ends[:last+1]
 }
 
@@ -209,6 +219,13 @@ func (r *Reader) start() uint64 {
 // call of Next.
 const maxFrames = 256
 
+// maxDelivered returns how many frames a conflated reader may deliver in one call of Next: about
+// maxEncoded bytes, since they are copied. log.mu must be held.
+func (r *Reader) maxDelivered() int {
+	j := r.log
+	return min(max(maxEncoded*j.frames/max(j.bytes, 1), 1), maxFrames)
+}
+
 // nextConflated returns the next batch of a conflated reader. It reads the journal under one lock,
 // so it cannot miss a gap that is appended between two reads.
 func (r *Reader) nextConflated() (Batch, bool) {
@@ -224,10 +241,10 @@ func (r *Reader) nextConflated() (Batch, bool) {
 	var b Batch
 	switch {
 	case special == nil:
-		r.deliver(&b, c.due(now, maxFrames), now, false)
+		r.deliver(&b, c.due(now, r.maxDelivered()), now, false)
 		more = more || len(c.ready) > 0 || len(c.lost) > 0
 	case c.held > 0: // events from before it precede it
-		r.deliver(&b, c.oldest(maxFrames), now, special.Final)
+		r.deliver(&b, c.oldest(r.maxDelivered()), now, special.Final)
 	default:
 		b.Bytes = r.Append(b.Bytes, special.Qualifier, special.Cursor, special.Body)
 		b.Frames++

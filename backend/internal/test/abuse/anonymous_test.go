@@ -245,6 +245,32 @@ func TestAnonymous_CannotExhaustMemory(t *testing.T) {
 	}
 }
 
+// A large message is in memory once, although no client has received all of it.
+func TestAnonymous_LargeMessageIsHeldOnce(t *testing.T) {
+	t.Parallel()
+	for name, query := range map[string]string{"one topic": "channel=updates", "own lists": "channel=updates&stream=orders"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			const clients, size = 24, 8<<20 - 1<<10
+			g := start(t, "--write-timeout=5m", "--allow-subscribe=channel:updates,stream:orders")
+			inside := g.subscribe("?" + query)
+			g.hang(clients, "GET /events?"+query+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+			await(t, "all are subscribed", func() bool { return g.Connections() == clients+1 })
+			payload := strings.Repeat("x", size)
+			if err := g.direct.Publish(t.Context(), "updates", payload).Err(); err != nil {
+				t.Fatal(err)
+			}
+			if got := inside.next(); got != payload {
+				t.Fatalf("got %.100q", got)
+			}
+			await(t, "all have a part of it", func() bool { return g.stat("deliveries") > clients })
+			if got := g.heap(); got > 8*size {
+				t.Errorf("got %d MiB for a message of 8 MiB to %d clients", got>>20, clients)
+			}
+		})
+	}
+}
+
 func TestAnonymous_CannotReachAdminAddress(t *testing.T) {
 	t.Parallel()
 	g := start(t)
