@@ -215,6 +215,37 @@ func TestStream_CreatedAgainDuringReplayIsGap(t *testing.T) {
 	}
 }
 
+// A replay from a position has no entry that shows that the stream is the same.
+func TestStream_CreatedAgainBeforeReplayIsGap(t *testing.T) {
+	t.Parallel()
+	for name, create := range map[string]func(tx redis.Pipeliner){
+		"with fewer entries": func(tx redis.Pipeliner) { addAll(tx, 490, 600, "new") },
+		"with other counts":  func(tx redis.Pipeliner) { addAll(tx, 499, 1200, "new") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			g := redisGateway(t, server, history(10))
+			transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, 500, "") })
+			first := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{"0"}})
+			defer first.close()
+			first.awaitData("500")
+			server.Do("XTRIM", "s", "MINID", "6") // the position after entry 5 continues, but the entry is gone
+			s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{first.got[4].id}})
+			defer s.close()
+			transact(t, server, func(tx redis.Pipeliner) {
+				tx.Del(context.Background(), "s")
+				create(tx)
+			})
+			server.Do("XADD", "s", "1201", "data", "last")
+			s.awaitData("last")
+			if got := s.texts(); got[0] != "gap" {
+				t.Errorf("got %q, want a gap first", got[:min(len(got), 20)])
+			}
+		})
+	}
+}
+
 func TestStream_DeletedEntryIsGap(t *testing.T) {
 	t.Parallel()
 	const n = 1500

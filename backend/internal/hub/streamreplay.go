@@ -133,6 +133,8 @@ func (r *streamReplay) read(ctx context.Context, h *Hub, at streamCursor, count 
 	switch {
 	case page.State.Last.Before(r.upTo.ID):
 		return page, errInterrupted
+	case !at.isEntry() && r.countsOther(at, page):
+		return page, errInterrupted
 	case !at.isEntry():
 		return page, nil
 	case len(page.Entries) == 0 || page.Entries[0].ID != at.id:
@@ -142,6 +144,16 @@ func (r *streamReplay) read(ctx context.Context, h *Hub, at streamCursor, count 
 	}
 	page.Entries = page.Entries[1:]
 	return page, nil
+}
+
+// countsOther reports whether the counts of a page after a position show that the stream is not the
+// one that the replay began with.
+func (r *streamReplay) countsOther(at streamCursor, page source.Page) bool {
+	if !at.position().Counted() || r.upTo.Ordinal == 0 {
+		return false
+	}
+	isComplete := page.State.Added == page.State.Length && !page.More
+	return page.State.Added < r.upTo.Ordinal || isComplete && at.ordinal+uint64(len(page.Entries)) != r.upTo.Ordinal
 }
 
 // countMissing counts the missing entries up to the end of the range, since entries were
