@@ -277,6 +277,55 @@ func TestRedis_MissingTrackingIsUnsupported(t *testing.T) {
 	}
 }
 
+// Without one of these commands, streams are read at intervals, not in a loop without pauses.
+func TestRedis_StreamsWithoutCommand(t *testing.T) {
+	t.Parallel()
+	for _, command := range []string{"client|id", "xread"} {
+		t.Run(command, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			follow(t, connect(t, server, quiet), streamNamed("other"))
+			src := connectLimited(t, server)
+			server.Do("ACL", "SETUSER", "gateway", "-"+command)
+			one, _ := follow(t, src, streamNamed("ok.1"))
+			two, _ := follow(t, src, streamNamed("ok.2"))
+			for n := 1; n <= 2; n++ {
+				server.Do("XADD", "ok.1", "*", "data", n)
+				server.Do("XADD", "ok.2", "*", "data", n)
+				one.last(t, fmt.Sprint(n))
+				two.last(t, fmt.Sprint(n))
+			}
+			checkValues(t, "first stream", one.all(), "1", "2")
+			checkValues(t, "second stream", two.all(), "1", "2")
+
+			// The blocking reads of the other source are the clock.
+			reads, denied, cycles := commandCalls(t, server, "exec"), denials(t, server), commandCalls(t, server, "xread")
+			eventually(t, "four blocking reads", func() bool { return commandCalls(t, server, "xread") >= cycles+4 })
+			if n := commandCalls(t, server, "exec") - reads; n > 60 {
+				t.Errorf("got %d reads of quiet streams", n)
+			}
+			if n := denials(t, server) - denied; n > 30 {
+				t.Errorf("got %d denied commands", n)
+			}
+		})
+	}
+}
+
+func TestRedis_StreamsWithoutClientCommand(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--rename-command", "CLIENT", "")
+	var log logLines
+	src := connect(t, server, newLog(&log))
+	for _, name := range []string{"a", "b", "c"} { // b and c are new during a blocking read
+		w, _ := follow(t, src, streamNamed(name))
+		server.Do("XADD", name, "*", "data", "1")
+		w.last(t, "1")
+	}
+	if warnings := log.with("streams cannot be read"); len(warnings) > 0 {
+		t.Errorf("got warnings %q", warnings)
+	}
+}
+
 func TestPublish_ForbiddenExpiry(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -16,7 +16,7 @@ import (
 // reads are the commands that change nothing, and the frame of a transaction.
 var reads = []string{
 	"ping", "type", "memory", "get", "hgetall", "lrange", "smembers", "zrange", "json.get", "scan",
-	"xrange", "xrevrange", "xinfo", "cluster", "multi", "exec",
+	"xrange", "xrevrange", "xinfo", "eval_ro", "cluster", "multi", "exec",
 }
 
 // retryReads repeats reads once if their connection broke, on another connection. It is a

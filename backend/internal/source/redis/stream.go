@@ -28,8 +28,8 @@ const (
 	streamGrace = 2 * time.Millisecond
 )
 
-// The reads in progress of a [streams] are bounded by class, so reads of history and failing reads
-// never delay live streams. In a cluster, each stream has its own, so the streams of one server never
+// The reads in progress of a [streams] are bounded by class, so reads of history, slow reads
+// and failing reads never delay live streams. In a cluster, each stream has its own, so the streams of one server never
 // delay those of another.
 const (
 	liveReads = iota
@@ -88,6 +88,7 @@ type streamFollowing struct {
 	failed  error           // of the last read
 	exists  bool            // in the last successful read
 	readAt  time.Time       // when that began
+	slow    bool            // the last read took longer than readTimeout
 	settled chan struct{}   // closed when live or failed changes
 	waiting []chan struct{} // closed after a read that starts from now on
 	syncing []chan struct{} // closed after the read in progress
@@ -226,20 +227,34 @@ func (s *streams) run(ctx context.Context) {
 	defer close(s.done)
 	defer s.news.close()
 	retry := reconnect.Delays()
+	var refused []*streamFollowing // the streams of the last wait if Redis refused it
+	var pause <-chan time.Time     // fires when the wait may be repeated; nil if it may be now
 	for ctx.Err() == nil {
 		idle := s.dispatch(ctx)
+		if s.anyRefused(refused) {
+			refused, pause = nil, nil // the next wait is without that stream
+		}
 		if len(idle) == 0 {
 			s.setAway(ctx, nil) // no wait would find that Redis is back
+		}
+		if len(idle) == 0 || pause != nil {
 			select {
 			case <-s.changed:
+			case <-pause:
+				pause = nil
 			case <-ctx.Done():
 			}
 			continue
 		}
 		news, err := s.news.wait(ctx, idle, s.changed)
 		if isRefusal(err) {
-			news, err = idle, nil // the reads find out which
+			s.setAway(ctx, nil)
+			s.mark(idle...) // the reads find out which stream Redis refuses
+			// If Redis refuses none of the reads, it would also refuse the next wait.
+			refused, pause = idle, time.After(retry.NextBackOff())
+			continue
 		}
+		refused = nil
 		s.setAway(ctx, err)
 		if err != nil {
 			reconnect.Wait(ctx, retry.NextBackOff())
@@ -252,6 +267,13 @@ func (s *streams) run(ctx context.Context) {
 			s.startCheck(ctx, idle)
 		}
 	}
+}
+
+// anyRefused reports whether Redis refused the last read of one of the streams.
+func (s *streams) anyRefused(followed []*streamFollowing) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.ContainsFunc(followed, func(f *streamFollowing) bool { return isRefusal(f.failed) })
 }
 
 // mark marks streams to be read.
@@ -333,7 +355,7 @@ func (s *streams) read(ctx context.Context, f *streamFollowing) {
 	switch {
 	case f.failed != nil:
 		class = failingReads
-	case !f.live || f.behind:
+	case !f.live || f.behind || f.slow:
 		class = historyReads
 	}
 	s.mu.Unlock()
@@ -362,6 +384,7 @@ func (s *streams) finish(ctx context.Context, f *streamFollowing, started time.T
 	if ctx.Err() != nil || f.closed {
 		return
 	}
+	f.slow = time.Since(started) > readTimeout
 	if err == nil {
 		f.exists, f.readAt = f.there, started
 		f.pending = f.pending || f.behind

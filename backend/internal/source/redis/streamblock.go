@@ -18,7 +18,7 @@ type blockingNews struct {
 	client  *redis.Client
 	limited *redis.Client
 	conn    *redis.Conn // nil if not connected
-	connID  int64       // Redis's number for it
+	connID  int64       // Redis's number for it; 0 if Redis refuses CLIENT ID
 }
 
 func (b *blockingNews) close() {
@@ -51,18 +51,22 @@ func (b *blockingNews) wait(ctx context.Context, followed []*streamFollowing, ch
 	return news, nil
 }
 
-// read runs a blocking read that ends early when the set of streams changes.
+// read runs a blocking read that ends early when the set of streams changes. If Redis refuses
+// CLIENT ID, the read always ends by its own time.
 func (b *blockingNews) read(ctx context.Context, args *redis.XReadArgs, changed <-chan struct{}) (found []redis.XStream, err error) {
 	if b.conn == nil {
 		conn := b.limited.Conn()
-		if b.connID, err = conn.ClientID(ctx).Result(); err != nil {
+		id, err := conn.ClientID(ctx).Result()
+		if _, isReply := errors.AsType[redis.Error](err); err != nil && !isReply {
 			return nil, errors.Join(err, conn.Close())
 		}
-		b.conn = conn
+		b.conn, b.connID = conn, id
 	}
 	finished := make(chan struct{})
 	var unblocking sync.WaitGroup
-	unblocking.Go(func() { b.unblock(ctx, b.connID, changed, finished) })
+	if b.connID != 0 {
+		unblocking.Go(func() { b.unblock(ctx, b.connID, changed, finished) })
+	}
 	found, err = b.conn.XRead(ctx, args).Result()
 	close(finished)
 	unblocking.Wait()

@@ -26,7 +26,8 @@ const (
 	pageGrowth = 8
 	// pageTarget is the number of bytes that a page aims at.
 	pageTarget = 1 << 20
-	// readTimeout bounds one read, wherever a cluster's client has to look for the stream.
+	// readTimeout bounds the time without data during a read, wherever a cluster's client has to
+	// look for the stream.
 	readTimeout = 5 * time.Second
 )
 
