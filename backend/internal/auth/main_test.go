@@ -135,7 +135,7 @@ func keyFile(t *testing.T, keys ...map[string]string) *auth.KeySet {
 	return set
 }
 
-// newAuthority returns an authority that accepts all kinds of tokens.
+// newAuthorizer returns an authorizer that accepts all kinds of tokens.
 func newAuthorizer(t *testing.T, origins ...string) *auth.Authorizer {
 	t.Helper()
 	a, err := auth.New(auth.Options{

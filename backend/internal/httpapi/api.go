@@ -128,8 +128,8 @@ func (a *api) closeWhileDraining(c *gin.Context) {
 	}
 }
 
-// boundBody gives the body of a request a time to arrive. It holds for answers too that
-// are given before: the server reads what the client may still be sending.
+// boundBody limits the time in which the body of a request must arrive, also after an early
+// response: the server still reads the rest.
 func boundBody(c *gin.Context) {
 	if c.Request.Body != http.NoBody {
 		_ = http.NewResponseController(c.Writer).SetReadDeadline(time.Now().Add(bodyTimeout)) // a broken connection is noticed elsewhere

@@ -87,8 +87,8 @@ var rejections = []struct {
 	{hub.ErrFull, event.Overloaded, "this server has no room for another topic; ask for one that others follow, or try again later"},
 	{source.ErrFull, event.Overloaded, ""},
 	{auth.ErrNoKeys, event.Unavailable, "the token cannot be verified now; try again later"},
-	{source.ErrUnavailable, event.Unavailable, "Redis cannot be reached, or refused; try again later"},
-	{context.DeadlineExceeded, event.Unavailable, "Redis cannot be reached, or refused; try again later"},
+	{source.ErrUnavailable, event.Unavailable, "Redis is unavailable or refused the request; try again later"},
+	{context.DeadlineExceeded, event.Unavailable, "Redis is unavailable or refused the request; try again later"},
 }
 
 // isLasting reports whether a retry of the same request cannot help.

@@ -94,8 +94,6 @@ func newTopicLog(h *Hub, topic event.Topic) *topicLog {
 	return t
 }
 
-// lock locks mu and opens the view, so everything that is decided until unlock is decided for
-// one state of the topic.
 // sync waits until the journal has what was published before the call, since the client may have
 // received it from another node. The error wraps [source.ErrUnavailable] if that takes longer than
 // syncPatience.
@@ -109,6 +107,8 @@ func (t *topicLog) sync(ctx context.Context) error {
 	return err
 }
 
+// lock locks mu and opens the view, so everything that is decided until unlock is decided for
+// one state of the topic.
 func (t *topicLog) lock() {
 	t.mu.Lock()
 	t.view = t.log.View()

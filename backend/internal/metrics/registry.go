@@ -38,7 +38,7 @@ func (m *Metrics) Registry(f Figures) *prometheus.Registry {
 	})
 
 	r.gauge("connections", "Open subscriptions.", nil, of(&m.connections))
-	r.gauge("max_connections", "Limit of connections: the configured one, or what the descriptor limit allows.", nil, of(&m.maxConnections))
+	r.gauge("max_connections", "Limit of subscriptions: the configured one, or what the limit of open files allows.", nil, of(&m.maxConnections))
 	r.counter("connections_opened_total", "Subscriptions that were opened.", nil, of(&m.opened))
 	r.gauge("stalled_connections", "Connections whose send buffer is full; over HTTP/2 and TLS, for at least a second.", nil, of(&m.stalled))
 	r.counter("slow_clients_total", "Clients disconnected because they accepted no data.", nil, of(&m.slowClients))

@@ -18,13 +18,13 @@ func (p Position) Counted() bool {
 }
 
 // Missing returns the number of entries between two positions that were added and are no longer
-// there, or -1 if that is unknown. The page answers the range between the positions, or the
+// there, or [event.LostUnknown]. The page is the reply for the range between the positions, or the
 // first part of it.
 func (p Page) Missing(prev, end Position) int64 {
 	s := p.State
 	removed := int64(s.Added) - int64(s.Length)
 	trimmed, exact := s.TrimmedBefore()
-	missing := int64(-1)
+	missing := int64(event.LostUnknown)
 	switch {
 	case removed == 0, !prev.ID.Before(s.Deleted) && !prev.ID.Before(s.Continuity()):
 		return 0
@@ -37,7 +37,7 @@ func (p Page) Missing(prev, end Position) int64 {
 	case removed == 1 && prev.ID.Before(s.Deleted):
 		missing = 1
 	}
-	return max(missing, -1)
+	return max(missing, event.LostUnknown)
 }
 
 // Walk goes through the entries between two positions and the holes among them. It calls entry

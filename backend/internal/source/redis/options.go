@@ -73,7 +73,7 @@ func ParseURL(address string) (*Options, error) {
 	case o.cluster != nil && hasPath(rest):
 		return nil, errors.New("redis-cluster:// takes no database: a cluster has only one")
 	case o.readsReplicas():
-		return nil, errors.New("what is followed comes from masters, since replicas may lag behind: leave out read_only, replica_only, route_by_latency and route_randomly")
+		return nil, errors.New("the gateway follows masters, since replicas may lag: leave out read_only, replica_only, route_by_latency and route_randomly")
 	}
 	o.setDefaults()
 	return &o, nil

@@ -17,7 +17,7 @@ import (
 	"sluice/internal/source/redis/tracking"
 )
 
-// Source is the [source.Source] for a Source server, for the master among servers that Sentinel
+// Source is the [source.Source] for a Redis server, for the master among servers that Sentinel
 // watches, or for a cluster. To each master it has one Pub/Sub connection for channels, three
 // connections that track keys, and two pools for commands. One more connection waits for the
 // streams of a single server.

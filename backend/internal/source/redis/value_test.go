@@ -11,7 +11,6 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// sent returns how many bytes a server has sent.
 func TestRedis_LargeValueIsNotRead(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

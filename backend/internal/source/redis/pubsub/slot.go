@@ -41,7 +41,7 @@ func (s Slots) String() string {
 	return strings.Join(texts, ",")
 }
 
-// SlotOf returns the slot of a key or a Sharded channel, as the Redis Cluster
+// SlotOf returns the slot of a key or a sharded channel, as the Redis Cluster
 // specification says: the slot of the text between the first braces, if that is not empty.
 func SlotOf(name string) int {
 	if _, rest, found := strings.Cut(name, "{"); found {

@@ -23,7 +23,7 @@ func (a *api) ready(c *gin.Context) {
 	}
 	ready, unserved := a.readiness.now(c.Request.Context())
 	if !ready {
-		writeProblem(c, http.StatusServiceUnavailable, "Redis cannot be reached, or what is published does not come back from it; the log of this server says why")
+		writeProblem(c, http.StatusServiceUnavailable, "Redis is unavailable, or a published probe did not return; the log of this server has the reason")
 		return
 	}
 	text := "ok\n"
@@ -33,10 +33,10 @@ func (a *api) ready(c *gin.Context) {
 	c.String(http.StatusOK, text)
 }
 
-// readinessAge is how old an answer of the broker may be that is given to others too.
+// readinessAge is the maximum age of a shared readiness check.
 const readinessAge = 100 * time.Millisecond
 
-// readiness asks the broker whether it is ready, once for all who want to know.
+// readiness checks the broker. Concurrent calls share one check.
 type readiness struct {
 	broker Broker
 	log    *slog.Logger
