@@ -38,7 +38,7 @@ test('does not chart its own replay as deliveries', async ({ page, processes }) 
   );
   await first.body?.cancel();
   await page.goto(`${gateway.url}/health`);
-  await expect(page.getByText('no sample of a machine')).toBeVisible();
+  await expect(page.getByText('not a machine sample')).toBeVisible();
   const chart = page.getByRole('figure', { name: 'Throughput' }).getByRole('img');
   await expect(chart).toHaveAccessibleName(
     /^Deliveries: now [\d.]+\/s, from [\d.]+\/s to \d{1,2}(\.\d+)?\/s,/,
@@ -70,5 +70,5 @@ test('a topic without samples is explained', async ({ page, processes }) => {
   await page.goto(`${gateway.url}/health?channel=other`);
   await expect(page.getByText('Waiting for the first event')).toBeVisible();
   await gateway.publish('other', '{"cpu_percent":"high"}');
-  await expect(page.getByText('no sample of a machine (no number at cpu_percent)')).toBeVisible();
+  await expect(page.getByText('not a machine sample (no number at cpu_percent)')).toBeVisible();
 });

@@ -1,7 +1,7 @@
 import { Suspense, useEffect, useMemo, useState } from 'react';
-import { topicsOf } from './address';
+import { parseTopics } from './address';
 import { Loading, ScreenState } from './ui/ScreenState';
-import { useNoticed } from './features/notifications/noticed';
+import { useNotificationTopics } from './features/notifications/notification-topics';
 import { Toasts } from './features/notifications/Toasts';
 import { useUnreadBadge } from './features/notifications/use-unread-badge';
 import { Boundary } from './shell/Boundary';
@@ -28,7 +28,7 @@ export function App({ client }: { client: StreamClient }) {
 
 function Frame() {
   const { path, query } = useLocation();
-  const noticed = useNoticed();
+  const notifications = useNotificationTopics();
   const screen = screens.find((candidate) => candidate.path === path);
   // The notifications start together with the topics of the screen, so one request opens all of them.
   const [isShown, setShown] = useState(false);
@@ -37,7 +37,7 @@ function Frame() {
     return () => clearTimeout(timer);
   }, [screen]);
   const unread = useUnreadBadge(
-    isShown ? noticed.topics : none,
+    isShown ? notifications.topics : none,
     `${screen?.name ?? 'Not found'} – Sluice`,
   );
   return (
@@ -61,14 +61,14 @@ function Frame() {
                 screen={screen}
                 onShown={setShown}
                 query={query}
-                fallback={path === '/notifications' ? noticed.chosen : screen.topics}
+                fallback={path === '/notifications' ? notifications.chosen : screen.topics}
               />
             ) : (
               <NotFound />
             )}
           </main>
           <Boundary what="notifications">
-            <Toasts topics={noticed.topics} isHidden={path === '/notifications'} />
+            <Toasts topics={notifications.topics} isHidden={path === '/notifications'} />
           </Boundary>
         </div>
       </div>
@@ -93,7 +93,7 @@ function Shown({ screen: { Component }, onShown, query, fallback }: ShownProps) 
   const text = query.toString();
   const props = useMemo(() => {
     const query = new URLSearchParams(text);
-    return { query, topics: topicsOf(query, fallback) };
+    return { query, topics: parseTopics(query, fallback) };
   }, [text, fallback]);
   return (
     <Boundary what="screen">

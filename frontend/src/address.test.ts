@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { addressOf, gatewayURL, topicsOf } from './address';
+import { formatAddress, gatewayURL, parseTopics } from './address';
 
 const env = { BASE_URL: '/', MODE: 'test', DEV: false, PROD: true, SSR: false };
 
@@ -18,7 +18,7 @@ describe('gatewayURL', () => {
   });
 });
 
-describe('topicsOf', () => {
+describe('parseTopics', () => {
   it.each([
     ['', ['stream:own']],
     ['?utm_source=mail', ['stream:own']],
@@ -30,12 +30,12 @@ describe('topicsOf', () => {
     ['?channel=a&channel=a', ['channel:a']],
     ['?channel=a%26b&last=10', ['channel:a&b']],
   ])('of the query %j are %j', (search, topics) => {
-    expect(topicsOf(new URLSearchParams(search), ['stream:own'])).toEqual(topics);
+    expect(parseTopics(new URLSearchParams(search), ['stream:own'])).toEqual(topics);
   });
 });
 
 it('makes the address of a screen that follows a topic', () => {
-  const address = addressOf('/explorer', 'channel:a&b:c');
+  const address = formatAddress('/explorer', 'channel:a&b:c');
   expect(address).toBe('/explorer?channel=a%26b%3Ac');
-  expect(topicsOf(new URLSearchParams(address.split('?')[1]), [])).toEqual(['channel:a&b:c']);
+  expect(parseTopics(new URLSearchParams(address.split('?')[1]), [])).toEqual(['channel:a&b:c']);
 });

@@ -10,18 +10,18 @@ export function gatewayURL({ VITE_API_URL, DEV }: ImportMetaEnv, base: string): 
   return DEV ? 'http://localhost:4000' : base;
 }
 
-/**
- * The topics of a screen that is opened as `…/logs?stream=mine&channel=prices.*`, so that people follow
- * their own topics by changing the address; the screen's own ones where the address names none.
- */
-export function topicsOf(query: URLSearchParams, fallback: readonly string[]): readonly string[] {
+/** The topics that an address such as `…/logs?stream=mine&channel=prices.*` names, or the fallback if it names none. */
+export function parseTopics(
+  query: URLSearchParams,
+  fallback: readonly string[],
+): readonly string[] {
   const named = kinds.flatMap((kind) => query.getAll(kind).map((name) => `${kind}:${name}`));
   const topics = [...new Set(named.filter((topic) => !topic.endsWith(':')))];
   return topics.length > 0 ? topics : fallback;
 }
 
 /** The address of a screen that follows a topic. */
-export function addressOf(path: string, topic: string): string {
+export function formatAddress(path: string, topic: string): string {
   const kind = topic.slice(0, topic.indexOf(':'));
   return `${path}?${new URLSearchParams({ [kind]: topic.slice(kind.length + 1) }).toString()}`;
 }

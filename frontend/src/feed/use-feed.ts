@@ -9,7 +9,7 @@ const TOP = 8;
 export interface Feed extends Pick<Hold, 'shown' | 'heldBy' | 'waiting'> {
   readonly scroller: RefObject<HTMLDivElement | null>;
   readonly onScroll: (event: UIEvent<HTMLElement>) => void;
-  /** Goes back to the top, and on. */
+  /** Scrolls to the top and releases the hold. */
   readonly showNewest: () => void;
   readonly togglePause: () => void;
 }

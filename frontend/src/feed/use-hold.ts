@@ -14,7 +14,7 @@ export interface Hold {
   /** The entries to show: the newest, or those from when the hold began. */
   readonly shown: readonly Entry[];
   readonly heldBy: Holder | undefined;
-  /** How many entries have come since the hold began. */
+  /** How many entries have arrived since the hold began. */
   readonly waiting: number;
   readonly hold: (by: Holder) => void;
   readonly release: () => void;

@@ -1,4 +1,4 @@
-import { addressOf } from '../address';
+import { formatAddress } from '../address';
 import type { StreamClient } from '@sluice/client';
 import type { DialogName } from '../ui/dialog-context';
 import type { IconName } from './Icon';
@@ -51,6 +51,6 @@ export function findCommands(commands: readonly Command[], typed: string): Comma
   });
   const topic = typed.trim();
   if (!/^(channel|stream|key):./.test(topic)) return found;
-  const run = () => navigate(addressOf('/explorer', topic));
+  const run = () => navigate(formatAddress('/explorer', topic));
   return [{ name: topic, group: 'Open in Explorer', icon: 'explorer', run }, ...found];
 }

@@ -1,6 +1,6 @@
 import type { StreamClient } from '@sluice/client';
 import { store, stored } from '../lib/stored';
-import { lookAgain } from '../features/notifications/noticed';
+import { readChoiceAgain } from '../features/notifications/notification-topics';
 
 const NAME = 'sluice:token';
 
@@ -11,5 +11,5 @@ export const token = () => stored(NAME, 'sessionStorage');
 export function changeToken(client: StreamClient, next: string) {
   store(NAME, next === '' ? undefined : next, 'sessionStorage');
   client.tokenChanged();
-  lookAgain(); // topics that were refused before may be open now
+  readChoiceAgain(); // topics that were refused before may be open now
 }

@@ -1,7 +1,7 @@
 import { useState } from 'react';
 import { Choice } from '../../ui/Choice';
 import { Freshness } from '../../ui/Freshness';
-import { MAX_LAST } from '../../lib/last';
+import { MAX_LAST } from '../../lib/query-last';
 import { Panel } from '../../ui/Panel';
 import type { ScreenProps } from '../../ui/screen-props';
 import { Screen } from '../../ui/Screen';

@@ -2,7 +2,7 @@ import { Bars } from '../../charts/Bars';
 import { labelOf, quantity, unitOf } from '../../lib/quantity';
 import { summarise } from '../../charts/series-summary';
 import type { Series } from '@sluice/client';
-import { windowOf } from './covered';
+import { windowOf } from './window';
 import type { Columns } from './figures';
 
 interface Props {

@@ -2,7 +2,7 @@ import { Figure } from '../../ui/Figure';
 import { labelOf, quantity, unitOf } from '../../lib/quantity';
 import { type SeriesSummary, summarise, trend } from '../../charts/series-summary';
 import type { Series } from '@sluice/client';
-import { windowOf } from './covered';
+import { windowOf } from './window';
 import { isCount } from './figures';
 
 interface Props {

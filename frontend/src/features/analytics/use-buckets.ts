@@ -1,7 +1,7 @@
 import { useMemo, useSyncExternalStore } from 'react';
 import { createView, type Series } from '@sluice/client';
 import { useStreamClient } from '@sluice/client/react';
-import { MAX_LAST } from '../../lib/last';
+import { MAX_LAST } from '../../lib/query-last';
 import { collectBuckets } from './buckets';
 
 /** The figures of a topic, in buckets of one second; `kept` is how many seconds to keep. */

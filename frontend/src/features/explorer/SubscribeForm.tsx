@@ -1,6 +1,6 @@
 import { type SubmitEvent, useId, useRef, useState } from 'react';
 import { focusNeighbour } from '../../lib/focus';
-import { MAX_LAST } from '../../lib/last';
+import { MAX_LAST } from '../../lib/query-last';
 import { Panel } from '../../ui/Panel';
 import { type Exploration, hints, type Kind, problemOf } from './topics';
 import { KindSelect } from './KindSelect';

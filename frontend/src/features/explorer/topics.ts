@@ -1,4 +1,4 @@
-import { lastOf } from '../../lib/last';
+import { parseLast } from '../../lib/query-last';
 import { isGlob } from '@sluice/client';
 
 export const kinds = ['channel', 'stream', 'key'] as const;
@@ -36,7 +36,7 @@ export const defaultLast = 20;
 export function readExploration(query: URLSearchParams): Exploration {
   return {
     topics: [...query].filter(([name]) => isKind(name)).map(([kind, name]) => `${kind}:${name}`),
-    last: lastOf(query, defaultLast),
+    last: parseLast(query, defaultLast),
     every: query.get('every') ?? '',
     events: query.getAll('event'),
   };

@@ -1,7 +1,7 @@
 import { useId } from 'react';
 import { Figure } from '../../ui/Figure';
 import { Freshness } from '../../ui/Freshness';
-import { MAX_LAST } from '../../lib/last';
+import { MAX_LAST } from '../../lib/query-last';
 import { Panel } from '../../ui/Panel';
 import { quantity } from '../../lib/quantity';
 import type { Columns } from '../../charts/series-summary';
@@ -46,7 +46,7 @@ export function MachineHealth({ topic, span }: Props) {
       </div>
       {newest?.invalid !== undefined && (
         <p className="text-sm text-warning">
-          What comes on this topic is no sample of a machine ({newest.invalid}).
+          The newest message of this topic is not a machine sample ({newest.invalid}).
         </p>
       )}
       <TopicGate

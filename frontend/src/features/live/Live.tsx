@@ -1,4 +1,4 @@
-import { lastOf } from '../../lib/last';
+import { parseLast } from '../../lib/query-last';
 import type { ScreenProps } from '../../ui/screen-props';
 import { SSEStream } from './SSEStream';
 
@@ -16,7 +16,7 @@ export default function Live({ topics, query }: ScreenProps) {
       </header>
       <SSEStream
         topics={topics}
-        last={lastOf(query, 0)}
+        last={parseLast(query, 0)}
         every={query.get('every') ?? ''}
         events={query.getAll('event')}
       />

@@ -6,7 +6,7 @@ import type { ScreenProps } from '../../ui/screen-props';
 import { count } from '../../lib/text';
 import { TopicGate } from '../../ui/TopicGate';
 import { canNotify, useDesktop } from './desktop';
-import { choose, defaultTopics } from './noticed';
+import { choose, defaultTopics } from './notification-topics';
 import type { Notification } from './notification';
 import { SeverityMark } from './SeverityMark';
 import { useNotifications } from './use-notifications';

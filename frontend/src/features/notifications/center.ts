@@ -6,7 +6,7 @@ import {
   type StreamClient,
   type SubscriptionState,
 } from '@sluice/client';
-import { rememberRefusal } from './noticed';
+import { rememberRefusal } from './notification-topics';
 import { type Notification, readNotification } from './notification';
 import { readMarks } from './read-marks';
 

@@ -44,7 +44,7 @@ export function collectSeries<T>(
   const xs: number[] = [];
   const columns = new Map<string, (number | null)[]>();
   const leftOut = new Set<string>();
-  let lastGone = -Infinity;
+  let lastEvicted = -Infinity;
   let gaps: number[] = [];
 
   function onEntry(entry: Entry) {
@@ -71,7 +71,7 @@ export function collectSeries<T>(
     for (const name of Object.keys(row)) addColumn(name);
     for (const [name, ys] of columns) ys.push(row[name] ?? null);
     // To move everything for each point would cost `points` steps; once per `points` points costs one.
-    if (xs.length >= 2 * points) letGo(xs.length - points);
+    if (xs.length >= 2 * points) evict(xs.length - points);
   }
 
   function addColumn(name: string) {
@@ -83,8 +83,8 @@ export function collectSeries<T>(
     }
   }
 
-  function letGo(count: number) {
-    lastGone = xs[count - 1] ?? lastGone;
+  function evict(count: number) {
+    lastEvicted = xs[count - 1] ?? lastEvicted;
     xs.splice(0, count);
     for (const ys of columns.values()) ys.splice(0, count);
     const oldest = xs[0] ?? 0;
@@ -100,7 +100,7 @@ export function collectSeries<T>(
       names: [...columns.keys()],
       data: [xs.slice(begin), ...[...columns.values()].map((ys) => ys.slice(begin))],
       gaps: gaps.filter((time) => time >= oldest),
-      isCut: (xs[begin - 1] ?? lastGone) >= start,
+      isCut: (xs[begin - 1] ?? lastEvicted) >= start,
       leftOut: leftOut.size,
     };
   }

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { windowOf } from './covered';
+import { windowOf } from './window';
 
 const series = (...times: number[]) => ({
   ...{ names: [], data: [times] as const, gaps: [], isCut: false, leftOut: 0 },

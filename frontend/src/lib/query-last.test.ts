@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { lastOf } from './last';
+import { parseLast } from './query-last';
 
 it.each([
   ['', 20],
@@ -11,5 +11,5 @@ it.each([
   ['last=1.5', 20],
   ['last=99999', 1_000],
 ])('of %j it is %d', (query, last) => {
-  expect(lastOf(new URLSearchParams(query), 20)).toBe(last);
+  expect(parseLast(new URLSearchParams(query), 20)).toBe(last);
 });
