@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sort"
 
@@ -92,10 +93,11 @@ func (c *channelCursors) head() string {
 
 // prepare implements [cursors]. If the client has received more than this node, prepare
 // waits until this node has received the same. If that fails, the client would return to the older
-// position of this node: that is an error.
+// position of this node: that is an error. A node that may not publish can never wait, so its
+// clients start after a gap instead of being rejected until the ACL is changed.
 func (c *channelCursors) prepare(ctx context.Context, cc clientCursor) (func() startPosition, error) {
 	if cc.known && c.isBehind(cc.text) {
-		if err := c.topicLog.sync(ctx); err != nil {
+		if err := c.topicLog.sync(ctx); err != nil && !errors.Is(err, source.ErrForbidden) {
 			return nil, err
 		}
 	}

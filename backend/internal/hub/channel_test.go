@@ -219,6 +219,33 @@ func TestChannel_OpensWithoutMarkers(t *testing.T) {
 	g.checkResumes(t, "the client", "channel:c", s.openID, numbers(1, 3))
 }
 
+// The gateway that issued the cursor is gone, and the new one cannot wait until it has received what
+// the client has: it may not publish the probe that proves that.
+func TestChannel_UnknownNodeWithoutProbesIsGap(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	req := hub.Request{Topics: topics(t, "channel:c")}
+	t.Run("the gateway that is gone", func(t *testing.T) {
+		one := redisGateway(t, server, history(100))
+		s := one.subscribe(t, req)
+		defer s.close()
+		server.Do("PUBLISH", "c", "1")
+		s.awaitData("1")
+		req.IDs = []string{s.lastID()}
+	})
+	server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "allkeys", "allchannels", "-publish")
+	g := userGateway(t, server, "gateway", "secret", history(100))
+	s, err := g.trySubscribe(t, req)
+	if err != nil {
+		t.Fatalf("the client with the id %q is rejected: %v", req.IDs, err)
+	}
+	defer s.close()
+	s.checkResumed("the client", false)
+	server.Do("PUBLISH", "c", "2")
+	s.awaitData("2")
+	s.check("the client", []string{"2"}, []string{"channel:c unknown-cursor null"})
+}
+
 // limitedGateway returns a gateway whose Redis user may use channels that begin with "ok.".
 func limitedGateway(t *testing.T, server *redistest.Server) gateway {
 	t.Helper()

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -45,7 +46,7 @@ type probe struct {
 	asked   time.Time                // time at which the oldest missing probe was published, or zero
 	back    time.Time                // time at which the newest arrived, or zero
 	failed  error                    // why the newest could not be published
-	waiting []chan struct{}          // closed when a probe that is not sent yet arrives
+	waiting []waiter                 // of a probe that is not sent yet
 	sent    []sentProbe              // not arrived yet, the oldest first
 	remote  map[string]chan struct{} // closed when the probe with that token arrives from another node
 }
@@ -53,7 +54,18 @@ type probe struct {
 type sentProbe struct {
 	token   string
 	at      time.Time
-	waiting []chan struct{} // closed when it, or a later one, arrives
+	waiting []waiter // of it, or of a later one
+}
+
+// waiter receives the result of a probe once: nil if it arrives, the error if Redis refuses it.
+// It has room for that, so the sender does not block.
+type waiter chan error
+
+// notify sends the result to the waiters of a probe.
+func (s sentProbe) notify(result error) {
+	for _, w := range s.waiting {
+		w <- result
+	}
 }
 
 func newProbe(client *redis.Client, channel string, broken func(), heard func() time.Time, lag func(time.Duration), log *slog.Logger) *probe {
@@ -106,9 +118,12 @@ func (p *probe) send(ctx context.Context) {
 
 	p.mu.Lock()
 	p.failed = err
-	if err != nil {
+	switch {
+	case redis.IsPermissionError(err):
+		p.refuse(p.index(token), err)
+	case err != nil:
 		p.requeue(p.index(token))
-	} else if p.asked.IsZero() && p.back.Before(before) {
+	case p.asked.IsZero() && p.back.Before(before):
 		p.asked = before
 	}
 	wedged := false
@@ -144,9 +159,7 @@ func (p *probe) message(_, token string) {
 	}
 	p.lag(p.back.Sub(p.sent[i].at))
 	for _, s := range p.sent[:i+1] { // earlier ones may be missing
-		for _, done := range s.waiting {
-			close(done)
-		}
+		s.notify(nil)
 	}
 	p.sent = p.sent[i+1:]
 }
@@ -170,6 +183,24 @@ func (p *probe) requeue(from int) {
 	p.sent = p.sent[:from]
 }
 
+// refuse removes the probes from an index on. Their waiting callers get an error, since Redis
+// refuses all later probes too until its ACL is changed. mu must be held.
+func (p *probe) refuse(from int, err error) {
+	for _, s := range p.sent[from:] {
+		s.notify(fmt.Errorf("%w: PUBLISH: %w", ErrForbidden, err))
+	}
+	p.sent = p.sent[:from]
+}
+
+// remove removes a waiting caller. mu must be held.
+func (p *probe) remove(w waiter) {
+	isIt := func(other waiter) bool { return other == w }
+	p.waiting = slices.DeleteFunc(p.waiting, isIt)
+	for i := range p.sent {
+		p.sent[i].waiting = slices.DeleteFunc(p.sent[i].waiting, isIt)
+	}
+}
+
 // confirmed implements [receiver]. It asks for a probe, since the connection can deliver one.
 func (p *probe) confirmed(*marker.View) {
 	p.soon()
@@ -183,19 +214,23 @@ func (p *probe) disconnected() {
 	p.requeue(0)
 }
 
-// sync waits until a probe that is sent after the call has arrived.
+// sync waits until a probe that is sent after the call has arrived. It returns at once, with an
+// error that wraps [ErrForbidden], if the ACL does not let the gateway publish the probe.
 func (p *probe) sync(ctx context.Context) error {
-	done := make(chan struct{})
+	result := make(waiter, 1)
 	p.mu.Lock()
-	p.waiting = append(p.waiting, done)
+	p.waiting = append(p.waiting, result)
 	p.mu.Unlock()
 	p.soon()
 	select {
-	case <-done:
-		return nil
+	case err := <-result:
+		return err
 	case <-p.ended:
 		return fmt.Errorf("%w: the connection is no longer used", ErrUnavailable)
 	case <-ctx.Done():
+		p.mu.Lock()
+		p.remove(result) // the next result may be far away while Redis is unavailable
+		p.mu.Unlock()
 		return ctx.Err()
 	}
 }

@@ -15,8 +15,9 @@ import (
 var (
 	// ErrUnavailable is wrapped by errors that end when Redis can be reached again.
 	ErrUnavailable = errors.New("pub/sub is unavailable")
-	// ErrForbidden is wrapped by the error of a subscription that Redis refuses.
-	ErrForbidden = errors.New("subscription refused")
+	// ErrForbidden is wrapped by the error of a subscription that Redis refuses, and of
+	// [Route.Sync] if Redis refuses to publish the probe.
+	ErrForbidden = errors.New("redis refuses the command")
 )
 
 // Options are the settings of a [Router].

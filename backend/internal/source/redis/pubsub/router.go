@@ -301,7 +301,8 @@ func (r *Router) RefreshTopology() {
 }
 
 // Sync waits until every message that was published before the call has reached the
-// receiver.
+// receiver. It returns an error that wraps [ErrForbidden] if the gateway may not publish the
+// message whose arrival proves that.
 func (rt *Route) Sync(ctx context.Context) error {
 	rt.router.mu.RLock()
 	node := rt.node
