@@ -116,6 +116,7 @@ func (s *shard) flushOwn(c *conn) {
 		}
 		if n < len(b.Bytes) { // the frames after this one are read again
 			reader.Unread(&b, n)
+			b.AtHead = false
 		}
 		if n < len(b.Bytes) || len(b.Body) > 0 {
 			c.unsent = &unsent{rest: bytes.Clone(b.Bytes[n:]), shared: b.Body}
