@@ -153,16 +153,16 @@ func (f *streamFollowing) Live(ctx context.Context) error {
 	for {
 		f.owner.mu.Lock()
 		away, awaySet := f.owner.away, f.owner.awaySet
-		live, failed, settled := f.live, f.failed, f.settled
+		live, failed, settled, reading := f.live, f.failed, f.settled, f.reading
 		f.owner.mu.Unlock()
 		switch {
-		case isRefusal(failed):
+		case isRefusal(failed) && !reading: // else Redis may allow it again
 			return fmt.Errorf("%s: %w", f.topic, failed)
 		case away != nil:
 			return fmt.Errorf("%w: %w", source.ErrUnavailable, away)
-		case failed != nil:
+		case failed != nil && !isRefusal(failed):
 			return fmt.Errorf("%w: %w", source.ErrUnavailable, failed)
-		case live:
+		case live && failed == nil:
 			return nil
 		}
 		select {

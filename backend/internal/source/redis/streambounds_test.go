@@ -1,6 +1,7 @@
 package redis_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -204,6 +205,29 @@ func TestRedisStream_BacklogsDoNotDelayLiveStreams(t *testing.T) {
 	for _, f := range others {
 		awaitLive(t, f)
 	}
+}
+
+// The first event can arrive before its read has ended.
+func TestRedisStream_LiveWaitsForReadAfterRefusal(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := connectLimited(t, server)
+	blocked, release := make(chan struct{}), make(chan struct{})
+	f := src.Follow(streamNamed("secret"), blockingSink{newRecordingSink(t), blocked, release})
+	unblock := sync.OnceFunc(func() { close(release) })
+	defer unblock()
+	if err := f.Live(t.Context()); !errors.Is(err, source.ErrForbidden) {
+		t.Errorf("Live: got error %v", err)
+	}
+	server.Do("ACL", "SETUSER", "gateway", "~secret")
+	<-blocked
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := f.Live(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Live during the read: got error %v", err)
+	}
+	unblock()
+	awaitLive(t, f)
 }
 
 func TestRedisStream_ForbiddenStreamStopsNoOther(t *testing.T) {
