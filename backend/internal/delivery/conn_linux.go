@@ -44,7 +44,7 @@ type unsent struct {
 // whole segment.
 const minShared = 16 << 10
 
-// unsentFrame returns the rest of a frame of the journal.
+// unsentFrame returns the rest of a frame as unsent data. The bytes of the frame must not change.
 func unsentFrame(rest []byte) *unsent {
 	if len(rest) > minShared {
 		return &unsent{shared: rest}

@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"bytes"
 	"errors"
 	"net"
 	"os"
@@ -421,7 +420,7 @@ func (s *shard) housekeeping() {
 			s.sendClose(c, event.TokenExpired)
 		case !c.full && now.since(c.sent) >= s.server.options.Heartbeat:
 			if n, ok := s.write(c, ping); ok && n < len(ping) {
-				c.unsent = &unsent{rest: bytes.Clone(ping[n:])}
+				c.unsent = unsentFrame(ping[n:])
 				s.park(c)
 			}
 		}

@@ -223,7 +223,7 @@ const maxFrames = 256
 // maxEncoded bytes, since they are copied. log.mu must be held.
 func (r *Reader) maxDelivered() int {
 	j := r.log
-	return min(max(maxEncoded*j.frames/max(j.bytes, 1), 1), maxFrames)
+	return min(max(maxEncoded*max(j.frames, 1)/max(j.bytes, 1), 1), maxFrames)
 }
 
 // nextConflated returns the next batch of a conflated reader. It reads the journal under one lock,

@@ -28,9 +28,9 @@ const (
 	streamGrace = 2 * time.Millisecond
 )
 
-// The reads in progress of a [streams] are bounded by class, so reads of history, slow reads
-// and failing reads never delay live streams. In a cluster, each stream has its own, so the streams of one server never
-// delay those of another.
+// The reads in progress of a [streams] are bounded by class, so reads of history, slow reads and
+// failing reads never delay live streams. In a cluster, each stream has its own, so the streams of
+// one server never delay those of another.
 const (
 	liveReads = iota
 	historyReads

@@ -66,7 +66,7 @@ func (p *Proxy) Drop() {
 	p.each(func(c *proxied) { c.dead.Store(true) })
 }
 
-// DropSubscribed is like Swallow, for connections that have sent a subscribe command.
+// DropSubscribed is like Drop, for connections that have sent a subscribe command.
 func (p *Proxy) DropSubscribed() {
 	p.each(func(c *proxied) {
 		if c.subscribed.Load() {
