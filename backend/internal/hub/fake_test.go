@@ -11,9 +11,10 @@ import (
 
 // fakeSource is a source whose events and faults the test controls.
 type fakeSource struct {
-	away  error // error of Live
-	never bool  // Live blocks until its context ends
-	begin source.Position
+	away     error // error of Live
+	never    bool  // Live blocks until its context ends
+	begin    source.Position
+	onExists func() // called by Exists, if set
 
 	mu    sync.Mutex
 	sinks map[string]source.Sink
@@ -59,7 +60,12 @@ func (s *fakeSource) Close() error                          { return nil }
 
 func (f *fakeFollowing) Sync(context.Context) error { return nil }
 
-func (f *fakeFollowing) Exists(context.Context) (bool, error) { return true, nil }
+func (f *fakeFollowing) Exists(context.Context) (bool, error) {
+	if f.src.onExists != nil {
+		f.src.onExists()
+	}
+	return true, nil
+}
 
 func (f *fakeFollowing) Live(ctx context.Context) error {
 	if f.src.never {

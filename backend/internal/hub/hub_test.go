@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -702,6 +703,24 @@ func TestSubscribe_ObservesContext(t *testing.T) {
 	cancel()
 	if _, err := h.Subscribe(ctx, hub.Request{Topics: topics(t, "channel:a")}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Subscribe: got error %v", err)
+	}
+}
+
+// Another goroutine would run after those of all other new clients, whose requests would be in
+// memory until then.
+func TestSubscribe_OneTopicStartsNoGoroutine(t *testing.T) {
+	src := newFakeSource()
+	var stack string
+	src.onExists = func() { stack = string(debug.Stack()) }
+	h := hub.New(src, hub.Options{Node: "n1", History: journal.Limits{Events: 10, Bytes: 1 << 20}}, noMetrics{})
+	defer h.Close()
+	sub, err := h.Subscribe(t.Context(), hub.Request{Topics: []event.Topic{event.Literal(event.Channel, "a")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sub.Close()
+	if !strings.Contains(stack, "hub.(*Hub).Subscribe(") {
+		t.Errorf("got the stack of another goroutine:\n%s", stack)
 	}
 }
 

@@ -66,16 +66,12 @@ func (req Request) Finished() bool {
 // missing returns the streams that do not exist, except those whose end the client has received.
 func missing(ctx context.Context, logs []*topicLog, id knownCursors) (topics []event.Topic, err error) {
 	exists := make([]bool, len(logs))
-	all, ctx := errgroup.WithContext(ctx)
-	for i, t := range logs {
+	err = each(ctx, logs, func(ctx context.Context, i int, t *topicLog) (err error) {
 		if exists[i] = id.hasEnded(t.topic); !exists[i] {
-			all.Go(func() (err error) {
-				exists[i], err = t.following.Exists(ctx)
-				return err
-			})
+			exists[i], err = t.following.Exists(ctx)
 		}
-	}
-	err = all.Wait()
+		return err
+	})
 	for i, t := range logs {
 		if !exists[i] {
 			topics = append(topics, t.topic)
@@ -88,12 +84,23 @@ func missing(ctx context.Context, logs []*topicLog, id knownCursors) (topics []e
 // return the start positions.
 func prepare(ctx context.Context, logs []*topicLog, id knownCursors, req Request) ([]func() startPosition, error) {
 	starts := make([]func() startPosition, len(logs))
+	err := each(ctx, logs, func(ctx context.Context, i int, t *topicLog) (err error) {
+		starts[i], err = t.cursors.prepare(ctx, id.of(t.topic, req))
+		return err
+	})
+	return starts, err
+}
+
+// each calls f for all topics at the same time, and returns the first error. A single topic has
+// no goroutine of its own: when many clients connect at once, each switch between goroutines
+// holds the memory of their requests longer.
+func each(ctx context.Context, logs []*topicLog, f func(ctx context.Context, i int, t *topicLog) error) error {
+	if len(logs) == 1 {
+		return f(ctx, 0, logs[0])
+	}
 	all, ctx := errgroup.WithContext(ctx)
 	for i, t := range logs {
-		all.Go(func() (err error) {
-			starts[i], err = t.cursors.prepare(ctx, id.of(t.topic, req))
-			return err
-		})
+		all.Go(func() error { return f(ctx, i, t) })
 	}
-	return starts, all.Wait()
+	return all.Wait()
 }
