@@ -96,3 +96,35 @@ func TestBudget_TopicListHoldsNoEvents(t *testing.T) {
 		}
 	}
 }
+
+// Clients that receive the values of a glob need little memory, even while they do not read: only the
+// topic has a list of its keys.
+func TestBudget_KeyReplayHoldsNoList(t *testing.T) {
+	const clients, keys, most = 1000, 5000, 4 << 10 // bytes per client
+	broker := memory.New(source.Fill{Events: 10, Bytes: 1 << 20})
+	h := hub.New(broker, hub.Options{Node: "n1", History: journal.Limits{Events: 10, Bytes: 1 << 20}, Linger: time.Hour}, noMetrics{})
+	defer h.Close()
+	for i := range keys {
+		publish(t, broker, fmt.Sprint("key:g:", i), "1")
+	}
+	glob := topics(t, "key:g:*")
+	subs := make([]*hub.Subscription, 0, clients)
+	subscribe := func() {
+		sub, err := h.Subscribe(t.Context(), hub.Request{Topics: glob})
+		if err != nil {
+			t.Fatal(err)
+		}
+		subs = append(subs, sub)
+	}
+	subscribe()
+	before := heapInUse()
+	for range clients {
+		subscribe()
+	}
+	if cost := (int64(heapInUse()) - int64(before)) / clients; cost > most {
+		t.Errorf("got %d bytes per client, want at most %d", cost, most)
+	}
+	for _, sub := range subs {
+		sub.Close()
+	}
+}

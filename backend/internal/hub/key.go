@@ -26,7 +26,9 @@ type keyCursors struct {
 	topicLog *topicLog
 	epoch    epoch
 	limit    int                 // bytes of all values
-	values   map[string]keyValue // by the topic's text
+	values   map[string]keyValue // by name
+	names    []string            // of values
+	sorted   bool                // names are sorted
 	bytes    atomic.Int64        // of values
 	memory   *journal.Memory     // of all topics, or nil
 
@@ -45,7 +47,7 @@ type keyValue struct {
 }
 
 // keyOverhead is about how many bytes a value needs besides its name and body.
-const keyOverhead = 160
+const keyOverhead = 176
 
 // bytes returns the number of bytes that the value takes in memory.
 func (v keyValue) bytes() int64 {
@@ -81,13 +83,17 @@ func (k *keyCursors) event(dst []byte, e event.Event, _ source.Position, number 
 		body:    slices.Clone(k.topicLog.body),
 		deleted: e.Type == event.KeyDeleted,
 	}
-	if k.values[name].deleted {
+	old, found := k.values[name]
+	if !found {
+		k.names, k.sorted = append(k.names, name), false
+	}
+	if old.deleted {
 		k.deleted--
 	}
 	if v.deleted {
 		k.deleted++
 	}
-	k.add(v.bytes() - k.values[name].bytes())
+	k.add(v.bytes() - old.bytes())
 	k.values[name] = v
 	if k.deleted > maxDeleted {
 		k.forgetDeletions(number + 1)
@@ -97,12 +103,14 @@ func (k *keyCursors) event(dst []byte, e event.Event, _ source.Position, number 
 
 // forgetDeletions drops all deletions, whose numbers are below the given one.
 func (k *keyCursors) forgetDeletions(number uint64) {
-	for name, v := range k.values {
+	k.names = slices.DeleteFunc(k.names, func(name string) bool {
+		v := k.values[name]
 		if v.deleted {
 			delete(k.values, name)
 			k.add(-v.bytes())
 		}
-	}
+		return v.deleted
+	})
 	k.deleted, k.forgotten = 0, number
 }
 
@@ -194,6 +202,11 @@ type keyStart struct {
 	values, deletions uint64
 }
 
+// needs reports whether the client lacks a value.
+func (s keyStart) needs(v keyValue) bool {
+	return !v.deleted && v.number >= s.values || v.deleted && v.number >= s.deletions
+}
+
 // start reads the cursor of a glob. It reports false unless this node issued the cursor and
 // remembers all deletions since.
 func (k *keyCursors) start(cursor string) (s keyStart, ok bool) {
@@ -237,20 +250,23 @@ func (k *keyCursors) changed(cursor string) bool {
 	return cursor != nothing && cursor != k.head()
 }
 
+// namesFrom returns the names that are not below a name, in order.
+func (k *keyCursors) namesFrom(name string) []string {
+	if !k.sorted {
+		slices.Sort(k.names)
+		k.sorted = true
+	}
+	i, _ := slices.BinarySearch(k.names, name)
+	return k.names[i:]
+}
+
 // changedSince returns the start position at the head. Its replay delivers the values and
 // deletions from a start on.
 func (k *keyCursors) changedSince(start keyStart, cursor string) startPosition {
 	head := k.topicLog.view.Head()
 	p := startPosition{pos: head, cursor: cursor, before: cursor}
-	var keys []replayedKey
-	for name, v := range k.values {
-		if !v.deleted && v.number >= start.values || v.deleted && v.number >= start.deletions {
-			keys = append(keys, replayedKey{name, v.deleted})
-		}
-	}
-	if len(keys) > 0 {
-		slices.SortFunc(keys, func(a, b replayedKey) int { return strings.Compare(a.name, b.name) })
-		p.replay = &keyReplay{cursors: k, keys: keys, head: head, started: cursor, ends: k.head()}
+	if slices.ContainsFunc(k.names, func(name string) bool { return start.needs(k.values[name]) }) {
+		p.replay = &keyReplay{cursors: k, start: start, head: head, started: cursor, ends: k.head()}
 	} else {
 		p.cursor, p.before = k.head(), k.head()
 	}

@@ -140,18 +140,12 @@ func TestKeyGlob_KeepsDeletionsDuringReplay(t *testing.T) {
 			g := newGateway(t, src, history(100))
 			keep := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*")})
 			defer keep.close()
-			write := func(n int, kind, data string) {
-				for i := range n {
-					topic := event.Literal(event.Key, fmt.Sprintf("g:%04d", i))
-					src.sink(t, "key:g:*").Event(event.Event{Topic: topic, Type: kind, Data: []byte(data)}, source.Position{})
-				}
-			}
-			write(keys, "", "x")
+			src.changeKeys(t, 0, keys, "", "x")
 			s := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*")})
 			for len(s.data()) < keys/2 {
 				s.next()
 			}
-			write(keys-kept, event.KeyDeleted, "null")
+			src.changeKeys(t, 0, keys-kept, event.KeyDeleted, "null")
 			got := s.got
 			if tt.back {
 				id := s.lastID()
@@ -166,6 +160,40 @@ func TestKeyGlob_KeepsDeletionsDuringReplay(t *testing.T) {
 			checkDeletions(t, got, kept)
 		})
 	}
+}
+
+// changeKeys sends an event for each of the keys g:<number> to the followers of key:g:*.
+func (s *fakeSource) changeKeys(t *testing.T, from, to int, kind, data string) {
+	t.Helper()
+	for i := from; i < to; i++ {
+		topic := event.Literal(event.Key, fmt.Sprintf("g:%04d", i))
+		s.sink(t, "key:g:*").Event(event.Event{Topic: topic, Type: kind, Data: []byte(data)}, source.Position{})
+	}
+}
+
+// A client whose replay has deletions gets a gap if the node evicts them before it has them.
+func TestKeyGlob_DeletionsEvictedDuringReplayAreGap(t *testing.T) {
+	t.Parallel()
+	const keys, deleted, kept = 6000, 300, 1700
+	src := newFakeSource()
+	g := newGateway(t, src, history(2*keys))
+	keep := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*")})
+	defer keep.close()
+	src.changeKeys(t, 0, keys, "", "x")
+	first := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*")})
+	first.read()
+	first.close()
+	src.changeKeys(t, 0, deleted, event.KeyDeleted, "null")
+	s := g.subscribe(t, hub.Request{Topics: topics(t, "key:g:*"), IDs: []string{first.lastID()}})
+	defer s.close()
+	s.next()
+	if n := len(s.got); n == 0 || n >= deleted {
+		t.Fatalf("got %d events in the first batch of the replay", n)
+	}
+	src.changeKeys(t, deleted, keys-kept, event.KeyDeleted, "null")
+	s.read()
+	s.checkGaps("resumed", "key:g:* unknown-cursor null")
+	checkDeletions(t, slices.Concat(first.got, s.got), kept)
 }
 
 // checkDeletions checks that a client that clears its state at each gap has the kept keys only.

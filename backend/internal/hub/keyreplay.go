@@ -3,43 +3,42 @@ package hub
 import (
 	"context"
 
-	"sluice/internal/event"
 	"sluice/internal/journal"
 )
 
-// keyReplay delivers the values of keys.
+// keyReplay delivers the values of keys, in the order of their names. The names belong to the
+// topic, so many clients that resume at once hold no list of their own.
 type keyReplay struct {
 	cursors *keyCursors
-	keys    []replayedKey
+	start   keyStart
+	from    string // no name below it remains
 	head    uint64 // values from this number on are in the journal
 	started string // the cursor until all have been delivered
 	ends    string // the cursor after that
 }
 
-// replayedKey is a key to deliver. A deletion may be forgotten during the replay; it is
-// delivered nevertheless.
-type replayedKey struct {
-	name    string
-	deleted bool
-}
-
 // hasGap implements [replay].
 func (r *keyReplay) hasGap(context.Context, *Hub) (bool, error) { return false, nil }
 
+// next implements [replay]. It returns errRemoved if deletions that the client lacks are no longer
+// remembered.
 func (r *keyReplay) next(context.Context, *Hub) ([]journal.Frame, bool, error) {
 	f := r.cursors.topicLog
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if r.start.deletions < min(r.cursors.forgotten, r.head) {
+		return nil, false, errRemoved
+	}
 	var frames []journal.Frame
-	for bytes := 0; len(r.keys) > 0 && len(frames) < pageFrames && bytes < pageBytes; r.keys = r.keys[1:] {
-		key := r.keys[0]
-		v, ok := r.cursors.values[key.name]
-		if ok && v.number >= r.head || !ok && !key.deleted {
-			continue
+	bytes := 0
+	for _, name := range r.cursors.namesFrom(r.from) {
+		if len(frames) == pageFrames || bytes >= pageBytes {
+			return frames, false, nil
 		}
-		if !ok {
-			v.topic = event.Topic{Kind: event.Key, Pattern: key.name}
-			v.body = event.AppendBody(nil, event.KeyDeleted, []byte("null"))
+		r.from = name + "\x00"
+		v := r.cursors.values[name]
+		if v.number >= r.head || !r.start.needs(v) {
+			continue
 		}
 		frame := journal.Frame{Cursor: []byte(r.started), Body: v.body}
 		if f.topic.IsGlob() {
@@ -48,9 +47,8 @@ func (r *keyReplay) next(context.Context, *Hub) ([]journal.Frame, bool, error) {
 		frames = append(frames, frame)
 		bytes += len(v.body)
 	}
-	done := len(r.keys) == 0
-	if done && len(frames) > 0 {
+	if len(frames) > 0 {
 		frames[len(frames)-1].Cursor = []byte(r.ends)
 	}
-	return frames, done, nil
+	return frames, true, nil
 }

@@ -40,8 +40,9 @@ func removalsOf(s source.StreamState) *removals {
 const maxCounts = 8
 
 var (
-	// errRemoved is returned by next if the entry of the position is no longer there.
-	errRemoved = errors.New("the entry was removed")
+	// errRemoved is returned by next if the entry of the position, or deletions of keys that follow, are
+	// no longer there.
+	errRemoved = errors.New("a part of the replay was removed")
 	// errInterrupted is returned by next if the stream is not the one that was read.
 	errInterrupted = errors.New("the stream was created again")
 )
