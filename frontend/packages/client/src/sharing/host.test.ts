@@ -31,7 +31,7 @@ function openTab() {
   const count = (kind: FromHost['kind']) => received.filter((it) => it.kind === kind).length;
   ports.push(port);
   return {
-    ...{ send, count },
+    ...{ send, count, kinds: () => received.map(({ kind }) => kind) },
     reports: (): Report[] => received.flatMap((it) => (it.kind === 'reports' ? it.reports : [])),
     follow: (topic: string, { token = '', key = 1 } = {}) =>
       send({
@@ -78,6 +78,18 @@ it('connects at once for a dropped tab whose reader asks for it', async () => {
   await eventually(() => expect(tab.count('dropped')).toBe(1));
   tab.follow('channel:a', { key: 2 });
   await eventually(() => expect(FakeEventSource.opened).toHaveLength(3));
+});
+
+it('sends a tab all reports before it drops it', async () => {
+  const tab = openTab();
+  tab.follow('channel:a');
+  const events = await source();
+  events.open({ id: '1' });
+  await tab.settle();
+  events.message('x'.repeat(17 * 1024 * 1024), '2');
+  await eventually(() => expect(tab.count('dropped')).toBe(1));
+  expect(tab.kinds().slice(-2)).toEqual(['reports', 'dropped']);
+  expect(tab.reports().at(-1)).toMatchObject({ kind: 'cursor', cursor: { id: 'channel:a@2' } });
 });
 
 it('ignores requests that a dropped tab sends before it knows', async () => {

@@ -15,7 +15,7 @@ export interface LinkOptions extends ConnectionOptions {
 }
 
 /** Workers of other versions of the messages have other names. */
-const PROTOCOL = 2;
+const PROTOCOL = 3;
 /** Milliseconds between two pings. */
 const INTERVAL = 5_000;
 /** Half the milliseconds that a host has for its answer. */
@@ -44,7 +44,9 @@ export function createLink(
 
   const send = (message: ToHost) => port?.postMessage(message);
 
+  /** Opens a link, also in place of the present one. */
   function open() {
+    release();
     const opened = (isAlone ? undefined : sharedPort()) ?? pagePort();
     port = opened;
     opened.onmessage = ({ data }: MessageEvent<FromHost>) => {
@@ -109,11 +111,6 @@ export function createLink(
   function restart() {
     unanswered += 1;
     isAlone ||= unanswered > 1;
-    reopen();
-  }
-
-  function reopen() {
-    release();
     open();
   }
 
@@ -133,7 +130,7 @@ export function createLink(
   const stopObserving = observePage({
     onOnline: () => wake(true),
     onVisible: () => wake(false),
-    onRestored: () => reopen(),
+    onRestored: open,
     onGone: () => send({ kind: 'close' }),
   });
   const interval = setInterval(ping, INTERVAL);
