@@ -4,12 +4,12 @@ import { FakeEventSource } from '../../../../test/fake-event-source';
 import { createHost, type FromHost, type ToHost } from './host.js';
 import type { Report } from './multiplexer.js';
 
-let host: ReturnType<typeof createHost>;
+let accept: ReturnType<typeof createHost>;
 let ports: MessagePort[];
 
 beforeEach(() => {
   FakeEventSource.opened = [];
-  host = createHost({ EventSource: FakeEventSource, retry: { base: 3_600_000, max: 3_600_000 } });
+  accept = createHost({ EventSource: FakeEventSource, retry: { base: 3_600_000, max: 3_600_000 } });
   ports = [];
 });
 
@@ -26,7 +26,7 @@ function openTab() {
   const { port1: port, port2 } = new MessageChannel();
   const received: FromHost[] = [];
   port.onmessage = ({ data }: MessageEvent<FromHost>) => received.push(data);
-  host.accept(port2);
+  accept(port2);
   const send = (message: ToHost) => port.postMessage(message);
   const count = (kind: FromHost['kind']) => received.filter((it) => it.kind === kind).length;
   ports.push(port);
@@ -41,7 +41,7 @@ function openTab() {
     /** Returns after the host has handled all messages sent so far, and the tab has received its answers. */
     settle: async () => {
       const before = count('pong');
-      send({ kind: 'ping' });
+      send({ kind: 'ping', isOnline: false });
       await eventually(() => expect(count('pong')).toBeGreaterThan(before));
     },
   };

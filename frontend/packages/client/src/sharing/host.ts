@@ -11,12 +11,11 @@ export type ToHost =
       readonly options: Pick<ConnectionOptions, 'staleAfter' | 'retry'>;
       readonly requests: readonly Request[];
     }
-  | { readonly kind: 'ping' }
+  /** Sent often, and when the tab has become visible or the network is back. */
+  | { readonly kind: 'ping'; readonly isOnline: boolean }
   | { readonly kind: 'close' }
   /** The tab's reader asks for a retry. */
-  | { readonly kind: 'retry' }
-  /** The tab has become visible, or the network is back. */
-  | { readonly kind: 'wake'; readonly isOnline: boolean };
+  | { readonly kind: 'retry' };
 
 /** A message from a host to a tab. */
 export type FromHost =
@@ -30,24 +29,21 @@ const MAX_SILENCE = 3 * 60_000;
 /** A tab is dropped when this many characters were sent to it since its last ping: the browser keeps them in memory. */
 const MAX_UNREAD = 16 * 1024 * 1024;
 
-/** Serves tabs, each of which has a port. Runs in the worker, or in the page. */
-export function createHost(options: ConnectionOptions = {}): {
-  accept: (port: MessagePort) => void;
-} {
-  /** By URL and token, as long as they have tabs. */
+/** Returns the function that serves a tab on its port. Runs in the worker of a URL, or in the page. */
+export function createHost(options: ConnectionOptions = {}): (port: MessagePort) => void {
+  /** By token, as long as they have tabs. */
   const multiplexers = new Map<string, Multiplexer>();
 
-  /** The first tab of a URL and token sets the options for those that follow. */
+  /** The first tab of a token sets the options for those that follow. */
   function multiplexerFor(message: ToHost & { kind: 'requests' }): Multiplexer {
     const { eventsURL, token } = message;
-    const name = `${eventsURL} ${token}`;
     // Without tabs it would only remember that its token was refused, which may no longer be true.
     for (const [other, { hasTabs }] of multiplexers) if (!hasTabs()) multiplexers.delete(other);
-    const known = multiplexers.get(name);
-    if (known) return known;
-    const created = createMultiplexer(eventsURL, token, { ...message.options, ...options });
-    multiplexers.set(name, created);
-    return created;
+    const found =
+      multiplexers.get(token) ??
+      createMultiplexer(eventsURL, token, { ...message.options, ...options });
+    multiplexers.set(token, found);
+    return found;
   }
 
   function accept(port: MessagePort) {
@@ -92,11 +88,12 @@ export function createHost(options: ConnectionOptions = {}): {
       clearTimeout(silence);
       silence = setTimeout(drop, MAX_SILENCE);
       if (message.kind === 'requests') follow(message);
-      else if (message.kind === 'ping') post({ kind: 'pong' });
       // For all tabs, as a dropped tab shares their connections again after it has sent its requests.
       else if (message.kind === 'retry') multiplexers.forEach(({ retryNow }) => retryNow());
-      else if (message.kind === 'wake') multiplexers.forEach(({ wake }) => wake(message.isOnline));
-      else {
+      else if (message.kind === 'ping') {
+        multiplexers.forEach(({ wake }) => wake(message.isOnline));
+        post({ kind: 'pong' });
+      } else {
         multiplexer?.setRequests(report, []);
         clearTimeout(silence);
         turn.port1.close();
@@ -118,8 +115,7 @@ export function createHost(options: ConnectionOptions = {}): {
 
     turn.port2.onmessage = flush;
     port.onmessage = ({ data }: MessageEvent<ToHost>) => receive(data);
-    silence = setTimeout(drop, MAX_SILENCE);
   }
 
-  return { accept };
+  return accept;
 }

@@ -74,9 +74,7 @@ export function createLink(
     isAlone = true;
     const { port1, port2 } = new MessageChannel();
     // Most pages have a worker and never load the code of the host. The port keeps the messages until then.
-    void import('./host.js')
-      .then(({ createHost }) => createHost(options).accept(port2))
-      .catch(report);
+    void import('./host.js').then(({ createHost }) => createHost(options)(port2)).catch(report);
     return port1;
   }
 
@@ -99,9 +97,9 @@ export function createLink(
     if (Date.now() - lastPing > INTERVAL / 5 && message.kind === 'reports') ping();
   }
 
-  function ping() {
+  function ping(isOnline = false) {
     lastPing = Date.now();
-    send({ kind: 'ping' });
+    send({ kind: 'ping', isOnline });
     // A long task of the page delays the answer and this timer alike. The second timer lets the answer come first.
     deadline ??= setTimeout(() => {
       deadline = setTimeout(restart, HALF_PATIENCE);
@@ -122,14 +120,9 @@ export function createLink(
     port = undefined;
   }
 
-  function wake(isOnline: boolean) {
-    send({ kind: 'wake', isOnline });
-    ping();
-  }
-
   const stopObserving = observePage({
-    onOnline: () => wake(true),
-    onVisible: () => wake(false),
+    onOnline: () => ping(true),
+    onVisible: ping,
     onRestored: open,
     onGone: () => send({ kind: 'close' }),
   });
