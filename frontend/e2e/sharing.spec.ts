@@ -78,6 +78,32 @@ test('a tab that changes its topics does not interrupt another', async ({ contex
   await expect.poll(gateway.connections).toBe(1);
 });
 
+test('tabs with different cursors of a key end with one connection', async ({
+  context,
+  processes,
+}) => {
+  const redis = await processes.startRedis();
+  const gateway = await processes.startGateway({ redis, open: ['key:price'] });
+  const url = `${gateway.url}/?key=price`;
+  await redis.command('SET', 'price', '1');
+  const one = await openTab(context, url);
+  await expect.poll(() => dataOf(one)).toEqual(['1']);
+  await one.goto('about:blank');
+  await redis.command('SET', 'price', '2');
+  const two = await openTab(context, url);
+  await expect.poll(() => dataOf(two)).toEqual(['2']);
+  // The worker ends with its last tab, and the next one has kept nothing.
+  await two.goto('about:blank');
+  await expect.poll(gateway.connections).toBe(0);
+  await Promise.all([one.goto(url), two.goto(url)]);
+  await expect.poll(() => dataOf(one)).toEqual(['1', '2']);
+  await expect.poll(() => dataOf(two)).toEqual(['2']);
+  await expect.poll(gateway.connections).toBe(1);
+  await redis.command('SET', 'price', '3');
+  await expect.poll(() => dataOf(one)).toEqual(['1', '2', '3']);
+  await expect.poll(() => dataOf(two)).toEqual(['2', '3']);
+});
+
 for (const [path, content, count] of [
   ['/analytics', 'Page views', 1],
   ['/logs', 'lines', 1],

@@ -10,7 +10,7 @@ const follow = (topic: string) => ({
 const refusal = { status: 401, detail: 'expired' };
 
 function createState(tokenRefusal?: typeof refusal): Report {
-  return { kind: 'state', state: { channels: {}, tokenRefusal } };
+  return { kind: 'state', state: { channels: new Map(), tokenRefusal } };
 }
 
 function createJoined(key = 0): Report {

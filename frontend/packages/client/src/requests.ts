@@ -53,7 +53,7 @@ interface Entry {
 }
 
 const closed: Status = { phase: 'closed' };
-const nothing: SharedState = { channels: {}, tokenRefusal: undefined };
+const nothing: SharedState = { channels: new Map(), tokenRefusal: undefined };
 
 /** How exactly the time of the last activity is reported, in milliseconds: not each event needs a render. */
 const ACTIVITY = 1_000;
@@ -100,7 +100,7 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
   }
 
   function served({ wanted, channel, position }: Entry): Served {
-    const { status, refused, ended, missing } = state.channels[channel ?? ''] ?? {};
+    const { status, refused, ended, missing } = state.channels.get(channel ?? '') ?? {};
     const refusal = refused?.get(wanted.topic);
     // A connection can be live before it has opened this topic.
     const isOn = status && (status.phase !== 'live' || position?.cursor !== undefined);
@@ -138,9 +138,6 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
       entry.offset = report.position.offset;
       entry.wanted.onServed();
       onStatus();
-    } else if (report.kind === 'again') {
-      Object.assign(entry, fresh());
-      onChange();
     } else if (report.kind === 'defaults') {
       entries.delete(entry);
       entry.wanted.onDefaults(report.topics, report.positions);
@@ -199,7 +196,7 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
   }
 
   function status(): StreamStatus {
-    const channels = Object.values(state.channels);
+    const channels = [...state.channels.values()];
     const states = Array.from(entries, served);
     const gaps = [...losses.values()].flatMap((known) => [...known.values()]);
     const open = states.filter(isOpen);

@@ -2,7 +2,7 @@
 /** The worker that owns the connections of all tabs. */
 import { createHost } from './sharing/host.js';
 
-const host = createHost();
+const accept = createHost();
 (globalThis as unknown as SharedWorkerGlobalScope).onconnect = ({ ports: [port] }) => {
-  if (port) host.accept(port);
+  if (port) accept(port);
 };

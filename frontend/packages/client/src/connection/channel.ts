@@ -1,10 +1,19 @@
 import { type ConnectionOptions, createConnection } from './connection.js';
 import { diagnose, isLasting, type Refusal } from './diagnose.js';
-import { createHistory, type History, isOrdered, type Item, type Offset } from './history.js';
+import {
+  createHistory,
+  haveSameValues,
+  type History,
+  isOrdered,
+  type Item,
+  type Offset,
+  type Values,
+} from './history.js';
 import {
   type Cursor,
   cursorFrom,
   excludes,
+  isSameCursor,
   MAX_URL,
   type Plan,
   planRequest,
@@ -44,6 +53,13 @@ export interface TopicRequest {
   readonly from: Position | undefined;
 }
 
+/** What another channel needs to continue a topic. */
+export interface Transfer {
+  readonly from: Position;
+  /** The values of a key topic; `undefined` if they cannot be compared. */
+  readonly values: Values | undefined;
+}
+
 /** The state of a channel. */
 export interface ChannelState {
   readonly status: Status;
@@ -76,8 +92,14 @@ export interface Channel {
   readonly unfollow: (topic: string) => void;
   /** Adds event types to receive. A topic that is already followed continues from here with all of them. */
   readonly hear: (topic: string, types: readonly string[]) => void;
-  /** The items that a request has not received; `undefined` if the channel does not have them all. */
-  readonly itemsFor: (request: TopicRequest) => readonly Item[] | undefined;
+  /**
+   * The items that a request has not received; `undefined` if the channel does not have them all.
+   *
+   * @param values - those of the channel that serves the request now, if it is to move
+   */
+  readonly itemsFor: (request: TopicRequest, values?: Values) => readonly Item[] | undefined;
+  /** `undefined` if the topic cannot move to another channel now. */
+  readonly transferOf: (topic: string) => Transfer | undefined;
   readonly positionOf: (topic: string) => Position;
   /** Sends a new request, with the present token. */
   readonly tokenChanged: () => void;
@@ -97,6 +119,8 @@ interface Feed {
   cursor: Cursor | undefined;
   offset: Offset;
   isEnded: boolean;
+  /** Whether more items follow that have the id of the newest one, as while the present values of keys arrive. */
+  isPartial: boolean;
 }
 
 /** A request that was sent. */
@@ -115,6 +139,8 @@ interface Opening {
   readonly seen: Map<string, string>;
   /** The topics that have ended in this request. */
   readonly ended: Set<string>;
+  /** Of the newest event. */
+  cursor: Cursor | undefined;
 }
 
 /** Changes within this time, in milliseconds, are one change. */
@@ -169,8 +195,8 @@ export function createChannel(
     if (topic === '') return names.every((name) => name !== '' && !followed.get(name)?.cursor);
     return (
       names.length < MAX_TOPICS &&
-      token().length + resumeLength(eventsURL, [topic, ...names]) <= MAX_URL &&
-      !names.some((name) => mayOverlap(topic, name))
+      !names.some((name) => mayOverlap(topic, name)) &&
+      token().length + resumeLength(eventsURL, [topic, ...names]) <= MAX_URL
     );
   }
 
@@ -194,12 +220,15 @@ export function createChannel(
   ) {
     const history = createHistory(topic, every, offset, cursor ? undefined : last);
     const begin = { offset, cursor };
-    const feed: Feed = { begin, history, types: new Set(types), last, cursor, offset, isEnded };
+    const feed: Feed = {
+      ...{ begin, history, types: new Set(types), last, cursor, offset, isEnded },
+      isPartial: false,
+    };
     followed.set(topic, feed);
     return feed;
   }
 
-  function itemsFor({ topic, last, types, from }: TopicRequest) {
+  function itemsFor({ topic, last, types, from }: TopicRequest, values?: Values) {
     const feed = followed.get(topic);
     if (!feed) return undefined;
     const isHeard = types.every((type) => feed.types.has(type));
@@ -212,8 +241,19 @@ export function createChannel(
       return last === Infinity && items?.length && isBroken ? undefined : items;
     }
     const isBegin = from.cursor.id === feed.begin.cursor?.id;
-    const items = feed.history.since(isBegin ? feed.begin.offset : from.offset);
+    const hasAll =
+      !feed.isPartial &&
+      (isSameCursor(from.cursor, feed.cursor) || haveSameValues(values, feed.history.values()));
+    const since = feed.history.since(isBegin ? feed.begin.offset : from.offset);
+    const items = since ?? (hasAll ? [] : undefined);
     return isHeard || items?.length === 0 ? items : undefined;
+  }
+
+  function transferOf(topic: string): Transfer | undefined {
+    const feed = followed.get(topic);
+    // From the cursor of a part, the gateway would send all of it again.
+    if (!feed?.cursor || feed.isPartial) return undefined;
+    return { from: positionOf(topic), values: feed.history.values() };
   }
 
   function positionOf(topic: string): Position {
@@ -331,6 +371,7 @@ export function createChannel(
     const opening: Opening = {
       ...{ plan: plan(), types: heard, signature: signature(), typesBefore: heard },
       ...{ feeds: new Map(followed), repeats: new Map(), seen: new Map(), ended: new Set() },
+      cursor: undefined,
     };
     latest = opening;
     return {
@@ -371,6 +412,7 @@ export function createChannel(
     const isDefaults = opening.plan.topics[0] === '';
     const isFollowed = isDefaults && !haveOverlap(frame.topics);
     if (isFollowed) adoptDefaults(opening, frame.topics);
+    opening.cursor = cursorFrom(frame.id, opening.plan.topics);
     move(opening, frame.id);
     if (isDefaults) observer.onDefaults(frame.topics, isFollowed);
     // The gateway may have prepared this event before the entry that the request before has delivered.
@@ -394,9 +436,12 @@ export function createChannel(
 
   function deliver(opening: Opening, frame: MessageFrame | GapFrame) {
     const { topics } = opening.plan;
+    const cursor = cursorFrom(frame.id, topics);
     const named = frame.kind === 'gap' ? frame.topic : topicOf(frame.id);
     const topic = topics.length === 1 ? topics[0] : subscribedAs(named ?? '', topics);
     const it = followed.get(topic ?? '');
+    if (it) it.isPartial = isSameCursor(cursor, opening.cursor);
+    opening.cursor = cursor;
     if (topic !== undefined && isEnd(frame)) opening.ended.add(topic);
     if (topic !== undefined && it && it === opening.feeds.get(topic)) {
       const origin = frame.kind === 'gap' ? frame.topic : (named ?? topic);
@@ -536,6 +581,7 @@ export function createChannel(
     unfollow,
     hear,
     itemsFor,
+    transferOf,
     positionOf,
     tokenChanged: () => connection.replace(),
     retryNow,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createHistory, type History, type Item } from './history.js';
+import { createHistory, haveSameValues, type History, type Item, type Values } from './history.js';
 
 const item = (number: number, { era = '1', data = 'x', origin = 'channel:a' } = {}): Item => ({
   frame: { kind: 'message', id: '', type: 'message', data },
@@ -114,5 +114,36 @@ describe('values', () => {
     expect(values.newest(0)).toEqual([]);
     expect(numbers(values.newest(1))).toEqual([1]);
     expect(values.newest(2)).toBeUndefined();
+  });
+});
+
+describe('values of two channels', () => {
+  /** Values as texts of the form `key=value@time`, the newest last. */
+  const values = (since: number, ...texts: string[]): Values => {
+    const items = texts.map((text, number) => {
+      const [origin = '', data = '', time] = text.split(/[=@]/);
+      return { ...item(number, { origin, data }), receivedAt: Number(time) };
+    });
+    const newest = items.at(-1);
+    return { since, newest, items: new Map(items.map((it) => [it.origin, it])) };
+  };
+  const target = values(0, 'a=1@10', 'b=1@50');
+
+  it.each([
+    ['are equal', values(20, 'a=1@30', 'b=1@51'), true],
+    ['differ', values(20, 'a=2@30', 'b=1@51'), false],
+    ['have another newest one', values(20, 'b=1@30', 'a=1@51'), false],
+    ['leave out a key that has not changed since the start', values(20, 'b=1@51'), true],
+    ['leave out a key that has changed since the start', values(5, 'b=1@51'), false],
+    ['have another key that changed before', values(20, 'c=1@49', 'b=1@51'), true],
+    ['have another key that has changed just now', values(20, 'c=1@50', 'b=1@51'), false],
+    ['are none', values(20), false],
+  ])('that %s', (_, source, expected) => {
+    expect(haveSameValues(source, target)).toBe(expected);
+  });
+
+  it('are not known for channels', () => {
+    expect(createTail(0).values()).toBeUndefined();
+    expect(haveSameValues(undefined, undefined)).toBe(false);
   });
 });

@@ -35,7 +35,41 @@ export interface History {
   readonly since: (offset: Offset) => readonly Item[] | undefined;
   /** The newest `count` items, or all that there are; `undefined` if wanted ones are not kept. */
   readonly newest: (count: number) => readonly Item[] | undefined;
+  /** The values of a key topic; `undefined` if some were evicted. */
+  readonly values: () => Values | undefined;
 }
+
+/** The newest values of keys. */
+export interface Values {
+  /** When the topic was followed, in milliseconds since the epoch. */
+  readonly since: number;
+  /** The newest one of each key that has arrived since then. */
+  readonly items: ReadonlyMap<string, Item>;
+  readonly newest: Item | undefined;
+}
+
+/**
+ * Whether the readers of two channels have the same values of a key topic, so those of one can continue on the other
+ * channel, the target. A key of which only one channel has received a value has the same value for the readers of
+ * the other, unless its change is still on the way to them.
+ */
+export function haveSameValues(source: Values | undefined, target: Values | undefined): boolean {
+  if (!source || !target) return false;
+  const [newest, other] = [source.newest, target.newest];
+  if (newest?.frame.kind !== 'message' || newest.origin !== other?.origin) return false;
+  const isReceived = (name: string, item: Item) => {
+    const own = target.items.get(name);
+    return own ? textOf(own) === textOf(item) : item.receivedAt < other.receivedAt;
+  };
+  const isOlder = (name: string, item: Item) =>
+    source.items.has(name) || item.frame.kind === 'gap' || item.receivedAt < source.since;
+  return (
+    [...source.items].every(([name, item]) => isReceived(name, item)) &&
+    [...target.items].every(([name, item]) => isOlder(name, item))
+  );
+}
+
+const textOf = ({ frame }: Item) => (frame.kind === 'gap' ? '' : `${frame.type}\n${frame.data}`);
 
 const MAX_ITEMS = 4_096;
 const MAX_CHARACTERS = 4 * 1024 * 1024;
@@ -54,7 +88,7 @@ export function createHistory(
   depth: number | undefined,
 ): History {
   if (isOrdered(topic, every)) return createTail(begin, depth ?? 0);
-  return createValues(begin, isKey(topic), depth);
+  return createValues(topic, begin, depth);
 }
 
 /**
@@ -87,18 +121,18 @@ function createTail(begin: Offset, depth: number): History {
     return isWhole ? buffer.toArray(count) : undefined;
   }
 
-  return { push: buffer.push, since, newest };
+  return { push: buffer.push, since, newest, values: () => undefined };
 }
 
 /** Deleted keys are kept too, for tabs that still show them: so many. */
 const MAX_DELETED = 1_000;
 
-/**
- * Keeps the newest value of each name: of keys, and of topics whose events are conflated.
- *
- * @param isState - whether the gateway sends all current values first, as for keys
- */
-function createValues(begin: Offset, isState: boolean, depth: number | undefined): History {
+/** Keeps the newest value of each name: of keys, and of topics whose events are conflated. */
+function createValues(topic: string, begin: Offset, depth: number | undefined): History {
+  /** Whether the gateway sends all current values first. */
+  const isState = isKey(topic);
+  const created = Date.now();
+  let latest: Item | undefined;
   const values = new Map<string, Item>();
   const deleted = new Set<string>();
   /** Items up to this number may have been evicted. */
@@ -107,6 +141,7 @@ function createValues(begin: Offset, isState: boolean, depth: number | undefined
   function push(item: Item) {
     const { frame } = item;
     // After a gap all current values arrive again; a key that does not is deleted.
+    latest = item;
     if (frame.kind === 'gap' && isState) {
       values.clear();
       deleted.clear();
@@ -137,5 +172,10 @@ function createValues(begin: Offset, isState: boolean, depth: number | undefined
     return [...values.values()].filter(({ frame }) => frame.kind === 'message');
   }
 
-  return { push, since, newest };
+  function all() {
+    if (!isState || floor > begin.number) return undefined;
+    return { since: created, items: values, newest: latest };
+  }
+
+  return { push, since, newest, values: all };
 }

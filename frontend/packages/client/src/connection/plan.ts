@@ -99,6 +99,16 @@ export function cursorFrom(id: string, topics: readonly string[]): Cursor {
   return { id: `${name}@${id.slice(id.indexOf('@') + 1)}`, covers: topics };
 }
 
+/**
+ * Whether two cursors are the same position in the same topics. The topic in front of the id is that of the last
+ * event, so it does not count. Cursors of different lists of topics cannot be compared.
+ */
+export function isSameCursor(a: Cursor, b: Cursor | undefined): boolean {
+  const position = ({ id }: Cursor) => id.slice(id.indexOf('@'));
+  if (!b || position(a) !== position(b)) return false;
+  return a.covers.length === b.covers.length && a.covers.every((it) => b.covers.includes(it));
+}
+
 /** The URL of a request. */
 export function urlOf(
   eventsURL: string,

@@ -4,12 +4,12 @@ import { FakeEventSource } from '../../../../test/fake-event-source';
 import { createHost, type FromHost, type ToHost } from './host.js';
 import type { Report } from './multiplexer.js';
 
-let host: ReturnType<typeof createHost>;
+let accept: ReturnType<typeof createHost>;
 let ports: MessagePort[];
 
 beforeEach(() => {
   FakeEventSource.opened = [];
-  host = createHost({ EventSource: FakeEventSource, retry: { base: 3_600_000, max: 3_600_000 } });
+  accept = createHost({ EventSource: FakeEventSource, retry: { base: 3_600_000, max: 3_600_000 } });
   ports = [];
 });
 
@@ -26,12 +26,12 @@ function openTab() {
   const { port1: port, port2 } = new MessageChannel();
   const received: FromHost[] = [];
   port.onmessage = ({ data }: MessageEvent<FromHost>) => received.push(data);
-  host.accept(port2);
+  accept(port2);
   const send = (message: ToHost) => port.postMessage(message);
   const count = (kind: FromHost['kind']) => received.filter((it) => it.kind === kind).length;
   ports.push(port);
   return {
-    ...{ send, count },
+    ...{ send, count, kinds: () => received.map(({ kind }) => kind) },
     reports: (): Report[] => received.flatMap((it) => (it.kind === 'reports' ? it.reports : [])),
     follow: (topic: string, { token = '', key = 1 } = {}) =>
       send({
@@ -41,7 +41,7 @@ function openTab() {
     /** Returns after the host has handled all messages sent so far, and the tab has received its answers. */
     settle: async () => {
       const before = count('pong');
-      send({ kind: 'ping' });
+      send({ kind: 'ping', isOnline: false });
       await eventually(() => expect(count('pong')).toBeGreaterThan(before));
     },
   };
@@ -78,6 +78,18 @@ it('connects at once for a dropped tab whose reader asks for it', async () => {
   await eventually(() => expect(tab.count('dropped')).toBe(1));
   tab.follow('channel:a', { key: 2 });
   await eventually(() => expect(FakeEventSource.opened).toHaveLength(3));
+});
+
+it('sends a tab all reports before it drops it', async () => {
+  const tab = openTab();
+  tab.follow('channel:a');
+  const events = await source();
+  events.open({ id: '1' });
+  await tab.settle();
+  events.message('x'.repeat(17 * 1024 * 1024), '2');
+  await eventually(() => expect(tab.count('dropped')).toBe(1));
+  expect(tab.kinds().slice(-2)).toEqual(['reports', 'dropped']);
+  expect(tab.reports().at(-1)).toMatchObject({ kind: 'cursor', cursor: { id: 'channel:a@2' } });
 });
 
 it('ignores requests that a dropped tab sends before it knows', async () => {

@@ -15,7 +15,7 @@ export interface LinkOptions extends ConnectionOptions {
 }
 
 /** Workers of other versions of the messages have other names. */
-const PROTOCOL = 2;
+const PROTOCOL = 3;
 /** Milliseconds between two pings. */
 const INTERVAL = 5_000;
 /** Half the milliseconds that a host has for its answer. */
@@ -44,7 +44,9 @@ export function createLink(
 
   const send = (message: ToHost) => port?.postMessage(message);
 
+  /** Opens a link, also in place of the present one. */
   function open() {
+    release();
     const opened = (isAlone ? undefined : sharedPort()) ?? pagePort();
     port = opened;
     opened.onmessage = ({ data }: MessageEvent<FromHost>) => {
@@ -72,9 +74,7 @@ export function createLink(
     isAlone = true;
     const { port1, port2 } = new MessageChannel();
     // Most pages have a worker and never load the code of the host. The port keeps the messages until then.
-    void import('./host.js')
-      .then(({ createHost }) => createHost(options).accept(port2))
-      .catch(report);
+    void import('./host.js').then(({ createHost }) => createHost(options)(port2)).catch(report);
     return port1;
   }
 
@@ -97,9 +97,9 @@ export function createLink(
     if (Date.now() - lastPing > INTERVAL / 5 && message.kind === 'reports') ping();
   }
 
-  function ping() {
+  function ping(isOnline = false) {
     lastPing = Date.now();
-    send({ kind: 'ping' });
+    send({ kind: 'ping', isOnline });
     // A long task of the page delays the answer and this timer alike. The second timer lets the answer come first.
     deadline ??= setTimeout(() => {
       deadline = setTimeout(restart, HALF_PATIENCE);
@@ -109,11 +109,6 @@ export function createLink(
   function restart() {
     unanswered += 1;
     isAlone ||= unanswered > 1;
-    reopen();
-  }
-
-  function reopen() {
-    release();
     open();
   }
 
@@ -125,15 +120,10 @@ export function createLink(
     port = undefined;
   }
 
-  function wake(isOnline: boolean) {
-    send({ kind: 'wake', isOnline });
-    ping();
-  }
-
   const stopObserving = observePage({
-    onOnline: () => wake(true),
-    onVisible: () => wake(false),
-    onRestored: () => reopen(),
+    onOnline: () => ping(true),
+    onVisible: ping,
+    onRestored: open,
     onGone: () => send({ kind: 'close' }),
   });
   const interval = setInterval(ping, INTERVAL);

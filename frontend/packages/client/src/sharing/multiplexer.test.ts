@@ -150,7 +150,7 @@ describe('a multiplexer', () => {
     await request(ask(1, 'stream:run:1', run), ask(3, 'stream:run:1', run));
     expect(textsOf(3)).toEqual(['a', '{}']);
     expect(FakeEventSource.opened).toHaveLength(1);
-    expect(state?.channels[1]?.status.phase).toBe('closed');
+    expect(state?.channels.get('1')?.status.phase).toBe('closed');
   });
 
   it('reads a run of which it has not kept all once more', async () => {
@@ -227,9 +227,156 @@ describe('a multiplexer', () => {
     const later = a < b ? 0 : 1;
     const behind = source(later);
     for (const n of [39, 40]) behind.message(String(n), String(n));
+    await settle();
     expect(sources()).toHaveLength(1);
     source().message('41', '41');
     expect(items.slice(-3).map((text) => text.split(' ')[2])).toEqual(['40', '41', '41']);
+  });
+
+  /** Two tabs that resume a topic from cursors of an earlier worker, which differ. */
+  async function resumeTwice(topic: string, one: string, other: string, more: Request[] = []) {
+    const from = (id: string, number: number) => position(number, `${topic}@${id}`, topic, one);
+    multiplexer.setRequests(tab, [...more, ask(1, topic, { from: from(one, 40) })]);
+    multiplexer.setRequests(otherTab, [ask(2, topic, { from: from(other, 38) })]);
+    await settle();
+    expect(sources()).toHaveLength(2);
+  }
+  const dataOf = () => items.map((text) => text.split(' ')[2]);
+
+  it('makes one of two connections for a key as soon as they are at the same cursor', async () => {
+    await resumeTwice('key:k', 'c9', 'c8');
+    source(0).open({ id: 'c9' });
+    source(1).open({ id: 'c8' });
+    await settle();
+    expect(sources()).toHaveLength(2);
+    source(1).message('v9', 'c9');
+    await settle();
+    expect(queries()).toEqual(['?key=k&lastEventId=key:k@c9']);
+    expect(textsOf(2)).toEqual([]);
+    source().message('v10', 'c10');
+    expect(dataOf()).toEqual(['v9', 'v10', 'v10']);
+  });
+
+  it('makes one of two connections if a key has not changed between their cursors', async () => {
+    await resumeTwice('key:k:*', '9', '8');
+    source(0).open({ id: 'key:k:*@9' });
+    source(1).open({ id: 'key:k:*@9' });
+    await settle();
+    expect(sources()).toHaveLength(1);
+  });
+
+  it('makes one of two connections with other topics when they have the same value', async () => {
+    await resumeTwice('key:k', '1,c9', 'c8', [ask(3, 'channel:b')]);
+    source(0).open({ id: 'channel:b@1,c9' });
+    source(1).open({ id: 'c8' });
+    source(1).message('v9', 'c9');
+    await settle();
+    expect(sources()).toHaveLength(2);
+    source(0).message('v10', 'key:k@1,c10');
+    await settle();
+    expect(sources()).toHaveLength(2);
+    source(1).message('v10', 'c10');
+    await settle();
+    expect(queries()).toEqual([expect.stringContaining('channel=b')]);
+    source().message('v11', 'key:k@1,c11');
+    expect(dataOf()).toEqual(['v9', 'v10', 'v10', 'v11', 'v11']);
+  });
+
+  it('makes one of two connections for a glob when the present values have arrived', async () => {
+    multiplexer.setRequests(tab, [ask(1, 'key:k:*'), ask(3, 'channel:b')]);
+    await settle();
+    source().open({ id: 'channel:b@1,5_' });
+    for (const name of 'ab') source().message(name, `key:k:${name}@1,5_`);
+    source().message('c', 'key:k:c@1,5');
+    await vi.advanceTimersByTimeAsync(1_000);
+    multiplexer.setRequests(otherTab, [
+      ask(2, 'key:k:*', { from: position(38, 'key:k:*@4', 'key:k:*') }),
+    ]);
+    await settle();
+    source(0).message('a2', 'key:k:a@1,6');
+    source(1).open({ id: 'key:k:*@4' });
+    source(1).message('a2', 'key:k:a@4');
+    await settle();
+    // The value of b may still be on the way to the second tab.
+    expect(sources()).toHaveLength(2);
+    source(1).message('b', 'key:k:b@6');
+    for (const [index, id] of ['1,7', '7'].entries()) {
+      await settle();
+      expect(sources()).toHaveLength(2);
+      source(index).message('a3', `key:k:a@${id}`);
+    }
+    await settle();
+    expect(sources()).toHaveLength(1);
+    items = [];
+    source().message('c2', 'key:k:c@1,8');
+    expect(dataOf()).toEqual(['c2', 'c2']);
+  });
+
+  it('keeps two connections while present values arrive, which have one cursor', async () => {
+    multiplexer.setRequests(tab, [ask(1, 'key:k:*')]);
+    await settle();
+    source().open({ id: 'key:k:*@5_' });
+    for (const name of 'ab') source().message(name, `key:k:${name}@5_`);
+    multiplexer.setRequests(otherTab, [
+      ask(2, 'key:k:*', { from: position(0, 'key:k:*@5_', 'key:k:*') }),
+    ]);
+    await settle();
+    source(1).open({ id: 'key:k:*@5_' });
+    await settle();
+    expect(sources()).toHaveLength(2);
+    source(0).message('c', 'key:k:c@5');
+    for (const name of 'ab') source(1).message(name, `key:k:${name}@5_`);
+    // The second tab cannot move to a connection with other topics now either: it would receive a and b again.
+    multiplexer.setRequests(tab, [ask(3, 'channel:b'), ask(4, 'channel:c')]);
+    await settle();
+    source(2).open({ id: 'channel:b@1' });
+    await settle();
+    expect(queries()).toEqual(['?key=k:*&lastEventId=key:k:*@5_', '?channel=b&channel=c']);
+    source(0).message('c', 'key:k:c@5');
+    await settle();
+    expect(queries().at(-1)).toBe(
+      '?channel=b&channel=c&key=k:*&lastEventId=channel:b@1&lastEventId=key:k:*@5',
+    );
+    source(1).open({ id: 'channel:b@1,5' });
+    expect(sources()).toHaveLength(1);
+    expect(dataOf()).toEqual(['a', 'b', 'c', 'a', 'b', 'c']);
+  });
+
+  it('makes one of two connections after one of them has received more of the past', async () => {
+    await request(ask(1, 'stream:s'));
+    source().open({ id: '3-0' });
+    multiplexer.setRequests(otherTab, [ask(2, 'stream:s', { last: 2 })]);
+    await settle();
+    source(1).open({ id: '1-0' });
+    for (const n of [2, 3]) source(1).message(String(n), `${n}-0`);
+    await settle();
+    expect(queries()).toEqual(['?stream=s']);
+    source().message('4', '4-0');
+    expect(dataOf()).toEqual(['2', '3', '4', '4']);
+  });
+
+  it('makes one of two connections when they no longer follow the same topic', async () => {
+    await resumeTwice('channel:a', '9', '8', [ask(3, 'channel:b')]);
+    source(0).open({ id: 'channel:a@1,9' });
+    source(1).open({ id: '8' });
+    source(1).message('x', '8.5');
+    await request(ask(3, 'channel:b'));
+    expect(queries().at(-1)).toBe(
+      '?channel=b&channel=a&lastEventId=channel:a@1,9&lastEventId=channel:a@8.5',
+    );
+    source(1).open({ id: 'channel:a@1,8.5' });
+    source().message('y', 'channel:a@1,9');
+    expect(items).toEqual(['channel:a 39 x', 'channel:a 40 y']);
+    expect(sources()).toHaveLength(1);
+  });
+
+  it('moves no request to a connection that is not open', async () => {
+    await resumeTwice('key:k', 'c9', 'c8');
+    source(1).open({ id: 'c9' });
+    await settle();
+    expect(sources()).toHaveLength(1);
+    source(0).message('v10', 'c10');
+    expect(dataOf()).toEqual(['v10', 'v10']);
   });
 
   it('numbers the events from where it adds types in a way of its own', async () => {
@@ -311,7 +458,6 @@ describe('a multiplexer', () => {
     expect(queries()).toEqual(['']);
     source().open({ topics: ['channel:a', 'stream:s'], id: 'channel:a@1' });
     expect(answers).toEqual([
-      { kind: 'again', key: 2 },
       {
         ...{ kind: 'defaults', key: 1, topics: ['channel:a', 'stream:s'] },
         positions: [
@@ -324,30 +470,39 @@ describe('a multiplexer', () => {
         ],
       },
     ]);
+    await settle();
+    expect(queries()).toEqual(['', '?stream=s&last=9']);
     source().message('x', 'channel:a@2');
-    const [, answer] = answers;
+    const [answer] = answers;
     const positions = answer?.kind === 'defaults' ? answer.positions : [];
     await request(
       ask(3, 'channel:a', { from: positions[0] }),
       ask(4, 'stream:s', { from: positions[1] }),
     );
     expect(textsOf(3)).toEqual(['x']);
-    expect(FakeEventSource.opened).toHaveLength(1);
+    expect(queries()).toEqual(['']);
   });
 
   it('moves the default topics to the connection that there is', async () => {
     await request(ask(1, 'channel:b'));
     source().open({ id: '1' });
     await request(ask(1, 'channel:b'), ask(2, ''));
-    source(1).open({ topics: ['channel:a'], id: '1' });
-    expect(answers).toEqual([{ kind: 'defaults', key: 2, topics: ['channel:a'], positions: [] }]);
+    source(1).open({ topics: ['channel:a'], id: '5' });
+    const [answer] = answers;
+    const positions = answer?.kind === 'defaults' ? answer.positions : [];
+    await request(ask(1, 'channel:b'), ask(3, 'channel:a', { from: positions[0] }));
+    expect(queries()).toEqual([
+      '?channel=b',
+      '?channel=b&channel=a&lastEventId=channel:b@1&lastEventId=channel:a@5',
+    ]);
+    source(1).open({ id: 'channel:b@1,5' });
     expect(sources()).toHaveLength(1);
   });
 
   it('reports whether nothing was missed, and the latency', async () => {
     await request(ask(1, 'channel:a'));
     source().open({ id: '0' });
-    const channel = () => Object.values(state?.channels ?? {})[0];
+    const channel = () => state?.channels.values().next().value;
     expect(channel()?.resumed).toBeUndefined();
     source().break();
     multiplexer.retryNow();

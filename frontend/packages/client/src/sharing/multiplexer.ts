@@ -1,5 +1,6 @@
 import {
   type Channel,
+  type ChannelObserver,
   type ChannelState,
   createChannel,
   type Position,
@@ -7,7 +8,7 @@ import {
 } from '../connection/channel.js';
 import type { ConnectionOptions } from '../connection/connection.js';
 import type { Refusal } from '../connection/diagnose.js';
-import { isOrdered, type Item } from '../connection/history.js';
+import type { Item } from '../connection/history.js';
 import type { Cursor } from '../connection/plan.js';
 import { mayOverlap } from '../connection/topic.js';
 
@@ -22,7 +23,7 @@ export interface Request extends TopicRequest {
 /** The state of the connections. */
 export interface SharedState {
   /** By the channels' names. */
-  readonly channels: Readonly<Record<string, ChannelState>>;
+  readonly channels: ReadonlyMap<string, ChannelState>;
   /** Why the gateway does not accept the token; topics that need none are followed without it. */
   readonly tokenRefusal: Refusal | undefined;
 }
@@ -37,8 +38,6 @@ export type Report =
       readonly position: Position;
       readonly items: readonly Item[];
     }
-  /** The request has to be made again: under another key, from where the tab is. */
-  | { readonly kind: 'again'; readonly key: number }
   /** The default topics, and their positions if the request has opened them. */
   | {
       readonly kind: 'defaults';
@@ -70,11 +69,9 @@ export interface Multiplexer {
   readonly wake: (isOnline: boolean) => void;
 }
 
-interface Joined {
+/** A request, and the tab that made it. */
+interface Joined extends Request {
   readonly tab: Tab;
-  readonly request: Request;
-  /** The channel that serves the request. */
-  shared: SharedChannel | undefined;
 }
 
 interface SharedChannel {
@@ -95,8 +92,7 @@ interface SharedChannel {
  * - a request without the past of a topic, if the past that others asked for is still to be received;
  * - topics whose names would make the URL too long.
  *
- * If two channels follow a topic from different offsets, its requests move to one of them as soon as that one keeps
- * all that they need.
+ * Requests move from one channel to another as soon as they can continue there without loss or repetition.
  */
 export function createMultiplexer(
   eventsURL: string,
@@ -104,164 +100,161 @@ export function createMultiplexer(
   options: ConnectionOptions = {},
 ): Multiplexer {
   const channels = new Map<string, SharedChannel>();
+  const states = new Map<string, ChannelState>();
   const tabs = new Map<Tab, Map<number, Joined>>();
   let defaults: readonly string[] | undefined;
-  let state: SharedState = { channels: {}, tokenRefusal: undefined };
+  let tokenRefusal: Refusal | undefined;
   let created = 0;
 
   function setRequests(tab: Tab, requests: readonly Request[]) {
     const before = tabs.get(tab) ?? new Map<number, Joined>();
-    if (!tabs.has(tab)) tab({ kind: 'state', state });
-    const leaving = new Map(before);
-    for (const { key } of requests) leaving.delete(key);
-    const after = new Map<number, Joined>();
-    for (const request of requests) {
-      const joined = before.get(request.key) ?? { tab, request, shared: undefined };
-      after.set(request.key, joined);
-      if (!before.has(request.key)) join(joined, leaving.values());
-    }
+    if (!tabs.has(tab)) tab({ kind: 'state', state: sharedState() });
+    const after = new Map(requests.map((it) => [it.key, before.get(it.key) ?? { ...it, tab }]));
+    const leaving = [...before.values()].filter(({ key }) => !after.has(key));
+    for (const joined of after.values()) if (!before.has(joined.key)) join(joined, leaving);
     if (after.size > 0) tabs.set(tab, after);
     else tabs.delete(tab);
-    // Last, so that a topic that another request continues is followed without a break.
-    for (const joined of leaving.values()) leave(joined);
+    // Last, as a topic that another request continues is then followed without a break.
+    for (const joined of leaving) leave(joined);
+    mergeSoon();
   }
 
-  function join(joined: Joined, leaving: Iterable<Joined>) {
-    const { key, topic } = joined.request;
+  function join(joined: Joined, leaving: readonly Joined[] = []) {
+    const { key, topic, every } = joined;
     if (topic === '' && defaults) {
       joined.tab({ kind: 'defaults', key, topics: defaults, positions: [] });
       return;
     }
-    let found = find(joined.request);
-    if (!found) {
-      // First removes the request that this one replaces, which may otherwise require a second channel.
-      for (const old of leaving) if (old.request.topic === topic) leave(old);
-      found = { shared: open(joined.request), items: [] };
+    for (const shared of channelsFor(every)) {
+      const items = shared.channel.itemsFor(joined);
+      if (items) {
+        enter(joined, shared, items);
+        return;
+      }
     }
-    enter(joined, found.shared, found.items);
+    // First removes the request that this one replaces, which may otherwise require a second channel.
+    for (const old of leaving) if (old.topic === topic) leave(old);
+    const shared = channelsFor(every).find(({ channel }) => channel.fits(topic)) ?? create(every);
+    shared.channel.follow(joined);
+    enter(joined, shared, []);
   }
 
   function enter(joined: Joined, shared: SharedChannel, items: readonly Item[]) {
-    const { key, topic, types } = joined.request;
-    joined.shared = shared;
+    const { key, topic, types } = joined;
     shared.feeds.set(topic, (shared.feeds.get(topic) ?? new Set()).add(joined));
     shared.channel.hear(topic, types);
     const position = shared.channel.positionOf(topic);
     joined.tab({ kind: 'joined', key, channel: shared.name, position, items });
   }
 
-  /** Looks for a channel with the topic and with all items that the request needs. */
-  function find(request: Request) {
-    for (const shared of channels.values()) {
-      if (shared.every !== request.every) continue;
-      const items = shared.channel.itemsFor(request);
-      if (items) return { shared, items };
-    }
-    return undefined;
-  }
-
-  function open(request: Request): SharedChannel {
-    const { topic, every } = request;
-    const all = [...channels.values()];
-    const shared = all.find((it) => it.every === every && it.channel.fits(topic)) ?? create(every);
-    shared.channel.follow(request);
-    return shared;
-  }
+  const channelsFor = (every: string) =>
+    [...channels.values()].filter((shared) => shared.every === every);
 
   function create(every: string): SharedChannel {
-    created += 1;
-    const name = String(created);
-    const observer = {
-      onState: (channel: ChannelState) => {
-        if (channels.has(name)) setState({ channels: { ...state.channels, [name]: channel } });
+    const name = String(++created);
+    const observer: ChannelObserver = {
+      onState: (state) => {
+        if (!channels.has(name)) return;
+        states.set(name, state);
+        reportState();
       },
-      onDefaults: (topics: readonly string[], isFollowed: boolean) =>
-        answer(shared, topics, isFollowed),
-      onItem: (topic: string, item: Item) => deliver(shared, topic, item),
-      onTokenRefused: (tokenRefusal: Refusal) => {
-        if (state.tokenRefusal) return;
-        setState({ tokenRefusal });
+      onDefaults: (topics, isFollowed) => answer(shared, topics, isFollowed),
+      onItem: (topic, item) => deliver(shared, topic, item),
+      onTokenRefused: (refusal) => {
+        if (tokenRefusal) return;
+        tokenRefusal = refusal;
+        reportState();
         channels.forEach(({ channel }) => channel.tokenChanged());
       },
     };
-    const secret = () => (state.tokenRefusal ? '' : token);
+    const secret = () => (tokenRefusal ? '' : token);
     const channel = createChannel(eventsURL, every, observer, secret, options);
     const shared: SharedChannel = { name, every, channel, feeds: new Map() };
     channels.set(name, shared);
     return shared;
   }
 
-  /** Answers the requests for the default topics, which stay on their connection if it is the only one. */
+  /** Answers the requests for the default topics. */
   function answer(shared: SharedChannel, topics: readonly string[], isFollowed: boolean) {
     const { channel, feeds } = shared;
     const users = [...(feeds.get('') ?? [])];
-    const asked = users[0]?.request.from?.cursor?.id;
-    const isMoving = [...channels.values()].some(
-      (it) => it !== shared && it.every === shared.every && topics.every(it.channel.fits),
+    const asked = users[0]?.from?.cursor?.id;
+    // Requests that overlap with the topics have received nothing yet, and join another channel.
+    const displaced = [...feeds].flatMap(([name, others]) =>
+      topics.some((topic) => mayOverlap(topic, name)) ? [...others] : [],
     );
-    const isStaying = isFollowed && !isMoving;
     defaults = topics;
-    feeds.delete('');
-    for (const name of isStaying ? [...feeds.keys()] : ['', ...topics]) {
-      // Requests that were made meanwhile, and overlap with the topics, look for another place.
-      if (isStaying && !topics.some((topic) => mayOverlap(topic, name))) continue;
-      feeds.get(name)?.forEach(({ tab, request }) => tab({ kind: 'again', key: request.key }));
-      feeds.delete(name);
-      if (!isStaying || !topics.includes(name)) channel.unfollow(name);
+    if (isFollowed) {
+      feeds.delete('');
+      for (const topic of topics) feeds.set(topic, new Set(users));
+    } else {
+      for (const joined of users) leave(joined);
     }
-    if (isStaying) for (const topic of topics) feeds.set(topic, new Set(users));
-    for (const { tab, request } of users) {
-      const positions =
-        isStaying && request.from?.cursor?.id === asked ? topics.map(channel.positionOf) : [];
-      tab({ kind: 'defaults', key: request.key, topics, positions });
+    for (const { tab, key, from } of users) {
+      const isShared = isFollowed && from?.cursor?.id === asked;
+      const positions = isShared ? topics.map(channel.positionOf) : [];
+      tab({ kind: 'defaults', key, topics, positions });
     }
-    closeIfEmpty(shared);
+    for (const joined of displaced) {
+      leave(joined);
+      join(joined);
+    }
   }
 
   function deliver(shared: SharedChannel, topic: string, item: Item) {
     const receivers = new Set(Array.from(shared.feeds.get(topic) ?? [], ({ tab }) => tab));
     for (const tab of receivers) tab({ kind: 'item', channel: shared.name, topic, item });
-    if (channels.size > 1 && isOrdered(topic, shared.every)) converge(shared, topic);
+    mergeSoon();
   }
 
-  /** Moves the requests for the topic from one channel to another one that has all that they need. */
-  function converge(shared: SharedChannel, topic: string) {
-    for (const other of channels.values()) {
-      if (other === shared || other.every !== shared.every || !other.feeds.has(topic)) continue;
-      const isSmaller = shared.feeds.size <= other.feeds.size;
-      const [source, target] = isSmaller ? [shared, other] : [other, shared];
-      const from = source.channel.positionOf(topic);
-      if (!from.cursor || target.channel.positionOf(topic).offset.era !== from.offset.era) continue;
-      for (const joined of [...(source.feeds.get(topic) ?? [])]) {
-        const items = target.channel.itemsFor({ ...joined.request, from });
-        if (!items) continue;
-        leave(joined);
+  /** Waits until the event that is being handled has reached all its readers. */
+  function mergeSoon() {
+    queueMicrotask(() => {
+      const all = [...channels.values()];
+      for (const target of all) for (const source of all) merge(source, target);
+    });
+  }
+
+  /** Moves the requests of a channel to a live one, as far as that one has all items that they need. */
+  function merge(source: SharedChannel, target: SharedChannel) {
+    const isLive = ({ name }: SharedChannel) => states.get(name)?.status.phase === 'live';
+    if (source === target || source.every !== target.every || !isLive(target)) return;
+    if (source.feeds.size > target.feeds.size && isLive(source)) return;
+    for (const [topic, users] of source.feeds) {
+      const transfer = source.channel.transferOf(topic);
+      // A tab that has asked for the default topics is about to ask for each of them.
+      if (!transfer || [...users].some((joined) => joined.topic !== topic)) continue;
+      const { from, values } = transfer;
+      const request = { topic, last: 0, types: [...users].flatMap((it) => it.types), from };
+      if (target.channel.fits(topic)) target.channel.follow(request);
+      const items = target.channel.itemsFor(request, values);
+      if (!items) continue;
+      for (const joined of users) {
         enter(joined, target, items);
+        leave(joined, [source]);
       }
     }
   }
 
-  function leave(joined: Joined) {
-    const { shared } = joined;
-    joined.shared = undefined;
-    for (const [topic, users] of shared?.feeds ?? []) {
-      if (!users.delete(joined) || users.size > 0) continue;
-      shared?.feeds.delete(topic);
-      shared?.channel.unfollow(topic);
+  function leave(joined: Joined, left: Iterable<SharedChannel> = channels.values()) {
+    for (const { name, channel, feeds } of left) {
+      for (const [topic, users] of feeds) {
+        if (!users.delete(joined) || users.size > 0) continue;
+        feeds.delete(topic);
+        channel.unfollow(topic);
+      }
+      if (feeds.size > 0 || !channels.delete(name)) continue;
+      channel.close();
+      states.delete(name);
+      reportState();
     }
-    if (shared) closeIfEmpty(shared);
   }
 
-  function closeIfEmpty({ name, feeds, channel }: SharedChannel) {
-    if (feeds.size > 0 || !channels.delete(name)) return;
-    channel.close();
-    const others = Object.entries(state.channels).filter(([other]) => other !== name);
-    setState({ channels: Object.fromEntries(others) });
-  }
+  const sharedState = () => ({ channels: new Map(states), tokenRefusal });
 
-  function setState(change: Partial<SharedState>) {
-    state = { ...state, ...change };
-    for (const tab of tabs.keys()) tab({ kind: 'state', state });
+  function reportState() {
+    for (const tab of tabs.keys()) tab({ kind: 'state', state: sharedState() });
+    mergeSoon();
   }
 
   function reportCursors(tab: Tab) {
@@ -278,7 +271,8 @@ export function createMultiplexer(
   }
 
   function retryNow() {
-    setState({ tokenRefusal: undefined });
+    tokenRefusal = undefined;
+    reportState();
     channels.forEach(({ channel }) => channel.retryNow());
   }
 
