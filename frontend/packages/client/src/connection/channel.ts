@@ -144,7 +144,7 @@ interface Opening {
 }
 
 /** Changes within this time, in milliseconds, are one change. */
-const SETTLE = 50;
+export const CHANGE_DELAY = 50;
 
 /** The event types that are always received. */
 const ownTypes = ['message', ...keyEvents];
@@ -296,7 +296,7 @@ export function createChannel(
   const newEra = (heard = signature()) => `${Math.random().toString(36).slice(2)} ${heard}`;
   const eraTypes = (era: string) => era.slice(era.indexOf(' ') + 1);
 
-  function change(delay = SETTLE) {
+  function change(delay = CHANGE_DELAY) {
     if (timer && delay > 0) return;
     clearTimeout(timer);
     timer = setTimeout(() => {

@@ -37,6 +37,7 @@ function source(index = 0) {
   if (!source) throw new Error('no such connection');
   return source;
 }
+/** Waits until changes are requested, or until requests move to another connection. */
 const settle = () => vi.advanceTimersByTimeAsync(50);
 
 const ask = (key: number, topic: string, more: Partial<Request> = {}): Request => ({
@@ -333,7 +334,8 @@ describe('a multiplexer', () => {
     await settle();
     expect(queries()).toEqual(['?key=k:*&lastEventId=key:k:*@5_', '?channel=b&channel=c']);
     source(0).message('c', 'key:k:c@5');
-    await settle();
+    await settle(); // until the request moves
+    await settle(); // until the connection is replaced
     expect(queries().at(-1)).toBe(
       '?channel=b&channel=c&key=k:*&lastEventId=channel:b@1&lastEventId=key:k:*@5',
     );
@@ -491,6 +493,7 @@ describe('a multiplexer', () => {
     const [answer] = answers;
     const positions = answer?.kind === 'defaults' ? answer.positions : [];
     await request(ask(1, 'channel:b'), ask(3, 'channel:a', { from: positions[0] }));
+    await settle();
     expect(queries()).toEqual([
       '?channel=b',
       '?channel=b&channel=a&lastEventId=channel:b@1&lastEventId=channel:a@5',

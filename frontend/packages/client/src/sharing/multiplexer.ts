@@ -1,4 +1,5 @@
 import {
+  CHANGE_DELAY,
   type Channel,
   type ChannelObserver,
   type ChannelState,
@@ -105,6 +106,7 @@ export function createMultiplexer(
   let defaults: readonly string[] | undefined;
   let tokenRefusal: Refusal | undefined;
   let created = 0;
+  let merging: ReturnType<typeof setTimeout> | undefined;
 
   function setRequests(tab: Tab, requests: readonly Request[]) {
     const before = tabs.get(tab) ?? new Map<number, Joined>();
@@ -207,12 +209,13 @@ export function createMultiplexer(
     mergeSoon();
   }
 
-  /** Waits until the event that is being handled has reached all its readers. */
+  /** Not for each event, since the comparison reads everything that the channels keep. */
   function mergeSoon() {
-    queueMicrotask(() => {
-      const all = [...channels.values()];
-      for (const target of all) for (const source of all) merge(source, target);
-    });
+    if (channels.size < 2) return;
+    merging ??= setTimeout(() => {
+      merging = undefined;
+      channels.forEach((target) => channels.forEach((source) => merge(source, target)));
+    }, CHANGE_DELAY);
   }
 
   /** Moves the requests of a channel to a live one, as far as that one has all items that they need. */
@@ -224,10 +227,10 @@ export function createMultiplexer(
       const transfer = source.channel.transferOf(topic);
       // A tab that has asked for the default topics is about to ask for each of them.
       if (!transfer || [...users].some((joined) => joined.topic !== topic)) continue;
-      const { from, values } = transfer;
-      const request = { topic, last: 0, types: [...users].flatMap((it) => it.types), from };
+      const types = [...users].flatMap((it) => it.types);
+      const request = { topic, last: 0, types, from: transfer.from };
       if (target.channel.fits(topic)) target.channel.follow(request);
-      const items = target.channel.itemsFor(request, values);
+      const items = target.channel.itemsFor(request, transfer.values);
       if (!items) continue;
       for (const joined of users) {
         enter(joined, target, items);
