@@ -1,14 +1,12 @@
 import { useState } from 'react';
 import { Choice } from '../../ui/Choice';
 import { Freshness } from '../../ui/Freshness';
-import { MAX_LAST } from '../../lib/query-last';
 import { Panel } from '../../ui/Panel';
 import type { ScreenProps } from '../../ui/screen-props';
 import { Screen } from '../../ui/Screen';
 import { count } from '../../lib/text';
 import { TopicChoice } from '../../ui/TopicChoice';
 import { TopicGate } from '../../ui/TopicGate';
-import { useStream } from '@sluice/client/react';
 import { Breakdown } from './Breakdown';
 import { FigureChart } from './FigureChart';
 import { FigureTotal } from './FigureTotal';
@@ -46,10 +44,9 @@ export default function Analytics({ topics }: ScreenProps) {
 function Charts({ topic, span }: { topic: string; span: number }) {
   const series = useBuckets(topic, KEPT);
   const { figures, breakdowns } = sortColumns(series.names);
-  const stream = useStream(topic, { last: MAX_LAST, limit: 1, remember: false });
   return (
-    <TopicGate stream={stream} isEmpty={stream.received === 0} example={example}>
-      <Freshness at={stream.entries.at(-1)?.receivedAt} staleAfter={STALE_AFTER} />
+    <TopicGate stream={series} isEmpty={series.newestAt === undefined} example={example}>
+      <Freshness at={series.newestAt} staleAfter={STALE_AFTER} />
       {figures.length === 0 && breakdowns.length === 0 && (
         <p className="text-sm text-muted">
           There are no figures in these messages. Numbers are charted, on their own or as the fields
