@@ -1,10 +1,10 @@
 import { memo, Suspense, useEffect, useMemo, useState } from 'react';
 import { parseTopics } from './address';
+import { Boundary } from './ui/Boundary';
 import { Loading, ScreenState } from './ui/ScreenState';
 import { useNotificationTopics } from './features/notifications/notification-topics';
 import { Toasts } from './features/notifications/Toasts';
 import { useUnreadBadge } from './features/notifications/use-unread-badge';
-import { Boundary } from './shell/Boundary';
 import { ConnectionAnnouncement } from './shell/ConnectionAnnouncement';
 import { ConnectionNotice } from './shell/ConnectionNotice';
 import { Dialogs } from './shell/Dialogs';
@@ -67,9 +67,7 @@ function Frame() {
               <NotFound />
             )}
           </main>
-          <Boundary what="notifications">
-            <Toasts topics={notifications.topics} isHidden={path === '/notifications'} />
-          </Boundary>
+          <Toasts topics={notifications.topics} isHidden={path === '/notifications'} />
         </div>
       </div>
       <ConnectionAnnouncement />
