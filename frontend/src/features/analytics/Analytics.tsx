@@ -1,22 +1,26 @@
 import { useState } from 'react';
 import { Choice } from '../../ui/Choice';
 import { Freshness } from '../../ui/Freshness';
+import { MAX_LAST } from '../../lib/query-last';
 import { Panel } from '../../ui/Panel';
 import type { ScreenProps } from '../../ui/screen-props';
 import { Screen } from '../../ui/Screen';
 import { count } from '../../lib/text';
 import { TopicChoice } from '../../ui/TopicChoice';
 import { TopicGate } from '../../ui/TopicGate';
+import { useView } from '../../lib/use-view';
 import { Breakdown } from './Breakdown';
+import { collectBuckets } from './buckets';
 import { FigureChart } from './FigureChart';
 import { FigureTotal } from './FigureTotal';
 import { sortColumns } from './figures';
-import { useBuckets } from './use-buckets';
 
 const MINUTE = 60;
 const spans = [1, 5, 15].map((minutes) => ({ value: minutes * MINUTE, text: `${minutes} min` }));
 /** Seconds: twice the longest span, to compare it with the one before, and a little for late events. */
 const KEPT = (2 * 15 + 1) * MINUTE;
+const collect = () => collectBuckets(KEPT);
+const options = { last: MAX_LAST };
 /** The demo feed comes every second. */
 const STALE_AFTER = 10_000;
 
@@ -42,7 +46,7 @@ export default function Analytics({ topics }: ScreenProps) {
 }
 
 function Charts({ topic, span }: { topic: string; span: number }) {
-  const series = useBuckets(topic, KEPT);
+  const series = useView([topic], options, collect);
   const { figures, breakdowns } = sortColumns(series.names);
   return (
     <TopicGate stream={series} isEmpty={series.newestAt === undefined} example={example}>
