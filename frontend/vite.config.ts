@@ -76,8 +76,12 @@ export default defineConfig({
     rolldownOptions: {
       output: {
         codeSplitting: {
-          // Each file has headers and compresses alone, so all modules that every page needs are one file.
-          groups: [{ name: 'initial', tags: ['$initial'] }],
+          // Each file has headers and compresses alone, and costs a slow device milliseconds, so all modules that
+          // every page needs are one file, and small modules that several screens need are another.
+          groups: [
+            { name: 'initial', tags: ['$initial'], priority: 1 },
+            { name: 'shared', test: /\/src\/(views|react|feed|lib|ui)\//, minShareCount: 3 },
+          ],
         },
       },
     },

@@ -1,10 +1,10 @@
-import { Suspense, useEffect, useMemo, useState } from 'react';
+import { memo, Suspense, useEffect, useMemo, useState } from 'react';
 import { parseTopics } from './address';
+import { Boundary } from './ui/Boundary';
 import { Loading, ScreenState } from './ui/ScreenState';
 import { useNotificationTopics } from './features/notifications/notification-topics';
 import { Toasts } from './features/notifications/Toasts';
 import { useUnreadBadge } from './features/notifications/use-unread-badge';
-import { Boundary } from './shell/Boundary';
 import { ConnectionAnnouncement } from './shell/ConnectionAnnouncement';
 import { ConnectionNotice } from './shell/ConnectionNotice';
 import { Dialogs } from './shell/Dialogs';
@@ -12,7 +12,7 @@ import { Link } from './shell/Link';
 import { changeQuery, useLocation } from './shell/location';
 import { Menu } from './shell/Menu';
 import { Preload } from './shell/Preload';
-import { type ScreenEntry, screens } from './shell/screens';
+import { screenAt, type ScreenEntry } from './shell/screens';
 import { TokenNotice } from './shell/TokenNotice';
 import type { StreamClient } from '@sluice/client';
 import { StreamProvider } from '@sluice/client/react';
@@ -27,9 +27,9 @@ export function App({ client }: { client: StreamClient }) {
 }
 
 function Frame() {
-  const { path, query } = useLocation();
+  const { path, search } = useLocation();
   const notifications = useNotificationTopics();
-  const screen = screens.find((candidate) => candidate.path === path);
+  const screen = screenAt(path);
   // The notifications start together with the topics of the screen, so one request opens all of them.
   const [isShown, setShown] = useState(false);
   useEffect(() => {
@@ -60,16 +60,14 @@ function Frame() {
               <Shown
                 screen={screen}
                 onShown={setShown}
-                query={query}
+                search={search}
                 fallback={path === '/notifications' ? notifications.chosen : screen.topics}
               />
             ) : (
               <NotFound />
             )}
           </main>
-          <Boundary what="notifications">
-            <Toasts topics={notifications.topics} isHidden={path === '/notifications'} />
-          </Boundary>
+          <Toasts topics={notifications.topics} isHidden={path === '/notifications'} />
         </div>
       </div>
       <ConnectionAnnouncement />
@@ -84,17 +82,22 @@ const none: readonly string[] = [];
 interface ShownProps {
   onShown: (isShown: true) => void;
   screen: ScreenEntry;
-  query: URLSearchParams;
+  search: string;
   /** The topics if the address names none. */
   fallback: readonly string[];
 }
 
-function Shown({ screen: { Component }, onShown, query, fallback }: ShownProps) {
-  const text = query.toString();
+/** Is not rendered again with each notification. */
+const Shown = memo(function Shown({
+  screen: { Component },
+  onShown,
+  search,
+  fallback,
+}: ShownProps) {
   const props = useMemo(() => {
-    const query = new URLSearchParams(text);
+    const query = new URLSearchParams(search);
     return { query, topics: parseTopics(query, fallback) };
-  }, [text, fallback]);
+  }, [search, fallback]);
   return (
     <Boundary what="screen">
       <Suspense fallback={<Loading what="the screen" />}>
@@ -104,7 +107,7 @@ function Shown({ screen: { Component }, onShown, query, fallback }: ShownProps) 
       </Suspense>
     </Boundary>
   );
-}
+});
 
 /** Reports that the parts beside it are mounted. */
 function Mounted({ onMounted }: { onMounted: (isMounted: true) => void }) {

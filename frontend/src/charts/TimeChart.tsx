@@ -1,8 +1,9 @@
-import { useEffect, useEffectEvent, useId, useLayoutEffect, useRef, useState } from 'react';
+import { useEffect, useEffectEvent, useId, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { chartOptions, type LineColour } from './chart-options';
 import { quantity, type Unit } from '../lib/quantity';
+import { inTurn } from './in-turn';
 import { type Columns, summarise } from './series-summary';
 import { count } from '../lib/text';
 import { TimeTable } from './TimeTable';
@@ -108,25 +109,36 @@ function usePlot({ unit, lines, data, gaps, span, max, onCursor }: Plot) {
     });
   });
 
-  useLayoutEffect(() => {
+  useEffect(() => {
     const target = element.current;
     if (!target) return;
-    const size = () => ({ width: target.clientWidth, height: target.clientHeight });
+    let size = { width: 0, height: 0 };
+    let created: uPlot | undefined;
+    let cancel: (() => void) | undefined;
     const options = chartOptions({
       ...{ unit, max, lines: JSON.parse(spec) as TimeChartProps['lines'] },
       gaps: () => currentGaps.current,
       onCursor: (index) => onCursorEvent(index),
     });
-    const created = new uPlot({ ...options, ...size() }, undefined, target);
-    chart.current = created;
-    show();
-    const resizing = new ResizeObserver(() => created.setSize(size()));
+    const create = () => {
+      created = new uPlot({ ...options, ...size }, undefined, target);
+      chart.current = created;
+      show();
+    };
+    // Its entries have the size: to ask the element for it would lay out the page once for each chart.
+    const resizing = new ResizeObserver(([entry]) => {
+      const { width = 0, height = 0 } = entry?.contentRect ?? {};
+      size = { width: Math.round(width), height: Math.round(height) };
+      if (created) created.setSize(size);
+      else cancel ??= inTurn(create);
+    });
     resizing.observe(target);
-    const stopTheme = onThemeChange(() => created.redraw());
+    const stopTheme = onThemeChange(() => created?.redraw());
     return () => {
+      cancel?.();
       resizing.disconnect();
       stopTheme();
-      created.destroy();
+      created?.destroy();
       chart.current = undefined;
     };
   }, [unit, spec, max]);

@@ -21,7 +21,7 @@ export interface ChartSpec {
 /** Wide enough for `1,023 KiB/s`. */
 const AXIS_WIDTH = 62;
 
-/** The options of uPlot. Colors are read from the CSS variables at each drawing, because the theme can change. */
+/** The options of uPlot. Colors are functions, because the theme can change. */
 export function chartOptions(spec: ChartSpec): Omit<uPlot.Options, 'width' | 'height'> {
   const { unit, lines, max } = spec;
   return {
@@ -116,6 +116,16 @@ function drawGaps(chart: uPlot, gaps: readonly number[]) {
   ctx.restore();
 }
 
+/** Values of design tokens, by theme and name. To read one, the browser computes the styles of the page again. */
+const tokens = new Map<string, string>();
+
 function token(name: string): string {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const root = document.documentElement;
+  const key = `${root.dataset.theme} ${name}`;
+  let value = tokens.get(key);
+  if (value === undefined) {
+    value = getComputedStyle(root).getPropertyValue(`--${name}`).trim();
+    tokens.set(key, value);
+  }
+  return value;
 }

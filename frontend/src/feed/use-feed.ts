@@ -1,12 +1,21 @@
-import { type RefObject, type UIEvent, useRef } from 'react';
+import { type RefObject, type UIEvent, useRef, useState } from 'react';
 import type { Entry } from '@sluice/client';
-import { type Hold, useHold } from './use-hold';
 
 /** A few pixels from the top still count as the top: fingers and zoomed pages are not exact. */
 const TOP = 8;
 
+interface Held {
+  readonly entries: readonly Entry[];
+  readonly by: 'scrolling' | 'pause';
+}
+
 /** A list in an element that scrolls, newest on top; see {@link useFeed}. */
-export interface Feed extends Pick<Hold, 'shown' | 'heldBy' | 'waiting'> {
+export interface Feed {
+  /** The entries to show: the newest, or those from when the hold began. */
+  readonly shown: readonly Entry[];
+  readonly heldBy: Held['by'] | undefined;
+  /** How many entries have arrived since the hold began. */
+  readonly waiting: number;
   readonly scroller: RefObject<HTMLDivElement | null>;
   readonly onScroll: (event: UIEvent<HTMLElement>) => void;
   /** Scrolls to the top and releases the hold. */
@@ -14,25 +23,34 @@ export interface Feed extends Pick<Hold, 'shown' | 'heldBy' | 'waiting'> {
   readonly togglePause: () => void;
 }
 
-/** Freezes a list while the reader has scrolled down or paused it. */
+/**
+ * Holds a list while the reader has scrolled down or paused it. New rows at the top move all others down, and a
+ * bounded list drops the oldest, so the list must not change at all during a hold.
+ */
 export function useFeed(entries: readonly Entry[]): Feed {
-  const { shown, heldBy, waiting, hold, release } = useHold(entries);
+  const [held, setHeld] = useState<Held>();
   const scroller = useRef<HTMLDivElement>(null);
+  const heldBy = held?.by;
+
+  const hold = (by: Held['by']) => setHeld((current) => current ?? { entries, by });
 
   function onScroll({ currentTarget }: UIEvent<HTMLElement>) {
     if (currentTarget.scrollTop > TOP) hold('scrolling');
-    else if (heldBy === 'scrolling') release();
+    else if (heldBy === 'scrolling') setHeld(undefined);
   }
 
   function showNewest() {
-    release();
+    setHeld(undefined);
     scroller.current?.scrollTo({ top: 0 });
   }
 
-  function togglePause() {
-    if (heldBy) showNewest();
-    else hold('pause');
-  }
+  return {
+    ...{ shown: held?.entries ?? entries, heldBy, scroller, onScroll, showNewest },
+    waiting: held ? newest(entries) - newest(held.entries) : 0,
+    togglePause: () => (heldBy ? showNewest() : hold('pause')),
+  };
+}
 
-  return { shown, heldBy, waiting, scroller, onScroll, showNewest, togglePause };
+function newest(entries: readonly Entry[]): number {
+  return entries.at(-1)?.seq ?? 0;
 }

@@ -1,9 +1,11 @@
-const toSeconds = { hour: '2-digit', minute: '2-digit', second: '2-digit' } as const;
-const coarse = new Intl.DateTimeFormat('en-GB', toSeconds);
-const fine = new Intl.DateTimeFormat('en-GB', { ...toSeconds, fractionalSecondDigits: 3 });
+const two = (part: number) => String(part).padStart(2, '0');
 
 /** A time of day by the reader's clock, from milliseconds since the epoch: `12:00:00` */
-export const clock = (time: number): string => coarse.format(time);
+export function clock(time: number): string {
+  const date = new Date(time);
+  return [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(':');
+}
 
 /** `12:00:00.123` */
-export const preciseClock = (time: number): string => fine.format(time);
+export const preciseClock = (time: number): string =>
+  `${clock(time)}.${String(new Date(time).getMilliseconds()).padStart(3, '0')}`;

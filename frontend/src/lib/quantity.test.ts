@@ -26,6 +26,19 @@ it.each<[number, Unit, string]>([
   expect(quantity(value, unit)).toBe(text);
 });
 
+it('writes numbers as the browser does', () => {
+  const three = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
+  const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
+  const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 4 });
+  for (let n = 0; n < 10_000; n++) {
+    // Irrational, so none is halfway between two texts; from -1e-5 to 1e14.
+    const value = (n % 2 ? -1 : 1) * 10 ** (-5 + (19 * n) / 10_000 + Math.SQRT2 / 1e4);
+    const size = Math.abs(value);
+    const format = size < 1_000 ? three : size < 100_000 ? whole : compact;
+    expect(quantity(value, 'number')).toBe(format.format(value));
+  }
+});
+
 it.each<[string, Unit, string]>([
   ['page_views', 'number', 'Page views'],
   ['conversion_percent', 'percent', 'Conversion'],

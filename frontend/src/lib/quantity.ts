@@ -1,3 +1,5 @@
+import { count } from './text';
+
 /** The unit of a figure. */
 export type Unit =
   'number' | 'percent' | 'bytes' | 'bytes/s' | 'per second' | 'seconds' | 'milliseconds';
@@ -27,12 +29,24 @@ export function labelOf(field: string): string {
   return words.charAt(0).toUpperCase() + words.slice(1);
 }
 
-const small = new Intl.NumberFormat('en', { maximumSignificantDigits: 3 });
-const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 });
-const compact = new Intl.NumberFormat('en', {
-  notation: 'compact',
-  maximumSignificantDigits: 4,
-});
+const rounded = (value: number, digits: number) => Number(value.toPrecision(digits));
+
+const whole = (value: number) => count(Math.round(value));
+
+/** Three digits: enough to see a change. */
+function small(value: number): string {
+  const digits = rounded(value, 3);
+  return Math.abs(digits) < 1_000 ? String(digits) : whole(digits);
+}
+
+const scales = ['', 'K', 'M', 'B', 'T'];
+
+/** Four digits of a number from a thousand on: `1.235M` */
+function compact(value: number): string {
+  const digits = rounded(value, 4);
+  const step = Math.min(Math.floor(Math.log10(Math.abs(digits)) / 3), scales.length - 1);
+  return `${rounded(digits / 1_000 ** step, 4)}${scales[step] ?? ''}`;
+}
 
 /** A figure with its unit, in few characters: `2.81%`, `1.5 GiB`, `1,234`, `3 min`. */
 export function quantity(value: number, unit: Unit): string {
@@ -40,7 +54,7 @@ export function quantity(value: number, unit: Unit): string {
     case 'number':
       return plain(value);
     case 'percent':
-      return `${small.format(value)}%`;
+      return `${small(value)}%`;
     case 'per second':
       return `${plain(value)}/s`;
     case 'bytes':
@@ -50,15 +64,15 @@ export function quantity(value: number, unit: Unit): string {
     case 'seconds':
       return duration(value);
     case 'milliseconds':
-      return Math.abs(value) < 1_000 ? `${small.format(value)} ms` : duration(value / 1_000);
+      return Math.abs(value) < 1_000 ? `${small(value)} ms` : duration(value / 1_000);
   }
 }
 
-/** Three digits are enough to see a change; from a thousand on, all of them up to a hundred thousand. */
+/** Three digits; from a thousand on, all of them up to a hundred thousand. */
 function plain(value: number): string {
   const size = Math.abs(value);
-  if (size < 1_000) return small.format(value);
-  return (size < 100_000 ? whole : compact).format(value);
+  if (size < 1_000) return small(value);
+  return size < 100_000 ? whole(value) : compact(value);
 }
 
 const byteUnits = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
@@ -67,12 +81,12 @@ function bytes(value: number): string {
   const size = Math.abs(value);
   const step = size < 1 ? 0 : Math.min(Math.floor(Math.log2(size) / 10), byteUnits.length - 1);
   const scaled = value / 1_024 ** step;
-  return `${Math.abs(scaled) >= 1_000 ? whole.format(scaled) : small.format(scaled)} ${byteUnits[step] ?? ''}`;
+  return `${Math.abs(scaled) >= 1_000 ? whole(scaled) : small(scaled)} ${byteUnits[step] ?? ''}`;
 }
 
 /** The largest two units of a time in seconds: `3 d 4 h`, `5 min 20 s`. */
 function duration(seconds: number): string {
-  if (Math.abs(seconds) < 60) return `${small.format(seconds)} s`;
+  if (Math.abs(seconds) < 60) return `${small(seconds)} s`;
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return two(minutes, 'min', Math.floor(seconds % 60), 's');
   const hours = Math.floor(minutes / 60);
@@ -81,6 +95,6 @@ function duration(seconds: number): string {
 }
 
 function two(large: number, largeUnit: string, rest: number, restUnit: string): string {
-  const first = `${whole.format(large)} ${largeUnit}`;
+  const first = `${whole(large)} ${largeUnit}`;
   return rest === 0 ? first : `${first} ${rest} ${restUnit}`;
 }

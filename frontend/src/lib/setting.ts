@@ -2,23 +2,23 @@ import { useSyncExternalStore } from 'react';
 import type { Store } from '@sluice/client';
 import { store, stored } from './stored';
 
-/** Something that the reader has chosen, for all tabs and for next time. */
-export interface Setting<T extends string> extends Store<T> {
+/** A value that the browser keeps for all tabs and for next time. */
+interface Setting<T> extends Store<T> {
   readonly set: (value: T) => void;
 }
 
-/** Keeps a choice among some values in the browser; the first is the default. */
-export function createSetting<T extends string>(
+/**
+ * Keeps a value under a name in the browser.
+ *
+ * @param read - reads it from there; it is called with the present value, which is `undefined` at first
+ */
+export function createKept<T>(
   name: string,
-  values: readonly [T, ...T[]],
+  read: (before: T | undefined) => T,
+  format: (value: T) => string,
 ): Setting<T> {
   const listeners = new Set<() => void>();
-  let current = load();
-
-  function load(): T {
-    const text = stored(name);
-    return values.find((known) => known === text) ?? values[0];
-  }
+  let current = read(undefined);
 
   function show(next: T) {
     current = next;
@@ -26,7 +26,7 @@ export function createSetting<T extends string>(
   }
 
   function onStorage({ key }: StorageEvent) {
-    if (key === name) show(load());
+    if (key === name) show(read(current));
   }
 
   return {
@@ -41,12 +41,21 @@ export function createSetting<T extends string>(
     },
     set: (next) => {
       show(next);
-      store(name, next);
+      store(name, format(next));
     },
   };
 }
 
+/** Keeps a choice among some values; the first is the default. */
+export function createSetting<T extends string>(
+  name: string,
+  values: readonly [T, ...T[]],
+): Setting<T> {
+  const read = () => values.find((known) => known === stored(name)) ?? values[0];
+  return createKept(name, read, (value) => value);
+}
+
 /** The value of a setting. */
-export function useSetting<T extends string>({ subscribe, getSnapshot }: Setting<T>): T {
+export function useSetting<T>({ subscribe, getSnapshot }: Setting<T>): T {
   return useSyncExternalStore(subscribe, getSnapshot);
 }

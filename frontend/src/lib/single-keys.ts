@@ -6,6 +6,14 @@ import { createSetting, useSetting } from './setting';
  */
 export const singleKeys = createSetting('sluice:single-keys', ['on', 'off']);
 
+/** Whether a key belongs to the text that is being typed. */
+export function isTyping({ target }: Event): boolean {
+  return (
+    target instanceof Element &&
+    target.closest('input, textarea, select, [contenteditable]') !== null
+  );
+}
+
 export function useSingleKeys(): boolean {
   return useSetting(singleKeys) === 'on';
 }

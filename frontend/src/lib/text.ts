@@ -1,9 +1,10 @@
 import type { Cause, GapEntry, GapReason } from '@sluice/client';
 
-const numbers = new Intl.NumberFormat('en');
+// The first use of `Intl` loads the locale data of the browser. On a slow phone, this blocks the page longer than
+// its first render, so numbers and times that the first render shows are written without it.
 
-/** `1234` → `1,234` */
-export const count = (n: number): string => numbers.format(n);
+/** An integer with separators: `1234` → `1,234` */
+export const count = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g, ',');
 
 /** `1 event`, `1,234 events` */
 export const events = (n: number): string => `${count(n)} ${n === 1 ? 'event' : 'events'}`;

@@ -3,7 +3,7 @@ import type { Status, StreamStatus } from '@sluice/client';
 import { useStreamStatus } from '@sluice/client/react';
 import { count, gaps } from '../lib/text';
 import { useNow } from '../lib/use-now';
-import { Boundary } from './Boundary';
+import { Boundary } from '../ui/Boundary';
 import { type Losses, useReconnection, useUnseen } from './losses';
 
 /** Loads the code of the details. */

@@ -1,5 +1,5 @@
 import { lazy, type ReactNode, Suspense, useMemo, useState } from 'react';
-import { Boundary } from './Boundary';
+import { Boundary } from '../ui/Boundary';
 import { type DialogName, DialogsContext } from '../ui/dialog-context';
 import { useShortcuts } from './shortcuts';
 

@@ -16,14 +16,17 @@ function subscribe(onChange: () => void) {
 const appPath = (pathname: string) =>
   pathname.startsWith(base) ? `/${pathname.slice(base.length)}` : pathname;
 
-/** The path and the query of the address, without the path that the app is served below. */
-export function useLocation(): { path: string; query: URLSearchParams } {
-  const href = useSyncExternalStore(
-    subscribe,
-    () => window.location.pathname + window.location.search,
-  );
-  const { pathname, searchParams } = new URL(href, window.location.origin);
-  return { path: appPath(pathname).replace(/(.)\/+$/, '$1'), query: searchParams };
+/** The path of the address, without the path that the app is served below. */
+export const currentPath = () => appPath(window.location.pathname).replace(/(.)\/+$/, '$1');
+
+const currentSearch = () => window.location.search;
+
+/** The path and the query of the address. */
+export function useLocation(): { path: string; search: string } {
+  return {
+    path: useSyncExternalStore(subscribe, currentPath),
+    search: useSyncExternalStore(subscribe, currentSearch),
+  };
 }
 
 /** The address that each path was left with. */

@@ -9,65 +9,49 @@ export interface ScreenEntry {
   readonly icon: IconName;
   /** The topics if the address names none. An empty list means the default topics of the gateway. */
   readonly topics: readonly string[];
+  readonly load: () => Promise<{ default: ComponentType<ScreenProps> }>;
   readonly Component: LazyExoticComponent<ComponentType<ScreenProps>>;
+}
+
+function screen(
+  path: string,
+  name: string,
+  icon: IconName,
+  topics: readonly string[],
+  load: ScreenEntry['load'],
+): ScreenEntry {
+  return { path, name, icon, topics, load, Component: lazy(load) };
 }
 
 /** All screens, in the order of the menu. The code of each is loaded when it is opened. */
 export const screens: readonly ScreenEntry[] = [
-  {
-    path: '/',
-    name: 'Live',
-    icon: 'live',
-    topics: [],
-    Component: lazy(() => import('../features/live/Live')),
-  },
-  {
-    path: '/analytics',
-    name: 'Analytics',
-    icon: 'analytics',
-    topics: ['channel:analytics'],
-    Component: lazy(() => import('../features/analytics/Analytics')),
-  },
-  {
-    path: '/logs',
-    name: 'Logs',
-    icon: 'logs',
-    topics: ['stream:logs'],
-    Component: lazy(() => import('../features/logs/Logs')),
-  },
-  {
-    path: '/notifications',
-    name: 'Notifications',
-    icon: 'notifications',
-    topics: ['stream:notifications'],
-    Component: lazy(() => import('../features/notifications/Notifications')),
-  },
-  {
-    path: '/prices',
-    name: 'Prices',
-    icon: 'prices',
-    topics: ['key:price:*'],
-    Component: lazy(() => import('../features/prices/Prices')),
-  },
-  {
-    path: '/health',
-    name: 'Health',
-    icon: 'health',
-    topics: ['channel:metrics'],
-    Component: lazy(() => import('../features/health/Health')),
-  },
-  {
-    path: '/runs',
-    name: 'Runs',
-    icon: 'runs',
-    topics: ['key:run:latest'],
-    Component: lazy(() => import('../features/runs/Runs')),
-  },
-  {
-    path: '/explorer',
-    name: 'Explorer',
-    icon: 'explorer',
-    topics: [],
-    Component: lazy(() => import('../features/explorer/Explorer')),
-  },
+  screen('/', 'Live', 'live', [], () => import('../features/live/Live')),
+  screen(
+    '/analytics',
+    'Analytics',
+    'analytics',
+    ['channel:analytics'],
+    () => import('../features/analytics/Analytics'),
+  ),
+  screen('/logs', 'Logs', 'logs', ['stream:logs'], () => import('../features/logs/Logs')),
+  screen(
+    '/notifications',
+    'Notifications',
+    'notifications',
+    ['stream:notifications'],
+    () => import('../features/notifications/Notifications'),
+  ),
+  screen('/prices', 'Prices', 'prices', ['key:price:*'], () => import('../features/prices/Prices')),
+  screen(
+    '/health',
+    'Health',
+    'health',
+    ['channel:metrics'],
+    () => import('../features/health/Health'),
+  ),
+  screen('/runs', 'Runs', 'runs', ['key:run:latest'], () => import('../features/runs/Runs')),
+  screen('/explorer', 'Explorer', 'explorer', [], () => import('../features/explorer/Explorer')),
 ];
+
+/** The screen of a path, if there is one. */
+export const screenAt = (path: string) => screens.find((screen) => screen.path === path);

@@ -1,5 +1,5 @@
 import { useEffect } from 'react';
-import { singleKeys } from '../lib/single-keys';
+import { isTyping, singleKeys } from '../lib/single-keys';
 import type { DialogName } from '../ui/dialog-context';
 import { navigate } from './location';
 import { screens } from './screens';
@@ -41,7 +41,7 @@ export function useShortcuts(open: (name: DialogName) => void) {
         open('palette');
         return;
       }
-      if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event.target)) return;
+      if (event.metaKey || event.ctrlKey || event.altKey || isTyping(event)) return;
       if (singleKeys.getSnapshot() === 'off') return;
       const screen = Date.now() < goUntil ? screens[Number(event.key) - 1] : undefined;
       goUntil = event.key === 'g' ? Date.now() + SEQUENCE : 0;
@@ -52,11 +52,4 @@ export function useShortcuts(open: (name: DialogName) => void) {
     window.addEventListener('keydown', onKeyDown);
     return () => window.removeEventListener('keydown', onKeyDown);
   }, [open]);
-}
-
-function isTyping(target: EventTarget | null): boolean {
-  return (
-    target instanceof Element &&
-    target.closest('input, textarea, select, [contenteditable]') !== null
-  );
 }

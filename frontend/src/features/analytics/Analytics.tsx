@@ -8,17 +8,19 @@ import { Screen } from '../../ui/Screen';
 import { count } from '../../lib/text';
 import { TopicChoice } from '../../ui/TopicChoice';
 import { TopicGate } from '../../ui/TopicGate';
-import { useStream } from '@sluice/client/react';
+import { useView } from '../../lib/use-view';
 import { Breakdown } from './Breakdown';
+import { collectBuckets } from './buckets';
 import { FigureChart } from './FigureChart';
 import { FigureTotal } from './FigureTotal';
 import { sortColumns } from './figures';
-import { useBuckets } from './use-buckets';
 
 const MINUTE = 60;
 const spans = [1, 5, 15].map((minutes) => ({ value: minutes * MINUTE, text: `${minutes} min` }));
 /** Seconds: twice the longest span, to compare it with the one before, and a little for late events. */
 const KEPT = (2 * 15 + 1) * MINUTE;
+const collect = () => collectBuckets(KEPT);
+const options = { last: MAX_LAST };
 /** The demo feed comes every second. */
 const STALE_AFTER = 10_000;
 
@@ -44,12 +46,11 @@ export default function Analytics({ topics }: ScreenProps) {
 }
 
 function Charts({ topic, span }: { topic: string; span: number }) {
-  const series = useBuckets(topic, KEPT);
+  const series = useView([topic], options, collect);
   const { figures, breakdowns } = sortColumns(series.names);
-  const stream = useStream(topic, { last: MAX_LAST, limit: 1, remember: false });
   return (
-    <TopicGate stream={stream} isEmpty={stream.received === 0} example={example}>
-      <Freshness at={stream.entries.at(-1)?.receivedAt} staleAfter={STALE_AFTER} />
+    <TopicGate stream={series} isEmpty={series.newestAt === undefined} example={example}>
+      <Freshness at={series.newestAt} staleAfter={STALE_AFTER} />
       {figures.length === 0 && breakdowns.length === 0 && (
         <p className="text-sm text-muted">
           There are no figures in these messages. Numbers are charted, on their own or as the fields

@@ -81,3 +81,8 @@ it('has a bounded number of columns, and drops those without values', () => {
   const later = Array.from({ length: 200 }, (_, n) => message(100 + n, { n0: 1 }));
   expect(read(100, ...early, ...later)).toMatchObject({ names: ['n0'], leftOut: 0 });
 });
+
+it('knows when the newest message arrived, also one without figures', () => {
+  expect(read(10).newestAt).toBeUndefined();
+  expect(read(10, message(100, 1), message(101, 'text')).newestAt).toBe(101_000);
+});

@@ -1,4 +1,4 @@
-import type { Collector, Entry, Series } from '@sluice/client';
+import type { Collector, Entry, Series, SubscriptionState } from '@sluice/client';
 import { parse } from '@sluice/client';
 import { figuresOf, isSum, timeOf } from './figures';
 
@@ -8,6 +8,12 @@ const MAX_LEFT_OUT = 1_000;
 /** Old buckets are evicted in groups of this size, as each eviction moves all others. */
 const SPARE = 60;
 
+/** The figures of a topic over time, and the state of its subscription. */
+export interface Buckets extends Series, SubscriptionState {
+  /** When the newest message arrived, in milliseconds since the epoch; `undefined` before the first. */
+  readonly newestAt: number | undefined;
+}
+
 type Column = (number | null)[];
 
 /**
@@ -16,12 +22,13 @@ type Column = (number | null)[];
  *
  * @param kept - how many seconds to keep
  */
-export function collectBuckets(kept: number): Collector<Series> {
+export function collectBuckets(kept: number): Collector<Buckets> {
   /** Ascending: whole seconds since the epoch, and the times of gaps. */
   const times: number[] = [];
   const columns = new Map<string, Column>();
   const leftOut = new Set<string>();
   let gaps: number[] = [];
+  let newestAt: number | undefined;
 
   function onEntry(entry: Entry) {
     const received = entry.receivedAt / 1_000;
@@ -29,6 +36,7 @@ export function collectBuckets(kept: number): Collector<Series> {
       gaps.push(received);
       bucketAt(received);
     } else {
+      newestAt = entry.receivedAt;
       const { value } = parse<unknown>(entry.data);
       const figures = figuresOf(value);
       // A time in the future would evict all buckets before it.
@@ -86,7 +94,9 @@ export function collectBuckets(kept: number): Collector<Series> {
 
   return {
     onEntry,
-    read: () => ({
+    read: (state) => ({
+      ...state,
+      newestAt,
       names: [...columns.keys()],
       data: [[...times], ...Array.from(columns.values(), (column) => [...column])],
       gaps: [...gaps],

@@ -31,7 +31,7 @@ export interface Exploration {
   readonly events: readonly string[];
 }
 
-export const defaultLast = 20;
+const defaultLast = 20;
 
 export function readExploration(query: URLSearchParams): Exploration {
   return {

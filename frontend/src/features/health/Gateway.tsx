@@ -67,20 +67,32 @@ export function Gateway({ span }: Props) {
         </dl>
       </Panel>
       <Panel>
-        <TimeChart
-          title="Throughput"
-          unit="per second"
-          lines={[
-            { label: 'Deliveries', colour: 'accent' },
-            { label: 'Events', colour: 'warning-line' },
-          ]}
-          data={[data[0], data[2], data[1]]}
-          gaps={noGaps}
-          span={span}
-        />
+        {data[2].some((rate) => rate !== null) ? (
+          <TimeChart
+            title={throughput}
+            unit="per second"
+            lines={[
+              { label: 'Deliveries', colour: 'accent' },
+              { label: 'Events', colour: 'warning-line' },
+            ]}
+            data={[data[0], data[2], data[1]]}
+            gaps={noGaps}
+            span={span}
+          />
+        ) : (
+          // As high as the chart that replaces it.
+          <div className="flex h-57 flex-col px-4 pt-3">
+            <h3 className="text-sm font-medium">{throughput}</h3>
+            <p className="m-auto max-w-prose pb-8 text-center text-sm text-muted">
+              A chart of deliveries and events per second begins here a few seconds after the
+              gateway has answered. The gateway keeps no history of them.
+            </p>
+          </div>
+        )}
       </Panel>
     </section>
   );
 }
 
+const throughput = 'Throughput';
 const noGaps: readonly number[] = [];

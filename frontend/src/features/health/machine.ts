@@ -21,45 +21,6 @@ interface Store {
   readonly used_percent: number;
 }
 
-/** Accepts what has the shape of a {@link Machine}; names the first field that has not. */
-export const machineSchema = {
-  '~standard': {
-    version: 1,
-    vendor: 'sluice',
-    validate: (value: unknown) => {
-      const missing = fields.find((path) => typeof at(value, path) !== 'number');
-      return missing
-        ? { issues: [{ message: `no number at ${missing.join('.')}` }] }
-        : { value: value as Machine };
-    },
-  },
-} as const;
-
-const fields = [
-  ['cpu_percent'],
-  ...['used_bytes', 'total_bytes', 'used_percent'].flatMap((name) => [
-    ['memory', name],
-    ['disk', name],
-  ]),
-  ['load', '0'],
-  ['load', '1'],
-  ['load', '2'],
-  ['disk', 'read_bytes_per_second'],
-  ['disk', 'written_bytes_per_second'],
-  ['network', 'received_bytes_per_second'],
-  ['network', 'sent_bytes_per_second'],
-];
-
-function at(value: unknown, path: readonly string[]): unknown {
-  return path.reduce<unknown>(
-    (object, name) =>
-      typeof object === 'object' && object !== null
-        ? (object as Record<string, unknown>)[name]
-        : undefined,
-    value,
-  );
-}
-
 /** A sample, for those who want to send one. */
 export const exampleSample: Machine = {
   time: '',
@@ -72,6 +33,32 @@ export const exampleSample: Machine = {
   },
   network: { received_bytes_per_second: 2048, sent_bytes_per_second: 1024 },
 };
+
+/** Accepts what has the shape of a {@link Machine}; names the first field that has not. */
+export const machineSchema = {
+  '~standard': {
+    version: 1,
+    vendor: 'sluice',
+    validate: (value: unknown) => {
+      const missing = missingNumber(value, exampleSample);
+      return missing
+        ? { issues: [{ message: `no number at ${missing.join('.')}` }] }
+        : { value: value as Machine };
+    },
+  },
+} as const;
+
+/** The path of the first number of the example that the value does not have. */
+function missingNumber(value: unknown, example: unknown): string[] | undefined {
+  if (typeof example === 'number') return typeof value === 'number' ? undefined : [];
+  if (typeof example !== 'object') return undefined;
+  for (const [name, part] of Object.entries({ ...example })) {
+    const field = (value as Readonly<Record<string, unknown>> | null | undefined)?.[name];
+    const path = missingNumber(field, part);
+    if (path) return [name, ...path];
+  }
+  return undefined;
+}
 
 /** When a sample was taken, in milliseconds since the epoch. */
 export function sampledAt({ time }: Machine): number | undefined {

@@ -1,5 +1,5 @@
 import { useEffect, useEffectEvent, useId, useRef } from 'react';
-import { useSingleKeys } from '../../lib/single-keys';
+import { isTyping, useSingleKeys } from '../../lib/single-keys';
 import { count } from '../../lib/text';
 import { ExportButton } from './ExportButton';
 import { levels } from './levels';
@@ -91,10 +91,8 @@ function useSlash(onSlash: () => void, isOn: boolean) {
   useEffect(() => {
     if (!isOn) return;
     const onKeyDown = (event: KeyboardEvent) => {
-      const isTyping =
-        event.target instanceof HTMLElement &&
-        event.target.matches('input, textarea, select, [contenteditable]');
-      if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey || isTyping) return;
+      if (event.key !== '/' || event.ctrlKey || event.metaKey || event.altKey) return;
+      if (isTyping(event)) return;
       event.preventDefault();
       onSlashEvent();
     };

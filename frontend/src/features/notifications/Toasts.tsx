@@ -1,5 +1,6 @@
 import { lazy, Suspense, useEffect, useEffectEvent, useState } from 'react';
 import { useStreamClient } from '@sluice/client/react';
+import { Boundary } from '../../ui/Boundary';
 import { centerOf } from './center';
 import { notifyDesktop } from './desktop';
 import type { Notification } from './notification';
@@ -35,8 +36,11 @@ export function Toasts({ topics, isHidden }: Props) {
 
   if (news === none) return null;
   return (
-    <Suspense>
-      <ToastList news={news} limit={MAX_TOASTS} isHidden={isHidden} />
-    </Suspense>
+    // Inside, so that the desktop gets notifications also after the list has failed.
+    <Boundary what="notifications">
+      <Suspense>
+        <ToastList news={news} limit={MAX_TOASTS} isHidden={isHidden} />
+      </Suspense>
+    </Boundary>
   );
 }

@@ -1,17 +1,16 @@
-import { useMemo, useState, useSyncExternalStore } from 'react';
+import { useMemo, useState } from 'react';
 import { Panel } from '../../ui/Panel';
 import type { ScreenProps } from '../../ui/screen-props';
 import { Screen } from '../../ui/Screen';
 import { count } from '../../lib/text';
 import { TopicGate } from '../../ui/TopicGate';
-import { createView } from '@sluice/client';
-import { useStreamClient } from '@sluice/client/react';
+import { useView } from '../../lib/use-view';
 import { firstQuotes, nextOrder, type Order } from './order';
-import { collectQuotes, type Quotes } from './quote';
+import { collectQuotes } from './quote';
 import { QuoteTable } from './QuoteTable';
 
 /** More changes than four a second cannot be read. */
-const EVERY = '250ms';
+const options = { every: '250ms' };
 /** A table is not for thousands of rows; the field above it narrows them down. */
 const MAX_ROWS = 200;
 
@@ -19,7 +18,7 @@ const example = { topic: 'key:price:BTC', data: '101.5' };
 
 /** Keys as a live table. */
 export default function Prices({ topics }: ScreenProps) {
-  const { stream, topics: known, byTopic } = useQuotes(topics);
+  const { stream, topics: known, byTopic } = useView(topics, options, collectQuotes);
   const [search, setSearch] = useState('');
   const [order, setOrder] = useState<Order>({ column: 'name', descending: false });
   const found = useMemo(() => {
@@ -59,15 +58,4 @@ export default function Prices({ topics }: ScreenProps) {
       </TopicGate>
     </Screen>
   );
-}
-
-function useQuotes(topics: readonly string[]): Quotes {
-  const client = useStreamClient();
-  // A new array with each render says the same.
-  const key = JSON.stringify(topics);
-  const view = useMemo(
-    () => createView(client, JSON.parse(key) as string[], { every: EVERY }, collectQuotes()),
-    [client, key],
-  );
-  return useSyncExternalStore(view.subscribe, view.getSnapshot);
 }

@@ -1,5 +1,5 @@
 import { Component, type ReactNode } from 'react';
-import { ScreenState } from '../ui/ScreenState';
+import { ScreenState } from './ScreenState';
 
 interface Props {
   /** The name of the part, for the message. */
