@@ -1,10 +1,11 @@
 import { act, fireEvent, render, screen, within } from '@testing-library/react';
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FakeEventSource } from '../test/fake-event-source';
 import { fakeClient } from '../test/tab';
 import { App } from './App';
-import './features/notifications/ToastList'; // its import in a test takes no time then
+import './features/notifications/ToastList'; // like the screens below
 import { navigate } from './shell/location';
+import { screenAt } from './shell/screens';
 import { token } from './shell/token';
 
 const line = () => FakeEventSource.current;
@@ -28,6 +29,11 @@ async function showLive(address?: string) {
   line().open({ id: 'stream:notifications@p=0,q=0' });
   await pass();
 }
+
+// On a busy machine, the first import of a screen takes longer than a test waits.
+beforeAll(() =>
+  Promise.all(['/', '/notifications', '/logs'].map(async (path) => screenAt(path)?.load())),
+);
 
 beforeEach(() => {
   vi.useFakeTimers();
