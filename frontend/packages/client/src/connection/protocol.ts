@@ -142,7 +142,8 @@ function readClose(data: string): CloseFrame {
   return { kind: 'close', reason: closeReasons.find((known) => known === reason) ?? 'unknown' };
 }
 
-function readObject(text: string): Readonly<Record<string, unknown>> {
+/** The fields of a JSON object; none if the text is something else. */
+export function readObject(text: string): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null ? { ...value } : {};
