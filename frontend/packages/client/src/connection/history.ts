@@ -1,5 +1,5 @@
 import { createBuffer } from '../buffer.js';
-import type { GapFrame, MessageFrame } from './protocol.js';
+import type { TopicFrame } from './protocol.js';
 import { isKey } from './topic.js';
 
 /** The number of an event among those of its topic; numbers have no holes. */
@@ -18,7 +18,7 @@ export const isSame = (a: Offset | undefined, b: Offset): boolean =>
 
 /** An event of a topic, with its number. */
 export interface Item extends Offset {
-  readonly frame: MessageFrame | GapFrame;
+  readonly frame: TopicFrame;
   /** The literal topic of the event, also if the followed topic is a glob. */
   readonly origin: string;
   /** In milliseconds since the epoch. */

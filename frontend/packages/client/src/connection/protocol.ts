@@ -67,8 +67,11 @@ export interface CloseFrame {
   readonly reason: CloseReason;
 }
 
+/** An event of one topic. */
+export type TopicFrame = MessageFrame | GapFrame;
+
 /** Any event of a connection. */
-export type Frame = MessageFrame | OpenFrame | GapFrame | PingFrame | CloseFrame;
+export type Frame = TopicFrame | OpenFrame | PingFrame | CloseFrame;
 
 /** The part of a DOM `MessageEvent` that carries an event. */
 export interface WireEvent {
