@@ -98,14 +98,12 @@ export function createStreamClient(url: string, options: StreamClientOptions = {
     changing = true;
     queueMicrotask(() => {
       changing = false;
-      if (requests.all().length === 0) {
-        host?.close();
-        host = undefined;
-      } else if (host) {
+      if (requests.all().length > 0) {
+        host ??= createLink(eventsURL, link, restart, receive);
         send();
       } else {
-        host = createLink(eventsURL, link, restart, receive);
-        send();
+        host?.close();
+        host = undefined;
       }
     });
   }

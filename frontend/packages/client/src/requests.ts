@@ -197,7 +197,7 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
 
   function status(): StreamStatus {
     const channels = [...state.channels.values()];
-    const states = Array.from(entries, served);
+    const states = Array.from(entries, (it) => ({ topic: it.wanted.topic, ...served(it) }));
     const gaps = [...losses.values()].flatMap((known) => [...known.values()]);
     const open = states.filter(isOpen);
     const resumed = channels.map((channel) => channel.resumed).filter((it) => it !== undefined);
@@ -208,12 +208,7 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
       gaps: gaps.length,
       missed: gaps.reduce((sum, lost) => sum + lost, 0),
       ...{ lastActivity, tokenRefusal: tokenRefusal() },
-      refused: new Map(
-        [...entries].flatMap((entry) => {
-          const { refusal } = served(entry);
-          return refusal ? [[entry.wanted.topic, refusal]] : [];
-        }),
-      ),
+      refused: new Map(states.flatMap(({ topic, refusal }) => (refusal ? [[topic, refusal]] : []))),
     };
   }
 

@@ -1,5 +1,5 @@
 import type { Refusal } from './connection/diagnose.js';
-import { isEnd } from './connection/protocol.js';
+import { isEnd, readObject } from './connection/protocol.js';
 import type { Entry } from './entry.js';
 import type {
   Observer,
@@ -105,13 +105,8 @@ export function stateOf(
 }
 
 function errorIn(data: string): string | undefined {
-  try {
-    const value: unknown = JSON.parse(data);
-    if (typeof value !== 'object' || value === null || !('error' in value)) return undefined;
-    return typeof value.error === 'string' ? value.error : JSON.stringify(value.error);
-  } catch {
-    return undefined;
-  }
+  const { error } = readObject(data);
+  return error === undefined || typeof error === 'string' ? error : JSON.stringify(error);
 }
 
 const explain = ({ status, detail = `HTTP status ${status}` }: Refusal) => detail;

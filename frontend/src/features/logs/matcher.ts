@@ -40,11 +40,14 @@ function compileText(text: string): Matcher {
   const all = new RegExp(escaped, 'gi');
   return {
     test: (candidate) => first.test(candidate),
-    ranges: (candidate) =>
-      collect(candidate.matchAll(all), ({ 0: match, index }) => ({
-        start: index,
-        end: index + match.length,
-      })),
+    ranges: (candidate) => {
+      const ranges: Range[] = [];
+      for (const { 0: match, index } of candidate.matchAll(all)) {
+        if (ranges.length === MAX_RANGES) break;
+        ranges.push({ start: index, end: index + match.length });
+      }
+      return ranges;
+    },
   };
 }
 
@@ -76,13 +79,4 @@ function orExplained<T>(compile: () => T): T {
       cause: error,
     });
   }
-}
-
-function collect<T>(matches: Iterable<T>, read: (match: T) => Range): Range[] {
-  const ranges: Range[] = [];
-  for (const match of matches) {
-    if (ranges.length === MAX_RANGES) break;
-    ranges.push(read(match));
-  }
-  return ranges;
 }

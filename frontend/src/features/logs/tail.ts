@@ -107,14 +107,12 @@ export function createTail({
     characters += sizeOf(row);
     if (row.kind === 'line') counts[row.level] += 1;
     // A running scan also reaches the new rows.
-    if (!scan && passes(row, filter)) pass(row);
+    if (!scan && passes(row, filter)) {
+      passing.push(row);
+      if (held) held.waiting += 1;
+    }
     while (all.length > limit || (characters > maxCharacters && all.length > 1)) drop();
     changes.request();
-  }
-
-  function pass(row: LogRow) {
-    passing.push(row);
-    if (held) held.waiting += 1;
   }
 
   function drop() {
@@ -155,8 +153,7 @@ export function createTail({
     if (!held) return;
     const { until } = held;
     const rows = passing.toArray();
-    const end = rows.findIndex((row) => row.seq > until);
-    held.rows = end === -1 ? rows : rows.slice(0, end);
+    held.rows = rows.filter((row) => row.seq <= until);
     held.waiting = rows.length - held.rows.length;
   }
 

@@ -1,5 +1,6 @@
 import type { ChatTransport, UIMessage, UIMessageChunk } from 'ai';
 import type { StreamClient } from '../client.js';
+import { readObject } from '../connection/protocol.js';
 import { type RunIterator, RunLostError } from '../run.js';
 import { type Memory, sessionMemory } from '../views/memory.js';
 
@@ -176,23 +177,14 @@ export class SluiceChatTransport<
 }
 
 function topicIn(text: string): string | undefined {
-  const { topic } = parseObject(text);
+  const { topic } = readObject(text);
   return typeof topic === 'string' && topic.startsWith('stream:') ? topic : undefined;
 }
 
 function parseChunk(data: string): UIMessageChunk {
-  const chunk = parseObject(data);
+  const chunk = readObject(data);
   if (typeof chunk.type !== 'string') throw new Error(`not a UI message chunk: ${data}`);
   return chunk as UIMessageChunk;
-}
-
-function parseObject(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? { ...value } : {};
-  } catch {
-    return {};
-  }
 }
 
 /** A stream of a value, then of what is left in a reader. */

@@ -21,14 +21,7 @@ import {
   type Start,
   urlOf,
 } from './plan.js';
-import {
-  type Frame,
-  type GapFrame,
-  isEnd,
-  keyEvents,
-  type MessageFrame,
-  type OpenFrame,
-} from './protocol.js';
+import { type Frame, isEnd, keyEvents, type OpenFrame, type TopicFrame } from './protocol.js';
 import { connecting, type Status } from './status.js';
 import { haveOverlap, isKey, mayOverlap, subscribedAs, topicOf } from './topic.js';
 
@@ -202,22 +195,17 @@ export function createChannel(
 
   function follow({ topic, last, types, from }: TopicRequest) {
     addTypes(types);
-    const at = from?.cursor && isOrdered(topic, every) ? from.offset : undefined;
+    const isContinued = from?.cursor && isOrdered(topic, every);
+    const offset = isContinued ? from.offset : { era: newEra(), number: 0 };
     const left = current?.feeds.get(topic);
     // A topic that returns before anything of it has arrived is still open.
     if (left?.cursor && left.cursor.id === from?.cursor?.id) followed.set(topic, left);
-    else add(topic, at ?? { era: newEra(), number: 0 }, last, from?.cursor, from?.isEnded);
+    else add(topic, last, { cursor: undefined, ...from, offset });
     forget(topic);
     change();
   }
 
-  function add(
-    topic: string,
-    offset: Offset,
-    last: number,
-    cursor: Cursor | undefined,
-    isEnded = false,
-  ) {
+  function add(topic: string, last: number, { offset, cursor, isEnded = false }: Position) {
     const history = createHistory(topic, every, offset, cursor ? undefined : last);
     const begin = { offset, cursor };
     const feed: Feed = {
@@ -384,14 +372,12 @@ export function createChannel(
 
   function onStatus(status: Status) {
     if (status.phase !== 'live') current = undefined;
-    if (status.phase === 'waiting' && status.cause.kind === 'ended') {
-      const { reason } = status.cause;
-      if (reason === 'token-expired' && token() !== '') {
-        observer.onTokenRefused({ status: 401, detail: 'The access token has expired.' });
-      }
+    const cause = status.phase === 'waiting' ? status.cause : undefined;
+    if (cause?.kind === 'ended' && cause.reason === 'token-expired' && token() !== '') {
+      observer.onTokenRefused({ status: 401, detail: 'The access token has expired.' });
     }
     // A request that was refused interrupts nothing.
-    if (status.phase === 'waiting' && status.cause.kind !== 'refused') wasDown = true;
+    if (cause && cause.kind !== 'refused') wasDown = true;
     setState({ status });
   }
 
@@ -430,11 +416,11 @@ export function createChannel(
     for (const topic of topics) {
       const offset = { era: newEra(), number: 0 };
       const cursor = asked?.covers.includes(topic) ? asked : undefined;
-      opening.feeds.set(topic, add(topic, offset, opening.plan.last, cursor));
+      opening.feeds.set(topic, add(topic, opening.plan.last, { offset, cursor }));
     }
   }
 
-  function deliver(opening: Opening, frame: MessageFrame | GapFrame) {
+  function deliver(opening: Opening, frame: TopicFrame) {
     const { topics } = opening.plan;
     const cursor = cursorFrom(frame.id, topics);
     const named = frame.kind === 'gap' ? frame.topic : topicOf(frame.id);
@@ -448,9 +434,9 @@ export function createChannel(
       const offset = isOrdered(topic, every)
         ? advance(opening, topic, it, frame)
         : advanceValue(opening, topic, it, frame, origin);
+      move(opening, frame.id);
       if (offset) {
         it.offset = offset;
-        move(opening, frame.id);
         it.isEnded = isEnd(frame);
         if (state.missing.has(topic)) setState({ missing: without(state.missing, topic) });
         const item = { frame, origin, ...offset, receivedAt: Date.now() };
@@ -460,13 +446,11 @@ export function createChannel(
           latest.typesBefore = opening.types;
         }
         observer.onItem(topic, item);
-        if (it.isEnded) ended(opening);
-        return;
       }
-    } else if (topic !== undefined) {
-      opening.feeds.delete(topic);
+    } else {
+      if (topic !== undefined) opening.feeds.delete(topic);
+      move(opening, frame.id);
     }
-    move(opening, frame.id);
     if (isEnd(frame)) ended(opening);
   }
 
@@ -482,7 +466,7 @@ export function createChannel(
     new Set([...followed].flatMap(([topic, { isEnded }]) => (isEnded ? [topic] : [])));
 
   /** The event's offset; `undefined` if the request before has delivered it already. */
-  function advance(opening: Opening, topic: string, it: Feed, frame: MessageFrame | GapFrame) {
+  function advance(opening: Opening, topic: string, it: Feed, frame: TopicFrame) {
     const repeats = opening.repeats.get(topic) ?? 0;
     if (repeats > 0) {
       // The request before had the events that this one lacks, so its cursor is the better place to resume.
@@ -503,7 +487,7 @@ export function createChannel(
     opening: Opening,
     topic: string,
     it: Feed,
-    frame: MessageFrame | GapFrame,
+    frame: TopicFrame,
     origin: string,
   ) {
     const text = frame.kind === 'gap' ? '' : `${frame.type}\n${frame.data}`;

@@ -1,5 +1,5 @@
 import { createBuffer } from '../buffer.js';
-import type { GapFrame, MessageFrame } from './protocol.js';
+import type { TopicFrame } from './protocol.js';
 import { isKey } from './topic.js';
 
 /** The number of an event among those of its topic; numbers have no holes. */
@@ -18,7 +18,7 @@ export const isSame = (a: Offset | undefined, b: Offset): boolean =>
 
 /** An event of a topic, with its number. */
 export interface Item extends Offset {
-  readonly frame: MessageFrame | GapFrame;
+  readonly frame: TopicFrame;
   /** The literal topic of the event, also if the followed topic is a glob. */
   readonly origin: string;
   /** In milliseconds since the epoch. */
@@ -91,8 +91,7 @@ export function createHistory(
   return createValues(topic, begin, depth);
 }
 
-/**
- * Keeps the newest events of a topic whose events all count. */
+/** Keeps the newest events of a topic whose events all count. */
 function createTail(begin: Offset, depth: number): History {
   const buffer = createBuffer<Item>({
     limit: MAX_ITEMS,
@@ -151,14 +150,11 @@ function createValues(topic: string, begin: Offset, depth: number | undefined): 
     values.set(name, item);
     deleted.delete(name);
     if (frame.kind === 'message' && frame.type === 'key.deleted') deleted.add(name);
-    if (deleted.size > MAX_DELETED) evict();
-  }
-
-  function evict() {
-    const [name = ''] = deleted;
-    deleted.delete(name);
-    floor = values.get(name)?.number ?? floor;
-    values.delete(name);
+    if (deleted.size <= MAX_DELETED) return;
+    const [oldest = ''] = deleted;
+    deleted.delete(oldest);
+    floor = values.get(oldest)?.number ?? floor;
+    values.delete(oldest);
   }
 
   function since({ era, number }: Offset) {

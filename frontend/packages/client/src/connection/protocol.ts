@@ -67,8 +67,11 @@ export interface CloseFrame {
   readonly reason: CloseReason;
 }
 
+/** An event of one topic. */
+export type TopicFrame = MessageFrame | GapFrame;
+
 /** Any event of a connection. */
-export type Frame = MessageFrame | OpenFrame | GapFrame | PingFrame | CloseFrame;
+export type Frame = TopicFrame | OpenFrame | PingFrame | CloseFrame;
 
 /** The part of a DOM `MessageEvent` that carries an event. */
 export interface WireEvent {
@@ -142,7 +145,8 @@ function readClose(data: string): CloseFrame {
   return { kind: 'close', reason: closeReasons.find((known) => known === reason) ?? 'unknown' };
 }
 
-function readObject(text: string): Readonly<Record<string, unknown>> {
+/** The fields of a JSON object; none if the text is something else. */
+export function readObject(text: string): Readonly<Record<string, unknown>> {
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null ? { ...value } : {};

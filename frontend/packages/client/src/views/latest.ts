@@ -36,14 +36,10 @@ export function collectLatest<T>(
     const value = type.startsWith('key.') ? undefined : parse(data, schema).value;
     newest.set(entry.topic, { value, data, type, id, at });
     deleted.delete(entry.topic);
-    if (type === 'key.deleted') retire(entry.topic);
+    if (type === 'key.deleted') deleted.add(entry.topic);
     changed = true;
-  }
-
-  function retire(topic: string) {
-    deleted.add(topic);
-    const [oldest = topic] = deleted;
     if (deleted.size <= MAX_DELETED) return;
+    const [oldest = ''] = deleted;
     deleted.delete(oldest);
     newest.delete(oldest);
   }

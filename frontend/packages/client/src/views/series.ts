@@ -49,7 +49,8 @@ export function collectSeries<T>(
 
   function onEntry(entry: Entry) {
     if (entry.kind === 'gap') {
-      addGap(entry.receivedAt);
+      gaps.push(entry.receivedAt / 1_000);
+      addRow(entry.receivedAt, {});
       return;
     }
     const { value } = parse(entry.data, schema);
@@ -58,11 +59,6 @@ export function collectSeries<T>(
     const row = typeof selected === 'number' ? { [ONLY]: selected } : selected;
     // A time in the future would apply to all points after it.
     addRow(Math.min(at?.(value) ?? Infinity, entry.receivedAt), row);
-  }
-
-  function addGap(time: number) {
-    gaps.push(time / 1_000);
-    addRow(time, {});
   }
 
   function addRow(time: number, row: Readonly<Record<string, number>>) {
