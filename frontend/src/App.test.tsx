@@ -21,9 +21,15 @@ async function show(address = '/') {
   await pass();
 }
 
+/** Shows a screen and waits for its request: messages between the tab and the host take real time. */
+async function connect(address?: string) {
+  await show(address);
+  await act(() => vi.waitFor(line, 10_000));
+}
+
 /** The notifications ask for recent events, so their request follows that of the screen's topics. */
 async function showLive(address?: string) {
-  await show(address);
+  await connect(address);
   line().open({ id: '0' });
   await pass();
   line().open({ id: 'stream:notifications@p=0,q=0' });
@@ -90,7 +96,7 @@ describe('the app', () => {
   });
 
   it('says how the connection is, and counts down to the next try', async () => {
-    await show('/?channel=a');
+    await connect('/?channel=a');
     expect(pill()).toHaveTextContent('Connecting…');
     line().open({ id: '0' });
     await pass();
@@ -134,7 +140,7 @@ describe('the app', () => {
   });
 
   it('does not call it resumed if a request was refused', async () => {
-    await show('/?channel=a');
+    await connect('/?channel=a');
     line().refuse();
     await pass(2_000);
     for (const id of ['0', 'stream:notifications@p=0,q=0']) {
@@ -212,14 +218,14 @@ describe('the app', () => {
 
   it('does not mention make to visitors', async () => {
     vi.stubEnv('DEV', false);
-    await show('/?channel=a');
+    await connect('/?channel=a');
     line().break();
     await pass();
     expect(screen.getByText(/Cannot reach/)).not.toHaveTextContent('make');
   });
 
   it('says to developers how to start a local server', async () => {
-    await show('/?channel=a');
+    await connect('/?channel=a');
     line().break();
     await pass();
     const notice = screen.getByText(/Cannot reach http:\/\/localhost:4000/);
