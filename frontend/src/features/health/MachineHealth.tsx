@@ -22,7 +22,6 @@ type ChartedFigure = keyof ReturnType<typeof chartedFigures>;
 const KEPT = 16 * 60 * 1_000;
 /** The newest message, and room for a gap after it. */
 const newestOnly = { last: MAX_LAST, limit: 2, remember: false };
-const STALE_AFTER = 10_000;
 
 const example = { topic: 'channel:metrics', data: JSON.stringify(exampleSample) };
 
@@ -42,7 +41,7 @@ export function MachineHealth({ topic, span }: Props) {
           Machine
         </h2>
         <p className="font-mono text-sm text-muted wrap-anywhere">{topic}</p>
-        <Freshness at={newest?.receivedAt} staleAfter={STALE_AFTER} />
+        <Freshness at={newest?.receivedAt} />
       </div>
       {newest?.invalid !== undefined && (
         <p className="text-sm text-warning">
