@@ -1,4 +1,4 @@
-const kinds = ['channel', 'stream', 'key'] as const;
+import { kinds, splitTopic } from './lib/topic';
 
 /**
  * The gateway that the page belongs to: `VITE_API_URL`; without it the usual local one in development,
@@ -22,6 +22,5 @@ export function parseTopics(
 
 /** The address of a screen that follows a topic. */
 export function formatAddress(path: string, topic: string): string {
-  const kind = topic.slice(0, topic.indexOf(':'));
-  return `${path}?${new URLSearchParams({ [kind]: topic.slice(kind.length + 1) }).toString()}`;
+  return `${path}?${new URLSearchParams([splitTopic(topic)]).toString()}`;
 }

@@ -1,6 +1,6 @@
 import { useEffect, useEffectEvent, useState } from 'react';
 import type { Entries } from '@sluice/client';
-import { events, gapText } from '../lib/text';
+import { gapText, plural } from '../lib/text';
 
 /** The interval of the summaries for screen readers, in milliseconds. */
 const SUMMARY_INTERVAL = 30_000;
@@ -23,7 +23,7 @@ function useSummary(received: number): string {
 
   const summarise = useEffectEvent(() => {
     const fresh = received - summary.received;
-    setSummary({ received, text: fresh > 0 ? `${events(fresh)} received` : '' });
+    setSummary({ received, text: fresh > 0 ? `${plural(fresh, 'event')} received` : '' });
   });
 
   useEffect(() => {

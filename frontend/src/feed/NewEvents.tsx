@@ -1,4 +1,4 @@
-import { count, events } from '../lib/text';
+import { count, plural } from '../lib/text';
 
 interface Props {
   count: number;
@@ -11,7 +11,7 @@ export function NewEvents({ count: waiting, onShow }: Props) {
   return (
     <button
       type="button"
-      aria-label={`Show ${events(waiting)} that came meanwhile`}
+      aria-label={`Show ${plural(waiting, 'event')} that came meanwhile`}
       onClick={onShow}
       className="absolute top-3 left-1/2 z-10 min-h-9 -translate-x-1/2 cursor-pointer rounded-full bg-brand px-4 text-sm font-medium text-white shadow-lg tabular-nums hover:brightness-110"
     >

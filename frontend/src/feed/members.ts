@@ -1,3 +1,4 @@
+import { parse } from '@sluice/client';
 import { TOKENS } from './indent';
 
 /**
@@ -5,7 +6,7 @@ import { TOKENS } from './indent';
  * Unlike `JSON.parse`, it keeps numbers as they were written: JavaScript rounds integers beyond 2^53.
  */
 export function membersOf(data: string): Map<string, string> | undefined {
-  if (!/^\s*\{/.test(data) || !isJSON(data)) return undefined;
+  if (!/^\s*\{/.test(data) || parse(data).invalid) return undefined;
   const members = new Map<string, string>();
   let depth = 0;
   let name: string | undefined;
@@ -28,13 +29,4 @@ export function membersOf(data: string): Map<string, string> | undefined {
 /** A member's value for a line of text: a string without its quotes, anything else as JSON. */
 export function memberText(json: string | undefined): string {
   return json?.startsWith('"') ? (JSON.parse(json) as string) : (json ?? '');
-}
-
-function isJSON(data: string): boolean {
-  try {
-    JSON.parse(data);
-    return true;
-  } catch {
-    return false;
-  }
 }

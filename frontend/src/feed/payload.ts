@@ -1,3 +1,5 @@
+import { parse } from '@sluice/client';
+
 /** The kind of a message's data. */
 export type Payload =
   | { readonly kind: 'reading'; readonly time: string; readonly value: string }
@@ -20,11 +22,7 @@ export function readPayload(data: string): Payload {
 /** The object or array in a text; `undefined` for anything else, a bare number or string included. */
 function parseStructure(data: string): object | undefined {
   if (data.length > MAX_JSON || !/^\s*[{[]/.test(data)) return undefined;
-  try {
-    return JSON.parse(data) as object;
-  } catch {
-    return undefined;
-  }
+  return parse<object>(data).value;
 }
 
 /** Recognises `{time, value}`. With anything more in it, or a number that JavaScript rounds, it is JSON like any other. */

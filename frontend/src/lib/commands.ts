@@ -46,7 +46,7 @@ export function publishCommands(
 
 /** The command for redis-cli; `undefined` where the topic is none. */
 export function redisCommand({ topic, data, event, maxlen }: Publication): string | undefined {
-  const { kind, name } = splitTopic(topic) ?? {};
+  const { kind, name } = parseTopic(topic) ?? {};
   if (!kind || !name) return undefined;
   switch (kind) {
     case 'channel':
@@ -73,7 +73,7 @@ export function curlCommand(publication: Publication, eventsURL: string): string
 
 /** The URL to which the event is sent by POST; `undefined` for an invalid topic. */
 export function publishURL(publication: Publication, eventsURL: string): string | undefined {
-  const { kind, pattern } = splitTopic(publication.topic) ?? {};
+  const { kind, pattern } = parseTopic(publication.topic) ?? {};
   if (!kind || !pattern) return undefined;
   const { event, maxlen } = kind === 'stream' ? publication : {};
   const url = new URL(eventsURL);
@@ -86,7 +86,7 @@ export function publishURL(publication: Publication, eventsURL: string): string 
 }
 
 /** The gateway reads the name as a pattern, with backslashes. Redis reads it literally. */
-function splitTopic(topic: string): { kind: string; pattern: string; name: string } | undefined {
+function parseTopic(topic: string): { kind: string; pattern: string; name: string } | undefined {
   const [, kind, pattern] = /^(\w+):(.+)$/s.exec(topic) ?? [];
   if (!kind || !pattern) return undefined;
   return { kind, pattern, name: pattern.replace(/\\(.)/gs, '$1') };

@@ -8,14 +8,14 @@ interface Setting<T> extends Store<T> {
 }
 
 /**
- * Keeps a value under a name in the browser.
+ * Keeps a value under a name in the browser. It follows other tabs until the page is closed.
  *
  * @param read - reads it from there; it is called with the present value, which is `undefined` at first
  */
 export function createKept<T>(
   name: string,
   read: (before: T | undefined) => T,
-  format: (value: T) => string,
+  format: (value: T) => string | undefined,
 ): Setting<T> {
   const listeners = new Set<() => void>();
   let current = read(undefined);
@@ -25,19 +25,15 @@ export function createKept<T>(
     listeners.forEach((onChange) => onChange());
   }
 
-  function onStorage({ key }: StorageEvent) {
+  window.addEventListener('storage', ({ key }) => {
     if (key === name) show(read(current));
-  }
+  });
 
   return {
     getSnapshot: () => current,
     subscribe: (onChange) => {
-      if (listeners.size === 0) window.addEventListener('storage', onStorage);
       listeners.add(onChange);
-      return () => {
-        listeners.delete(onChange);
-        if (listeners.size === 0) window.removeEventListener('storage', onStorage);
-      };
+      return () => listeners.delete(onChange);
     },
     set: (next) => {
       show(next);

@@ -7,10 +7,7 @@ import type { Cause, GapEntry, GapReason } from '@sluice/client';
 export const count = (n: number): string => String(n).replace(/\B(?=(\d{3})+$)/g, ',');
 
 /** `1 event`, `1,234 events` */
-export const events = (n: number): string => `${count(n)} ${n === 1 ? 'event' : 'events'}`;
-
-/** `1 gap`, `1,234 gaps` */
-export const gaps = (n: number): string => `${count(n)} ${n === 1 ? 'gap' : 'gaps'}`;
+export const plural = (n: number, noun: string) => `${count(n)} ${noun}${n === 1 ? '' : 's'}`;
 
 const gapReasons: Readonly<Record<GapReason, string>> = {
   'history-expired': 'the server no longer has them',
@@ -23,7 +20,8 @@ const gapReasons: Readonly<Record<GapReason, string>> = {
 
 /** The explanation of a gap, without a full stop: `12 events missed: this connection was …` */
 export function gapText({ lost, reason }: Pick<GapEntry, 'lost' | 'reason'>): string {
-  const what = lost === null ? 'Some events may have been missed' : `${events(lost)} missed`;
+  const what =
+    lost === null ? 'Some events may have been missed' : `${plural(lost, 'event')} missed`;
   return `${what}: ${gapReasons[reason]}`;
 }
 

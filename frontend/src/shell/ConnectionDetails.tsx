@@ -1,6 +1,6 @@
 import { Popover } from '@base-ui/react/popover';
 import { type ReactNode, type RefObject, useEffect, useState } from 'react';
-import { causeText, count, gaps } from '../lib/text';
+import { causeText, count, plural } from '../lib/text';
 import { useNow } from '../lib/use-now';
 import type { StreamStatus } from '@sluice/client';
 import { useStreamClient, useStreamStatus } from '@sluice/client/react';
@@ -94,9 +94,9 @@ function Row({ name, children }: { name: string; children: ReactNode }) {
   );
 }
 
-function continuity({ resumed, missed, gaps: announced }: StreamStatus): string {
+function continuity({ resumed, missed, gaps }: StreamStatus): string {
   if (missed > 0) return `${count(missed)} missed`;
-  if (announced > 0) return `${gaps(announced)}, of unknown size`;
+  if (gaps > 0) return `${plural(gaps, 'gap')}, of unknown size`;
   return resumed ? 'resumed, nothing missed' : 'nothing missed';
 }
 

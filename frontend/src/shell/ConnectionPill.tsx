@@ -1,7 +1,7 @@
 import { lazy, type ReactNode, Suspense, useRef, useState } from 'react';
 import type { Status, StreamStatus } from '@sluice/client';
 import { useStreamStatus } from '@sluice/client/react';
-import { count, gaps } from '../lib/text';
+import { count, plural } from '../lib/text';
 import { useNow } from '../lib/use-now';
 import { Boundary } from '../ui/Boundary';
 import { type Losses, useReconnection, useUnseen } from './losses';
@@ -116,8 +116,8 @@ function Reconnected({ losses }: { losses: Losses }) {
   );
 }
 
-function lossText({ gaps: announced, missed }: Losses): string {
-  return missed > 0 ? `${count(missed)} missed` : gaps(announced);
+function lossText({ gaps, missed }: Losses): string {
+  return missed > 0 ? `${count(missed)} missed` : plural(gaps, 'gap');
 }
 
 /** A latency below zero is a difference of the two clocks. */

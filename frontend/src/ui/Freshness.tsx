@@ -4,14 +4,15 @@ import { useNow } from '../lib/use-now';
 interface Props {
   /** When the newest data arrived, in milliseconds since the epoch. */
   at: number | undefined;
-  /** How old data may be before it is called old, in milliseconds. */
-  staleAfter: number;
 }
 
+/** How old data may be before it is called old, in milliseconds. New data arrives every few seconds. */
+const STALE_AFTER = 10_000;
+
 /** Says so when what is shown is no longer how things are. */
-export function Freshness({ at, staleAfter }: Props) {
+export function Freshness({ at }: Props) {
   const age = useNow() - (at ?? 0);
-  const isStale = at !== undefined && age > staleAfter;
+  const isStale = at !== undefined && age > STALE_AFTER;
   return (
     // The element exists while it is empty, because screen readers announce only changes. It then needs no space.
     <p role="status" className="text-sm font-medium text-warning empty:absolute">

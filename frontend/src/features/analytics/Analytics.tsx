@@ -21,8 +21,6 @@ const spans = [1, 5, 15].map((minutes) => ({ value: minutes * MINUTE, text: `${m
 const KEPT = (2 * 15 + 1) * MINUTE;
 const collect = () => collectBuckets(KEPT);
 const options = { last: MAX_LAST };
-/** The demo feed comes every second. */
-const STALE_AFTER = 10_000;
 
 const example = {
   topic: 'channel:analytics',
@@ -50,7 +48,7 @@ function Charts({ topic, span }: { topic: string; span: number }) {
   const { figures, breakdowns } = sortColumns(series.names);
   return (
     <TopicGate stream={series} isEmpty={series.newestAt === undefined} example={example}>
-      <Freshness at={series.newestAt} staleAfter={STALE_AFTER} />
+      <Freshness at={series.newestAt} />
       {figures.length === 0 && breakdowns.length === 0 && (
         <p className="text-sm text-muted">
           There are no figures in these messages. Numbers are charted, on their own or as the fields

@@ -1,6 +1,7 @@
 import type { Collector, Entry, Series, SubscriptionState } from '@sluice/client';
 import { parse } from '@sluice/client';
-import { figuresOf, isSum, timeOf } from './figures';
+import { timeOf } from '../../lib/time-of';
+import { figuresOf, isSum } from './figures';
 
 /** A publisher can use ids as names. */
 const MAX_COLUMNS = 64;

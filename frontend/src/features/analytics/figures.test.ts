@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { figuresOf, isCount, sortColumns, timeOf } from './figures';
+import { figuresOf, isCount, sortColumns } from './figures';
 
 describe('figuresOf', () => {
   it('finds the numbers of a message, and those one level below', () => {
@@ -57,11 +57,4 @@ it.each([
   ['reviewscore', false],
 ])('whether %s adds up: %s', (field, counted) => {
   expect(isCount(field)).toBe(counted);
-});
-
-it('the time of a message is its own, if it has one', () => {
-  expect(timeOf({ time: '2026-01-01T00:00:00.500Z' })).toBe(Date.UTC(2026, 0, 1, 0, 0, 0, 500));
-  for (const message of [{ time: 'soon' }, { time: 5 }, {}, null, 7]) {
-    expect(timeOf(message)).toBeUndefined();
-  }
 });

@@ -53,14 +53,6 @@ function numberIn(value: unknown): number | undefined {
   return Number.isFinite(figure) ? figure : undefined;
 }
 
-/** The time in a message, in milliseconds since the epoch, if it has one in RFC 3339. */
-export function timeOf(message: unknown): number | undefined {
-  if (typeof message !== 'object' || message === null) return undefined;
-  const { time }: { time?: unknown } = message;
-  const parsed = typeof time === 'string' ? Date.parse(time) : NaN;
-  return Number.isNaN(parsed) ? undefined : parsed;
-}
-
 /** The columns of a message: figures to be drawn over time, and breakdowns to be summed up. */
 export interface Columns {
   /** The place of each figure among the columns. */

@@ -1,4 +1,4 @@
-import { type Kind, kinds } from './topics';
+import { type Kind, kinds } from '../../lib/topic';
 
 interface Props {
   label: string;

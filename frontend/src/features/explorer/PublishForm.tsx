@@ -1,4 +1,5 @@
 import { type SubmitEvent, useId, useState } from 'react';
+import { type Kind, splitTopic } from '../../lib/topic';
 import { CopyButton } from '../../ui/CopyButton';
 import { curlCommand, redisCommand } from '../../lib/commands';
 import { useHasRedis } from '../../lib/use-has-redis';
@@ -7,7 +8,7 @@ import { isGlob } from '@sluice/client';
 import { useStreamClient } from '@sluice/client/react';
 import { KindSelect } from './KindSelect';
 import { type Outcome, publish } from './publish';
-import { type Kind, problemOf } from './topics';
+import { problemOf } from './topics';
 
 interface Props {
   /** The followed topics. The first literal one is the default to publish to. */
@@ -19,14 +20,14 @@ interface Props {
 /** Publishes an event, or shows how to do that from a terminal. */
 export function PublishForm({ topics, onPublish }: Props) {
   const client = useStreamClient();
-  const [chosen, setChosen] = useState<{ kind: Kind; name: string }>();
+  const [chosen, setChosen] = useState<[kind: Kind, name: string]>();
   const [data, setData] = useState('{"value":42}');
   const [event, setEvent] = useState('');
   const [maxlen, setMaxlen] = useState('');
   const [outcome, setOutcome] = useState<Outcome>();
   const headingId = useId();
 
-  const { kind, name } = chosen ?? proposal(topics);
+  const [kind, name] = chosen ?? splitTopic(topics.find((topic) => !isGlob(topic)) ?? 'channel:');
   const publication = { topic: `${kind}:${name}`, data, event, maxlen };
   const eventsURL = `${client.url}/events`;
   const hasRedis = useHasRedis(client.url);
@@ -60,12 +61,12 @@ export function PublishForm({ topics, onPublish }: Props) {
           <KindSelect
             label="Kind to publish to"
             value={kind}
-            onChange={(next) => setChosen({ kind: next, name })}
+            onChange={(next) => setChosen([next, name])}
           />
           <input
             aria-label="Name to publish to"
             value={name}
-            onChange={({ target }) => setChosen({ kind, name: target.value })}
+            onChange={({ target }) => setChosen([kind, target.value])}
             placeholder="name"
             spellCheck={false}
             autoCapitalize="off"
@@ -140,10 +141,4 @@ function OutcomeText({ outcome }: { outcome: Outcome }) {
       )}
     </span>
   );
-}
-
-function proposal(topics: readonly string[]): { kind: Kind; name: string } {
-  const topic = topics.find((candidate) => !isGlob(candidate)) ?? 'channel:';
-  const end = topic.indexOf(':');
-  return { kind: topic.slice(0, end) as Kind, name: topic.slice(end + 1) };
 }

@@ -1,8 +1,9 @@
 import { type SubmitEvent, useId, useRef, useState } from 'react';
+import type { Kind } from '../../lib/topic';
 import { focusNeighbour } from '../../lib/focus';
 import { MAX_LAST } from '../../lib/query-last';
 import { Panel } from '../../ui/Panel';
-import { type Exploration, hints, type Kind, problemOf } from './topics';
+import { type Exploration, hints, problemOf } from './topics';
 import { KindSelect } from './KindSelect';
 
 interface Props {

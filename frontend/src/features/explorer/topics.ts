@@ -1,8 +1,6 @@
+import { type Kind, kinds, splitTopic } from '../../lib/topic';
 import { parseLast } from '../../lib/query-last';
 import { isGlob } from '@sluice/client';
-
-export const kinds = ['channel', 'stream', 'key'] as const;
-export type Kind = (typeof kinds)[number];
 
 /** The names that each kind allows. */
 export const hints: Readonly<Record<Kind, string>> = {
@@ -35,7 +33,9 @@ const defaultLast = 20;
 
 export function readExploration(query: URLSearchParams): Exploration {
   return {
-    topics: [...query].filter(([name]) => isKind(name)).map(([kind, name]) => `${kind}:${name}`),
+    topics: [...query]
+      .filter(([name]) => kinds.some((kind) => kind === name))
+      .map(([kind, name]) => `${kind}:${name}`),
     last: parseLast(query, defaultLast),
     every: query.get('every') ?? '',
     events: query.getAll('event'),
@@ -44,16 +44,9 @@ export function readExploration(query: URLSearchParams): Exploration {
 
 export function writeExploration({ topics, last, every, events }: Exploration): URLSearchParams {
   const query = new URLSearchParams();
-  for (const topic of topics) {
-    const end = topic.indexOf(':');
-    query.append(topic.slice(0, end), topic.slice(end + 1));
-  }
+  for (const topic of topics) query.append(...splitTopic(topic));
   if (last !== defaultLast) query.set('last', String(last));
   if (every !== '') query.set('every', every);
   for (const event of events) query.append('event', event);
   return query;
-}
-
-function isKind(name: string): name is Kind {
-  return (kinds as readonly string[]).includes(name);
 }

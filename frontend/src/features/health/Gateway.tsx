@@ -11,8 +11,6 @@ interface Props {
   span: number;
 }
 
-const STALE_AFTER = 10_000;
-
 /** How the gateway is that serves this page's streams. */
 export function Gateway({ span }: Props) {
   const { history, problem } = useGateway();
@@ -36,7 +34,7 @@ export function Gateway({ span }: Props) {
             The gateway does not answer: {problem}
           </p>
         )}
-        {!problem && <Freshness at={newest?.at} staleAfter={STALE_AFTER} />}
+        {!problem && <Freshness at={newest?.at} />}
       </div>
       <Panel>
         <dl className="grid grid-cols-2 sm:grid-cols-3 lg:grid-cols-4">

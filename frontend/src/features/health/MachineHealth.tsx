@@ -5,11 +5,12 @@ import { MAX_LAST } from '../../lib/query-last';
 import { Panel } from '../../ui/Panel';
 import { quantity } from '../../lib/quantity';
 import type { Columns } from '../../charts/series-summary';
+import { timeOf } from '../../lib/time-of';
 import { TimeChart, type TimeChartProps } from '../../charts/TimeChart';
 import { TopicGate } from '../../ui/TopicGate';
 import type { Series } from '@sluice/client';
 import { useSeries, useStream } from '@sluice/client/react';
-import { chartedFigures, exampleSample, type Machine, machineSchema, sampledAt } from './machine';
+import { chartedFigures, exampleSample, type Machine, machineSchema } from './machine';
 
 interface Props {
   topic: string;
@@ -22,14 +23,13 @@ type ChartedFigure = keyof ReturnType<typeof chartedFigures>;
 const KEPT = 16 * 60 * 1_000;
 /** The newest message, and room for a gap after it. */
 const newestOnly = { last: MAX_LAST, limit: 2, remember: false };
-const STALE_AFTER = 10_000;
 
 const example = { topic: 'channel:metrics', data: JSON.stringify(exampleSample) };
 
 /** A machine's own figures, as they come on a topic. */
 export function MachineHealth({ topic, span }: Props) {
   const series = useSeries(topic, chartedFigures, {
-    ...{ schema: machineSchema, at: sampledAt, window: KEPT, last: MAX_LAST },
+    ...{ schema: machineSchema, at: timeOf, window: KEPT, last: MAX_LAST },
   });
   const stream = useStream(topic, { ...newestOnly, schema: machineSchema });
   const { entries, invalid } = stream;
@@ -42,7 +42,7 @@ export function MachineHealth({ topic, span }: Props) {
           Machine
         </h2>
         <p className="font-mono text-sm text-muted wrap-anywhere">{topic}</p>
-        <Freshness at={newest?.receivedAt} staleAfter={STALE_AFTER} />
+        <Freshness at={newest?.receivedAt} />
       </div>
       {newest?.invalid !== undefined && (
         <p className="text-sm text-warning">

@@ -60,12 +60,6 @@ function missingNumber(value: unknown, example: unknown): string[] | undefined {
   return undefined;
 }
 
-/** When a sample was taken, in milliseconds since the epoch. */
-export function sampledAt({ time }: Machine): number | undefined {
-  const parsed = Date.parse(time);
-  return Number.isNaN(parsed) ? undefined : parsed;
-}
-
 /** The charted values of a sample, by the names of the lines. */
 export function chartedFigures({ cpu_percent, memory, load, disk, network }: Machine) {
   return {

@@ -1,23 +1,21 @@
-import { useEffect, useState } from 'react';
+import { useState } from 'react';
 import { urlOf } from '../../lib/base';
-import { store, stored } from '../../lib/stored';
+import { createSetting, useSetting } from '../../lib/setting';
+import { stored } from '../../lib/stored';
 import type { Notification as Note } from './notification';
 import { isAnyVisible } from './visible-tabs';
 
 const NAME = 'sluice:desktop';
 
-/** Dispatched when a notification could not be shown. */
-const FAILED = 'sluice:desktop-failed';
-
 /** Whether the browser can show notifications at all, as on plain HTTP from another machine it cannot. */
 export const canNotify = () => 'Notification' in window && window.isSecureContext;
 
-const isWanted = () => stored(NAME) === 'on';
-const remember = (isOn: boolean) => store(NAME, isOn ? 'on' : 'off');
+/** `unable` is set when a notification could not be shown. The next page reads it as `off`. */
+const setting = createSetting<'on' | 'off' | 'unable'>(NAME, ['off', 'on']);
 
 /** Shows a notification outside of the page, if that is wanted and no tab of the app is in sight. */
 export async function notifyDesktop({ key, at, title, body }: Note): Promise<void> {
-  if (!canNotify() || !isWanted() || Notification.permission !== 'granted') return;
+  if (!canNotify() || stored(NAME) !== 'on' || Notification.permission !== 'granted') return;
   if (await isAnyVisible()) return;
   // The tag makes one of the notifications that several tabs show.
   show(title, { body, tag: `${key} ${at}`, icon: urlOf('/favicon.svg') });
@@ -32,8 +30,7 @@ function show(title: string, options: NotificationOptions) {
       shown.close();
     };
   } catch {
-    remember(false);
-    window.dispatchEvent(new Event(FAILED));
+    setting.set('unable');
   }
 }
 
@@ -46,31 +43,16 @@ export interface Desktop {
 }
 
 export function useDesktop(): Desktop {
-  const [wanted, setWanted] = useState(isWanted);
-  const [isUnable, setUnable] = useState(false);
+  const state = useSetting(setting);
   const [permission, setPermission] = useState(() =>
     canNotify() ? Notification.permission : 'denied',
   );
-
-  useEffect(() => {
-    const onFailed = () => {
-      setWanted(false);
-      setUnable(true);
-    };
-    window.addEventListener(FAILED, onFailed);
-    return () => window.removeEventListener(FAILED, onFailed);
-  }, []);
-
-  function want(next: boolean) {
-    setWanted(next);
-    remember(next);
-  }
 
   async function turnOn() {
     const answer = await Notification.requestPermission();
     setPermission(answer);
     if (answer !== 'granted') return;
-    want(true);
+    setting.set('on');
     // The first one is an example, and fails at once if the browser shows none.
     show('Desktop notifications are on', {
       body: 'New notifications will look like this.',
@@ -79,11 +61,11 @@ export function useDesktop(): Desktop {
   }
 
   return {
-    isOn: wanted && permission === 'granted',
+    isOn: state === 'on' && permission === 'granted',
     isForbidden: permission === 'denied',
-    isUnable,
+    isUnable: state === 'unable',
     toggle: () => {
-      if (wanted) want(false);
+      if (state === 'on') setting.set('off');
       else void turnOn();
     },
   };

@@ -1,6 +1,7 @@
-import { useEffect, useState } from 'react';
+import { useMemo } from 'react';
 import { type StreamClient, type SubscriptionState } from '@sluice/client';
 import { useStreamClient } from '@sluice/client/react';
+import { createKept, useSetting } from '../../lib/setting';
 import { store, storedJSON } from '../../lib/stored';
 
 /** The topics of the notifications, unless the reader has chosen others. */
@@ -8,8 +9,6 @@ export const defaultTopics: readonly string[] = ['stream:notifications'];
 
 const CHOICE = 'sluice:notification-topics';
 const REFUSAL = 'sluice:notification-refusal';
-/** Dispatched in this page after a change. Other tabs receive a storage event. */
-const CHANGED = 'sluice:notification-topics-changed';
 /** How long not to ask again, in milliseconds. */
 const PAUSE = 24 * 60 * 60_000;
 
@@ -20,38 +19,26 @@ export interface NotificationTopics {
   readonly topics: readonly string[];
 }
 
+const choice = createKept(CHOICE, chosenTopics, (topics) => {
+  const text = JSON.stringify(topics);
+  return text === JSON.stringify(defaultTopics) ? undefined : text;
+});
+
 /** See {@link NotificationTopics}; reads them again when the choice or the token changes. */
 export function useNotificationTopics(): NotificationTopics {
   const client = useStreamClient();
-  const [topics, setTopics] = useState(() => readChoice(client));
-
-  useEffect(() => {
-    const readAgain = () => setTopics(readChoice(client));
-    const onStorage = ({ key }: StorageEvent) => {
-      if (key === CHOICE) readAgain();
-    };
-    window.addEventListener(CHANGED, readAgain);
-    window.addEventListener('storage', onStorage);
-    return () => {
-      window.removeEventListener(CHANGED, readAgain);
-      window.removeEventListener('storage', onStorage);
-    };
-  }, [client]);
-
-  return topics;
+  const chosen = useSetting(choice);
+  return useMemo(() => withoutRefused(client, chosen), [client, chosen]);
 }
 
 /** Makes all parts of this page read the choice again, for example after a new token. */
 export function readChoiceAgain() {
-  window.dispatchEvent(new Event(CHANGED));
+  choice.set([...chosenTopics()]);
 }
 
 /** Chooses the topics of the notifications for all tabs, and stores them. */
 export function choose(topics: readonly string[]) {
-  const text = JSON.stringify(topics);
-  if (text === JSON.stringify(chosenTopics())) return;
-  store(CHOICE, text === JSON.stringify(defaultTopics) ? undefined : text);
-  readChoiceAgain();
+  if (JSON.stringify(topics) !== JSON.stringify(chosenTopics())) choice.set(topics);
 }
 
 function chosenTopics(): readonly string[] {
@@ -61,8 +48,7 @@ function chosenTopics(): readonly string[] {
 }
 
 /** Leaves out topics that were refused recently, since each page would cost a refused request. */
-function readChoice(client: StreamClient): NotificationTopics {
-  const chosen = chosenTopics();
+function withoutRefused(client: StreamClient, chosen: readonly string[]): NotificationTopics {
   const refusal = storedJSON(REFUSAL) as Partial<Refusal> | null;
   const isRefused =
     refusal?.key === refusalKey(client, chosen) && Date.now() - (refusal.at ?? 0) < PAUSE;

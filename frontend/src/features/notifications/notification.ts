@@ -1,4 +1,5 @@
 import { type MessageEntry, parse } from '@sluice/client';
+import { timeOf } from '../../lib/time-of';
 
 const severities = ['info', 'success', 'warning', 'critical'] as const;
 
@@ -26,14 +27,13 @@ const MAX_TEXT = 500;
 export function readNotification({ data, seq, topic, receivedAt }: MessageEntry): Notification {
   const { value } = parse<unknown>(data);
   const fields = typeof value === 'object' && value !== null ? value : { title: data };
-  const { title, body, severity, time }: Readonly<Record<string, unknown>> = { ...fields };
-  const at = typeof time === 'string' ? Date.parse(time) : NaN;
+  const { title, body, severity }: Readonly<Record<string, unknown>> = { ...fields };
   return {
     key: `${topic} ${data}`,
     seq,
     title: (typeof title === 'string' && title !== '' ? title : data).slice(0, MAX_TEXT),
     body: (typeof body === 'string' ? body : '').slice(0, MAX_TEXT),
     severity: severities.find((known) => known === severity) ?? 'info',
-    at: Number.isNaN(at) ? receivedAt : at,
+    at: timeOf(value) ?? receivedAt,
   };
 }
