@@ -16,7 +16,7 @@ async function show(address = '/') {
   window.history.replaceState(undefined, '', address);
   localStorage.clear();
   render(<App client={fakeClient()} />);
-  await vi.dynamicImportSettled();
+  await act(() => vi.dynamicImportSettled());
   await pass();
   await pass();
 }
