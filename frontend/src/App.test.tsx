@@ -1,11 +1,10 @@
 import { act, fireEvent, render, screen, within } from '@testing-library/react';
-import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { FakeEventSource } from '../test/fake-event-source';
 import { fakeClient } from '../test/tab';
 import { App } from './App';
-import './features/notifications/ToastList'; // like the screens below
+import './features/notifications/ToastList'; // its import in a test takes no time then
 import { navigate } from './shell/location';
-import { screenAt } from './shell/screens';
 import { token } from './shell/token';
 
 const line = () => FakeEventSource.current;
@@ -21,25 +20,14 @@ async function show(address = '/') {
   await pass();
 }
 
-/** Shows a screen and waits for its request: messages between the tab and the host take real time. */
-async function connect(address?: string) {
-  await show(address);
-  await act(() => vi.waitFor(line, 10_000));
-}
-
 /** The notifications ask for recent events, so their request follows that of the screen's topics. */
 async function showLive(address?: string) {
-  await connect(address);
+  await show(address);
   line().open({ id: '0' });
   await pass();
   line().open({ id: 'stream:notifications@p=0,q=0' });
   await pass();
 }
-
-// On a busy machine, the first import of a screen takes longer than a test waits.
-beforeAll(() =>
-  Promise.all(['/', '/notifications', '/logs'].map(async (path) => screenAt(path)?.load())),
-);
 
 beforeEach(() => {
   vi.useFakeTimers();
@@ -96,7 +84,7 @@ describe('the app', () => {
   });
 
   it('says how the connection is, and counts down to the next try', async () => {
-    await connect('/?channel=a');
+    await show('/?channel=a');
     expect(pill()).toHaveTextContent('Connecting…');
     line().open({ id: '0' });
     await pass();
@@ -140,7 +128,7 @@ describe('the app', () => {
   });
 
   it('does not call it resumed if a request was refused', async () => {
-    await connect('/?channel=a');
+    await show('/?channel=a');
     line().refuse();
     await pass(2_000);
     for (const id of ['0', 'stream:notifications@p=0,q=0']) {
@@ -218,14 +206,14 @@ describe('the app', () => {
 
   it('does not mention make to visitors', async () => {
     vi.stubEnv('DEV', false);
-    await connect('/?channel=a');
+    await show('/?channel=a');
     line().break();
     await pass();
     expect(screen.getByText(/Cannot reach/)).not.toHaveTextContent('make');
   });
 
   it('says to developers how to start a local server', async () => {
-    await connect('/?channel=a');
+    await show('/?channel=a');
     line().break();
     await pass();
     const notice = screen.getByText(/Cannot reach http:\/\/localhost:4000/);
