@@ -6,8 +6,8 @@ import (
 	"sluice/internal/journal"
 )
 
-// keyReplay delivers the values of keys, in the order of their names. The names belong to the
-// topic, so many clients that resume at once hold no list of their own.
+// keyReplay delivers the values of keys, in the order of their names. All replays share the topic's
+// list of names: a list for each would take much memory while many clients resume.
 type keyReplay struct {
 	cursors *keyCursors
 	start   keyStart
@@ -20,8 +20,8 @@ type keyReplay struct {
 // hasGap implements [replay].
 func (r *keyReplay) hasGap(context.Context, *Hub) (bool, error) { return false, nil }
 
-// next implements [replay]. It returns errRemoved if deletions that the client lacks are no longer
-// remembered.
+// next implements [replay]. It returns errRemoved if the topic has evicted deletions that the client
+// lacks.
 func (r *keyReplay) next(context.Context, *Hub) ([]journal.Frame, bool, error) {
 	f := r.cursors.topicLog
 	f.mu.Lock()

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"sluice/internal/event"
@@ -18,6 +19,12 @@ type replay interface {
 	// read. It is called before next.
 	hasGap(ctx context.Context, h *Hub) (bool, error)
 }
+
+// Errors of next. The subscriber resumes from its cursor, which gives a gap.
+var (
+	errRemoved     = errors.New("a part of the replay was removed")
+	errInterrupted = errors.New("the stream was created again")
+)
 
 const (
 	// pageFrames bounds the frames of a page.

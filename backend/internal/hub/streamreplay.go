@@ -39,14 +39,6 @@ func removalsOf(s source.StreamState) *removals {
 // range. After that, their number is unknown.
 const maxCounts = 8
 
-var (
-	// errRemoved is returned by next if the entry of the position, or deletions of keys that follow, are
-	// no longer there.
-	errRemoved = errors.New("a part of the replay was removed")
-	// errInterrupted is returned by next if the stream is not the one that was read.
-	errInterrupted = errors.New("the stream was created again")
-)
-
 func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool, error) {
 	page, err := r.read(ctx, h, r.at, r.count)
 	if err != nil {
