@@ -398,7 +398,6 @@ export function createChannel(
     const isDefaults = opening.plan.topics[0] === '';
     const isFollowed = isDefaults && !haveOverlap(frame.topics);
     if (isFollowed) adoptDefaults(opening, frame.topics);
-    opening.cursor = cursorFrom(frame.id, opening.plan.topics);
     move(opening, frame.id);
     if (isDefaults) observer.onDefaults(frame.topics, isFollowed);
     // The gateway may have prepared this event before the entry that the request before has delivered.
@@ -422,19 +421,16 @@ export function createChannel(
 
   function deliver(opening: Opening, frame: TopicFrame) {
     const { topics } = opening.plan;
-    const cursor = cursorFrom(frame.id, topics);
     const named = frame.kind === 'gap' ? frame.topic : topicOf(frame.id);
     const topic = topics.length === 1 ? topics[0] : subscribedAs(named ?? '', topics);
     const it = followed.get(topic ?? '');
-    if (it) it.isPartial = isSameCursor(cursor, opening.cursor);
-    opening.cursor = cursor;
     if (topic !== undefined && isEnd(frame)) opening.ended.add(topic);
     if (topic !== undefined && it && it === opening.feeds.get(topic)) {
       const origin = frame.kind === 'gap' ? frame.topic : (named ?? topic);
       const offset = isOrdered(topic, every)
         ? advance(opening, topic, it, frame)
         : advanceValue(opening, topic, it, frame, origin);
-      move(opening, frame.id);
+      it.isPartial = !move(opening, frame.id);
       if (offset) {
         it.offset = offset;
         it.isEnded = isEnd(frame);
@@ -498,14 +494,20 @@ export function createChannel(
     return isRepeated ? undefined : { ...it.offset, number: it.offset.number + 1 };
   }
 
-  /** Moves the cursors of the topics of which the request has delivered as much as the one before. */
-  function move(opening: Opening, id: string) {
-    if (id === '' || opening !== current) return;
+  /**
+   * Moves the cursors of the topics of which the request has delivered as much as the one before. Returns whether the
+   * event has another cursor than the one before it.
+   */
+  function move(opening: Opening, id: string): boolean {
     const cursor = cursorFrom(id, opening.plan.topics);
+    const isOther = !isSameCursor(cursor, opening.cursor);
+    opening.cursor = cursor;
+    if (id === '' || opening !== current) return isOther;
     for (const topic of opening.plan.topics) {
       const it = followed.get(topic);
       if (it && isNewest(opening, topic)) it.cursor = cursor;
     }
+    return isOther;
   }
 
   /** Whether no other request has delivered more of a followed topic. */

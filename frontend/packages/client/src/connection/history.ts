@@ -61,11 +61,11 @@ export function haveSameValues(source: Values | undefined, target: Values | unde
     const own = target.items.get(name);
     return own ? textOf(own) === textOf(item) : item.receivedAt < other.receivedAt;
   };
-  const isOlder = (name: string, item: Item) =>
+  const isKnown = (name: string, item: Item) =>
     source.items.has(name) || item.frame.kind === 'gap' || item.receivedAt < source.since;
   return (
     [...source.items].every(([name, item]) => isReceived(name, item)) &&
-    [...target.items].every(([name, item]) => isOlder(name, item))
+    [...target.items].every(([name, item]) => isKnown(name, item))
   );
 }
 
@@ -139,8 +139,8 @@ function createValues(topic: string, begin: Offset, depth: number | undefined): 
 
   function push(item: Item) {
     const { frame } = item;
-    // After a gap all current values arrive again; a key that does not is deleted.
     latest = item;
+    // After a gap all current values arrive again; a key that does not is deleted.
     if (frame.kind === 'gap' && isState) {
       values.clear();
       deleted.clear();
