@@ -2,7 +2,6 @@ import { render, type RenderResult } from '@testing-library/react';
 import type { ReactNode } from 'react';
 import { createStreamClient, type StreamClient } from '@sluice/client';
 import { StreamProvider } from '@sluice/client/react';
-import '../packages/client/src/sharing/host'; // a test need not wait until the client loads it
 import { FakeEventSource } from './fake-event-source';
 
 /** A client whose lines a test drives by {@link FakeEventSource}. */

@@ -1,8 +1,8 @@
 const waiting = new Set<() => void>();
 
 /**
- * Runs the function in an animation frame of its own, in the order of the calls: several charts together would block
- * the page for long. Returns the function that prevents it.
+ * Runs one function in each animation frame, in the order of the calls: several charts together would block the page
+ * for long. Returns a function that cancels the call.
  */
 export function inTurn(run: () => void): () => void {
   if (waiting.size === 0) requestAnimationFrame(runNext);

@@ -12,7 +12,7 @@ export function useView<T>(
   collect: () => Collector<T>,
 ): T {
   const client = useStreamClient();
-  // A new array with each render says the same.
+  // Callers pass a new array with each render.
   const key = JSON.stringify(topics);
   const view = useMemo(
     () => createView(client, JSON.parse(key) as string[], options, collect()),

@@ -36,7 +36,7 @@ export function Toasts({ topics, isHidden }: Props) {
 
   if (news === none) return null;
   return (
-    // Inside, so that the desktop gets notifications also after the list has failed.
+    // Around the list only: the desktop gets notifications also after the list has failed.
     <Boundary what="notifications">
       <Suspense>
         <ToastList news={news} limit={MAX_TOASTS} isHidden={isHidden} />

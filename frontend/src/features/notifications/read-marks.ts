@@ -19,7 +19,7 @@ const read = (before: Marks | undefined): Marks =>
 const kept = createKept(NAME, read, ({ since, read }) =>
   JSON.stringify({ since, read: [...read].slice(-MAX_READ) }),
 );
-kept.set(kept.getSnapshot()); // the time from which on notifications count
+if (!load()) kept.set(kept.getSnapshot()); // later visits count from the first one on
 
 function change(edit: (read: Map<string, number>) => void) {
   // Another tab may have written since.
