@@ -92,9 +92,11 @@ test.describe('in a page', () => {
     });
     for (const { page: name, code } of scripts) {
       await page.goto(`${gateway.url}/healthz`);
+      const opening = page.waitForResponse(/\/events\?/);
       await page.evaluate(
         `{ ${code.replaceAll('http://localhost:4000', gateway.url)}; window.source = source; }`,
       );
+      expect((await opening).status(), name).toBe(200);
       await expect.poll(() => page.evaluate('source.readyState'), name).toBe(1);
     }
   });

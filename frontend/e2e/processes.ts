@@ -1,4 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer as createHTTPServer, request } from 'node:http';
@@ -337,14 +338,33 @@ async function post(
   if (!response.ok) throw new Error(`publish: ${response.status} ${await response.text()}`);
 }
 
+/**
+ * Each worker of Playwright has ports of its own, below those that Linux gives to outgoing connections (32768), so that
+ * nothing else takes a port before the program of the test listens there, or while it is restarted.
+ */
+const PORTS_PER_WORKER = 1_000;
+const firstPort = 12_000 + Number(process.env.TEST_PARALLEL_INDEX ?? 0) * PORTS_PER_WORKER;
+let lastPort = randomInt(PORTS_PER_WORKER);
+
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
+  for (let tries = 0; tries < PORTS_PER_WORKER; tries++) {
+    lastPort = (lastPort + 1) % PORTS_PER_WORKER;
+    const port = firstPort + lastPort;
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`no port from ${firstPort} to ${firstPort + PORTS_PER_WORKER - 1} is free`);
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+  } catch {
+    return false;
+  }
   server.close();
   await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new Error('the server has no port');
-  return address.port;
+  return true;
 }
 
 function required(name: string): string {
