@@ -30,7 +30,7 @@ func TestCluster_LostMasterWithoutReplica(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			cluster := redistest.StartCluster(t, 3, 0, time.Second)
+			cluster := redistest.StartCluster(t, 3, 0, 3*time.Second) // a busy machine holds up a master that is not lost
 			for _, master := range cluster.Masters {
 				master.Do("CONFIG", "SET", "cluster-require-full-coverage", tt.coverage)
 			}
