@@ -251,7 +251,7 @@ func TestCluster_ErrorNamesNonClusterServer(t *testing.T) {
 		want string
 	}{
 		"a single server":          {nil, "cluster support disabled"},
-		"a node without a cluster": {[]string{"--cluster-enabled", "yes", "--cluster-port", "0"}, "cluster"},
+		"a node without a cluster": {[]string{"--cluster-enabled", "yes", "--cluster-port", fmt.Sprint(redistest.FreePort(t))}, "cluster"},
 	} {
 		server := redistest.Start(t, tt.args...)
 		src := openRedis(t, "redis-cluster://"+server.Addr())

@@ -1,6 +1,7 @@
 package pubsub
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -10,7 +11,7 @@ import (
 
 func TestSlotOf_MatchesRedis(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-port", "0")
+	server := redistest.Start(t, "--cluster-enabled", "yes", "--cluster-port", fmt.Sprint(redistest.FreePort(t)))
 	names := []string{"", "a", "123456789", "{", "}", "{}", "{}a", "a{b}c", "a{}b{c}", "{a}{b}", "a{b{c}d}", "}a{", "a{b", "ü🚀{é}", "\xff\xfe"}
 	for range 100 {
 		name := make([]byte, rand.N(20))
