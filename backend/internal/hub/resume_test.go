@@ -224,13 +224,66 @@ func TestStream_LastSendsNewestEntries(t *testing.T) {
 		if entryID(s.lastID()) != few[1] {
 			t.Errorf("got id %q", s.lastID())
 		}
-		back := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{s.openID}, Last: 10})
-		defer back.close()
-		back.read()
-		if len(back.data()) != n && len(back.gaps()) == 0 {
-			t.Errorf("client that reconnects: got %d entries; last= applies to new clients only", len(back.data()))
+	})
+}
+
+// A client that disconnects before its first entry resumes with the id of stream.open.
+func TestStream_LastResumesBeforeFirstEntry(t *testing.T) {
+	t.Parallel()
+	const n = 100
+	bothBrokers(t, history(10), func(t *testing.T, g gateway) {
+		publish(t, g.source, "stream:s", numbers(1, n)...)
+		live := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+		defer live.close()
+		publish(t, g.source, "stream:s", numbers(n+1, n+5)...)
+		live.awaitData(fmt.Sprint(n + 5))
+		for _, last := range []int{1, 5, 6, n, n + 4, n + 5, 1000} {
+			s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), Last: last})
+			back := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{s.openID}, Last: 10})
+			back.read()
+			back.check(fmt.Sprint("last=", last), numbers(max(n+6-last, 1), n+5), nil)
+			back.checkResumed(fmt.Sprint("last=", last), true)
+			back.close()
+			s.close()
 		}
 	})
+}
+
+func TestStream_LastResumesBeforeFirstEntryOfTrimmed(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	g := redisGateway(t, server, history(10))
+	publish(t, g.source, "stream:s", numbers(1, 100)...)
+	server.Do("XTRIM", "s", "MAXLEN", 60)
+	for _, last := range []int{59, 60, 61} {
+		s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), Last: last})
+		s.close()
+		back := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{s.openID}})
+		back.read()
+		back.check(fmt.Sprint("last=", last), numbers(max(101-last, 41), 100), nil)
+		back.close()
+	}
+	s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), Last: 60})
+	s.close()
+	server.Do("XTRIM", "s", "MAXLEN", 50)
+	back := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{s.openID}})
+	defer back.close()
+	back.read()
+	back.check("trimmed since", numbers(51, 100), []string{"stream:s history-expired null"})
+}
+
+func TestStream_EndResumesBeforeItIsDelivered(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	server.Do("XADD", "s", "*", "data", "1")
+	server.Do("XADD", "s", "*", "data", "end", "event", event.StreamEnd)
+	g := redisGateway(t, server, history(10))
+	s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+	s.close()
+	back := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{s.openID}})
+	defer back.close()
+	back.awaitData("end")
+	back.check("the client", []string{"end"}, nil)
 }
 
 // last= counts entries in Redis, so the size of the journal does not matter.

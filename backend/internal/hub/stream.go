@@ -97,12 +97,12 @@ func finished(cursor string) startPosition {
 
 // prepareFresh prepares the start of a client that gets up to last recent entries.
 func (s *streamCursors) prepareFresh(ctx context.Context, last int) (func() startPosition, error) {
-	older, state, err := s.older(ctx, last)
+	older, err := s.older(ctx, last)
 	if err != nil {
 		return nil, err
 	}
 	return func() startPosition {
-		if older.IsZero() {
+		if older == nil {
 			if s.topicLog.view.EndsFinal() {
 				last = max(last, 1) // the end of a stream is not history
 			}
@@ -111,9 +111,13 @@ func (s *streamCursors) prepareFresh(ctx context.Context, last int) (func() star
 			cursor := s.topicLog.view.CursorAt(number)
 			return startPosition{pos: number, cursor: cursor, before: cursor}
 		}
-		p := s.startAfter(positionCursor(source.Position{ID: older}))
+		// The replay begins at the position alone: the client has no entry, so it does not matter
+		// whether the one before is removed meanwhile.
+		p := s.startAfter(positionCursor(source.Position{ID: older.start.id}))
+		p.cursor = older.start.String()
+		p.before = p.cursor
 		if r, ok := p.replay.(*streamReplay); ok {
-			r.fresh = removalsOf(state)
+			r.fresh = removalsOf(older.state)
 		}
 		return p
 	}, nil
@@ -347,54 +351,75 @@ func (s *streamCursors) search(id event.StreamID) uint64 {
 	})
 }
 
-// older returns the id after which a fresh subscriber starts that gets more recent entries
-// than the journal holds, and the state of the stream; or zero if the journal holds enough.
-func (s *streamCursors) older(ctx context.Context, last int) (id event.StreamID, state source.StreamState, err error) {
+// olderEntries are entries that the journal does not hold, for a fresh subscriber.
+type olderEntries struct {
+	start streamCursor // before the first of them
+	state source.StreamState
+}
+
+// older finds the entries for a fresh subscriber that gets more recent entries than the journal
+// holds. It returns nil if the journal holds enough.
+func (s *streamCursors) older(ctx context.Context, last int) (*olderEntries, error) {
 	t := s.topicLog
 	t.lock()
 	tail, after := s.tail()
 	_, held := t.view.Back(tail, max(last, 1))
 	nothing := after.ID == s.bottom || after.ID.IsZero()
 	t.unlock()
-	if last == 0 && held == 0 && !nothing {
-		return s.olderEnd(ctx, after.ID)
+	if nothing || held > 0 && held >= last {
+		return nil, nil
 	}
-	missing := last - held
-	if missing <= 0 || nothing {
-		return event.StreamID{}, state, nil
-	}
-	r := source.Range{UpTo: after.ID, Newest: true, Count: firstReplayPage}
-	for missing > 0 {
-		r.Count = min(missing, r.Count)
-		page, err := s.hub.readRange(ctx, t.topic, r)
-		if err != nil {
-			return event.StreamID{}, state, err
-		}
-		state = page.State
-		for _, e := range page.Entries {
-			r.UpTo = e.ID.Prev()
-		}
-		missing -= len(page.Entries)
-		if !page.More {
-			break
-		}
-		r.Count = nextCount(r.Count, page.Entries)
-	}
-	if r.UpTo == after.ID {
+	older, err := s.newest(ctx, after.ID, last-held)
+	if older == nil && err == nil && last > 0 {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		s.bottom = after.ID
-		return event.StreamID{}, state, nil
 	}
-	return r.UpTo, state, nil
+	return older, err
 }
 
-// olderEnd returns the id before the newest entry of a stream, if that is the end of the stream,
-// else zero, and the state of the stream.
-func (s *streamCursors) olderEnd(ctx context.Context, newest event.StreamID) (event.StreamID, source.StreamState, error) {
-	page, err := s.hub.readRange(ctx, s.topicLog.topic, source.Range{UpTo: newest, Newest: true, Count: 1})
-	if err != nil || len(page.Entries) == 0 || page.Entries[0].Type != event.StreamEnd {
-		return event.StreamID{}, page.State, err
+// newest finds the newest n entries in Redis up to an id; if n is zero, the newest one if it is the
+// end of the stream. It returns nil if there are none.
+func (s *streamCursors) newest(ctx context.Context, upTo event.StreamID, n int) (*olderEntries, error) {
+	found, onlyEnd := 0, n == 0
+	n = max(n, 1)
+	r := source.Range{UpTo: upTo, Newest: true, Count: firstReplayPage}
+	for {
+		page, err := s.hub.readRange(ctx, s.topicLog.topic, r)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range page.Entries {
+			switch {
+			case found == n: // the one before them
+				start := entryCursor(source.Position{ID: e.ID}, e.Type, e.Data)
+				start.ended = false // entries follow
+				return &olderEntries{start, page.State}, nil
+			case onlyEnd && e.Type != event.StreamEnd:
+				return nil, nil
+			}
+			found++
+			r.UpTo = e.ID.Prev()
+		}
+		if !page.More {
+			if found == 0 {
+				return nil, nil
+			}
+			return &olderEntries{positionCursor(oldestPosition(page.State)), page.State}, nil
+		}
+		r.Count = min(nextCount(r.Count, page.Entries), n+1-found)
 	}
-	return page.Entries[0].ID.Prev(), page.State, nil
+}
+
+// oldestPosition returns the position before the oldest entry in Redis. Its ordinal is zero if it
+// is not known.
+func oldestPosition(state source.StreamState) source.Position {
+	trimmed, exact := state.TrimmedBefore()
+	switch {
+	case !exact:
+		return source.Position{ID: state.Continuity()}
+	case trimmed == 0:
+		return source.Position{}
+	}
+	return source.Position{ID: state.Continuity(), Ordinal: trimmed}
 }
