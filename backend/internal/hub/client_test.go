@@ -158,11 +158,20 @@ func (g gateway) subscribe(t testing.TB, req hub.Request) *testClient {
 // until it has found that its connection to Redis is lost.
 func (g gateway) subscribeLagging(t testing.TB, req hub.Request) *testClient {
 	t.Helper()
-	c, err := g.trySubscribe(t, req)
-	if err == nil {
+	if c, err := g.trySubscribe(t, req); err == nil {
 		t.Error("the node accepted a client that has received more than it")
+		return c
 	}
-	for errors.Is(err, source.ErrUnavailable) {
+	return g.subscribeAgain(t, req)
+}
+
+// subscribeAgain is like subscribe, but tries again while the node answers that it is unavailable, as
+// clients do.
+func (g gateway) subscribeAgain(t testing.TB, req hub.Request) *testClient {
+	t.Helper()
+	end := time.Now().Add(testTimeout)
+	c, err := g.trySubscribe(t, req)
+	for errors.Is(err, source.ErrUnavailable) && time.Now().Before(end) {
 		c, err = g.trySubscribe(t, req)
 	}
 	if err != nil {

@@ -163,7 +163,7 @@ type roamingClient struct {
 func (w *roamingClient) connect(moves, gaps *atomic.Int64) {
 	t := w.t
 	m := w.members[rand.IntN(len(w.members))]
-	s := m.subscribe(t, hub.Request{Topics: topics(t, w.topic), IDs: []string{w.id}})
+	s := m.subscribeAgain(t, hub.Request{Topics: topics(t, w.topic), IDs: []string{w.id}})
 	defer s.close()
 	fresh := w.id == ""
 	if !fresh {
