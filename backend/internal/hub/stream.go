@@ -111,8 +111,8 @@ func (s *streamCursors) prepareFresh(ctx context.Context, last int) (func() star
 			cursor := s.topicLog.view.CursorAt(number)
 			return startPosition{pos: number, cursor: cursor, before: cursor}
 		}
-		// The replay begins at the position alone: the client has no entry, so it does not matter
-		// whether the one before is removed meanwhile.
+		// The replay begins at the position alone: the client has no entry, so the one before may be
+		// removed.
 		p := s.startAfter(positionCursor(source.Position{ID: older.start.id}))
 		p.cursor = older.start.String()
 		p.before = p.cursor
@@ -379,7 +379,7 @@ func (s *streamCursors) older(ctx context.Context, last int) (*olderEntries, err
 }
 
 // newest finds the newest n entries in Redis up to an id; if n is zero, the newest one if it is the
-// end of the stream. It returns nil if there are none.
+// end of the stream. It returns nil if it finds nothing.
 func (s *streamCursors) newest(ctx context.Context, upTo event.StreamID, n int) (*olderEntries, error) {
 	found, onlyEnd := 0, n == 0
 	n = max(n, 1)
