@@ -135,21 +135,21 @@ func (o *Options) setDefaults() {
 		o.server.ContextTimeoutEnabled, o.server.DisableIdentity = true, true
 		o.server.MaintNotificationsConfig = noNotices
 		o.server.ConnMaxIdleTime = cmp.Or(o.server.ConnMaxIdleTime, maxIdle)
-		o.server.Dialer = newDialer(o.server.DialTimeout, o.server.TLSConfig).dial
+		o.server.Dialer = newDial(o.server.DialTimeout, o.server.TLSConfig)
 	case o.sentinel != nil:
 		o.sentinel.MaxRetries, o.sentinel.DialerRetries = -1, 1
 		o.sentinel.ContextTimeoutEnabled, o.sentinel.DisableIdentity = true, true
 		o.sentinel.OnConnect = refuseReplica
 		o.sentinel.MinIdleConns = 0 // nothing is dialled before open replaces the dialer
 		o.sentinel.ConnMaxIdleTime = cmp.Or(o.sentinel.ConnMaxIdleTime, maxIdle)
-		o.sentinel.Dialer = newDialer(o.sentinel.DialTimeout, o.sentinel.TLSConfig).dial
+		o.sentinel.Dialer = newDial(o.sentinel.DialTimeout, o.sentinel.TLSConfig)
 	case o.cluster != nil:
 		o.cluster.MaxRetries, o.cluster.DialerRetries = -1, 1
 		o.cluster.ContextTimeoutEnabled, o.cluster.DisableIdentity = true, true
 		o.cluster.ClusterStateReloadInterval = clusterReload
 		o.cluster.MaintNotificationsConfig = noNotices
 		o.cluster.ConnMaxIdleTime = cmp.Or(o.cluster.ConnMaxIdleTime, maxIdle)
-		o.cluster.Dialer = newDialer(o.cluster.DialTimeout, o.cluster.TLSConfig).dial
+		o.cluster.Dialer = newDial(o.cluster.DialTimeout, o.cluster.TLSConfig)
 		o.cluster.NewClient = new(endpoints).newClient
 	}
 	if config := o.tls(); config != nil {
@@ -199,28 +199,26 @@ func (o *Options) tls() *tls.Config {
 	return o.cluster.TLSConfig
 }
 
-// open returns a client for commands.
-func (o *Options) open() redis.UniversalClient {
-	client := o.openAny()
-	client.AddHook(retryReads{})
-	return client
-}
-
-func (o *Options) openAny() redis.UniversalClient {
+// open returns a client for commands. limit bounds the replies in bytes; 0 is no bound.
+func (o *Options) open(limit int64) (client redis.UniversalClient) {
 	switch {
 	case o.server != nil:
 		own := *o.server
-		return redis.NewClient(&own)
+		own.Dialer = limitReplies(own.Dialer, limit)
+		client = redis.NewClient(&own)
 	case o.sentinel != nil:
-		own := *o.sentinel
-		client := redis.NewFailoverClient(&own)
-		settings := client.Options()
-		settings.Dialer = dialBySentinel(settings.Dialer, own.MasterName)
-		return client
+		master := redis.NewFailoverClient(new(*o.sentinel))
+		settings := master.Options()
+		settings.Dialer = limitReplies(dialBySentinel(settings.Dialer, o.sentinel.MasterName), limit)
+		client = master
+	default:
+		own := *o.cluster
+		own.Addrs = slices.Clip(slices.Clone(own.Addrs)) // each client appends to it
+		own.Dialer = limitReplies(own.Dialer, limit)
+		client = redis.NewClusterClient(&own)
 	}
-	own := *o.cluster
-	own.Addrs = slices.Clip(slices.Clone(own.Addrs)) // each client appends to it
-	return redis.NewClusterClient(&own)
+	client.AddHook(retryReads{})
+	return client
 }
 
 // openNode returns a client for one node of a cluster.

@@ -22,7 +22,7 @@ type Publisher struct {
 // OpenPublisher returns a publisher to the Redis that options describe. It connects when
 // there is something to publish.
 func OpenPublisher(options *Options) *Publisher {
-	return &Publisher{options.open()}
+	return &Publisher{options.open(0)}
 }
 
 // Close closes the connections.

@@ -43,9 +43,7 @@ type streamFollower interface {
 // names this process among all that use the same Redis.
 func Open(options *Options, node string, fill source.Fill, log *slog.Logger) *Source {
 	r := &Source{Publisher: OpenPublisher(options)}
-	limited := options.open()
-	limitReplies(limited, maxReply)
-	r.reader = streamReader{client: r.client, limited: limited, state: newStateReader(), fill: fill}
+	r.reader = streamReader{client: r.client, limited: options.open(maxReply), state: newStateReader(), fill: fill}
 	switch client := r.client.(type) {
 	case *redis.Client:
 		r.openServer(client, options, node, log)
