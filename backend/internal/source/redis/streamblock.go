@@ -57,7 +57,7 @@ func (b *blockingNews) read(ctx context.Context, args *redis.XReadArgs, changed 
 	if b.conn == nil {
 		conn := b.limited.Conn()
 		id, err := conn.ClientID(ctx).Result()
-		if _, isReply := errors.AsType[redis.Error](err); err != nil && !isReply {
+		if err != nil && !isAnswer(err) {
 			return nil, errors.Join(err, conn.Close())
 		}
 		b.conn, b.connID = conn, id
