@@ -60,19 +60,14 @@ func newDial(timeout time.Duration, config *tls.Config) dialFunc {
 	if config != nil {
 		open = (&tls.Dialer{NetDialer: dialer, Config: config}).DialContext
 	}
-	var mu sync.Mutex
-	broke := make(map[string]*atomic.Int64) // time of the newest failure of a connection, by server
+	var servers sync.Map // the time of the newest failure of a connection, an *atomic.Int64, by address
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		opened, err := open(ctx, network, addr)
 		if err != nil {
 			return nil, err
 		}
-		mu.Lock()
-		defer mu.Unlock()
-		if broke[addr] == nil {
-			broke[addr] = new(atomic.Int64)
-		}
-		c := &serverConn{Conn: opened, broke: broke[addr]}
+		broke, _ := servers.LoadOrStore(addr, new(atomic.Int64))
+		c := &serverConn{Conn: opened, broke: broke.(*atomic.Int64)}
 		c.heard.Store(now())
 		return c, nil
 	}
@@ -90,13 +85,11 @@ type serverConn struct {
 	received atomic.Int64  // bytes since the last request
 }
 
-// SetReadDeadline implements [net.Conn].
 func (c *serverConn) SetReadDeadline(t time.Time) error {
 	c.timeout.Store(int64(time.Until(t))) // negative for the zero time
 	return c.Conn.SetReadDeadline(t)
 }
 
-// Read implements [net.Conn].
 func (c *serverConn) Read(b []byte) (int, error) {
 	if c.limit > 0 && c.received.Load() > c.limit {
 		return 0, errReplyTooLarge
@@ -113,7 +106,6 @@ func (c *serverConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write implements [net.Conn].
 func (c *serverConn) Write(b []byte) (int, error) {
 	c.received.Store(0)
 	n, err := c.Conn.Write(b)

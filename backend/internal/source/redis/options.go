@@ -19,15 +19,14 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// clusterReload is the interval at which a client of a cluster reads the topology.
-const clusterReload = 10 * time.Second
-
 // Options say which Redis to use and how to reach it.
 type Options struct {
 	// One of these is set.
 	server   *redis.Options
 	sentinel *redis.FailoverOptions
 	cluster  *redis.ClusterOptions
+
+	tls *tls.Config // nil without TLS
 
 	// Lag is called with the time from the publish of each probe to its arrival. It must not
 	// block.
@@ -131,29 +130,32 @@ func (o *Options) setDefaults() {
 	noNotices := &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	switch {
 	case o.server != nil:
+		o.tls = o.server.TLSConfig
 		o.server.MaxRetries, o.server.DialerRetries = -1, 1
 		o.server.ContextTimeoutEnabled, o.server.DisableIdentity = true, true
 		o.server.MaintNotificationsConfig = noNotices
 		o.server.ConnMaxIdleTime = cmp.Or(o.server.ConnMaxIdleTime, maxIdle)
-		o.server.Dialer = newDial(o.server.DialTimeout, o.server.TLSConfig)
+		o.server.Dialer = newDial(o.server.DialTimeout, o.tls)
 	case o.sentinel != nil:
+		o.tls = o.sentinel.TLSConfig
 		o.sentinel.MaxRetries, o.sentinel.DialerRetries = -1, 1
 		o.sentinel.ContextTimeoutEnabled, o.sentinel.DisableIdentity = true, true
 		o.sentinel.OnConnect = refuseReplica
 		o.sentinel.MinIdleConns = 0 // nothing is dialled before open replaces the dialer
 		o.sentinel.ConnMaxIdleTime = cmp.Or(o.sentinel.ConnMaxIdleTime, maxIdle)
-		o.sentinel.Dialer = newDial(o.sentinel.DialTimeout, o.sentinel.TLSConfig)
+		o.sentinel.Dialer = newDial(o.sentinel.DialTimeout, o.tls)
 	case o.cluster != nil:
+		o.tls = o.cluster.TLSConfig
 		o.cluster.MaxRetries, o.cluster.DialerRetries = -1, 1
 		o.cluster.ContextTimeoutEnabled, o.cluster.DisableIdentity = true, true
-		o.cluster.ClusterStateReloadInterval = clusterReload
+		o.cluster.ClusterStateReloadInterval = 10 * time.Second
 		o.cluster.MaintNotificationsConfig = noNotices
 		o.cluster.ConnMaxIdleTime = cmp.Or(o.cluster.ConnMaxIdleTime, maxIdle)
-		o.cluster.Dialer = newDial(o.cluster.DialTimeout, o.cluster.TLSConfig)
+		o.cluster.Dialer = newDial(o.cluster.DialTimeout, o.tls)
 		o.cluster.NewClient = new(endpoints).newClient
 	}
-	if config := o.tls(); config != nil {
-		config.ServerName = "" // the host that is dialled, and there may be several
+	if o.tls != nil {
+		o.tls.ServerName = "" // the host that is dialled, and there may be several
 	}
 }
 
@@ -173,30 +175,18 @@ func refuseReplica(ctx context.Context, conn *redis.Conn) error {
 
 // UseCA has TLS connections trust the authorities in a PEM file, and no others.
 func (o *Options) UseCA(file string) error {
-	config := o.tls()
-	if config == nil {
+	if o.tls == nil {
 		return errors.New("an authority is for connections with TLS: the address of Redis must begin with rediss")
 	}
 	pem, err := os.ReadFile(file) //nolint:gosec // the operator's choice
 	if err != nil {
 		return err
 	}
-	config.RootCAs = x509.NewCertPool()
-	if !config.RootCAs.AppendCertsFromPEM(pem) {
+	o.tls.RootCAs = x509.NewCertPool()
+	if !o.tls.RootCAs.AppendCertsFromPEM(pem) {
 		return fmt.Errorf("%s holds no certificate in PEM", file)
 	}
 	return nil
-}
-
-// tls returns the settings of TLS, nil without TLS.
-func (o *Options) tls() *tls.Config {
-	switch {
-	case o.server != nil:
-		return o.server.TLSConfig
-	case o.sentinel != nil:
-		return o.sentinel.TLSConfig
-	}
-	return o.cluster.TLSConfig
 }
 
 // open returns a client for commands. limit bounds the replies in bytes; 0 is no bound.
