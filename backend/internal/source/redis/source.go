@@ -44,45 +44,34 @@ type streamFollower interface {
 func Open(options *Options, node string, fill source.Fill, log *slog.Logger) *Source {
 	r := &Source{Publisher: OpenPublisher(options)}
 	r.reader = streamReader{client: r.client, limited: options.open(maxReply), state: newStateReader(), fill: fill}
+	routing := pubsub.Options{Client: r.client, Prefix: source.InternalPrefix, Lag: options.Lag, Log: log}
+	track := tracking.Options{
+		Node: node, ProbePrefix: source.InternalPrefix + "tracking:", Connection: options.connection,
+		Reconnected: func() { r.reconnects.Add(1) }, Refresh: func() { r.channels.router.RefreshTopology() }, Log: log,
+	}
 	switch client := r.client.(type) {
 	case *redis.Client:
-		r.openServer(client, options, node, log)
+		r.streams = newStreams(r.reader, &blockingNews{client: client, limited: r.reader.limited.(*redis.Client)}, log)
+		track.Connection, track.Refresh = func(string) *redis.Options { return client.Options() }, func() {}
+		r.tracker = tracking.New(track)
+		r.tracker.SetMasters([]tracking.Master{{}}, func(string) (string, bool) { return "", true })
 	case *redis.ClusterClient:
-		r.openCluster(client, options, node, log)
-	}
-	r.keys = newKeys(r.client, r.tracker, options.KeyUnreadable, log)
-	r.channels.router.Start()
-	return r
-}
-
-func (r *Source) openServer(client *redis.Client, options *Options, node string, log *slog.Logger) {
-	r.streams = newStreams(r.reader, &blockingNews{client: client, limited: r.reader.limited.(*redis.Client)}, log)
-	r.tracker = r.newTracker(node, func(string) *redis.Options { return client.Options() }, func() {}, log)
-	r.tracker.SetMasters([]tracking.Master{{}}, func(string) (string, bool) { return "", true })
-	r.channels.router = pubsub.New(pubsub.Options{Client: client, Prefix: source.InternalPrefix, Lag: options.Lag, Log: log})
-}
-
-func (r *Source) openCluster(client *redis.ClusterClient, options *Options, node string, log *slog.Logger) {
-	r.tracker = r.newTracker(node, options.connection, func() { r.channels.router.RefreshTopology() }, log)
-	r.streams = &clusterStreams{reader: r.reader, tracker: r.tracker, log: log, readers: make(map[*streams]struct{})}
-	r.channels.sharded = true
-	r.channels.router = pubsub.New(pubsub.Options{
-		Client: client, OpenNode: options.openNode, Seeds: options.addresses(), Prefix: source.InternalPrefix, Lag: options.Lag, Log: log,
-		Topology: func(t pubsub.Topology) {
+		r.tracker = tracking.New(track)
+		r.streams = &clusterStreams{reader: r.reader, tracker: r.tracker, log: log, readers: make(map[*streams]struct{})}
+		r.channels.sharded = true
+		routing.OpenNode, routing.Seeds = options.openNode, options.addresses()
+		routing.Topology = func(t pubsub.Topology) {
 			var masters []tracking.Master
 			for _, m := range t.Masters() {
 				masters = append(masters, tracking.Master(m))
 			}
 			r.tracker.SetMasters(masters, t.Owner)
-		},
-	})
-}
-
-func (r *Source) newTracker(node string, connection func(addr string) *redis.Options, refresh func(), log *slog.Logger) *tracking.Tracker {
-	return tracking.New(tracking.Options{
-		Node: node, ProbePrefix: source.InternalPrefix + "tracking:", Connection: connection,
-		Reconnected: func() { r.reconnects.Add(1) }, Refresh: refresh, Log: log,
-	})
+		}
+	}
+	r.keys = newKeys(r.client, r.tracker, options.KeyUnreadable, log)
+	r.channels.router = pubsub.New(routing)
+	r.channels.router.Start()
+	return r
 }
 
 // Follow implements [source.Source].

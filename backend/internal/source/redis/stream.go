@@ -176,13 +176,13 @@ func (f *streamFollowing) Live(ctx context.Context) error {
 }
 
 func (f *streamFollowing) Exists(ctx context.Context) (bool, error) {
-	if exists, recent := f.existed(); recent {
-		return exists, nil
+	exists, recent := f.existed()
+	if !recent {
+		if err := f.Sync(ctx); err != nil {
+			return false, fmt.Errorf("%w: %w", source.ErrUnavailable, err)
+		}
+		exists, _ = f.existed()
 	}
-	if err := f.Sync(ctx); err != nil {
-		return false, fmt.Errorf("%w: %w", source.ErrUnavailable, err)
-	}
-	exists, _ := f.existed()
 	return exists, nil
 }
 

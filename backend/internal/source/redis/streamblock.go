@@ -9,9 +9,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// unblockPause is the time between two attempts to end a blocking read.
-const unblockPause = 5 * time.Millisecond
-
 // blockingNews has news of all streams of one server by one blocking XREAD. That says
 // only that there is something new.
 type blockingNews struct {
@@ -92,7 +89,7 @@ func (b *blockingNews) unblock(ctx context.Context, id int64, changed, finished 
 		select {
 		case <-finished:
 			return
-		case <-time.After(unblockPause):
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }

@@ -108,9 +108,21 @@ func (s streamReader) states(ctx context.Context, names []string, size *pageSize
 	client := s.limited
 	for from := 0; from < len(names); {
 		n := min(size.count(), len(names)-from)
-		switch bytes, ok := s.readStates(ctx, client, names[from:from+n], states[from:], errs[from:]); {
-		case ok:
-			size.observe(n, bytes)
+		pipe, queued := client.Pipeline(), make([]*redis.Cmd, n)
+		for i := range queued {
+			queued[i] = s.state.queue(ctx, pipe, names[from+i])
+		}
+		_, _ = pipe.Exec(ctx) // each command has its error
+		total, tooLarge := 0, false
+		for i, read := range queued {
+			state, bytes, err := s.state.result(names[from+i], read)
+			states[from+i], errs[from+i] = state, err
+			total += bytes
+			tooLarge = tooLarge || errors.Is(err, errReplyTooLarge)
+		}
+		switch {
+		case !tooLarge:
+			size.observe(n, total)
 			from += n
 			client = s.limited
 		case n == 1:
@@ -120,26 +132,6 @@ func (s streamReader) states(ctx context.Context, names []string, size *pageSize
 		}
 	}
 	return states, errs
-}
-
-// readStates reads states at once. It returns the size of the entries in them, and false if
-// the reply is too large.
-func (s streamReader) readStates(ctx context.Context, client redis.UniversalClient, names []string, states []source.StreamState, errs []error) (bytes int, ok bool) {
-	pipe := client.Pipeline()
-	queued := make([]*redis.Cmd, len(names))
-	for i, name := range names {
-		queued[i] = s.state.queue(ctx, pipe, name)
-	}
-	_, _ = pipe.Exec(ctx) // each command has its error
-	for i, name := range names {
-		state, size, err := s.state.result(name, queued[i])
-		if errors.Is(err, errReplyTooLarge) {
-			return 0, false
-		}
-		states[i], errs[i] = state, err
-		bytes += size
-	}
-	return bytes, true
 }
 
 // parseState converts the reply to XINFO STREAM. It returns the state, and the number of bytes of the

@@ -233,16 +233,14 @@ func (f *streamFollowing) deliver(page source.Page) {
 	f.at = end
 }
 
+// remember remembers the newest entry, and forgets every other one of the older entries if there are
+// too many.
 func (f *streamFollowing) remember(e source.Entry) {
 	f.entry = remember(e)
 	f.entries = append(f.entries, f.entry)
-	if len(f.entries) > 2*rememberedEntries {
-		f.thinOut()
+	if len(f.entries) <= 2*rememberedEntries {
+		return
 	}
-}
-
-// thinOut forgets every other one of the older entries.
-func (f *streamFollowing) thinOut() {
 	kept := f.entries[:0]
 	for i, e := range f.entries {
 		if i%2 == 0 || i >= len(f.entries)-rememberedEntries {

@@ -231,18 +231,13 @@ func collectionValue(v any, err error) (value, error) {
 func scored(members []redis.Z) [][2]any {
 	pairs := make([][2]any, len(members))
 	for i, z := range members {
-		pairs[i] = [2]any{z.Member, score(z.Score)}
+		pairs[i] = [2]any{z.Member, z.Score}
+		switch { // JSON has no infinite numbers
+		case math.IsInf(z.Score, 1):
+			pairs[i][1] = "inf"
+		case math.IsInf(z.Score, -1):
+			pairs[i][1] = "-inf"
+		}
 	}
 	return pairs
-}
-
-// score returns what stands for a score in JSON, which has no infinite numbers.
-func score(s float64) any {
-	switch {
-	case math.IsInf(s, 1):
-		return "inf"
-	case math.IsInf(s, -1):
-		return "-inf"
-	}
-	return s
 }
