@@ -1,7 +1,7 @@
 package source
 
 import (
-	"slices"
+	"sort"
 
 	"sluice/internal/event"
 )
@@ -79,10 +79,7 @@ func (p Page) holes(prev, end Position, missing int64) []hole {
 		if !reached {
 			return nil
 		}
-		at := slices.IndexFunc(p.Entries, func(e Entry) bool { return p.State.Deleted.Before(e.ID) })
-		if at < 0 {
-			at = len(p.Entries)
-		}
+		at := sort.Search(len(p.Entries), func(i int) bool { return p.State.Deleted.Before(p.Entries[i].ID) })
 		return []hole{{at, 1}}
 	}
 	var holes []hole
@@ -104,7 +101,8 @@ func (p Page) holes(prev, end Position, missing int64) []hole {
 
 // mayLack reports whether the entry after an id may have been removed.
 func (s StreamState) mayLack(id event.StreamID) bool {
-	return id.Before(s.Deleted) || s.TrimmedAfter(id)
+	trimmed, exact := s.TrimmedBefore()
+	return id.Before(s.Deleted) || id.Before(s.Continuity()) && !(exact && trimmed == 0)
 }
 
 // ordinals returns the ordinals of the entries, 0 for unknown ones.

@@ -5,7 +5,9 @@ package source
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"strconv"
 	"time"
 
 	"sluice/internal/event"
@@ -41,6 +43,9 @@ const MaxValueBytes = 8 << 20
 
 // DefaultMaxLen is the number of entries that the demo feeds and cmd/publisher keep.
 const DefaultMaxLen = 10_000
+
+// IdempotencyTime is the time for which a repeated publish gets the first answer.
+const IdempotencyTime = 10 * time.Minute
 
 // ExistsAge bounds the age of the answer of [Following.Exists], so any number of subscribers need
 // a bounded number of reads.
@@ -134,6 +139,11 @@ type Message struct {
 	Fingerprint    string // of the request; another one under the same key is ErrKeyReused
 }
 
+// IdempotencySum returns the hash of an idempotency key of a stream.
+func IdempotencySum(stream, key string) [sha256.Size]byte {
+	return sha256.Sum256([]byte(strconv.Quote(stream) + key))
+}
+
 // Range says which entries of a stream to read: the oldest ones first, or the newest.
 type Range struct {
 	After  event.StreamID // exclusive
@@ -170,14 +180,6 @@ type StreamState struct {
 // left, and whether this number is exact.
 func (s StreamState) TrimmedBefore() (uint64, bool) {
 	return s.Added - s.Length, s.Added >= s.Length && (s.Length == 0 || s.Deleted.Before(s.First))
-}
-
-// TrimmedAfter reports whether entries after an id may have been trimmed.
-func (s StreamState) TrimmedAfter(id event.StreamID) bool {
-	if n, exact := s.TrimmedBefore(); exact && n == 0 {
-		return false
-	}
-	return id.Before(s.Continuity())
 }
 
 // Continuity returns the id after which nothing was trimmed.

@@ -45,15 +45,12 @@ func (a *answers) add(key [sha256.Size]byte, id event.StreamID, fingerprint stri
 
 // expire removes the answers whose time is over.
 func (a *answers) expire(now time.Time) {
-	if len(a.order) == 0 {
-		return
-	}
 	for len(a.order) > 0 && !now.Before(a.byKey[a.order[0]].expires) {
 		a.size -= answerSize(a.byKey[a.order[0]].fingerprint)
 		delete(a.byKey, a.order[0])
 		a.order = a.order[1:]
-	}
-	if len(a.order) == 0 {
-		*a = newAnswers() // an empty map keeps the memory of its largest size
+		if len(a.order) == 0 {
+			*a = newAnswers() // an empty map keeps the memory of its largest size
+		}
 	}
 }

@@ -44,6 +44,7 @@ type following struct {
 }
 
 type stream struct {
+	name    string
 	entries []source.Entry
 	last    event.StreamID
 	added   uint64
@@ -201,7 +202,7 @@ func (m *Broker) publishOnce(topic event.Topic, messages []source.Message) (id e
 		return id, err
 	}
 	if s := m.streams[topic.Name()]; s != nil && topic.Kind == event.Key {
-		m.removeStream(topic.Name(), s)
+		m.removeStream(s)
 	}
 	for _, msg := range messages {
 		id = m.publish(topic, msg)
@@ -243,8 +244,8 @@ func (m *Broker) deliver(topic event.Topic, call func(source.Sink)) {
 func (m *Broker) add(name string, msg source.Message) source.Position {
 	s := m.streams[name]
 	if s == nil {
-		s = new(stream)
-		m.streams[strings.Clone(name)] = s // name may be a part of a long request
+		s = &stream{name: strings.Clone(name)} // name may be a part of a long request
+		m.streams[s.name] = s
 		m.used.streams += streamSize(name)
 	}
 	id := event.StreamID{Millis: uint64(time.Now().UnixMilli())}
@@ -259,8 +260,7 @@ func (m *Broker) add(name string, msg source.Message) source.Position {
 		if s.expiry != nil {
 			s.expiry.Stop()
 		}
-		name := strings.Clone(name) // name may be a part of a long request
-		s.expiry = time.AfterFunc(msg.TTL, func() { m.expireStream(name, s) })
+		s.expiry = time.AfterFunc(msg.TTL, func() { m.expireStream(s) })
 	}
 	if extra := len(s.entries) - int(msg.MaxLen); msg.MaxLen > 0 && extra > 0 {
 		m.used.streams -= s.trim(extra)
@@ -282,19 +282,19 @@ func (s *stream) trim(n int) (size int) {
 }
 
 // expireStream removes a stream, unless another one has its name since.
-func (m *Broker) expireStream(name string, s *stream) {
+func (m *Broker) expireStream(s *stream) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.streams[name] == s {
-		m.removeStream(name, s)
+	if m.streams[s.name] == s {
+		m.removeStream(s)
 	}
 }
 
 // removeStream removes a stream. m.mu must be held.
-func (m *Broker) removeStream(name string, s *stream) {
-	delete(m.streams, name)
-	m.used.streams -= streamSize(name) + s.trim(len(s.entries))
-	m.deliver(event.Literal(event.Stream, name), func(sink source.Sink) {
+func (m *Broker) removeStream(s *stream) {
+	delete(m.streams, s.name)
+	m.used.streams -= streamSize(s.name) + s.trim(len(s.entries))
+	m.deliver(event.Literal(event.Stream, s.name), func(sink source.Sink) {
 		sink.Gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown})
 	})
 }
@@ -376,15 +376,7 @@ func (m *Broker) Close() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	clear(m.following)
-	for _, s := range m.streams {
-		if s.expiry != nil {
-			s.expiry.Stop()
-		}
-	}
-	for _, v := range m.values {
-		if v.expiry != nil {
-			v.expiry.Stop()
-		}
-	}
+	clear(m.streams) // timers find nothing to expire
+	clear(m.values)
 	return nil
 }

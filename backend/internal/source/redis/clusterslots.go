@@ -36,21 +36,18 @@ func isUnknown(host string) bool {
 	return host == "" || host == unknownHost
 }
 
-// slotsOf is a hook of go-redis that reads the reply to CLUSTER SLOTS of a node.
+// slotsOf is a [redis.Hook] that reads the reply to CLUSTER SLOTS of a node.
 type slotsOf struct {
 	host      string // of the node
 	endpoints *endpoints
 }
 
-// DialHook implements [redis.Hook].
 func (s slotsOf) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-// ProcessPipelineHook implements [redis.Hook].
 func (s slotsOf) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
 
-// ProcessHook implements [redis.Hook].
 func (s slotsOf) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		slots, ok := cmd.(*redis.ClusterSlotsCmd)
@@ -107,7 +104,7 @@ func (s slotsOf) node(reply any) (redis.ClusterNode, error) {
 		return redis.ClusterNode{}, fmt.Errorf("redis gave the port %v of a node", parts[1])
 	}
 	if host == unknownHost && len(parts) > 3 {
-		host = findIP(parts[3])
+		host, _ = parseMap(parts[3])["ip"].(string)
 	}
 	if isUnknown(host) {
 		host = s.host
@@ -118,21 +115,4 @@ func (s slotsOf) node(reply any) (redis.ClusterNode, error) {
 		id, _ = parts[2].(string)
 	}
 	return redis.ClusterNode{ID: id, Addr: net.JoinHostPort(host, strconv.FormatInt(port, 10))}, nil
-}
-
-// findIP returns the IP address among the additional addresses of a node, or "".
-func findIP(reply any) string {
-	switch further := reply.(type) {
-	case map[any]any: // RESP3
-		ip, _ := further["ip"].(string)
-		return ip
-	case []any:
-		for i := 0; i+1 < len(further); i += 2 {
-			if further[i] == "ip" {
-				ip, _ := further[i+1].(string)
-				return ip
-			}
-		}
-	}
-	return ""
 }

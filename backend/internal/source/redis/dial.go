@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -28,67 +29,48 @@ const (
 	userTimeout = keepAliveIdle + keepAliveCount*keepAliveInterval
 )
 
-// errSuspect is the reason to close a pooled connection instead of using it.
-var errSuspect = errors.New("another connection to the server broke since this one was used")
+// maxReply bounds the replies to reads of streams in bytes. Redis bounds them in entries only.
+const maxReply = 8 << 20
+
+var (
+	// errSuspect is the reason to close a pooled connection instead of using it.
+	errSuspect = errors.New("another connection to the server broke since this one was used")
+	// errReplyTooLarge is returned by a read whose reply is larger than the limit.
+	errReplyTooLarge = errors.New("the reply is too large")
+)
 
 type dialFunc = func(ctx context.Context, network, addr string) (net.Conn, error)
 
-// dialer opens all connections to Redis and to Sentinels.
-type dialer struct {
-	dialer net.Dialer
-	tls    *tls.Config // nil for none
-
-	mu    sync.Mutex
-	broke map[string]*atomic.Int64 // time of the newest failure of a connection, by server
-}
-
-// newDialer returns a dialer with a timeout for each connection, TLS handshake included.
-func newDialer(timeout time.Duration, config *tls.Config) *dialer {
-	if timeout == 0 {
-		timeout = dialTimeout
-	}
-	return &dialer{
-		dialer: net.Dialer{
-			Timeout: timeout,
-			KeepAliveConfig: net.KeepAliveConfig{
-				Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount,
-			},
-			Control: func(network, _ string, raw syscall.RawConn) error {
-				if strings.HasPrefix(network, "tcp") {
-					return setUserTimeout(raw, userTimeout)
-				}
-				return nil
-			},
+// newDial returns a function that opens connections to Redis and to Sentinels, with a timeout for each,
+// TLS handshake included. There is no TLS if config is nil.
+func newDial(timeout time.Duration, config *tls.Config) dialFunc {
+	dialer := &net.Dialer{
+		Timeout: cmp.Or(timeout, dialTimeout),
+		KeepAliveConfig: net.KeepAliveConfig{
+			Enable: true, Idle: keepAliveIdle, Interval: keepAliveInterval, Count: keepAliveCount,
 		},
-		tls:   config,
-		broke: make(map[string]*atomic.Int64),
+		Control: func(network, _ string, raw syscall.RawConn) error {
+			if strings.HasPrefix(network, "tcp") {
+				return setUserTimeout(raw, userTimeout)
+			}
+			return nil
+		},
 	}
-}
-
-// dial opens a connection.
-func (d *dialer) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	opened, err := d.open(ctx, network, addr)
-	if err != nil {
-		return nil, err
+	open := dialer.DialContext
+	if config != nil {
+		open = (&tls.Dialer{NetDialer: dialer, Config: config}).DialContext
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	broke := d.broke[addr]
-	if broke == nil {
-		broke = new(atomic.Int64)
-		d.broke[addr] = broke
+	var servers sync.Map // the time of the newest failure of a connection, an *atomic.Int64, by address
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		opened, err := open(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		broke, _ := servers.LoadOrStore(addr, new(atomic.Int64))
+		c := &serverConn{Conn: opened, broke: broke.(*atomic.Int64)}
+		c.heard.Store(now())
+		return c, nil
 	}
-	c := &serverConn{Conn: opened, broke: broke}
-	c.heard.Store(now())
-	return c, nil
-}
-
-func (d *dialer) open(ctx context.Context, network, addr string) (net.Conn, error) {
-	if d.tls == nil {
-		return d.dialer.DialContext(ctx, network, addr)
-	}
-	overTLS := tls.Dialer{NetDialer: &d.dialer, Config: d.tls}
-	return overTLS.DialContext(ctx, network, addr)
 }
 
 // serverConn is a connection to a server. After another connection to the server failed,
@@ -96,20 +78,24 @@ func (d *dialer) open(ctx context.Context, network, addr string) (net.Conn, erro
 // from the newest received data, so a reply of any size arrives over a slow network.
 type serverConn struct {
 	net.Conn
-	broke   *atomic.Int64 // of all connections to the server
-	heard   atomic.Int64  // time of the newest successful read
-	timeout atomic.Int64  // read timeout in nanoseconds; not positive for none
+	broke    *atomic.Int64 // of all connections to the server
+	heard    atomic.Int64  // time of the newest successful read
+	timeout  atomic.Int64  // read timeout in nanoseconds; not positive for none
+	limit    int64         // bytes of a reply; 0 for any number
+	received atomic.Int64  // bytes since the last request
 }
 
-// SetReadDeadline implements [net.Conn].
 func (c *serverConn) SetReadDeadline(t time.Time) error {
 	c.timeout.Store(int64(time.Until(t))) // negative for the zero time
 	return c.Conn.SetReadDeadline(t)
 }
 
-// Read implements [net.Conn].
 func (c *serverConn) Read(b []byte) (int, error) {
+	if c.limit > 0 && c.received.Load() > c.limit {
+		return 0, errReplyTooLarge
+	}
 	n, err := c.Conn.Read(b)
+	c.received.Add(int64(n))
 	if n > 0 {
 		c.heard.Store(now())
 		if timeout := time.Duration(c.timeout.Load()); timeout > 0 {
@@ -120,8 +106,8 @@ func (c *serverConn) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// Write implements [net.Conn].
 func (c *serverConn) Write(b []byte) (int, error) {
+	c.received.Store(0)
 	n, err := c.Conn.Write(b)
 	c.note(err)
 	return n, err
@@ -147,17 +133,11 @@ func (c *serverConn) SyscallConn() (syscall.RawConn, error) {
 }
 
 // opaque is the [syscall.RawConn] of a TLS connection, whose raw bytes are encrypted and
-// must not be read.
-type opaque struct{}
-
-// Control implements [syscall.RawConn].
-func (opaque) Control(func(fd uintptr)) error { return errors.ErrUnsupported }
+// must not be read. go-redis calls only Read.
+type opaque struct{ syscall.RawConn }
 
 // Read implements [syscall.RawConn] without a call of the function.
 func (opaque) Read(func(fd uintptr) bool) error { return nil }
-
-// Write implements [syscall.RawConn].
-func (opaque) Write(func(fd uintptr) bool) error { return errors.ErrUnsupported }
 
 var started = time.Now()
 
@@ -177,6 +157,18 @@ func dialBySentinel(dial dialFunc, master string) dialFunc {
 			err = fmt.Errorf("sentinel does not know the master %q", master)
 		case isReply:
 			err = fmt.Errorf("sentinel refuses to name the master %q: %s", master, reply.Error())
+		}
+		return conn, err
+	}
+}
+
+// limitReplies returns dial with connections that break when a reply is larger than a number of
+// bytes, before the rest of it is in memory.
+func limitReplies(dial dialFunc, limit int64) dialFunc {
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := dial(ctx, network, addr)
+		if c, ok := conn.(*serverConn); ok {
+			c.limit = limit
 		}
 		return conn, err
 	}

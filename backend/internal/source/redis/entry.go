@@ -9,6 +9,8 @@ import (
 
 	"sluice/internal/event"
 	"sluice/internal/source"
+	"sluice/internal/source/redis/pubsub"
+	"sluice/internal/source/redis/tracking"
 )
 
 // The fields of an entry that make up an event.
@@ -25,19 +27,40 @@ func parseEntries(reply []any) ([]source.Entry, error) {
 		if len(pair) != 2 {
 			return nil, fmt.Errorf("redis gave an entry of %d parts", len(pair))
 		}
-		id, _ := pair[0].(string)
 		fields, _ := pair[1].([]any)
-		entries[i] = parseEntry(id, fields)
+		entries[i] = parseEntry(fields)
+		entries[i].ID = parseID(pair[0])
 	}
 	return entries, nil
 }
 
-// parseEntry converts an entry to an event. If its only fields are data, or data and event,
-// each once, they are the event's data and type. Any other entry becomes a JSON object of
+func parseID(reply any) event.StreamID {
+	text, _ := reply.(string)
+	id, _ := event.ParseStreamID(text) // Redis gives no others
+	return id
+}
+
+// parseMap converts a reply of names and values, which is a map in RESP3 and a list in RESP2. It
+// returns nil for other replies.
+func parseMap(reply any) map[any]any {
+	switch reply := reply.(type) {
+	case map[any]any:
+		return reply
+	case []any:
+		m := make(map[any]any, len(reply)/2)
+		for i := 0; i+1 < len(reply); i += 2 {
+			name, _ := reply[i].(string)
+			m[name] = reply[i+1]
+		}
+		return m
+	}
+	return nil
+}
+
+// parseEntry converts the fields of an entry to an event. If its only fields are data, or data and
+// event, each once, they are the event's data and type. Any other entry becomes a JSON object of
 // all its fields.
-func parseEntry(id string, fields []any) source.Entry {
-	var e source.Entry
-	e.ID, _ = event.ParseStreamID(id) // Redis gives no others
+func parseEntry(fields []any) (e source.Entry) {
 	values := make(map[string]any, len(fields)/2)
 	for i := 0; i+1 < len(fields); i += 2 {
 		name, _ := fields[i].(string)
@@ -97,6 +120,19 @@ func refusal(err error) error {
 		return fmt.Errorf("%w: %w", source.ErrWrongType, err)
 	case isForbidden(err):
 		return fmt.Errorf("%w: %w", source.ErrForbidden, err)
+	}
+	return err
+}
+
+// sourceError wraps an error of the packages pubsub and tracking in the one of package source.
+func sourceError(err error) error {
+	switch {
+	case errors.Is(err, pubsub.ErrUnavailable), errors.Is(err, tracking.ErrUnavailable):
+		return fmt.Errorf("%w: %w", source.ErrUnavailable, err)
+	case errors.Is(err, pubsub.ErrForbidden), errors.Is(err, tracking.ErrForbidden):
+		return fmt.Errorf("%w: %w", source.ErrForbidden, err)
+	case errors.Is(err, tracking.ErrUnsupported):
+		return fmt.Errorf("%w: key topics need CLIENT TRACKING with REDIRECT, which this server or proxy refuses: %w", source.ErrUnsupported, err)
 	}
 	return err
 }

@@ -23,61 +23,45 @@ const (
 
 // show reads keys and delivers those whose value is not the one delivered last.
 func (f *keyFollowing) show(ctx context.Context, w *keyWork) error {
-	f.mu.Lock()
-	round := f.round
-	f.mu.Unlock()
 	if w.all {
 		f.forbidden = 0
-		err := f.addAll(ctx, w)
-		if errors.Is(err, source.ErrTooManyKeys) || errors.Is(err, source.ErrForbidden) {
-			f.fail(round, err)
-			return nil
-		}
-		if err != nil {
+		if err := f.addAll(ctx, w); err != nil {
 			return err
 		}
 	}
 	for batch := range slices.Chunk(slices.Collect(maps.Keys(w.names)), keysBatch) {
-		err := f.showBatch(ctx, batch)
-		if errors.Is(err, source.ErrForbidden) {
-			f.fail(round, err)
-			return nil
-		}
-		if err != nil {
+		if err := f.showBatch(ctx, batch); err != nil {
 			return err
 		}
 	}
 	if w.all {
-		f.finish(round, nil)
+		f.shown = true
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		if !f.work.all {
+			f.setReady()
+		}
 	}
 	return nil
 }
 
-// fail ends the topic: its subscribers get a gap that says why nothing follows. Before the
-// first state was delivered, only Live reports it.
-func (f *keyFollowing) fail(round int, err error) {
-	f.mu.Lock()
-	first := f.shown == 0
-	f.mu.Unlock()
-	f.finish(round, err)
-	if !first {
-		f.sink.Gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, Failed: err})
+// setReady ends the wait of Live. mu must be held.
+func (f *keyFollowing) setReady() {
+	if !f.isReady {
+		f.isReady = true
+		close(f.ready)
 	}
 }
 
-// finish notes that the state of a round was delivered, or that it cannot be.
-func (f *keyFollowing) finish(round int, failed error) {
+// fail ends the topic: its subscribers get a gap that says why nothing follows. Before the
+// first state was delivered, only Live reports it.
+func (f *keyFollowing) fail(err error) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.failed = failed
-	if failed != nil {
-		round = f.round // nothing more is read
-	}
-	if f.shown < round {
-		f.shown = round
-		if f.shown == f.round {
-			close(f.ready)
-		}
+	f.failed = err
+	f.setReady()
+	f.mu.Unlock()
+	if f.shown {
+		f.sink.Gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, Failed: err})
 	}
 }
 
@@ -97,11 +81,11 @@ func (f *keyFollowing) addAll(ctx context.Context, w *keyWork) error {
 		}
 		w.names[name], found[name] = struct{}{}, struct{}{}
 		if len(found) > source.MaxKeys {
-			return tooManyKeys(f.topic)
+			return fmt.Errorf("%w: %s matches more than %d; use a narrower glob", source.ErrTooManyKeys, f.topic, source.MaxKeys)
 		}
 		return nil
 	})
-	return asForbidden(err)
+	return refusal(err)
 }
 
 // scan calls found for all keys that match a pattern, one at a time, and some of them
@@ -126,13 +110,9 @@ func scan(ctx context.Context, client redis.UniversalClient, pattern string, fou
 	return scanOne(ctx, client)
 }
 
-func tooManyKeys(t event.Topic) error {
-	return fmt.Errorf("%w: %s matches more than %d; use a narrower glob", source.ErrTooManyKeys, t, source.MaxKeys)
-}
-
 // showBatch delivers the values of keys. Keys of a glob that Redis forbids are left out.
 func (f *keyFollowing) showBatch(ctx context.Context, names []string) error {
-	err := asForbidden(readValues(ctx, f.owner.client, names, f.deliver))
+	err := refusal(readValues(ctx, f.owner.client, names, f.deliver))
 	if !errors.Is(err, source.ErrForbidden) || !f.topic.IsGlob() {
 		return err
 	}
@@ -153,28 +133,19 @@ func (f *keyFollowing) showBatch(ctx context.Context, names []string) error {
 	return nil
 }
 
-// asForbidden wraps the error of a command that the ACL of the Redis user forbids.
-func asForbidden(err error) error {
-	if isForbidden(err) {
-		return fmt.Errorf("%w: %w", source.ErrForbidden, err)
-	}
-	return err
-}
-
 // deliver passes a value on unless it is the one that was delivered last.
 func (f *keyFollowing) deliver(name string, v value) {
 	delete(f.stale.names, name)
 	before, known := f.values[name]
-	if known && before.sum == v.sum {
+	sum := v.sum()
+	gone := v.eventType == event.KeyDeleted && f.topic.IsGlob()
+	switch {
+	case known && before == sum, gone && !known: // the latter came and went unseen
 		return
-	}
-	if !known && v.eventType == event.KeyDeleted && f.topic.IsGlob() {
-		return // it came and went unseen
-	}
-	if v.eventType == event.KeyDeleted && f.topic.IsGlob() {
+	case gone:
 		delete(f.values, name)
-	} else {
-		f.values[name] = value{sum: v.sum}
+	default:
+		f.values[name] = sum
 	}
 	f.sink.Event(event.Event{Topic: event.Literal(event.Key, name), Type: v.eventType, Data: v.data}, source.Position{})
 }

@@ -3,7 +3,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"strings"
@@ -31,8 +30,7 @@ type keys struct {
 	cancel     context.CancelFunc
 	running    sync.WaitGroup
 
-	mu     sync.Mutex // held while a reader starts
-	closed bool
+	mu sync.Mutex // held while a reader starts and while the context is canceled
 }
 
 // keyWork is the set of keys to read for one topic.
@@ -42,6 +40,7 @@ type keyWork struct {
 	done  []chan struct{} // closed after the read
 }
 
+// keyFollowing implements [source.Following] and [tracking.Watcher].
 type keyFollowing struct {
 	owner  *keys
 	topic  event.Topic
@@ -51,17 +50,16 @@ type keyFollowing struct {
 	cancel context.CancelFunc
 	wake   chan struct{} // signals that there is work
 
-	mu     sync.Mutex
-	work   keyWork
-	round  int           // counts the calls of All
-	shown  int           // the round whose state was delivered
-	ready  chan struct{} // closed when shown reaches round, or failed is set
-	failed error         // why the topic is not live
+	mu      sync.Mutex
+	work    keyWork
+	ready   chan struct{} // closed while isReady is set
+	isReady bool          // the state since the last call of All was delivered, or failed is set
+	failed  error         // why the topic is not live
 
 	// Used by the reader alone.
-	begun     bool
-	values    map[string]value // that were delivered, by name
-	forbidden int              // keys of the glob that Redis did not let this user read
+	shown     bool              // a state was delivered
+	values    map[string]uint64 // hashes of the delivered values, by name
+	forbidden int               // keys of the glob that Redis did not let this user read
 	stale     staleKeys
 }
 
@@ -73,14 +71,9 @@ type staleKeys struct {
 	due   <-chan time.Time // of the next attempt; nil without stale keys
 }
 
-const (
-	staleFirst  = time.Second
-	staleAtMost = 30 * time.Second
-)
-
 func newStaleKeys() staleKeys {
 	s := staleKeys{names: make(map[string]struct{}), wait: backoff.NewExponentialBackOff()}
-	s.wait.InitialInterval, s.wait.MaxInterval = staleFirst, staleAtMost
+	s.wait.InitialInterval, s.wait.MaxInterval = time.Second, 30*time.Second
 	return s
 }
 
@@ -103,9 +96,8 @@ func newKeys(client redis.UniversalClient, tracker *tracking.Tracker, unreadable
 
 func (k *keys) close() {
 	k.mu.Lock()
-	k.closed = true
-	k.mu.Unlock()
 	k.cancel()
+	k.mu.Unlock()
 	k.running.Wait()
 }
 
@@ -114,7 +106,7 @@ func (k *keys) follow(topic event.Topic, sink source.Sink) source.Following {
 	f := &keyFollowing{
 		owner: k, topic: topic, glob: event.CompileGlob(topic.Pattern), sink: sink, cancel: cancel,
 		wake: make(chan struct{}, 1), ready: make(chan struct{}),
-		work: newKeyWork(), values: make(map[string]value), stale: newStaleKeys(),
+		work: newKeyWork(), values: make(map[string]uint64), stale: newStaleKeys(),
 	}
 	if topic.IsGlob() {
 		f.watch = k.tracker.WatchPrefix(literalPrefix(topic.Pattern), f)
@@ -123,7 +115,7 @@ func (k *keys) follow(topic event.Topic, sink source.Sink) source.Following {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.closed {
+	if k.ctx.Err() == nil {
 		k.running.Go(func() { f.run(ctx) })
 	}
 	return f
@@ -132,14 +124,9 @@ func (k *keys) follow(topic event.Topic, sink source.Sink) source.Following {
 // literalPrefix returns the text with which all names begin that match a glob.
 func literalPrefix(pattern string) string {
 	var prefix []byte
-	for i := 0; i < len(pattern); i++ {
-		switch c := pattern[i]; c {
-		case '*', '?', '[':
-			return string(prefix)
-		case '\\':
-			if i++; i == len(pattern) {
-				return string(prefix)
-			}
+	for i := 0; i < len(pattern) && !strings.ContainsRune("*?[", rune(pattern[i])); i++ {
+		if pattern[i] == '\\' && i+1 < len(pattern) {
+			i++
 		}
 		prefix = append(prefix, pattern[i])
 	}
@@ -150,96 +137,63 @@ func newKeyWork() keyWork {
 	return keyWork{names: make(map[string]struct{})}
 }
 
-// All implements [tracking.Watcher].
+func (w *keyWork) finish() {
+	for _, done := range w.done {
+		close(done)
+	}
+}
+
 func (f *keyFollowing) All() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.failed != nil {
 		return
 	}
-	if f.shown == f.round && f.round > 0 {
-		f.ready = make(chan struct{})
+	if f.isReady {
+		f.isReady, f.ready = false, make(chan struct{})
 	}
-	f.round++
 	f.work.all = true
-	f.signal()
+	signal(f.wake)
 }
 
-// Invalidated implements [tracking.Watcher].
 func (f *keyFollowing) Invalidated(name string) {
-	if strings.HasPrefix(name, source.InternalPrefix) || !f.matches(name) {
+	if strings.HasPrefix(name, source.InternalPrefix) || !f.glob.Match(name) {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.work.names[name] = struct{}{}
-	f.signal()
+	signal(f.wake)
 }
 
-func (f *keyFollowing) matches(name string) bool {
-	if f.topic.IsGlob() {
-		return f.glob.Match(name)
-	}
-	return name == f.topic.Name()
-}
-
-// signal wakes the reader.
-func (f *keyFollowing) signal() {
-	select {
-	case f.wake <- struct{}{}:
-	default: // it is awake
-	}
-}
-
-// Close implements [source.Following].
 func (f *keyFollowing) Close() {
 	f.watch.Close()
 	f.cancel()
 }
 
-// Live implements [source.Following].
 func (f *keyFollowing) Live(ctx context.Context) error {
 	if err := f.watch.Live(ctx); err != nil {
-		return trackingError(err)
+		return sourceError(err)
 	}
 	f.mu.Lock()
-	ready, failed := f.ready, f.failed
+	ready := f.ready
 	f.mu.Unlock()
-	if failed != nil {
-		return failed
-	}
-	select {
-	case <-ready:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := await(ctx, ready); err != nil {
+		return err
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.failed
 }
 
-// trackingError wraps an error of key tracking in the one of this package.
-func trackingError(err error) error {
-	switch {
-	case errors.Is(err, tracking.ErrForbidden):
-		return fmt.Errorf("%w: %w", source.ErrForbidden, err)
-	case errors.Is(err, tracking.ErrUnsupported):
-		return fmt.Errorf("%w: key topics need CLIENT TRACKING with REDIRECT, which this server or proxy refuses: %w", source.ErrUnsupported, err)
-	case errors.Is(err, tracking.ErrUnavailable):
-		return fmt.Errorf("%w: %w", source.ErrUnavailable, err)
-	}
-	return err
-}
-
-// Exists implements [source.Following].
 func (*keyFollowing) Exists(context.Context) (bool, error) { return true, nil }
 
-// Sync implements [source.Following]. A literal key is read again. A glob waits for Redis's report of
-// the keys that changed before the call, and reads these.
+// Sync reads a literal key again. A glob waits for Redis's report of the keys that changed before the
+// call, and reads these.
 func (f *keyFollowing) Sync(ctx context.Context) error {
 	if f.topic.IsGlob() {
 		if err := f.owner.tracker.Sync(ctx); err != nil {
-			return trackingError(err)
+			return sourceError(err)
 		}
 	}
 	done := make(chan struct{})
@@ -252,20 +206,16 @@ func (f *keyFollowing) Sync(ctx context.Context) error {
 		f.work.names[f.topic.Name()] = struct{}{}
 	}
 	f.work.done = append(f.work.done, done)
-	f.signal()
+	signal(f.wake)
 	f.mu.Unlock()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return await(ctx, done)
 }
 
 // run reads keys until the context ends.
 func (f *keyFollowing) run(ctx context.Context) {
 	wait := reconnect.Delays()
 	failed := false
+	f.sink.Begin(source.Position{})
 	for ctx.Err() == nil {
 		attempt := false
 		select {
@@ -282,24 +232,19 @@ func (f *keyFollowing) run(ctx context.Context) {
 		if attempt {
 			maps.Copy(w.names, f.stale.names)
 		}
-		if !f.begun {
-			f.begun = true
-			f.sink.Begin(source.Position{})
-		}
 		err := f.show(ctx, &w)
-		if err == nil {
-			for _, done := range w.done {
-				close(done)
-			}
-			if f.ended() {
-				return
-			}
+		switch {
+		case err == nil:
+			w.finish()
 			failed = false
 			wait.Reset()
 			f.stale.schedule()
 			continue
-		}
-		if !failed && ctx.Err() == nil {
+		case errors.Is(err, source.ErrTooManyKeys), errors.Is(err, source.ErrForbidden):
+			f.fail(err)
+			w.finish()
+			return
+		case !failed && ctx.Err() == nil:
 			f.owner.log.Warn("keys cannot be read; trying again", "topic", f.topic.String(), "error", err)
 		}
 		failed = true
@@ -308,21 +253,12 @@ func (f *keyFollowing) run(ctx context.Context) {
 	}
 }
 
-// ended reports whether the topic failed.
-func (f *keyFollowing) ended() bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.failed != nil
-}
-
 // putBack returns work that failed.
 func (f *keyFollowing) putBack(w keyWork) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.work.all = f.work.all || w.all
 	f.work.done = append(f.work.done, w.done...)
-	for name := range w.names {
-		f.work.names[name] = struct{}{}
-	}
-	f.signal()
+	maps.Copy(f.work.names, w.names)
+	signal(f.wake)
 }

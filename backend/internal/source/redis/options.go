@@ -19,15 +19,14 @@ import (
 	"github.com/redis/go-redis/v9/maintnotifications"
 )
 
-// clusterReload is the interval at which a client of a cluster reads the topology.
-const clusterReload = 10 * time.Second
-
 // Options say which Redis to use and how to reach it.
 type Options struct {
 	// One of these is set.
 	server   *redis.Options
 	sentinel *redis.FailoverOptions
 	cluster  *redis.ClusterOptions
+
+	tls *tls.Config // nil without TLS
 
 	// Lag is called with the time from the publish of each probe to its arrival. It must not
 	// block.
@@ -131,29 +130,32 @@ func (o *Options) setDefaults() {
 	noNotices := &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	switch {
 	case o.server != nil:
+		o.tls = o.server.TLSConfig
 		o.server.MaxRetries, o.server.DialerRetries = -1, 1
 		o.server.ContextTimeoutEnabled, o.server.DisableIdentity = true, true
 		o.server.MaintNotificationsConfig = noNotices
 		o.server.ConnMaxIdleTime = cmp.Or(o.server.ConnMaxIdleTime, maxIdle)
-		o.server.Dialer = newDialer(o.server.DialTimeout, o.server.TLSConfig).dial
+		o.server.Dialer = newDial(o.server.DialTimeout, o.tls)
 	case o.sentinel != nil:
+		o.tls = o.sentinel.TLSConfig
 		o.sentinel.MaxRetries, o.sentinel.DialerRetries = -1, 1
 		o.sentinel.ContextTimeoutEnabled, o.sentinel.DisableIdentity = true, true
 		o.sentinel.OnConnect = refuseReplica
 		o.sentinel.MinIdleConns = 0 // nothing is dialled before open replaces the dialer
 		o.sentinel.ConnMaxIdleTime = cmp.Or(o.sentinel.ConnMaxIdleTime, maxIdle)
-		o.sentinel.Dialer = newDialer(o.sentinel.DialTimeout, o.sentinel.TLSConfig).dial
+		o.sentinel.Dialer = newDial(o.sentinel.DialTimeout, o.tls)
 	case o.cluster != nil:
+		o.tls = o.cluster.TLSConfig
 		o.cluster.MaxRetries, o.cluster.DialerRetries = -1, 1
 		o.cluster.ContextTimeoutEnabled, o.cluster.DisableIdentity = true, true
-		o.cluster.ClusterStateReloadInterval = clusterReload
+		o.cluster.ClusterStateReloadInterval = 10 * time.Second
 		o.cluster.MaintNotificationsConfig = noNotices
 		o.cluster.ConnMaxIdleTime = cmp.Or(o.cluster.ConnMaxIdleTime, maxIdle)
-		o.cluster.Dialer = newDialer(o.cluster.DialTimeout, o.cluster.TLSConfig).dial
+		o.cluster.Dialer = newDial(o.cluster.DialTimeout, o.tls)
 		o.cluster.NewClient = new(endpoints).newClient
 	}
-	if config := o.tls(); config != nil {
-		config.ServerName = "" // the host that is dialled, and there may be several
+	if o.tls != nil {
+		o.tls.ServerName = "" // the host that is dialled, and there may be several
 	}
 }
 
@@ -173,54 +175,40 @@ func refuseReplica(ctx context.Context, conn *redis.Conn) error {
 
 // UseCA has TLS connections trust the authorities in a PEM file, and no others.
 func (o *Options) UseCA(file string) error {
-	config := o.tls()
-	if config == nil {
+	if o.tls == nil {
 		return errors.New("an authority is for connections with TLS: the address of Redis must begin with rediss")
 	}
 	pem, err := os.ReadFile(file) //nolint:gosec // the operator's choice
 	if err != nil {
 		return err
 	}
-	config.RootCAs = x509.NewCertPool()
-	if !config.RootCAs.AppendCertsFromPEM(pem) {
+	o.tls.RootCAs = x509.NewCertPool()
+	if !o.tls.RootCAs.AppendCertsFromPEM(pem) {
 		return fmt.Errorf("%s holds no certificate in PEM", file)
 	}
 	return nil
 }
 
-// tls returns the settings of TLS, nil without TLS.
-func (o *Options) tls() *tls.Config {
-	switch {
-	case o.server != nil:
-		return o.server.TLSConfig
-	case o.sentinel != nil:
-		return o.sentinel.TLSConfig
-	}
-	return o.cluster.TLSConfig
-}
-
-// open returns a client for commands.
-func (o *Options) open() redis.UniversalClient {
-	client := o.openAny()
-	client.AddHook(retryReads{})
-	return client
-}
-
-func (o *Options) openAny() redis.UniversalClient {
+// open returns a client for commands. limit bounds the replies in bytes; 0 is no bound.
+func (o *Options) open(limit int64) (client redis.UniversalClient) {
 	switch {
 	case o.server != nil:
 		own := *o.server
-		return redis.NewClient(&own)
+		own.Dialer = limitReplies(own.Dialer, limit)
+		client = redis.NewClient(&own)
 	case o.sentinel != nil:
-		own := *o.sentinel
-		client := redis.NewFailoverClient(&own)
-		settings := client.Options()
-		settings.Dialer = dialBySentinel(settings.Dialer, own.MasterName)
-		return client
+		master := redis.NewFailoverClient(new(*o.sentinel))
+		settings := master.Options()
+		settings.Dialer = limitReplies(dialBySentinel(settings.Dialer, o.sentinel.MasterName), limit)
+		client = master
+	default:
+		own := *o.cluster
+		own.Addrs = slices.Clip(slices.Clone(own.Addrs)) // each client appends to it
+		own.Dialer = limitReplies(own.Dialer, limit)
+		client = redis.NewClusterClient(&own)
 	}
-	own := *o.cluster
-	own.Addrs = slices.Clip(slices.Clone(own.Addrs)) // each client appends to it
-	return redis.NewClusterClient(&own)
+	client.AddHook(retryReads{})
+	return client
 }
 
 // openNode returns a client for one node of a cluster.

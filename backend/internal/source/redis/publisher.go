@@ -22,7 +22,7 @@ type Publisher struct {
 // OpenPublisher returns a publisher to the Redis that options describe. It connects when
 // there is something to publish.
 func OpenPublisher(options *Options) *Publisher {
-	return &Publisher{options.open()}
+	return &Publisher{options.open(0)}
 }
 
 // Close closes the connections.
@@ -32,17 +32,22 @@ func (p *Publisher) Close() error {
 
 // Publish implements [source.Source].
 func (p *Publisher) Publish(ctx context.Context, topic event.Topic, m source.Message) (id event.StreamID, err error) {
-	switch topic.Kind {
-	case event.Stream:
-		id, err = p.add(ctx, topic.Name(), m)
-	case event.Key:
-		args := []any{"set", topic.Name(), m.Data}
-		if m.TTL > 0 {
-			args = append(args, "px", m.TTL.Milliseconds())
+	cmd := command(ctx, topic, m)
+	switch {
+	case topic.Kind == event.Channel:
+		// In a cluster, the master on which all gateways follow the channel, so all receive the
+		// messages in the same order.
+		var owner redis.UniversalClient
+		if owner, err = p.serverOf(ctx, topic.Name()); err == nil {
+			err = owner.Process(ctx, cmd)
 		}
-		err = p.client.Process(ctx, once{redis.NewStatusCmd(ctx, args...)})
+	case topic.Kind == event.Stream && needsScript(m):
+		id, err = p.runAddScript(ctx, topic.Name(), []source.Message{m})
 	default:
-		err = p.send(ctx, topic.Name(), m.Data)
+		err = p.client.Process(ctx, once{cmd})
+		if err == nil && topic.Kind == event.Stream {
+			id, err = parseAddedID(cmd.Val())
+		}
 	}
 	return id, p.wrapError(ctx, topic, err)
 }
@@ -64,12 +69,11 @@ func (p *Publisher) transact(ctx context.Context, topic event.Topic, messages []
 	if err != nil {
 		return err
 	}
-	cmds, err := server.TxPipelined(ctx, func(tx redis.Pipeliner) error {
-		for _, m := range messages {
-			queue(ctx, tx, topic, m)
-		}
-		return nil
-	})
+	tx := server.TxPipeline()
+	for _, m := range messages {
+		_ = tx.Process(ctx, command(ctx, topic, m))
+	}
+	cmds, err := tx.Exec(ctx)
 	// The error of a transaction that Redis discarded does not say why. That of one command does.
 	for _, cmd := range cmds {
 		if reply, ok := errors.AsType[redis.Error](cmd.Err()); ok && !strings.HasPrefix(reply.Error(), "EXECABORT") {
@@ -79,16 +83,24 @@ func (p *Publisher) transact(ctx context.Context, topic event.Topic, messages []
 	return err
 }
 
-// queue adds the command that writes a message to a transaction.
-func queue(ctx context.Context, tx redis.Pipeliner, topic event.Topic, m source.Message) {
+// command returns the command that writes a message.
+func command(ctx context.Context, topic event.Topic, m source.Message) *redis.Cmd {
 	name := topic.Name()
 	switch topic.Kind {
-	case event.Key:
-		tx.Set(ctx, name, m.Data, m.TTL)
 	case event.Channel:
-		tx.Publish(ctx, name, m.Data)
+		return redis.NewCmd(ctx, "publish", name, m.Data)
+	case event.Key:
+		args := []any{"set", name, m.Data}
+		if m.TTL > 0 {
+			args = append(args, "px", m.TTL.Milliseconds())
+		}
+		return redis.NewCmd(ctx, args...)
 	default:
-		_ = tx.Process(ctx, xadd(ctx, name, m))
+		args := []any{"xadd", name}
+		if m.MaxLen > 0 {
+			args = append(args, "maxlen", "~", m.MaxLen)
+		}
+		return redis.NewCmd(ctx, append(append(args, "*"), entryFields(m)...)...)
 	}
 }
 
@@ -102,8 +114,8 @@ func (p *Publisher) wrapError(ctx context.Context, topic event.Topic, err error)
 	case isForbidden(err):
 		return fmt.Errorf("%w: publishing to %s: %w", source.ErrForbidden, topic, err)
 	}
-	if ctx.Err() == nil {
-		p.refreshTopology(ctx)
+	if cluster, ok := p.client.(*redis.ClusterClient); ok && ctx.Err() == nil {
+		cluster.ReloadState(ctx) // otherwise only after a server reports that a slot has moved
 	}
 	return fmt.Errorf("%w: publishing to %s: %w", source.ErrUnavailable, topic, err)
 }
@@ -115,41 +127,12 @@ type once struct{ redis.Cmder }
 // NoRetry overrides that of [redis.Cmder].
 func (once) NoRetry() bool { return true }
 
-// send publishes to a channel. In a cluster it publishes to the master on which all gateways
-// follow the channel, so all gateways receive the messages in the same order.
-func (p *Publisher) send(ctx context.Context, channel string, data []byte) error {
-	owner, err := p.serverOf(ctx, channel)
-	if err != nil {
-		return err
-	}
-	return owner.Publish(ctx, channel, data).Err()
-}
-
 // serverOf returns the server that owns the slot of a name.
-func (p *Publisher) serverOf(ctx context.Context, name string) (redis.Cmdable, error) {
+func (p *Publisher) serverOf(ctx context.Context, name string) (redis.UniversalClient, error) {
 	if cluster, ok := p.client.(*redis.ClusterClient); ok {
 		return cluster.MasterForKey(ctx, name)
 	}
 	return p.client, nil
-}
-
-// refreshTopology makes the client of a cluster read the topology again. Otherwise the client
-// does so only after a server reports that a slot has moved.
-func (p *Publisher) refreshTopology(ctx context.Context) {
-	if cluster, ok := p.client.(*redis.ClusterClient); ok {
-		cluster.ReloadState(ctx)
-	}
-}
-
-func (p *Publisher) add(ctx context.Context, name string, m source.Message) (event.StreamID, error) {
-	if needsScript(m) {
-		return p.runAddScript(ctx, name, []source.Message{m})
-	}
-	cmd := xadd(ctx, name, m)
-	if err := p.client.Process(ctx, once{cmd}); err != nil {
-		return event.StreamID{}, err
-	}
-	return parseAddedID(cmd.Val())
 }
 
 // needsScript reports whether an entry needs more than XADD. A transaction does not do: if XADD
@@ -161,7 +144,18 @@ func needsScript(m source.Message) bool {
 // runAddScript adds entries by addScript. It returns the id of the newest one; with an idempotency
 // key the same each time.
 func (p *Publisher) runAddScript(ctx context.Context, name string, messages []source.Message) (event.StreamID, error) {
-	keys, args := addArgs(name, messages)
+	first := messages[0]
+	keys := []string{name}
+	if first.IdempotencyKey != "" {
+		// A key on the server of the stream. Its length and characters do not depend on the client's key.
+		sum := source.IdempotencySum(name, first.IdempotencyKey)
+		keys = append(keys, source.InternalPrefix+"idempotency:"+pubsub.InSlotOf(name)+hex.EncodeToString(sum[:]))
+	}
+	// Entries with and without a type have different numbers of fields, so all messages have a type, or none has.
+	args := []any{source.IdempotencyTime.Milliseconds(), first.MaxLen, first.Fingerprint, first.TTL.Milliseconds(), len(entryFields(first))}
+	for _, m := range messages {
+		args = append(args, entryFields(m)...)
+	}
 	var answer string
 	run := func(ctx context.Context) error {
 		server, err := p.serverOf(ctx, name)
@@ -171,7 +165,7 @@ func (p *Publisher) runAddScript(ctx context.Context, name string, messages []so
 		return err
 	}
 	var err error
-	if messages[0].IdempotencyKey != "" {
+	if first.IdempotencyKey != "" {
 		err = retryOnce(ctx, run)
 	} else {
 		err = run(ctx)
@@ -180,13 +174,14 @@ func (p *Publisher) runAddScript(ctx context.Context, name string, messages []so
 		return event.StreamID{}, err
 	}
 	id, fingerprint, _ := strings.Cut(answer, " ")
-	if fingerprint != messages[0].Fingerprint {
+	if fingerprint != first.Fingerprint {
 		return event.StreamID{}, source.ErrKeyReused
 	}
 	return parseAddedID(id)
 }
 
-func parseAddedID(text string) (event.StreamID, error) {
+func parseAddedID(reply any) (event.StreamID, error) {
+	text, _ := reply.(string)
 	id, ok := event.ParseStreamID(text)
 	if !ok {
 		return event.StreamID{}, errors.New("redis answered XADD with something else than an id")
@@ -194,43 +189,12 @@ func parseAddedID(text string) (event.StreamID, error) {
 	return id, nil
 }
 
-// entryFields returns the fields of an entry.
 func entryFields(m source.Message) []any {
 	fields := []any{dataField, m.Data}
 	if m.Type != "" {
 		fields = append(fields, typeField, m.Type)
 	}
 	return fields
-}
-
-func xadd(ctx context.Context, name string, m source.Message) *redis.StringCmd {
-	args := []any{"xadd", name}
-	if m.MaxLen > 0 {
-		args = append(args, "maxlen", "~", m.MaxLen)
-	}
-	return redis.NewStringCmd(ctx, append(append(args, "*"), entryFields(m)...)...)
-}
-
-// addArgs returns the arguments of addScript. Entries with and without a type have
-// different numbers of fields, so all messages have a type, or none has.
-func addArgs(name string, messages []source.Message) (keys []string, args []any) {
-	first := messages[0]
-	keys = []string{name}
-	if first.IdempotencyKey != "" {
-		keys = append(keys, idempotencyName(name, first.IdempotencyKey))
-	}
-	args = []any{source.IdempotencyTime.Milliseconds(), first.MaxLen, first.Fingerprint, first.TTL.Milliseconds(), len(entryFields(first))}
-	for _, m := range messages {
-		args = append(args, entryFields(m)...)
-	}
-	return keys, args
-}
-
-// idempotencyName returns the key that remembers the answer to a publish, on the server of
-// the stream, with a length and characters that do not depend on the client's key.
-func idempotencyName(stream, key string) string {
-	sum := source.IdempotencySum(stream, key)
-	return source.InternalPrefix + "idempotency:" + pubsub.InSlotOf(stream) + hex.EncodeToString(sum[:])
 }
 
 // addScript adds entries, and sets the expiry of the stream, unless the second key remembers an

@@ -23,10 +23,8 @@ var reads = []string{
 // hook of go-redis, whose own retries would repeat writes as well.
 type retryReads struct{}
 
-// DialHook implements [redis.Hook].
 func (retryReads) DialHook(next redis.DialHook) redis.DialHook { return next }
 
-// ProcessHook implements [redis.Hook].
 func (retryReads) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
 		err := next(ctx, cmd)
@@ -37,7 +35,6 @@ func (retryReads) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	}
 }
 
-// ProcessPipelineHook implements [redis.Hook].
 func (retryReads) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
 		err := next(ctx, cmds)
@@ -59,12 +56,8 @@ func areReads(cmds ...redis.Cmder) bool {
 
 // isBroken reports whether an error says that the connection was lost, rather than slow.
 func isBroken(err error) bool {
-	for _, broken := range []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, syscall.ETIMEDOUT} {
-		if errors.Is(err, broken) {
-			return true
-		}
-	}
-	return false
+	lost := []error{io.EOF, io.ErrUnexpectedEOF, syscall.ECONNRESET, syscall.ECONNABORTED, syscall.EPIPE, syscall.ETIMEDOUT}
+	return slices.ContainsFunc(lost, func(target error) bool { return errors.Is(err, target) })
 }
 
 // retryOnce calls a function that is safe to repeat, and again if the connection was lost or

@@ -43,49 +43,35 @@ type streamFollower interface {
 // names this process among all that use the same Redis.
 func Open(options *Options, node string, fill source.Fill, log *slog.Logger) *Source {
 	r := &Source{Publisher: OpenPublisher(options)}
-	limited := options.open()
-	limitReplies(limited, maxReply)
-	r.reader = streamReader{client: r.client, limited: limited, state: newStateReader(), fill: fill}
+	r.reader = streamReader{client: r.client, limited: options.open(maxReply), state: newStateReader(), fill: fill}
+	routing := pubsub.Options{Client: r.client, Prefix: source.InternalPrefix, Lag: options.Lag, Log: log}
+	track := tracking.Options{
+		Node: node, ProbePrefix: source.InternalPrefix + "tracking:", Connection: options.connection,
+		Reconnected: func() { r.reconnects.Add(1) }, Refresh: func() { r.channels.router.RefreshTopology() }, Log: log,
+	}
 	switch client := r.client.(type) {
 	case *redis.Client:
-		r.openServer(client, options, node, log)
+		r.streams = newStreams(r.reader, &blockingNews{client: client, limited: r.reader.limited.(*redis.Client)}, log)
+		track.Connection, track.Refresh = func(string) *redis.Options { return client.Options() }, func() {}
+		r.tracker = tracking.New(track)
+		r.tracker.SetMasters([]tracking.Master{{}}, func(string) (string, bool) { return "", true })
 	case *redis.ClusterClient:
-		r.openCluster(client, options, node, log)
-	}
-	r.channels.router.Start()
-	return r
-}
-
-func (r *Source) openServer(client *redis.Client, options *Options, node string, log *slog.Logger) {
-	r.streams = newStreams(r.reader, &blockingNews{client: client, limited: r.reader.limited.(*redis.Client)}, log)
-	r.tracker = r.newTracker(node, func(string) *redis.Options { return client.Options() }, func() {}, log)
-	r.tracker.SetMasters([]tracking.Master{{}}, func(string) (string, bool) { return "", true })
-	r.keys = newKeys(client, r.tracker, options.KeyUnreadable, log)
-	r.channels.router = pubsub.New(pubsub.Options{Client: client, Prefix: source.InternalPrefix, Lag: options.Lag, Log: log})
-}
-
-func (r *Source) openCluster(client *redis.ClusterClient, options *Options, node string, log *slog.Logger) {
-	r.tracker = r.newTracker(node, options.connection, func() { r.channels.router.RefreshTopology() }, log)
-	r.streams = newClusterStreams(r.reader, r.tracker, log)
-	r.keys = newKeys(client, r.tracker, options.KeyUnreadable, log)
-	r.channels.sharded = true
-	r.channels.router = pubsub.New(pubsub.Options{
-		Client: client, OpenNode: options.openNode, Seeds: options.addresses(), Prefix: source.InternalPrefix, Lag: options.Lag, Log: log,
-		Topology: func(t pubsub.Topology) {
+		r.tracker = tracking.New(track)
+		r.streams = &clusterStreams{reader: r.reader, tracker: r.tracker, log: log, readers: make(map[*streams]struct{})}
+		r.channels.sharded = true
+		routing.OpenNode, routing.Seeds = options.openNode, options.addresses()
+		routing.Topology = func(t pubsub.Topology) {
 			var masters []tracking.Master
 			for _, m := range t.Masters() {
 				masters = append(masters, tracking.Master(m))
 			}
 			r.tracker.SetMasters(masters, t.Owner)
-		},
-	})
-}
-
-func (r *Source) newTracker(node string, connection func(addr string) *redis.Options, refresh func(), log *slog.Logger) *tracking.Tracker {
-	return tracking.New(tracking.Options{
-		Node: node, ProbePrefix: source.InternalPrefix + "tracking:", Connection: connection,
-		Reconnected: func() { r.reconnects.Add(1) }, Refresh: refresh, Log: log,
-	})
+		}
+	}
+	r.keys = newKeys(r.client, r.tracker, options.KeyUnreadable, log)
+	r.channels.router = pubsub.New(routing)
+	r.channels.router.Start()
+	return r
 }
 
 // Follow implements [source.Source].
@@ -102,8 +88,7 @@ func (r *Source) Follow(topic event.Topic, sink source.Sink) source.Following {
 
 // Range implements [source.Source].
 func (r *Source) Range(ctx context.Context, topic event.Topic, q source.Range) (source.Page, error) {
-	size := pageSize(q.Count)
-	page, err := r.reader.sizedPage(ctx, topic.Name(), q, &size)
+	page, err := r.reader.sizedPage(ctx, topic.Name(), q, new(pageSize))
 	if err != nil && !isRefusal(err) {
 		err = fmt.Errorf("%w: %w", source.ErrUnavailable, err)
 	}
@@ -113,7 +98,7 @@ func (r *Source) Range(ctx context.Context, topic event.Topic, q source.Range) (
 // Ready implements [source.Source].
 func (r *Source) Ready(ctx context.Context) (unserved string, err error) {
 	slots, err := r.channels.router.Ready(ctx)
-	return slots.String(), channelError(err)
+	return slots.String(), sourceError(err)
 }
 
 // Reconnects implements [source.Source].
@@ -129,4 +114,22 @@ func (r *Source) Close() error {
 	r.tracker.Close()
 	r.keys.close()
 	return err
+}
+
+// signal wakes the receiver of a channel that holds one signal.
+func signal(wake chan<- struct{}) {
+	select {
+	case wake <- struct{}{}:
+	default: // it is awake
+	}
+}
+
+// await blocks until a channel is closed, or until the context ends.
+func await(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -47,9 +48,8 @@ type streams struct {
 	news     streamNews
 	log      *slog.Logger
 	cancel   context.CancelFunc
-	done     chan struct{}
-	running  sync.WaitGroup // reads and checks
-	checking chan struct{}  // holds one while a check is in progress
+	running  sync.WaitGroup // run, reads and checks
+	checking atomic.Bool    // a check is in progress
 	slots    [readClasses]chan struct{}
 
 	mu        sync.Mutex
@@ -74,6 +74,8 @@ type streamNews interface {
 	close()
 }
 
+// streamFollowing implements [source.Following]. It delivers the new entries of one stream, and finds
+// the holes.
 type streamFollowing struct {
 	owner *streams
 	topic event.Topic
@@ -83,7 +85,6 @@ type streamFollowing struct {
 	// Guarded by the owner's mutex.
 	reading bool            // a goroutine reads the stream
 	pending bool            // it must be read
-	closed  bool            // no longer followed
 	live    bool            // the position is fixed
 	failed  error           // of the last read
 	exists  bool            // in the last successful read
@@ -93,8 +94,15 @@ type streamFollowing struct {
 	waiting []chan struct{} // closed after a read that starts from now on
 	syncing []chan struct{} // closed after the read in progress
 
-	streamTracker // used by the reading goroutine; without one, guarded by the owner's mutex
-	retry         *backoff.ExponentialBackOff
+	// Used by the reading goroutine; without one, guarded by the owner's mutex.
+	retry   *backoff.ExponentialBackOff
+	begun   bool
+	told    bool // a gap of unknown size was reported at the position
+	there   bool // the stream existed when it was read last
+	behind  bool // there may be more entries
+	size    pageSize
+	deleted *streamLife // not nil if the stream was deleted, and the gap was reported
+	streamLife
 }
 
 func newStreams(reader streamReader, news streamNews, log *slog.Logger) *streams {
@@ -104,51 +112,44 @@ func newStreams(reader streamReader, news streamNews, log *slog.Logger) *streams
 		news:         news,
 		log:          log,
 		cancel:       cancel,
-		done:         make(chan struct{}),
 		following:    make(map[string]*streamFollowing),
 		changed:      make(chan struct{}, 1),
 		awaySet:      make(chan struct{}),
 		checked:      time.Now(),
-		checking:     make(chan struct{}, 1),
 	}
 	for i, n := range readLimits {
 		s.slots[i] = make(chan struct{}, n)
 	}
-	go s.run(ctx)
+	s.running.Go(func() { s.run(ctx) })
 	return s
 }
 
 func (s *streams) close() {
 	s.cancel()
-	s.interrupt()
-	<-s.done
+	signal(s.changed)
 	s.running.Wait()
 }
 
 func (s *streams) follow(topic event.Topic, sink source.Sink) source.Following {
 	f := &streamFollowing{
 		owner: s, topic: topic, name: topic.Name(), sink: sink,
-		pending: true, settled: make(chan struct{}), retry: reconnect.Delays(),
+		pending: true, settled: make(chan struct{}), retry: reconnect.Delays(), size: firstPage,
 	}
-	f.streamTracker = streamTracker{following: f, size: firstPage}
 	s.mu.Lock()
 	s.following[f.name] = f
 	s.mu.Unlock()
-	s.interrupt()
+	signal(s.changed)
 	return f
 }
 
-// Close implements [source.Following].
 func (f *streamFollowing) Close() {
 	f.owner.mu.Lock()
 	defer f.owner.mu.Unlock()
-	f.closed = true
 	if f.owner.following[f.name] == f {
 		delete(f.owner.following, f.name) // run sees it when the wait returns
 	}
 }
 
-// Live implements [source.Following].
 func (f *streamFollowing) Live(ctx context.Context) error {
 	for {
 		f.owner.mu.Lock()
@@ -174,15 +175,14 @@ func (f *streamFollowing) Live(ctx context.Context) error {
 	}
 }
 
-// Exists implements [source.Following].
 func (f *streamFollowing) Exists(ctx context.Context) (bool, error) {
-	if exists, recent := f.existed(); recent {
-		return exists, nil
+	exists, recent := f.existed()
+	if !recent {
+		if err := f.Sync(ctx); err != nil {
+			return false, fmt.Errorf("%w: %w", source.ErrUnavailable, err)
+		}
+		exists, _ = f.existed()
 	}
-	if err := f.Sync(ctx); err != nil {
-		return false, fmt.Errorf("%w: %w", source.ErrUnavailable, err)
-	}
-	exists, _ := f.existed()
 	return exists, nil
 }
 
@@ -193,20 +193,14 @@ func (f *streamFollowing) existed() (exists, recent bool) {
 	return f.exists, time.Since(f.readAt) < source.ExistsAge
 }
 
-// Sync implements [source.Following].
 func (f *streamFollowing) Sync(ctx context.Context) error {
 	done := make(chan struct{})
 	f.owner.mu.Lock()
 	f.waiting = append(f.waiting, done)
 	f.pending = true
 	f.owner.mu.Unlock()
-	f.owner.interrupt()
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	signal(f.owner.changed)
+	return await(ctx, done)
 }
 
 // isRefusal reports whether an error concerns one stream only, and lasts until Redis is changed.
@@ -214,17 +208,8 @@ func isRefusal(err error) bool {
 	return errors.Is(err, source.ErrForbidden) || errors.Is(err, source.ErrWrongType)
 }
 
-// interrupt ends the wait for news.
-func (s *streams) interrupt() {
-	select {
-	case s.changed <- struct{}{}:
-	default:
-	}
-}
-
 // run waits for news and starts reads until the context ends.
 func (s *streams) run(ctx context.Context) {
-	defer close(s.done)
 	defer s.news.close()
 	retry := reconnect.Delays()
 	var refused []*streamFollowing // the streams of the last wait if Redis refused it
@@ -298,53 +283,40 @@ func (s *streams) dispatch(ctx context.Context) []*streamFollowing {
 		}
 	}
 	s.mu.Unlock()
-	for grace := time.After(streamGrace); started; {
-		idle, busy := s.idle()
-		if busy == 0 {
+	for grace := time.After(streamGrace); ; {
+		idle, busy, pending := s.idle()
+		if pending {
+			signal(s.changed)
+		}
+		if pending || !busy || !started {
 			return idle
 		}
 		select {
 		case <-s.changed:
-			started = !s.hasPending()
 		case <-grace:
 			started = false
 		case <-ctx.Done():
 			return nil
 		}
 	}
-	if s.hasPending() {
-		s.interrupt()
-	}
-	idle, _ := s.idle()
-	return idle
 }
 
-// hasPending reports whether a stream waits for a read to start.
-func (s *streams) hasPending() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, f := range s.following {
-		if f.pending && !f.reading {
-			return true
-		}
-	}
-	return false
-}
-
-// idle returns the streams that can be waited for, in the order of their names, and the
-// number of those with a read in progress.
-func (s *streams) idle() (idle []*streamFollowing, busy int) {
+// idle returns the streams that can be waited for, in the order of their names, and whether there
+// are others with a read in progress, or that wait for a read to start.
+func (s *streams) idle() (idle []*streamFollowing, busy, pending bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, name := range slices.Sorted(maps.Keys(s.following)) {
 		switch f := s.following[name]; {
 		case f.reading:
-			busy++
-		case f.live && f.failed == nil && !f.pending:
+			busy = true
+		case f.pending:
+			pending = true
+		case f.live && f.failed == nil:
 			idle = append(idle, f)
 		}
 	}
-	return idle, busy
+	return idle, busy, pending
 }
 
 // read reads one page of a stream, or its history if it is new. A failed read is repeated
@@ -373,7 +345,7 @@ func (s *streams) read(ctx context.Context, f *streamFollowing) {
 	}
 	<-s.slots[class]
 	s.finish(ctx, f, started, err)
-	s.interrupt()
+	signal(s.changed)
 }
 
 // finish records the result of a read.
@@ -381,7 +353,7 @@ func (s *streams) finish(ctx context.Context, f *streamFollowing, started time.T
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f.reading = false
-	if ctx.Err() != nil || f.closed {
+	if ctx.Err() != nil || s.following[f.name] != f {
 		return
 	}
 	f.slow = time.Since(started) > readTimeout
@@ -401,7 +373,7 @@ func (s *streams) finish(ctx context.Context, f *streamFollowing, started time.T
 		}
 		time.AfterFunc(f.retry.NextBackOff(), func() {
 			s.mark(f)
-			s.interrupt()
+			signal(s.changed)
 		})
 	}
 	if err == nil && f.live && f.failed == nil {
@@ -434,9 +406,7 @@ func (s *streams) setAway(ctx context.Context, err error) {
 // deletion. The checks are pipelined and delay no read. startCheck does nothing while another
 // check is in progress.
 func (s *streams) startCheck(ctx context.Context, idle []*streamFollowing) {
-	select {
-	case s.checking <- struct{}{}:
-	default:
+	if !s.checking.CompareAndSwap(false, true) {
 		return
 	}
 	n := min(streamChecks, len(idle))
@@ -448,17 +418,15 @@ func (s *streams) startCheck(ctx context.Context, idle []*streamFollowing) {
 		s.check++
 	}
 	s.running.Go(func() {
-		defer func() { <-s.checking }()
+		defer s.checking.Store(false)
 		states, errs := s.states(ctx, names, &s.checkSize)
 		s.mu.Lock()
+		defer s.mu.Unlock()
 		for i, f := range some {
 			if !f.reading && (errs[i] != nil || f.differs(states[i])) {
 				f.pending = true
+				signal(s.changed)
 			}
-		}
-		s.mu.Unlock()
-		if s.hasPending() {
-			s.interrupt()
 		}
 	})
 }

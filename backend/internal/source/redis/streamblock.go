@@ -9,9 +9,6 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-// unblockPause is the time between two attempts to end a blocking read.
-const unblockPause = 5 * time.Millisecond
-
 // blockingNews has news of all streams of one server by one blocking XREAD. That says
 // only that there is something new.
 type blockingNews struct {
@@ -57,7 +54,7 @@ func (b *blockingNews) read(ctx context.Context, args *redis.XReadArgs, changed 
 	if b.conn == nil {
 		conn := b.limited.Conn()
 		id, err := conn.ClientID(ctx).Result()
-		if _, isReply := errors.AsType[redis.Error](err); err != nil && !isReply {
+		if err != nil && !isAnswer(err) {
 			return nil, errors.Join(err, conn.Close())
 		}
 		b.conn, b.connID = conn, id
@@ -92,7 +89,7 @@ func (b *blockingNews) unblock(ctx context.Context, id int64, changed, finished 
 		select {
 		case <-finished:
 			return
-		case <-time.After(unblockPause):
+		case <-time.After(5 * time.Millisecond):
 		}
 	}
 }

@@ -24,10 +24,6 @@ type clusterStreams struct {
 	closing sync.WaitGroup
 }
 
-func newClusterStreams(reader streamReader, tracker *tracking.Tracker, log *slog.Logger) *clusterStreams {
-	return &clusterStreams{reader: reader, tracker: tracker, log: log, readers: make(map[*streams]struct{})}
-}
-
 func (c *clusterStreams) follow(topic event.Topic, sink source.Sink) source.Following {
 	news := &trackedNews{owner: c, written: make(chan struct{}, 1)}
 	news.watch = c.tracker.WatchKey(topic.Name(), news)
@@ -40,12 +36,11 @@ func (c *clusterStreams) follow(topic event.Topic, sink source.Sink) source.Foll
 
 func (c *clusterStreams) close() {
 	c.mu.Lock()
-	readers := c.readers
-	c.readers = nil
-	c.mu.Unlock()
-	for reader := range readers {
-		reader.close()
+	for reader := range c.readers {
+		c.closing.Go(reader.close)
 	}
+	clear(c.readers)
+	c.mu.Unlock()
 	c.closing.Wait()
 }
 
@@ -62,19 +57,17 @@ type clusterStreamFollowing struct {
 	reader *streams
 }
 
-// Close implements [source.Following].
 func (f *clusterStreamFollowing) Close() {
 	f.Following.Close()
 	f.owner.mu.Lock()
-	_, there := f.owner.readers[f.reader]
-	delete(f.owner.readers, f.reader)
-	f.owner.mu.Unlock()
-	if there {
+	defer f.owner.mu.Unlock()
+	if _, there := f.owner.readers[f.reader]; there {
+		delete(f.owner.readers, f.reader)
 		f.owner.closing.Go(f.reader.close) // a read may be in progress
 	}
 }
 
-// trackedNews reports new entries of one stream by key tracking. Without tracking, it reports
+// trackedNews is a [tracking.Watcher] that reports new entries of one stream by key tracking. Without tracking, it reports
 // news at each interval.
 type trackedNews struct {
 	owner   *clusterStreams
@@ -97,15 +90,10 @@ func (n *trackedNews) close() {
 	n.watch.Close()
 }
 
-// All implements [tracking.Watcher].
 func (n *trackedNews) All() {
 	n.Invalidated("")
 }
 
-// Invalidated implements [tracking.Watcher].
 func (n *trackedNews) Invalidated(string) {
-	select {
-	case n.written <- struct{}{}:
-	default: // the reader is about to look
-	}
+	signal(n.written)
 }

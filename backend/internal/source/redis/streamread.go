@@ -98,26 +98,21 @@ func (p *pageSize) observe(entries, bytes int) {
 	}
 }
 
-// sizeOf returns the number of bytes of entries.
-func sizeOf(entries []source.Entry) int {
-	bytes := 0
-	for _, e := range entries {
-		bytes += len(e.Data)
-	}
-	return bytes
-}
-
 // sizedPage reads a page and adapts size. A page that is too large or times out is read again
 // with fewer entries, but with at least two if it is a page of more, since the first may be an
 // entry that was read before.
 func (s streamReader) sizedPage(ctx context.Context, name string, r source.Range, size *pageSize) (source.Page, error) {
 	client, least := s.limited, min(r.Count, 2)
 	for {
-		page, err := s.pageFrom(ctx, client, name, r)
+		page, err := s.page(ctx, client, name, r)
 		tooLarge := errors.Is(err, errReplyTooLarge)
 		switch {
 		case err == nil:
-			size.observe(len(page.Entries), sizeOf(page.Entries))
+			bytes := 0
+			for _, e := range page.Entries {
+				bytes += len(e.Data)
+			}
+			size.observe(len(page.Entries), bytes)
 			return page, nil
 		case tooLarge && r.Count == least:
 			client = s.client
@@ -138,11 +133,7 @@ func mayBeTooLarge(err error) bool {
 }
 
 // page returns entries of a stream, and its state at the same moment.
-func (s streamReader) page(ctx context.Context, name string, r source.Range) (source.Page, error) {
-	return s.pageFrom(ctx, s.client, name, r)
-}
-
-func (s streamReader) pageFrom(ctx context.Context, client redis.UniversalClient, name string, r source.Range) (source.Page, error) {
+func (s streamReader) page(ctx context.Context, client redis.UniversalClient, name string, r source.Range) (source.Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
 	command, from, to := "XRANGE", "("+r.After.String(), r.UpTo.String()

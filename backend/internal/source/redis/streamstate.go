@@ -31,104 +31,71 @@ type stateReader struct {
 }
 
 func newStateReader() *stateReader {
-	large, err := lru.New[string, struct{}](maxLargeStreams)
-	if err != nil {
-		panic(err) // only for a size that is not positive
-	}
+	large, _ := lru.New[string, struct{}](maxLargeStreams) // fails only for a size that is not positive
 	return &stateReader{large: large}
 }
 
-// stateScript returns the state of the stream KEYS[1]: the number of entries, the last id, the newest
-// deleted id, the number of entries that were added, and the id of the oldest entry, if there is one.
+// stateScript returns the reply to XINFO STREAM with only the ids of the oldest and the newest entry.
 const stateScript = `
-local info, state = redis.call('XINFO', 'STREAM', KEYS[1]), {}
-for i = 1, #info, 2 do state[info[i]] = info[i + 1] end
-local first = state['first-entry']
-return {state['length'], state['last-generated-id'], state['max-deleted-entry-id'], state['entries-added'], first and first[1]}`
+local info = redis.call('XINFO', 'STREAM', KEYS[1])
+for i = 2, #info, 2 do
+  if type(info[i]) == 'table' then info[i] = {info[i][1]} end
+end
+return info`
 
-// queuedState is a read of a state that is queued in a pipeline.
-type queuedState struct {
-	reader *stateReader
-	name   string
-	info   *redis.XInfoStreamCmd // nil if the script reads the state
-	script *redis.SliceCmd
-}
-
-func (r *stateReader) queue(ctx context.Context, pipe redis.Pipeliner, name string) queuedState {
-	q := queuedState{reader: r, name: name}
+// queue adds a read of the state of a stream to a pipeline.
+func (r *stateReader) queue(ctx context.Context, pipe redis.Pipeliner, name string) *redis.Cmd {
 	if r.large.Contains(name) && !r.forbidden.Load() {
-		q.script = redis.NewSliceCmd(ctx, "eval_ro", stateScript, 1, name)
-		_ = pipe.Process(ctx, q.script)
-	} else {
-		q.info = pipe.XInfoStream(ctx, name)
+		return pipe.Do(ctx, "eval_ro", stateScript, 1, name)
 	}
-	return q
+	return pipe.Do(ctx, "xinfo", "stream", name)
 }
 
-func (q queuedState) err() error {
-	if q.info == nil {
-		return q.script.Err()
-	}
-	return q.info.Err()
-}
-
-// isScriptForbidden reports whether Redis does not allow the script. All states are then read without.
-func (q queuedState) isScriptForbidden() bool {
-	if q.script == nil || q.script.Err() == nil {
+// isScriptForbidden reports whether an error of a queued read says that Redis does not allow the
+// script. All states are then read without.
+func (r *stateReader) isScriptForbidden(err error) bool {
+	if err == nil || !strings.Contains(err.Error(), "'eval_ro'") && !strings.Contains(err.Error(), "executing the script") {
 		return false
 	}
-	text := q.script.Err().Error()
-	if !strings.Contains(text, "'eval_ro'") && !strings.Contains(text, "executing the script") {
-		return false
-	}
-	q.reader.forbidden.Store(true)
+	r.forbidden.Store(true)
 	return true
 }
 
-// result returns the state and the number of bytes of the entries that Redis sent with it.
-func (q queuedState) result() (state source.StreamState, bytes int, err error) {
-	switch err := q.err(); {
-	case isNoSuchKey(err):
-		return source.StreamState{}, 0, nil
-	case err != nil:
-		return source.StreamState{}, 0, err
-	case q.info == nil:
-		state, err := parseScriptState(q.script.Val())
-		return state, 0, err
+// result returns the state that was read, and the number of bytes of the entries that Redis sent with it.
+func (r *stateReader) result(name string, read *redis.Cmd) (state source.StreamState, bytes int, err error) {
+	reply, err := read.Result()
+	if isNoSuchKey(err) {
+		return state, 0, nil
 	}
-	info := q.info.Val()
-	state, err = parseState(info)
 	if err != nil {
 		return state, 0, err
 	}
-	bytes = sizeOfValues(info.FirstEntry) + sizeOfValues(info.LastEntry)
+	state, bytes, err = parseState(reply)
 	if bytes >= largeEntry {
-		q.reader.large.Add(q.name, struct{}{})
+		r.large.Add(name, struct{}{})
 	}
-	return state, bytes, nil
+	return state, bytes, err
 }
 
 // readWith executes a read together with that of the state, at one moment.
 func (r *stateReader) readWith(ctx context.Context, client redis.UniversalClient, name string, read redis.Cmder) (source.StreamState, error) {
-	var q queuedState
-	_, err := client.TxPipelined(ctx, func(tx redis.Pipeliner) error {
-		_ = tx.Process(ctx, read)
-		q = r.queue(ctx, tx, name)
-		return nil
-	})
-	if q.isScriptForbidden() {
+	tx := client.TxPipeline()
+	_ = tx.Process(ctx, read)
+	info := r.queue(ctx, tx, name)
+	_, err := tx.Exec(ctx)
+	if r.isScriptForbidden(info.Err()) {
 		return r.readWith(ctx, client, name, read)
 	}
 	// The transaction's own error may hide why a command was refused.
-	for _, err := range []error{read.Err(), q.err()} {
+	for _, err := range []error{read.Err(), info.Err()} {
 		if err := refusal(err); isRefusal(err) {
 			return source.StreamState{}, err
 		}
 	}
-	if err != nil && !isNoSuchKey(q.err()) {
+	if err != nil && !isNoSuchKey(info.Err()) {
 		return source.StreamState{}, fmt.Errorf("reading the stream %q: %w", name, err)
 	}
-	state, _, err := q.result()
+	state, _, err := r.result(name, info)
 	return state, err
 }
 
@@ -141,9 +108,21 @@ func (s streamReader) states(ctx context.Context, names []string, size *pageSize
 	client := s.limited
 	for from := 0; from < len(names); {
 		n := min(size.count(), len(names)-from)
-		switch bytes, ok := s.readStates(ctx, client, names[from:from+n], states[from:], errs[from:]); {
-		case ok:
-			size.observe(n, bytes)
+		pipe, queued := client.Pipeline(), make([]*redis.Cmd, n)
+		for i := range queued {
+			queued[i] = s.state.queue(ctx, pipe, names[from+i])
+		}
+		_, _ = pipe.Exec(ctx) // each command has its error
+		total, tooLarge := 0, false
+		for i, read := range queued {
+			state, bytes, err := s.state.result(names[from+i], read)
+			states[from+i], errs[from+i] = state, err
+			total += bytes
+			tooLarge = tooLarge || errors.Is(err, errReplyTooLarge)
+		}
+		switch {
+		case !tooLarge:
+			size.observe(n, total)
 			from += n
 			client = s.limited
 		case n == 1:
@@ -155,64 +134,36 @@ func (s streamReader) states(ctx context.Context, names []string, size *pageSize
 	return states, errs
 }
 
-// readStates reads states at once. It returns the size of the entries in them, and false if
-// the reply is too large.
-func (s streamReader) readStates(ctx context.Context, client redis.UniversalClient, names []string, states []source.StreamState, errs []error) (bytes int, ok bool) {
-	pipe := client.Pipeline()
-	queued := make([]queuedState, len(names))
-	for i, name := range names {
-		queued[i] = s.state.queue(ctx, pipe, name)
-	}
-	_, _ = pipe.Exec(ctx) // each command has its error
-	for i, q := range queued {
-		state, size, err := q.result()
-		if errors.Is(err, errReplyTooLarge) {
-			return 0, false
-		}
-		states[i], errs[i] = state, err
-		bytes += size
-	}
-	return bytes, true
-}
-
-func sizeOfValues(m redis.XMessage) int {
-	bytes := 0
-	for _, v := range m.Values {
-		text, _ := v.(string)
-		bytes += len(text)
-	}
-	return bytes
-}
-
-// parseState converts the reply to XINFO STREAM. It returns an error for a missing reply, which
-// must not pass for a stream that does not exist.
-func parseState(info *redis.XInfoStream) (source.StreamState, error) {
+// parseState converts the reply to XINFO STREAM. It returns the state, and the number of bytes of the
+// entries in the reply. It returns an error for a missing reply, which must not pass for a stream
+// that does not exist.
+func parseState(reply any) (s source.StreamState, bytes int, err error) {
+	info := parseMap(reply) // the script returns a list
 	if info == nil {
-		return source.StreamState{}, errors.New("redis gave no state of the stream")
+		return s, 0, errors.New("redis gave no state of the stream")
 	}
-	s := source.StreamState{Exists: true, Length: uint64(info.Length), Added: uint64(info.EntriesAdded)}
-	s.Last, _ = event.ParseStreamID(info.LastGeneratedID)
-	s.Deleted, _ = event.ParseStreamID(info.MaxDeletedEntryID)
-	if info.Length > 0 {
-		s.First, _ = event.ParseStreamID(info.FirstEntry.ID)
-	}
-	return s, nil
+	length, _ := info["length"].(int64)
+	added, _ := info["entries-added"].(int64)
+	first, sizeOfFirst := parseEdge(info["first-entry"])
+	_, sizeOfLast := parseEdge(info["last-entry"])
+	return source.StreamState{
+		Exists: true, Length: uint64(length), Added: uint64(added),
+		First: first, Last: parseID(info["last-generated-id"]), Deleted: parseID(info["max-deleted-entry-id"]),
+	}, sizeOfFirst + sizeOfLast, nil
 }
 
-// parseScriptState converts the reply of stateScript.
-func parseScriptState(reply []any) (source.StreamState, error) {
-	if len(reply) < 4 {
-		return source.StreamState{}, errors.New("redis gave no state of the stream")
+// parseEdge returns the id of the oldest or the newest entry, and the number of bytes of its values.
+func parseEdge(reply any) (id event.StreamID, bytes int) {
+	entry, _ := reply.([]any)
+	if len(entry) == 0 { // the stream is empty
+		return id, 0
 	}
-	s := source.StreamState{Exists: true}
-	length, _ := reply[0].(int64)
-	added, _ := reply[3].(int64)
-	s.Length, s.Added = uint64(length), uint64(added)
-	for i, id := range map[int]*event.StreamID{1: &s.Last, 2: &s.Deleted, 4: &s.First} {
-		if i < len(reply) {
-			text, _ := reply[i].(string)
-			*id, _ = event.ParseStreamID(text)
+	if len(entry) == 2 {
+		fields, _ := entry[1].([]any)
+		for i := 1; i < len(fields); i += 2 {
+			text, _ := fields[i].(string)
+			bytes += len(text)
 		}
 	}
-	return s, nil
+	return parseID(entry[0]), bytes
 }

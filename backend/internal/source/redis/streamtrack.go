@@ -13,28 +13,12 @@ import (
 // the number of older ones, at growing distances.
 const rememberedEntries = 64
 
-// streamTracker delivers the new entries of one stream, and finds the holes.
-type streamTracker struct {
-	following *streamFollowing
-
-	begun   bool
+// streamLife is what was read of one life of a stream. It identifies a stream that was deleted and is
+// restored, as after RENAME.
+type streamLife struct {
 	at      source.Position   // after the newest entry that was read
 	entry   rememberedEntry   // at the position; zero if the position is not that of an entry
-	told    bool              // a gap of unknown size was reported at the position
-	there   bool              // the stream existed when it was read last
-	gone    bool              // the stream was deleted, and the gap was reported
-	deleted deletedStream     // while gone is set
-	behind  bool              // there may be more entries
 	entries []rememberedEntry // the newest, and some older ones, to find out where another life of the stream begins
-	size    pageSize
-}
-
-// deletedStream is the state of a stream that was deleted. It identifies the stream if it is
-// restored, as after RENAME.
-type deletedStream struct {
-	at      source.Position
-	entry   rememberedEntry // at the position; zero if the position is not that of an entry
-	entries []rememberedEntry
 }
 
 // rememberedEntry identifies an entry of one life of a stream.
@@ -47,21 +31,21 @@ func remember(e source.Entry) rememberedEntry {
 	return rememberedEntry{e.ID, event.Sum(e.Type, e.Data)}
 }
 
-func (f *streamTracker) isEntry() bool {
+func (f *streamFollowing) isEntry() bool {
 	return !f.entry.id.IsZero()
 }
 
 // differs reports whether a stream has changed since it was read.
-func (f *streamTracker) differs(state source.StreamState) bool {
+func (f *streamFollowing) differs(state source.StreamState) bool {
 	if !state.Exists {
-		return !f.gone && !f.at.ID.IsZero()
+		return f.deleted == nil && !f.at.ID.IsZero()
 	}
 	return state.Last != f.at.ID || f.at.Counted() && state.Added != f.at.Ordinal
 }
 
 // begin fixes the position from which a stream is followed, and delivers the newest entries.
-func (f *streamTracker) begin(ctx context.Context, r streamReader) error {
-	page, err := r.newest(ctx, f.following.name, &f.size)
+func (f *streamFollowing) begin(ctx context.Context, r streamReader) error {
+	page, err := r.newest(ctx, f.name, &f.size)
 	if err != nil {
 		return err
 	}
@@ -75,21 +59,21 @@ func (f *streamTracker) begin(ctx context.Context, r streamReader) error {
 		}
 	}
 	f.there = page.State.Exists
-	f.following.sink.Begin(f.at)
+	f.sink.Begin(f.at)
 	f.deliver(page)
 	f.begun = true
 	return nil
 }
 
 // read reads a page of the entries after the last one that was read.
-func (f *streamTracker) read(ctx context.Context, r streamReader) error {
+func (f *streamFollowing) read(ctx context.Context, r streamReader) error {
 	f.behind = false
 	for {
 		q := source.Range{After: f.at.ID, UpTo: event.MaxStreamID, Count: f.size.count()}
 		if f.isEntry() { // it is read again: its presence shows that the stream is the same
 			q.After, q.Count = f.at.ID.Prev(), q.Count+1
 		}
-		page, err := r.sizedPage(ctx, f.following.name, q, &f.size)
+		page, err := r.sizedPage(ctx, f.name, q, &f.size)
 		if errors.Is(err, source.ErrWrongType) { // the stream is gone
 			f.ended()
 			return err
@@ -106,15 +90,10 @@ func (f *streamTracker) read(ctx context.Context, r streamReader) error {
 				continue
 			}
 		}
-		back, err := f.isBack(ctx, r, page.State)
-		if err != nil {
-			return err
+		again, err := f.resumed(ctx, r, page.State)
+		if err == nil && !again {
+			again, err = f.restarted(ctx, r, page, same)
 		}
-		if back {
-			f.resume()
-			continue
-		}
-		again, err := f.restarted(ctx, r, page, same)
 		if err != nil {
 			return err
 		}
@@ -122,7 +101,7 @@ func (f *streamTracker) read(ctx context.Context, r streamReader) error {
 			continue
 		}
 		if page.State.Exists {
-			f.gone, f.deleted = false, deletedStream{}
+			f.deleted = nil
 			f.deliver(page)
 		}
 		f.behind = page.More
@@ -133,7 +112,7 @@ func (f *streamTracker) read(ctx context.Context, r streamReader) error {
 // restarted finds out whether the stream is another one: it was deleted, created again, or
 // lost its newest entries. It reports the gap, and whether the stream must be read again from
 // the new position. same says that the entry at the position is still there.
-func (f *streamTracker) restarted(ctx context.Context, r streamReader, page source.Page, same bool) (again bool, err error) {
+func (f *streamFollowing) restarted(ctx context.Context, r streamReader, page source.Page, same bool) (again bool, err error) {
 	state := page.State
 	f.there = state.Exists
 	switch {
@@ -161,36 +140,32 @@ func (f *streamTracker) restarted(ctx context.Context, r streamReader, page sour
 
 // ended reports the gap of a stream that was deleted. The next life is counted from its
 // first entry.
-func (f *streamTracker) ended() {
-	if f.gone || f.at.ID.IsZero() {
+func (f *streamFollowing) ended() {
+	if f.deleted != nil || f.at.ID.IsZero() {
 		return
 	}
-	f.gone, f.deleted = true, deletedStream{f.at, f.entry, f.entries}
+	f.deleted = new(f.streamLife)
 	f.restart(source.Position{})
 	f.told = false // a client may start here
 }
 
-// isBack reports whether the stream that was deleted is there again: it has the newest entry
-// that was read.
-func (f *streamTracker) isBack(ctx context.Context, r streamReader, state source.StreamState) (bool, error) {
-	newest := f.deleted.entry
-	if !f.gone || newest.id.IsZero() || state.Last.Before(newest.id) {
+// resumed reports whether the stream that was deleted is there again: it has the newest entry
+// that was read. The stream must then be read again from the position after that entry.
+func (f *streamFollowing) resumed(ctx context.Context, r streamReader, state source.StreamState) (bool, error) {
+	if f.deleted == nil || f.deleted.entry.id.IsZero() || state.Last.Before(f.deleted.entry.id) {
 		return false, nil
 	}
-	return f.has(ctx, r, newest)
-}
-
-// resume continues after the entries that were delivered before the stream was deleted.
-func (f *streamTracker) resume() {
-	d := f.deleted
-	f.gone, f.deleted = false, deletedStream{}
-	f.restart(d.at)
-	f.entry, f.entries = d.entry, d.entries
+	back, err := f.has(ctx, r, f.deleted.entry)
+	if back {
+		f.restart(f.deleted.at)
+		f.streamLife, f.deleted = *f.deleted, nil
+	}
+	return back, err
 }
 
 // has reports whether the stream has an entry that was read.
-func (f *streamTracker) has(ctx context.Context, r streamReader, e rememberedEntry) (bool, error) {
-	page, err := r.page(ctx, f.following.name, source.Range{After: e.id.Prev(), UpTo: e.id, Count: 1})
+func (f *streamFollowing) has(ctx context.Context, r streamReader, e rememberedEntry) (bool, error) {
+	page, err := r.page(ctx, r.client, f.name, source.Range{After: e.id.Prev(), UpTo: e.id, Count: 1})
 	if err != nil {
 		return false, err
 	}
@@ -200,7 +175,7 @@ func (f *streamTracker) has(ctx context.Context, r streamReader, e rememberedEnt
 // hasKnown reports whether a stream whose last id is given still has an entry that was read.
 // It looks at the remembered entries up to that id, the newest first: after the place where
 // two lives diverge, no entry is the same.
-func (f *streamTracker) hasKnown(ctx context.Context, r streamReader, last event.StreamID) (bool, error) {
+func (f *streamFollowing) hasKnown(ctx context.Context, r streamReader, last event.StreamID) (bool, error) {
 	i, exact := slices.BinarySearchFunc(f.entries, last, func(e rememberedEntry, id event.StreamID) int { return e.id.Compare(id) })
 	if exact {
 		i++
@@ -217,7 +192,7 @@ func (f *streamTracker) hasKnown(ctx context.Context, r streamReader, last event
 // isAnother reports whether a stream without the entry at the position is not the one that was
 // read: the entry cannot have been trimmed or deleted, or fewer entries were added than were
 // counted.
-func (f *streamTracker) isAnother(page source.Page) bool {
+func (f *streamFollowing) isAnother(page source.Page) bool {
 	state := page.State
 	if f.isEntry() && state.Length > 0 && !f.at.ID.Before(state.First) && state.Deleted.Before(f.at.ID) {
 		return true
@@ -230,23 +205,23 @@ func (f *streamTracker) isAnother(page source.Page) bool {
 }
 
 // restart reports a gap of unknown size. The stream continues at a position.
-func (f *streamTracker) restart(at source.Position) {
-	f.following.sink.Gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, At: at})
-	f.at, f.entry, f.entries = at, rememberedEntry{}, nil
+func (f *streamFollowing) restart(at source.Position) {
+	f.sink.Gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, At: at})
+	f.streamLife = streamLife{at: at}
 	f.told = at.Ordinal == 0
 }
 
 // deliver delivers the entries of a page that follows the position, and gaps at the holes.
-func (f *streamTracker) deliver(page source.Page) {
+func (f *streamFollowing) deliver(page source.Page) {
 	end := source.Position{ID: page.State.Last, Ordinal: page.State.Added}
 	page.Walk(f.at, end, page.Missing(f.at, end), func(lost int64, at source.Position) {
 		if !f.told {
-			f.following.sink.Gap(source.Gap{Reason: event.HistoryExpired, Lost: lost, At: at})
+			f.sink.Gap(source.Gap{Reason: event.HistoryExpired, Lost: lost, At: at})
 		}
 	}, func(e source.Entry, at source.Position) {
 		f.told = false
 		f.at = at
-		f.following.sink.Event(event.Event{Topic: f.following.topic, Type: e.Type, Data: e.Data}, at)
+		f.sink.Event(event.Event{Topic: f.topic, Type: e.Type, Data: e.Data}, at)
 		f.remember(e)
 	})
 	if page.More {
@@ -258,16 +233,14 @@ func (f *streamTracker) deliver(page source.Page) {
 	f.at = end
 }
 
-func (f *streamTracker) remember(e source.Entry) {
+// remember remembers the newest entry, and forgets every other one of the older entries if there are
+// too many.
+func (f *streamFollowing) remember(e source.Entry) {
 	f.entry = remember(e)
 	f.entries = append(f.entries, f.entry)
-	if len(f.entries) > 2*rememberedEntries {
-		f.thinOut()
+	if len(f.entries) <= 2*rememberedEntries {
+		return
 	}
-}
-
-// thinOut forgets every other one of the older entries.
-func (f *streamTracker) thinOut() {
 	kept := f.entries[:0]
 	for i, e := range f.entries {
 		if i%2 == 0 || i >= len(f.entries)-rememberedEntries {

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"errors"
 	"syscall"
 	"time"
 
@@ -14,8 +15,5 @@ func setUserTimeout(raw syscall.RawConn, d time.Duration) error {
 	err := raw.Control(func(fd uintptr) {
 		failed = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(d.Milliseconds()))
 	})
-	if err != nil {
-		return err
-	}
-	return failed
+	return errors.Join(err, failed)
 }

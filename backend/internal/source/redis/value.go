@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"math"
+	"reflect"
 	"slices"
 
 	"github.com/cespare/xxhash/v2"
@@ -18,14 +19,14 @@ import (
 type value struct {
 	eventType string
 	data      []byte
-	sum       uint64 // hash of both
 }
 
-func newValue(eventType string, data []byte) value {
+// sum returns a hash of the type and the data.
+func (v value) sum() uint64 {
 	d := xxhash.New()
-	_, _ = d.WriteString(eventType + "\n") // it never fails
-	_, _ = d.Write(data)
-	return value{eventType, data, d.Sum64()}
+	_, _ = d.WriteString(v.eventType + "\n") // it never fails
+	_, _ = d.Write(v.data)
+	return d.Sum64()
 }
 
 // readValues finds what the keys hold. Sizes, types and values are asked for one after the
@@ -71,20 +72,18 @@ func parts(keys []description) iter.Seq[[]description] {
 
 func readPart(ctx context.Context, client redis.Cmdable, keys []description, found func(name string, v value)) error {
 	results := make([]func() (value, error), len(keys))
-	_, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, k := range keys {
-			results[i] = readValue(ctx, p, k)
-		}
-		return nil
-	})
-	if err != nil && !isAnswer(err) {
+	pipe := client.Pipeline()
+	for i, k := range keys {
+		results[i] = readValue(ctx, pipe, k)
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !isAnswer(err) {
 		return err
 	}
 	for i, k := range keys {
 		v, err := results[i]()
 		switch {
 		case errors.Is(err, redis.Nil):
-			v = newValue(event.KeyDeleted, []byte("null"))
+			v = value{event.KeyDeleted, []byte("null")}
 		case isWrongType(err):
 			if err := readValues(ctx, client, []string{k.name}, found); err != nil {
 				return err
@@ -114,24 +113,17 @@ func (k description) isTooLarge() bool {
 	return k.size > maxMemory
 }
 
-// isCollection reports whether Redis estimates the size from a few elements.
-func (k description) isCollection() bool {
-	return slices.Contains([]string{"hash", "list", "set", "zset"}, k.keyType)
-}
-
 // describe reads the types and sizes of keys, which takes Redis little time for keys of any size.
 // The sizes of collections are estimates.
 func describe(ctx context.Context, client redis.Cmdable, names []string) ([]description, error) {
 	types := make([]*redis.StatusCmd, len(names))
 	sizes := make([]*redis.IntCmd, len(names))
-	_, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, name := range names {
-			types[i] = p.Type(ctx, name)
-			sizes[i] = p.MemoryUsage(ctx, name)
-		}
-		return nil
-	})
-	if err != nil && !isAnswer(err) {
+	pipe := client.Pipeline()
+	for i, name := range names {
+		types[i] = pipe.Type(ctx, name)
+		sizes[i] = pipe.MemoryUsage(ctx, name)
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !isAnswer(err) {
 		return nil, err
 	}
 	keys := make([]description, len(names))
@@ -149,16 +141,15 @@ func describe(ctx context.Context, client redis.Cmdable, names []string) ([]desc
 // not be used for collections with many elements.
 func count(ctx context.Context, client redis.Cmdable, keys []description) error {
 	const allElements = 0
+	collections := []string{"hash", "list", "set", "zset"}
 	sizes := make([]*redis.IntCmd, len(keys))
-	_, err := client.Pipelined(ctx, func(p redis.Pipeliner) error {
-		for i, k := range keys {
-			if k.isCollection() && !k.isTooLarge() {
-				sizes[i] = p.MemoryUsage(ctx, k.name, allElements)
-			}
+	pipe := client.Pipeline()
+	for i, k := range keys {
+		if slices.Contains(collections, k.keyType) && !k.isTooLarge() {
+			sizes[i] = pipe.MemoryUsage(ctx, k.name, allElements)
 		}
-		return nil
-	})
-	if err != nil && !isAnswer(err) {
+	}
+	if _, err := pipe.Exec(ctx); err != nil && !isAnswer(err) {
 		return err
 	}
 	for i, size := range sizes {
@@ -178,7 +169,7 @@ func isAnswer(err error) bool {
 
 // tooLarge returns the value that stands for one that is too large.
 func tooLarge(k description) value {
-	return newValue(event.KeyUnsupported, marshal(map[string]string{"type": k.keyType, "reason": "too large"}))
+	return value{event.KeyUnsupported, marshal(map[string]string{"type": k.keyType, "reason": "too large"})}
 }
 
 // readValue queues the command that reads a key of its type, unless it is too large, and
@@ -194,70 +185,59 @@ func readValue(ctx context.Context, p redis.Pipeliner, k description) func() (va
 		cmd := p.Get(ctx, k.name)
 		return func() (value, error) {
 			b, err := cmd.Bytes()
-			return newValue("", b), err
+			return value{"", b}, err
 		}
 	case "hash":
 		cmd := p.HGetAll(ctx, k.name)
-		return func() (value, error) {
-			return collectionValue(len(cmd.Val()), cmd.Val(), cmd.Err())
-		}
+		return func() (value, error) { return collectionValue(cmd.Result()) }
 	case "list":
 		cmd := p.LRange(ctx, k.name, 0, -1)
-		return func() (value, error) {
-			return collectionValue(len(cmd.Val()), cmd.Val(), cmd.Err())
-		}
+		return func() (value, error) { return collectionValue(cmd.Result()) }
 	case "set":
 		cmd := p.SMembers(ctx, k.name)
 		return func() (value, error) {
-			members := slices.Sorted(slices.Values(cmd.Val()))
-			return collectionValue(len(members), members, cmd.Err())
+			slices.Sort(cmd.Val())
+			return collectionValue(cmd.Result())
 		}
 	case "zset":
 		cmd := p.ZRangeWithScores(ctx, k.name, 0, -1)
-		return func() (value, error) {
-			return collectionValue(len(cmd.Val()), scored(cmd.Val()), cmd.Err())
-		}
+		return func() (value, error) { return collectionValue(scored(cmd.Val()), cmd.Err()) }
 	case "ReJSON-RL":
 		cmd := p.Do(ctx, "JSON.GET", k.name)
 		return func() (value, error) {
 			text, err := cmd.Text()
-			return newValue("", []byte(text)), err
+			return value{"", []byte(text)}, err
 		}
 	default:
 		return func() (value, error) {
-			return newValue(event.KeyUnsupported, marshal(map[string]string{"type": k.keyType})), nil
+			return value{event.KeyUnsupported, marshal(map[string]string{"type": k.keyType})}, nil
 		}
 	}
 }
 
 // collectionValue returns the value of a collection. Redis has no empty collections, so one
 // without members was deleted after its type was read.
-func collectionValue(members int, v any, err error) (value, error) {
+func collectionValue(v any, err error) (value, error) {
+	if err == nil && reflect.ValueOf(v).Len() == 0 {
+		err = redis.Nil
+	}
 	if err != nil {
 		return value{}, err
 	}
-	if members == 0 {
-		return value{}, redis.Nil
-	}
-	return newValue("", marshal(v)), nil
+	return value{"", marshal(v)}, nil
 }
 
 // scored returns the members of a sorted set as pairs of member and score.
 func scored(members []redis.Z) [][2]any {
 	pairs := make([][2]any, len(members))
 	for i, z := range members {
-		pairs[i] = [2]any{z.Member, score(z.Score)}
+		pairs[i] = [2]any{z.Member, z.Score}
+		switch { // JSON has no infinite numbers
+		case math.IsInf(z.Score, 1):
+			pairs[i][1] = "inf"
+		case math.IsInf(z.Score, -1):
+			pairs[i][1] = "-inf"
+		}
 	}
 	return pairs
-}
-
-// score returns what stands for a score in JSON, which has no infinite numbers.
-func score(s float64) any {
-	switch {
-	case math.IsInf(s, 1):
-		return "inf"
-	case math.IsInf(s, -1):
-		return "-inf"
-	}
-	return s
 }
