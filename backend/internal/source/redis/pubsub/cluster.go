@@ -54,10 +54,7 @@ func (c *cluster) start() {
 
 // refreshTopology asks for a read at once. It does not block.
 func (c *cluster) refreshTopology() {
-	select {
-	case c.refreshes <- struct{}{}:
-	default: // one is asked for already
-	}
+	wake(c.refreshes)
 }
 
 func (c *cluster) close() {

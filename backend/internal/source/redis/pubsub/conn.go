@@ -79,8 +79,6 @@ type conn struct {
 	reconnects  *atomic.Int64 // of all servers
 	established bool          // there has been a connection; used by the reader alone
 
-	lastRead atomic.Int64 // time of the newest byte, in nanoseconds since 1970
-
 	mu        sync.Mutex
 	following map[Subscription]*following
 	session   *session   // nil while disconnected
@@ -106,9 +104,6 @@ type following struct {
 	changed chan struct{} // closed when any of this, or the connection, changes
 }
 
-// heard returns the time at which the newest byte was received.
-func (c *conn) heard() time.Time { return time.Unix(0, c.lastRead.Load()) }
-
 // newNode returns a random id of a gateway.
 func newNode() string {
 	return strings.ToLower(rand.Text()[:8])
@@ -118,7 +113,7 @@ func newNode() string {
 // there on a channel of that name. prefix begins the names of all channels of gateways.
 func newConn(client *redis.Client, markersChannel, prefix string, o *Options, log *slog.Logger) *conn {
 	c := &conn{client: client, refreshTopology: func() {}, log: log, following: make(map[Subscription]*following)}
-	c.probe = newProbe(client, prefix+"probe:"+newNode(), c.interrupt, c.heard, o.Lag, log)
+	c.probe = newProbe(client, prefix+"probe:"+newNode(), c.interrupt, o.Lag, log)
 	c.markers = newMarkerPublisher(client, markersChannel)
 	c.probing = c.follow(c.probe, Subscription{Literal, c.probe.channel})
 	c.probing.start()

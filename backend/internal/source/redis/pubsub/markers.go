@@ -65,14 +65,6 @@ func (p *markerPublisher) run(ctx context.Context) {
 	}
 }
 
-// soon asks for a marker. It does not block.
-func (p *markerPublisher) soon() {
-	select {
-	case p.now <- struct{}{}:
-	default: // one is asked for already
-	}
-}
-
 // connected makes log the one of the present connection.
 func (p *markerPublisher) connected(log *marker.Log) {
 	p.mu.Lock()
@@ -89,7 +81,7 @@ func (p *markerPublisher) arrival() <-chan struct{} {
 
 // confirmed implements [receiver].
 func (p *markerPublisher) confirmed(*marker.View) {
-	p.soon()
+	wake(p.now)
 }
 
 // message implements [receiver].

@@ -68,3 +68,12 @@ func (r *Router) Start() {
 		r.apply(context.Background(), Topology{servers: []server{{}}})
 	}
 }
+
+// wake tells the goroutine that receives from c, which has room for one value, that there is
+// work. It does not block.
+func wake(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // the goroutine has not received the earlier value yet
+	}
+}

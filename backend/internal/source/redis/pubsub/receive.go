@@ -72,7 +72,7 @@ func (c *conn) begin(s *session, f *following) {
 	f.since = time.Now()
 	f.missing, f.refused, f.refuses, f.barrier = nil, nil, 0, nil
 	f.signal()
-	c.markers.soon()
+	wake(c.markers.now)
 }
 
 // unsubscribed records that the server no longer has the slot of a channel, or lost it for

@@ -47,10 +47,7 @@ func (s *session) enqueue(subscribe bool, names ...Subscription) {
 		s.sent = append(s.sent, slices.Clone(names))
 	}
 	s.queue = append(s.queue, command{subscribe, names})
-	select {
-	case s.wake <- struct{}{}:
-	default: // the writer is awake already
-	}
+	wake(s.wake)
 }
 
 // write sends queued commands until the context ends or the connection is lost.
@@ -133,7 +130,7 @@ func (c *conn) connect(ctx context.Context) (connected bool, err error) {
 	defer helpers.Wait()
 	options := *c.client.Options()
 	s := &session{markers: marker.NewLog(), pending: make(map[Subscription]int), wake: make(chan struct{}, 1)}
-	options.Dialer, s.socket = dialOnce(options.Dialer, &c.lastRead)
+	options.Dialer, s.socket = dialOnce(options.Dialer, &c.probe.heard)
 	options.Protocol = 2 // only messages arrive on a subscribed connection
 	client := redis.NewClient(&options)
 	defer client.Close()
