@@ -52,7 +52,6 @@ func Open(options *Options, node string, fill source.Fill, log *slog.Logger) *So
 	case *redis.ClusterClient:
 		r.openCluster(client, options, node, log)
 	}
-	r.channels.router.Start()
 	return r
 }
 
@@ -70,7 +69,7 @@ func (r *Source) openCluster(client *redis.ClusterClient, options *Options, node
 	r.keys = newKeys(client, r.tracker, options.KeyUnreadable, log)
 	r.channels.sharded = true
 	r.channels.router = pubsub.New(pubsub.Options{
-		Client: client, OpenNode: options.openNode, Seeds: options.addresses(), Prefix: source.InternalPrefix, Lag: options.Lag, Log: log,
+		Cluster: client, OpenNode: options.openNode, Seeds: options.addresses(), Prefix: source.InternalPrefix, Lag: options.Lag, Log: log,
 		Topology: func(t pubsub.Topology) {
 			var masters []tracking.Master
 			for _, m := range t.Masters() {
@@ -112,8 +111,8 @@ func (r *Source) Range(ctx context.Context, topic event.Topic, q source.Range) (
 
 // Ready implements [source.Source].
 func (r *Source) Ready(ctx context.Context) (unserved string, err error) {
-	slots, err := r.channels.router.Ready(ctx)
-	return slots.String(), channelError(err)
+	unserved, err = r.channels.router.Ready(ctx)
+	return unserved, channelError(err)
 }
 
 // Reconnects implements [source.Source].

@@ -122,8 +122,8 @@ func (p *probe) unsent(number uint64, err error) {
 	}
 }
 
-// message implements [receiver].
-func (p *probe) message(_, payload string) {
+// Message implements [Receiver].
+func (p *probe) Message(_, payload string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if arrived := p.remote[payload]; arrived != nil {
@@ -148,8 +148,8 @@ func (p *probe) message(_, payload string) {
 	}
 }
 
-// confirmed implements [receiver]. It asks for a probe, since the connection can deliver one.
-func (p *probe) confirmed(*marker.View) {
+// Confirmed implements [Receiver]. It asks for a probe, since the connection can deliver one.
+func (p *probe) Confirmed(_ bool, _ *marker.View) {
 	wake(p.now)
 }
 
@@ -207,8 +207,6 @@ func (p *probe) arrivesFrom(ctx context.Context, node *redis.Client) bool {
 	select {
 	case <-arrived:
 		return true
-	case <-p.ended:
-		return true // the connection is closed
 	case <-ctx.Done():
 		return false
 	}

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/source/marker"
 )
 
 // receive handles one message from Redis.
@@ -25,7 +27,7 @@ func (c *conn) receive(s *session, message any) {
 	case *redis.Message:
 		c.deliver(m)
 	case *redis.Pong:
-		c.pass(s)
+		c.pass()
 	}
 }
 
@@ -46,31 +48,31 @@ func (c *conn) confirmed(s *session, name Subscription) {
 		c.mu.Unlock()
 		return
 	}
-	last := len(f.missing) == 1 && f.barrier == nil
+	last := len(f.missing) == 1 && !f.held
 	if !last {
 		f.missing = slices.DeleteFunc(f.missing, func(n Subscription) bool { return n == name })
 	}
 	c.mu.Unlock()
 	if last {
-		c.begin(s, f)
+		c.begin(f)
 	}
 }
 
 // begin makes f live from now on.
-func (c *conn) begin(s *session, f *following) {
-	view := s.markers.View()
+func (c *conn) begin(f *following) {
+	view := c.markers.log.View()
 	c.mu.Lock()
 	f.view = view
-	if f.closed {
+	if f.closed.Load() {
 		f.endView()
 	}
 	c.mu.Unlock()
 	// Called before f counts as live, so a caller of live never misses a gap.
-	f.receiver.confirmed(view)
+	f.confirmed(view)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f.since = time.Now()
-	f.missing, f.refused, f.refuses, f.barrier = nil, nil, 0, nil
+	f.missing, f.refused, f.refuses, f.held = nil, nil, 0, false
 	f.signal()
 	wake(c.markers.now)
 }
@@ -85,7 +87,7 @@ func (c *conn) unsubscribed(s *session, name Subscription) {
 		return
 	}
 	f.interrupted(append(f.missing, name)...)
-	c.refreshTopology()
+	c.router.RefreshTopology()
 	s.enqueue(true, name)
 }
 
@@ -124,7 +126,7 @@ func (c *conn) refuse(s *session, answer error) {
 	}
 	wait := displacedPause
 	if isDisplaced(answer) {
-		c.refreshTopology()
+		c.router.RefreshTopology()
 	} else {
 		if f.refuses == 0 {
 			c.log.Warn("redis refuses a subscription; trying again", "error", answer)
@@ -134,7 +136,13 @@ func (c *conn) refuse(s *session, answer error) {
 		f.refused = fmt.Errorf("%w: %w", ErrForbidden, answer)
 		f.signal()
 	}
-	time.AfterFunc(wait, func() { c.retry(s, f, names[0]) })
+	time.AfterFunc(wait, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.session == s && c.following[names[0]] == f && slices.Contains(f.missing, names[0]) {
+			s.enqueue(true, names[0])
+		}
+	})
 }
 
 // isDisplaced reports whether an answer means that the server does not own the slot at
@@ -142,15 +150,6 @@ func (c *conn) refuse(s *session, answer error) {
 func isDisplaced(answer error) bool {
 	_, moved := redis.IsMovedError(answer)
 	return moved || redis.IsClusterDownError(answer) || redis.IsTryAgainError(answer)
-}
-
-// retry subscribes again, if the name is still followed on the same connection.
-func (c *conn) retry(s *session, f *following, name Subscription) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.session == s && c.following[name] == f && slices.Contains(f.missing, name) {
-		s.enqueue(true, name)
-	}
 }
 
 func (c *conn) deliver(m *redis.Message) {
@@ -165,6 +164,25 @@ func (c *conn) deliver(m *redis.Message) {
 	// A message before the confirmation belongs to an earlier following of the name, or
 	// arrived from another server already.
 	if live {
-		f.receiver.message(m.Channel, m.Payload)
+		f.message(m.Channel, m.Payload)
+	}
+}
+
+// confirmed reports to the receiver that Redis follows all names from now on, where view begins.
+func (f *following) confirmed(view *marker.View) {
+	rt := f.route
+	rt.delivery.Lock()
+	defer rt.delivery.Unlock()
+	if !f.closed.Load() {
+		rt.receiver.Confirmed(rt.begun, view)
+		rt.begun = true
+	}
+}
+
+func (f *following) message(channel, payload string) {
+	f.route.delivery.Lock()
+	defer f.route.delivery.Unlock()
+	if !f.closed.Load() {
+		f.route.receiver.Message(channel, payload)
 	}
 }

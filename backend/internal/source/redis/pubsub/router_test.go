@@ -22,7 +22,7 @@ func TestRouter_AbandonedRouteEndsView(t *testing.T) {
 	t.Parallel()
 	for range 500 {
 		c, s := newTestSession()
-		r := newRouter()
+		r := newRouter(Options{})
 		r.servers[server{}] = c
 		r.topology = Topology{servers: []server{{}}}
 		name := Subscription{Literal, "a"}
@@ -40,16 +40,16 @@ func TestRouter_AbandonedRouteEndsView(t *testing.T) {
 					close(started)
 				}
 			}
-			s.markers.Add(marker.Marker{Node: "abcdefgh", Sequence: 1})
+			c.markers.log.Add(marker.Marker{Node: "abcdefgh", Sequence: 1})
 			if m, _, ok := receiver.view.Newest(); ok {
 				t.Errorf("got %v in the view after an ignored message", m)
 			}
 		})
 		<-started
-		r.changing.Lock()
-		r.topology = Topology{}
+		r.mu.Lock()
+		r.servers, r.topology = nil, Topology{}
 		r.assign(rt, nil)
-		r.changing.Unlock()
+		r.mu.Unlock()
 		reading.Wait()
 		if t.Failed() {
 			return

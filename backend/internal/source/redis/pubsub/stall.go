@@ -2,7 +2,6 @@ package pubsub
 
 import (
 	"context"
-	"fmt"
 	"strconv"
 	"time"
 
@@ -16,55 +15,28 @@ const (
 	defaultNodeTimeout = 15 * time.Second
 )
 
-// stallDetector detects that a server of a cluster was stopped for so long that other servers
-// may have dropped messages for it. Such a server continues without an error. A single server
-// needs no detector.
-type stallDetector struct {
-	atMost time.Duration // longest silence; no limit if 0
-	heard  time.Time     // time of the newest message
-}
-
-// newStallDetector returns a detector whose limit is half of cluster-node-timeout, after which
-// the servers of a cluster close their connections to a silent one.
-func newStallDetector(ctx context.Context, client *redis.Client, clustered bool) *stallDetector {
-	if !clustered {
-		return &stallDetector{}
-	}
+// maxSilence returns how long a server of a cluster may be silent: half of cluster-node-timeout,
+// after which the other servers close their connections to it. A server that was stopped for so
+// long continues without an error, but others may have dropped messages for it.
+func maxSilence(ctx context.Context, client *redis.Client) time.Duration {
 	timeout := defaultNodeTimeout
 	setting := client.ConfigGet(ctx, "cluster-node-timeout").Val()["cluster-node-timeout"] // may be forbidden
 	if millis, err := strconv.Atoi(setting); err == nil {
 		timeout = time.Duration(millis) * time.Millisecond
 	}
-	return &stallDetector{atMost: max(timeout/2, 2*pingInterval), heard: time.Now()}
+	return max(timeout/2, 2*pingInterval)
 }
 
-// ask sends pings over a connection until the context ends.
-func (s *stallDetector) ask(ctx context.Context, conn *redis.PubSub) {
-	if s.atMost == 0 {
-		return
-	}
+// ping sends pings until the context ends, so a server that works is never silent for long.
+func (s *session) ping(ctx context.Context) {
 	tick := time.NewTicker(pingInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-tick.C:
-			_ = conn.Ping(ctx) // the reader sees it too
+			_ = s.redis.Ping(ctx) // the reader sees it too
 		case <-ctx.Done():
 			return
 		}
 	}
-}
-
-// broken records that a message has arrived, and returns an error if the silence before it
-// was too long.
-func (s *stallDetector) broken() error {
-	if s.atMost == 0 {
-		return nil
-	}
-	before := s.heard
-	s.heard = time.Now()
-	if silent := s.heard.Sub(before); silent > s.atMost {
-		return fmt.Errorf("it was silent for %s, in which others may have dropped messages for it", silent.Round(time.Millisecond))
-	}
-	return nil
 }

@@ -2,7 +2,6 @@ package tracking
 
 import (
 	"context"
-	"errors"
 	"net"
 	"slices"
 	"strings"
@@ -10,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/source/redis/reconnect"
 )
 
 const (
@@ -96,18 +97,10 @@ func (c *connection) pinAddress() {
 
 // single returns the settings of a client that connects once.
 func (c *connection) single() *redis.Options {
-	settings := *c.settings
-	dial := settings.Dialer
-	var once sync.Once
-	settings.Dialer = func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
-		err = errors.New("the connection was lost")
-		once.Do(func() { conn, err = dial(ctx, network, addr) })
-		return conn, err
-	}
-	settings.Protocol = 2 // invalidations arrive as messages
+	settings := reconnect.Once(c.settings)
 	settings.PoolSize, settings.MinIdleConns = 1, 0
 	settings.ConnMaxIdleTime, settings.ConnMaxLifetime = -1, -1
-	return &settings
+	return settings
 }
 
 // setPrefixes makes the glob tracker track prefixes, on a new connection unless those that
