@@ -82,7 +82,7 @@ func (r *Source) openCluster(client *redis.ClusterClient, options *Options, node
 
 func (r *Source) newTracker(node string, connection func(addr string) *redis.Options, refresh func(), log *slog.Logger) *tracking.Tracker {
 	return tracking.New(tracking.Options{
-		Node: node, ProbePrefix: source.InternalPrefix + "tracking:", Connection: connection,
+		ProbePrefix: source.InternalPrefix + "tracking:" + node + ":", Connection: connection,
 		Reconnected: func() { r.reconnects.Add(1) }, Refresh: refresh, Log: log,
 	})
 }

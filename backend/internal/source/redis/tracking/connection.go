@@ -4,7 +4,6 @@ import (
 	"context"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -107,13 +106,10 @@ func (c *connection) single() *redis.Options {
 // it tracks stay.
 func (c *connection) setPrefixes(ctx context.Context, prefixes []string) error {
 	fresh, tracker := prefixes, c.glob
-	if tracker != nil && keeps(c.prefixes, prefixes) {
-		fresh = nil
-		for _, p := range prefixes {
-			if !covered(p, c.prefixes) {
-				fresh = append(fresh, p)
-			}
-		}
+	isDropped := func(p string) bool { return !slices.Contains(prefixes, p) }
+	if tracker != nil && !slices.ContainsFunc(c.prefixes, isDropped) {
+		isTracked := func(p string) bool { return slices.Contains(c.prefixes, p) }
+		fresh = slices.DeleteFunc(slices.Clone(prefixes), isTracked)
 	} else {
 		tracker = redis.NewClient(c.single())
 	}
@@ -132,35 +128,6 @@ func (c *connection) setPrefixes(ctx context.Context, prefixes []string) error {
 	}
 	c.prefixes = prefixes
 	return err
-}
-
-// keeps reports whether all prefixes before a change are among those after it.
-func keeps(before, after []string) bool {
-	for _, p := range before {
-		if !slices.Contains(after, p) {
-			return false
-		}
-	}
-	return true
-}
-
-// receive reads one message: the changed keys, all if it was a flush.
-func (c *connection) receive(ctx context.Context) (keys []string, all bool, err error) {
-	message, err := c.target.Receive(ctx)
-	if err != nil {
-		// go-redis has no message for a null payload; the connection stays usable.
-		if strings.Contains(err.Error(), "unsupported pubsub message payload: <nil>") {
-			return nil, true, nil
-		}
-		return nil, false, err
-	}
-	if m, ok := message.(*redis.Message); ok {
-		if m.PayloadSlice == nil {
-			return []string{m.Payload}, false, nil
-		}
-		return m.PayloadSlice, false, nil
-	}
-	return nil, false, nil
 }
 
 // close closes all connections.
