@@ -60,7 +60,9 @@ func (r *Source) openServer(client *redis.Client, options *Options, node string,
 	r.tracker = r.newTracker(node, func(string) *redis.Options { return client.Options() }, func() {}, log)
 	r.tracker.SetMasters([]tracking.Master{{}}, func(string) (string, bool) { return "", true })
 	r.keys = newKeys(client, r.tracker, options.KeyUnreadable, log)
-	r.channels.router = pubsub.New(pubsub.Options{Client: client, Prefix: source.InternalPrefix, Lag: options.Lag, Log: log})
+	r.channels.router = pubsub.New(pubsub.Options{
+		Client: client, Prefix: source.InternalPrefix, Reconnects: &r.reconnects, Lag: options.Lag, Log: log,
+	})
 }
 
 func (r *Source) openCluster(client *redis.ClusterClient, options *Options, node string, log *slog.Logger) {
@@ -69,7 +71,8 @@ func (r *Source) openCluster(client *redis.ClusterClient, options *Options, node
 	r.keys = newKeys(client, r.tracker, options.KeyUnreadable, log)
 	r.channels.sharded = true
 	r.channels.router = pubsub.New(pubsub.Options{
-		Cluster: client, OpenNode: options.openNode, Seeds: options.addresses(), Prefix: source.InternalPrefix, Lag: options.Lag, Log: log,
+		Cluster: client, OpenNode: options.openNode, Seeds: options.addresses(),
+		Prefix: source.InternalPrefix, Reconnects: &r.reconnects, Lag: options.Lag, Log: log,
 		Topology: func(t pubsub.Topology) {
 			var masters []tracking.Master
 			for _, m := range t.Masters() {
@@ -83,7 +86,7 @@ func (r *Source) openCluster(client *redis.ClusterClient, options *Options, node
 func (r *Source) newTracker(node string, connection func(addr string) *redis.Options, refresh func(), log *slog.Logger) *tracking.Tracker {
 	return tracking.New(tracking.Options{
 		ProbePrefix: source.InternalPrefix + "tracking:" + node + ":", Connection: connection,
-		Reconnected: func() { r.reconnects.Add(1) }, Refresh: refresh, Log: log,
+		Reconnects: &r.reconnects, Refresh: refresh, Log: log,
 	})
 }
 
@@ -117,7 +120,7 @@ func (r *Source) Ready(ctx context.Context) (unserved string, err error) {
 
 // Reconnects implements [source.Source].
 func (r *Source) Reconnects() int64 {
-	return r.reconnects.Load() + r.channels.router.Reconnects()
+	return r.reconnects.Load()
 }
 
 // Close implements [source.Source].

@@ -6,8 +6,6 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
-
-	"sluice/internal/source/marker"
 )
 
 // receive handles one message from Redis.
@@ -68,7 +66,13 @@ func (c *conn) begin(f *following) {
 	}
 	c.mu.Unlock()
 	// Called before f counts as live, so a caller of live never misses a gap.
-	f.confirmed(view)
+	rt := f.route
+	rt.delivery.Lock()
+	if !f.closed.Load() {
+		rt.receiver.Confirmed(rt.begun, view)
+		rt.begun = true
+	}
+	rt.delivery.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f.since = time.Now()
@@ -125,7 +129,7 @@ func (c *conn) refuse(s *session, answer error) {
 		return
 	}
 	wait := displacedPause
-	if isDisplaced(answer) {
+	if _, moved := redis.IsMovedError(answer); moved || redis.IsClusterDownError(answer) || redis.IsTryAgainError(answer) {
 		c.router.RefreshTopology()
 	} else {
 		if f.refuses == 0 {
@@ -145,13 +149,6 @@ func (c *conn) refuse(s *session, answer error) {
 	})
 }
 
-// isDisplaced reports whether an answer means that the server does not own the slot at
-// present.
-func isDisplaced(answer error) bool {
-	_, moved := redis.IsMovedError(answer)
-	return moved || redis.IsClusterDownError(answer) || redis.IsTryAgainError(answer)
-}
-
 func (c *conn) deliver(m *redis.Message) {
 	name := Subscription{Literal, m.Channel}
 	if m.Pattern != "" {
@@ -165,17 +162,6 @@ func (c *conn) deliver(m *redis.Message) {
 	// arrived from another server already.
 	if live {
 		f.message(m.Channel, m.Payload)
-	}
-}
-
-// confirmed reports to the receiver that Redis follows all names from now on, where view begins.
-func (f *following) confirmed(view *marker.View) {
-	rt := f.route
-	rt.delivery.Lock()
-	defer rt.delivery.Unlock()
-	if !f.closed.Load() {
-		rt.receiver.Confirmed(rt.begun, view)
-		rt.begun = true
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -22,11 +21,10 @@ const readyTimeout = time.Second
 // Router follows each route on the server that owns its slot, and moves it when another
 // server owns the slot. Its methods may be called from any goroutine.
 type Router struct {
-	options    Options
-	refreshes  chan struct{}      // holds a value if the topology is to be read now
-	cancel     context.CancelFunc // ends followTopology
-	running    sync.WaitGroup     // followTopology, and connections that are closing
-	reconnects atomic.Int64
+	options   Options
+	refreshes chan struct{}      // holds a value if the topology is to be read now
+	cancel    context.CancelFunc // ends followTopology
+	running   sync.WaitGroup     // followTopology, and connections that are closing
 
 	mu       sync.RWMutex // lock order: mu before conn.mu
 	topology Topology
@@ -69,7 +67,7 @@ func New(o Options) *Router {
 	if o.Cluster != nil {
 		r.running.Go(func() { r.followTopology(ctx) })
 	} else {
-		r.apply(ctx, Topology{servers: []server{{}}})
+		r.apply(ctx, Topology{servers: []server{{}}, slots: []slotRange{{last: slots - 1}}})
 	}
 	return r
 }
@@ -176,11 +174,6 @@ func (r *Router) Close() {
 	r.servers, r.topology = nil, Topology{}
 	r.mu.Unlock()
 	r.running.Wait()
-}
-
-// Reconnects returns how often a connection was lost and established again.
-func (r *Router) Reconnects() int64 {
-	return r.reconnects.Load()
 }
 
 // Ready returns nil while messages that this node publishes return to it. In a cluster, that

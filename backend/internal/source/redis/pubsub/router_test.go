@@ -24,7 +24,7 @@ func TestRouter_AbandonedRouteEndsView(t *testing.T) {
 		c, s := newTestSession()
 		r := newRouter(Options{})
 		r.servers[server{}] = c
-		r.topology = Topology{servers: []server{{}}}
+		r.topology = Topology{servers: []server{{}}, slots: []slotRange{{last: slots - 1}}}
 		name := Subscription{Literal, "a"}
 		var receiver counter
 		rt := r.Follow(0, &receiver, name)

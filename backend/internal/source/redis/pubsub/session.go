@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -14,6 +15,13 @@ import (
 
 	"sluice/internal/source/marker"
 	"sluice/internal/source/redis/reconnect"
+)
+
+const (
+	// pingInterval is the time between two pings of a cluster's server.
+	pingInterval = 500 * time.Millisecond
+	// defaultNodeTimeout is Redis's own.
+	defaultNodeTimeout = 15 * time.Second
 )
 
 // session is the state of one connection, from connect to disconnect.
@@ -76,21 +84,18 @@ func (s *session) send(ctx context.Context, c command) error {
 	for i, name := range c.names {
 		names[i] = name.Name
 	}
-	form := c.names[0].Form
-	switch {
-	case form == Literal && c.subscribe:
-		return s.redis.Subscribe(ctx, names...)
-	case form == Glob && c.subscribe:
-		return s.redis.PSubscribe(ctx, names...)
-	case c.subscribe:
-		return s.redis.SSubscribe(ctx, names...)
-	case form == Literal:
-		return s.redis.Unsubscribe(ctx, names...)
-	case form == Glob:
-		return s.redis.PUnsubscribe(ctx, names...)
-	default:
-		return s.redis.SUnsubscribe(ctx, names...)
+	subscribe, unsubscribe := s.redis.Subscribe, s.redis.Unsubscribe
+	switch c.names[0].Form {
+	case Literal:
+	case Glob:
+		subscribe, unsubscribe = s.redis.PSubscribe, s.redis.PUnsubscribe
+	case Sharded:
+		subscribe, unsubscribe = s.redis.SSubscribe, s.redis.SUnsubscribe
 	}
+	if c.subscribe {
+		return subscribe(ctx, names...)
+	}
+	return unsubscribe(ctx, names...)
 }
 
 // close closes the socket, which ends a blocked read and a blocked write. The lock of
@@ -159,7 +164,7 @@ func (c *conn) connect(ctx context.Context) (connected bool, err error) {
 	helpers.Go(func() { c.write(ctx, s) })
 	c.open(s)
 	if c.established {
-		c.router.reconnects.Add(1)
+		c.router.options.Reconnects.Add(1)
 	}
 	c.established = true
 	c.log.Info("redis pub/sub connected")
@@ -187,6 +192,32 @@ func (c *conn) read(ctx context.Context, s *session, limit time.Duration) error 
 			return err
 		default:
 			c.receive(s, message)
+		}
+	}
+}
+
+// maxSilence returns how long a server of a cluster may be silent: half of cluster-node-timeout,
+// after which the other servers close their connections to it. A server that was stopped for so
+// long continues without an error, but others may have dropped messages for it.
+func maxSilence(ctx context.Context, client *redis.Client) time.Duration {
+	timeout := defaultNodeTimeout
+	setting := client.ConfigGet(ctx, "cluster-node-timeout").Val()["cluster-node-timeout"] // may be forbidden
+	if millis, err := strconv.Atoi(setting); err == nil {
+		timeout = time.Duration(millis) * time.Millisecond
+	}
+	return max(timeout/2, 2*pingInterval)
+}
+
+// ping sends pings until the context ends, so a server that works is never silent for long.
+func (s *session) ping(ctx context.Context) {
+	tick := time.NewTicker(pingInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			_ = s.redis.Ping(ctx) // the reader sees it too
+		case <-ctx.Done():
+			return
 		}
 	}
 }

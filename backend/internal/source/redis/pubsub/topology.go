@@ -10,8 +10,8 @@ import (
 // Topology is the set of servers and their slots.
 type Topology struct {
 	servers []server
-	slots   []slotRange // of a cluster, sorted, without overlaps; none for a single server, which owns everything
-	nodes   []string    // addresses of the nodes that have slots, and of their replicas, sorted
+	slots   []slotRange // sorted, without overlaps
+	nodes   []string    // of a cluster: addresses of the nodes that have slots, and of their replicas, sorted
 }
 
 // server is a master that clients can connect to.
@@ -27,9 +27,6 @@ type slotRange struct {
 
 // owner returns the server that owns a slot.
 func (t Topology) owner(slot int) (server, bool) {
-	if len(t.slots) == 0 && len(t.servers) == 1 {
-		return t.servers[0], true
-	}
 	i, _ := slices.BinarySearchFunc(t.slots, slot, func(r slotRange, slot int) int { return r.last - slot })
 	if i < len(t.slots) && t.slots[i].first <= slot {
 		return t.slots[i].owner, true

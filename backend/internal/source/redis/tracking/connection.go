@@ -42,16 +42,14 @@ func connect(ctx context.Context, settings *redis.Options) (*connection, error) 
 
 func (c *connection) open(ctx context.Context) error {
 	c.pinAddress()
-	ids := make(chan int64, 1)
 	target := c.single()
-	target.OnConnect = func(ctx context.Context, conn *redis.Conn) error {
+	target.OnConnect = func(ctx context.Context, conn *redis.Conn) (err error) {
 		if before := c.settings.OnConnect; before != nil {
 			if err := before(ctx, conn); err != nil {
 				return err
 			}
 		}
-		id, err := conn.ClientID(ctx).Result()
-		ids <- id
+		c.targetID, err = conn.ClientID(ctx).Result()
 		return err
 	}
 	c.owner = redis.NewClient(target)
@@ -64,7 +62,6 @@ func (c *connection) open(ctx context.Context) error {
 	if _, err := c.target.ReceiveTimeout(ctx, answerTimeout); err != nil {
 		return err
 	}
-	c.targetID = <-ids
 	c.literal = redis.NewClient(c.single())
 	return c.literal.Do(ctx, "CLIENT", "TRACKING", "ON", "REDIRECT", c.targetID).Err()
 }

@@ -22,7 +22,6 @@ type session struct {
 	keys    map[string]*key
 	globs   map[*Watch]struct{}
 	queue   []*key
-	unread  bool // globs has watches that are not live
 	probe   probe
 	waiting []waiter // of Sync
 
@@ -49,7 +48,6 @@ func newSession(t *Tracker, addr string) *session {
 func (s *session) add(w *Watch) {
 	if w.prefix {
 		s.globs[w] = struct{}{}
-		s.unread = true
 	} else {
 		k := s.keys[w.name]
 		if k == nil {
@@ -166,10 +164,10 @@ func (s *session) reachable() {
 		return
 	}
 	if s.established {
-		s.tracker.options.Reconnected()
+		s.tracker.options.Reconnects.Add(1)
 	}
 	s.established = true
-	s.up, s.unread, s.err = true, true, nil
+	s.up, s.err = true, nil
 	for _, k := range s.keys {
 		s.enqueue(k)
 	}

@@ -17,16 +17,14 @@ func (s *session) trackGlobs(ctx context.Context, c *connection, tidy bool) erro
 	t := s.tracker
 	t.mu.Lock()
 	prefixes := []string{t.options.ProbePrefix}
-	watches := make([]*Watch, 0, len(s.globs))
+	var fresh []*Watch
 	missing := false
 	for w := range s.globs {
 		prefixes = append(prefixes, w.name)
-		watches = append(watches, w)
 		missing = missing || !covered(w.name, c.prefixes)
-	}
-	fresh := s.up && s.unread
-	if fresh {
-		s.unread = false
+		if s.up && !w.nodes[s].live {
+			fresh = append(fresh, w)
+		}
 	}
 	t.mu.Unlock()
 	if missing || tidy || len(c.prefixes) == 0 {
@@ -37,20 +35,13 @@ func (s *session) trackGlobs(ctx context.Context, c *connection, tidy bool) erro
 			}
 		}
 	}
-	if !fresh {
-		return nil
-	}
 	t.mu.Lock()
-	watches = slices.DeleteFunc(watches, func(w *Watch) bool {
-		n := w.nodes[s]
-		if n == nil || n.live {
-			return true
-		}
-		n.live = true
-		return false
-	})
+	fresh = slices.DeleteFunc(fresh, func(w *Watch) bool { return w.nodes[s] == nil }) // closed since
+	for _, w := range fresh {
+		w.nodes[s].live = true
+	}
 	t.mu.Unlock()
-	t.announce(watches)
+	t.announce(fresh)
 	return nil
 }
 

@@ -4,12 +4,16 @@
 package tracking
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -47,8 +51,8 @@ type Options struct {
 	ProbePrefix string
 	// Connection returns the settings of connections to an address.
 	Connection func(addr string) *redis.Options
-	// Reconnected is called when a broken session is replaced.
-	Reconnected func()
+	// Reconnects counts the broken sessions that were replaced.
+	Reconnects *atomic.Int64
 	// Refresh is called when a master does not own a key. It must not block.
 	Refresh func()
 	Log     *slog.Logger
@@ -147,23 +151,21 @@ func (t *Tracker) place(w *Watch) {
 	if t.closed {
 		return
 	}
-	wanted := make(map[*session]struct{})
+	var wanted []*session
 	if w.prefix {
-		for _, s := range t.sessions {
-			wanted[s] = struct{}{}
-		}
+		wanted = slices.Collect(maps.Values(t.sessions))
 	} else if t.owner != nil {
 		if id, ok := t.owner(w.name); ok {
-			wanted[t.sessions[id]] = struct{}{}
+			wanted = append(wanted, t.sessions[id])
 		}
 	}
 	for s := range w.nodes {
-		if _, ok := wanted[s]; !ok {
+		if !slices.Contains(wanted, s) {
 			delete(w.nodes, s)
 			s.remove(w)
 		}
 	}
-	for s := range wanted {
+	for _, s := range wanted {
 		if w.nodes[s] == nil {
 			w.nodes[s] = new(nodeState)
 			s.add(w)
@@ -210,10 +212,7 @@ func (w *Watch) state() (live bool, changed <-chan struct{}, err error) {
 			continue
 		}
 		live = false
-		if err = n.err; err == nil {
-			err = s.err
-		}
-		if err != nil {
+		if err = cmp.Or(n.err, s.err); err != nil {
 			break
 		}
 	}
