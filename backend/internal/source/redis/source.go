@@ -44,10 +44,10 @@ type streamFollower interface {
 func Open(options *Options, node string, fill source.Fill, log *slog.Logger) *Source {
 	r := &Source{Publisher: OpenPublisher(options)}
 	r.reader = streamReader{client: r.client, limited: options.open(maxReply), state: newStateReader(), fill: fill}
-	routing := pubsub.Options{Client: r.client, Prefix: source.InternalPrefix, Lag: options.Lag, Log: log}
+	routing := pubsub.Options{Prefix: source.InternalPrefix, Reconnects: &r.reconnects, Lag: options.Lag, Log: log}
 	track := tracking.Options{
-		Node: node, ProbePrefix: source.InternalPrefix + "tracking:", Connection: options.connection,
-		Reconnected: func() { r.reconnects.Add(1) }, Refresh: func() { r.channels.router.RefreshTopology() }, Log: log,
+		ProbePrefix: source.InternalPrefix + "tracking:" + node + ":", Connection: options.connection,
+		Reconnects: &r.reconnects, Refresh: func() { r.channels.router.RefreshTopology() }, Log: log,
 	}
 	switch client := r.client.(type) {
 	case *redis.Client:
@@ -55,11 +55,12 @@ func Open(options *Options, node string, fill source.Fill, log *slog.Logger) *So
 		track.Connection, track.Refresh = func(string) *redis.Options { return client.Options() }, func() {}
 		r.tracker = tracking.New(track)
 		r.tracker.SetMasters([]tracking.Master{{}}, func(string) (string, bool) { return "", true })
+		routing.Client = client
 	case *redis.ClusterClient:
 		r.tracker = tracking.New(track)
 		r.streams = &clusterStreams{reader: r.reader, tracker: r.tracker, log: log, readers: make(map[*streams]struct{})}
 		r.channels.sharded = true
-		routing.OpenNode, routing.Seeds = options.openNode, options.addresses()
+		routing.Cluster, routing.OpenNode, routing.Seeds = client, options.openNode, options.addresses()
 		routing.Topology = func(t pubsub.Topology) {
 			var masters []tracking.Master
 			for _, m := range t.Masters() {
@@ -97,13 +98,13 @@ func (r *Source) Range(ctx context.Context, topic event.Topic, q source.Range) (
 
 // Ready implements [source.Source].
 func (r *Source) Ready(ctx context.Context) (unserved string, err error) {
-	slots, err := r.channels.router.Ready(ctx)
-	return slots.String(), sourceError(err)
+	unserved, err = r.channels.router.Ready(ctx)
+	return unserved, sourceError(err)
 }
 
 // Reconnects implements [source.Source].
 func (r *Source) Reconnects() int64 {
-	return r.reconnects.Load() + r.channels.router.Reconnects()
+	return r.reconnects.Load()
 }
 
 // Close implements [source.Source].

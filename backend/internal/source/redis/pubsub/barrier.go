@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	// barrierPatience bounds how long a barrier holds its followings after its server has
+	// barrierPatience bounds how long a barrier delays followings after its server has
 	// answered. It is shorter than the five seconds after which a new subscriber is rejected,
 	// since live waits for the barrier too.
 	barrierPatience = 4 * time.Second
@@ -15,24 +15,12 @@ const (
 	remotePatience = 2 * time.Second
 )
 
-// barrier delays the start of followings that have moved from one server of a cluster to
-// another. The new server may receive a message from a third node later than the old server
-// did, and would deliver it twice. A probe published on each node after the move proves
-// that the new server has received all earlier messages of that node. Replicas are included,
-// since clients can publish there too.
-type barrier struct {
-	held []*following
-}
-
-// hold delays f until the barrier is lifted. It must be called before f is started.
-func (b *barrier) hold(f *following) {
-	f.barrier = b
-	b.held = append(b.held, f)
-}
-
-// lift waits for a probe from each node. Then the reader starts the followings that the
-// barrier holds.
-func (c *conn) lift(ctx context.Context, b *barrier, nodes []string) {
+// lift waits at a barrier: for a probe from each node. Then the reader starts the held followings,
+// which have moved from one server of a cluster to this one. This server may receive a message from
+// a third node later than the old server did, and would deliver it twice. A probe published on each
+// node after the move proves that this server has received all earlier messages of that node.
+// Replicas are included, since clients can publish there too.
+func (c *conn) lift(ctx context.Context, held []*following, nodes []string) {
 	if !c.probing.settled(ctx) {
 		return
 	}
@@ -41,7 +29,7 @@ func (c *conn) lift(ctx context.Context, b *barrier, nodes []string) {
 	var probes sync.WaitGroup
 	for _, addr := range nodes {
 		probes.Go(func() {
-			node := c.openNode(addr)
+			node := c.router.options.OpenNode(addr)
 			defer node.Close()
 			if !c.probe.arrivesFrom(patience, node) && ctx.Err() == nil {
 				c.log.Warn("redis cluster: no probe arrives from a node; its earlier messages may arrive twice", "node", addr)
@@ -50,7 +38,7 @@ func (c *conn) lift(ctx context.Context, b *barrier, nodes []string) {
 	}
 	probes.Wait()
 	c.mu.Lock()
-	c.lifted = append(c.lifted, b)
+	c.lifted = append(c.lifted, held...)
 	s := c.session
 	c.mu.Unlock()
 	if s != nil {
@@ -59,7 +47,7 @@ func (c *conn) lift(ctx context.Context, b *barrier, nodes []string) {
 }
 
 // settled waits until Redis has confirmed or refused f, even if Redis is unavailable for
-// long. It returns false if the connection is closed or the context ends.
+// long. It returns false if the context ends.
 func (f *following) settled(ctx context.Context) bool {
 	c := f.owner
 	for {
@@ -71,8 +59,6 @@ func (f *following) settled(ctx context.Context) bool {
 		}
 		select {
 		case <-changed:
-		case <-c.probe.ended:
-			return false
 		case <-ctx.Done():
 			return false
 		}
@@ -81,21 +67,19 @@ func (f *following) settled(ctx context.Context) bool {
 
 // pass starts the followings of lifted barriers. The reader calls it, so no message arrives
 // between the call of confirmed and the following messages.
-func (c *conn) pass(s *session) {
+func (c *conn) pass() {
 	c.mu.Lock()
 	var ready []*following
-	for _, b := range c.lifted {
-		for _, f := range b.held {
-			if len(f.missing) > 0 {
-				f.barrier = nil // Redis has not confirmed it yet
-			} else {
-				ready = append(ready, f)
-			}
+	for _, f := range c.lifted {
+		if len(f.missing) > 0 {
+			f.held = false // Redis has not confirmed it yet
+		} else {
+			ready = append(ready, f)
 		}
 	}
 	c.lifted = nil
 	c.mu.Unlock()
 	for _, f := range ready {
-		c.begin(s, f)
+		c.begin(f)
 	}
 }

@@ -4,13 +4,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"log/slog"
 	"math/rand/v2"
+	"reflect"
 	"slices"
-	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/source/redis/reconnect"
 )
 
 const (
@@ -21,144 +22,111 @@ const (
 	topologySpacing = 200 * time.Millisecond
 	// topologyTimeout bounds the wait for the answer of one node.
 	topologyTimeout = time.Second
-	// connectedAsked bounds the masters that are asked at one look.
+	// connectedAsked bounds the masters that are asked at one read.
 	connectedAsked = 2
 )
 
-// cluster reads the topology of a cluster again and again, and applies it to the router.
-type cluster struct {
-	client    *redis.ClusterClient
-	router    *Router
-	seeds     []string                        // addresses to ask before any master is known
-	openNode  func(addr string) *redis.Client // opens a client for one node
-	changed   func(Topology)
-	log       *slog.Logger
-	refreshes chan struct{}
-	cancel    context.CancelFunc
-	done      sync.WaitGroup
-}
+// RefreshTopology asks for the slots of a cluster again, soon. It does not block.
+func (r *Router) RefreshTopology() { wake(r.refreshes) }
 
-func newCluster(client *redis.ClusterClient, router *Router, o *Options) *cluster {
-	return &cluster{
-		client: client, router: router, seeds: o.Seeds, openNode: o.OpenNode, changed: o.Topology, log: o.Log,
-		refreshes: make(chan struct{}, 1),
-	}
-}
-
-// start begins to read the topology.
-func (c *cluster) start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	c.cancel = cancel
-	c.done.Go(func() { c.run(ctx) })
-}
-
-// refreshTopology asks for a read at once. It does not block.
-func (c *cluster) refreshTopology() {
-	select {
-	case c.refreshes <- struct{}{}:
-	default: // one is asked for already
-	}
-}
-
-func (c *cluster) close() {
-	c.cancel()
-	c.done.Wait()
-}
-
-func (c *cluster) run(ctx context.Context) {
+// followTopology reads the topology of a cluster again and again, and applies it.
+func (r *Router) followTopology(ctx context.Context) {
 	var known Topology
 	warned := false
-	for {
-		next, err := c.look(ctx)
+	for ctx.Err() == nil {
+		next, err := r.readTopology(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
 		case err != nil:
 			if !warned {
-				c.log.Warn("redis cluster topology is unavailable; trying again", "error", err)
+				r.options.Log.Warn("redis cluster topology is unavailable; trying again", "error", err)
 			}
-			c.router.missing(err)
-		case !next.equal(known):
-			c.log.Info("redis cluster", "masters", len(next.servers))
-			c.client.ReloadState(ctx)
-			c.router.apply(ctx, next)
-			c.changed(next)
+			r.missing(err)
+		case !reflect.DeepEqual(next, known):
+			r.options.Log.Info("redis cluster", "masters", len(next.servers))
+			r.options.Cluster.ReloadState(ctx)
+			r.apply(ctx, next)
+			r.options.Topology(next)
 			known = next
 		}
 		warned = err != nil
 		select {
-		case <-c.refreshes:
-			c.client.ReloadState(ctx)
+		case <-r.refreshes:
+			r.options.Cluster.ReloadState(ctx)
 		case <-time.After(topologyInterval*3/4 + rand.N(topologyInterval/2)):
 		case <-ctx.Done():
-			return
 		}
-		select {
-		case <-time.After(topologySpacing):
-		case <-ctx.Done():
-			return
-		}
+		reconnect.Wait(ctx, topologySpacing)
 	}
 }
 
-// look asks one of the masters whose connections work, another one each time, and another
+// readTopology asks one of the masters whose connections work, another one each time, and another
 // if that does not answer. Without such a master, it asks the addresses of the settings.
-func (c *cluster) look(ctx context.Context) (Topology, error) {
+func (r *Router) readTopology(ctx context.Context) (Topology, error) {
 	err := errors.New("no node of the cluster answers")
-	asked := 0
-	for _, client := range c.router.clients() {
-		if asked++; asked > connectedAsked {
-			break
-		}
+	clients := r.clients()
+	for _, client := range clients[:min(len(clients), connectedAsked)] {
 		var t Topology
 		if t, err = ask(ctx, client); err == nil {
 			return t, nil
 		}
 	}
-	for _, i := range rand.Perm(len(c.seeds)) {
-		client := c.openNode(c.seeds[i])
-		t, askErr := ask(ctx, client)
+	for _, i := range rand.Perm(len(r.options.Seeds)) {
+		client := r.options.OpenNode(r.options.Seeds[i])
+		var t Topology
+		t, err = ask(ctx, client)
 		_ = client.Close() // it is not used again
-		if askErr == nil {
+		if err == nil {
 			return t, nil
 		}
-		err = askErr
 	}
 	return Topology{}, err
 }
 
+// clients returns clients of the masters whose connections work, in random order.
+func (r *Router) clients() []*redis.Client {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var clients []*redis.Client
+	for _, c := range r.servers {
+		c.mu.Lock()
+		if c.session != nil {
+			clients = append(clients, c.client)
+		}
+		c.mu.Unlock()
+	}
+	rand.Shuffle(len(clients), func(i, j int) { clients[i], clients[j] = clients[j], clients[i] })
+	return clients
+}
+
 // ask asks one node. CLUSTER SLOTS, unlike the newer CLUSTER SHARDS, says which port to use
 // with TLS and without.
-func ask(ctx context.Context, client *redis.Client) (Topology, error) {
+func ask(ctx context.Context, client *redis.Client) (t Topology, err error) {
 	ctx, cancel := context.WithTimeout(ctx, topologyTimeout)
 	defer cancel()
 	found, err := client.ClusterSlots(ctx).Result() //nolint:staticcheck // see above
 	if err != nil {
-		return Topology{}, err
+		return t, err
 	}
 	if len(found) == 0 {
-		return Topology{}, errors.New("no server of the cluster has any slots")
+		return t, errors.New("no server of the cluster has any slots")
 	}
-	return topologyOf(found), nil
-}
-
-func topologyOf(found []redis.ClusterSlot) Topology {
-	var l Topology
 	for _, r := range found {
 		if len(r.Nodes) == 0 {
 			continue
 		}
 		owner := server{r.Nodes[0].ID, r.Nodes[0].Addr}
-		l.slots = append(l.slots, slotRange{r.Start, r.End, owner})
-		if !slices.Contains(l.servers, owner) {
-			l.servers = append(l.servers, owner)
+		t.slots = append(t.slots, slotRange{r.Start, r.End, owner})
+		if !slices.Contains(t.servers, owner) {
+			t.servers = append(t.servers, owner)
 		}
 		for _, n := range r.Nodes {
-			l.nodes = append(l.nodes, n.Addr)
+			t.nodes = append(t.nodes, n.Addr)
 		}
 	}
-	l.nodes = sortedSet(l.nodes)
-	slices.SortFunc(l.slots, func(a, b slotRange) int { return cmp.Compare(a.first, b.first) })
-	slices.SortFunc(l.servers, func(a, b server) int { return cmp.Compare(a.id, b.id) })
-	return l
+	t.nodes = sortedSet(t.nodes)
+	slices.SortFunc(t.slots, func(a, b slotRange) int { return cmp.Compare(a.first, b.first) })
+	slices.SortFunc(t.servers, func(a, b server) int { return cmp.Compare(a.id, b.id) })
+	return t, nil
 }

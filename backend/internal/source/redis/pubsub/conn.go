@@ -3,7 +3,6 @@ package pubsub
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -32,10 +31,6 @@ const (
 	markerPatience = 2 * time.Second
 )
 
-// errMoved is returned by live when a following is closed. A topic that moves to another
-// server closes its following on the first.
-var errMoved = errors.New("the topic is followed on another server")
-
 // Subscription is a name as Redis knows it.
 type Subscription struct {
 	Form Form
@@ -52,87 +47,70 @@ const (
 	Sharded             // a channel of a cluster's shard: SSUBSCRIBE
 )
 
-// receiver accepts the messages of one following. Its methods are called from one goroutine
-// and must return soon.
-type receiver interface {
-	// confirmed reports that Redis follows all subscriptions from now on. The view begins
-	// here. If they were followed before, messages may be missing in between.
-	confirmed(view *marker.View)
-	message(channel, payload string)
-}
-
 // conn follows channels and globs over one connection to one server. It reads that
 // connection itself, since the reader of go-redis drops messages when its buffer is full
 // and hides reconnects. Only its own goroutines use the network.
 type conn struct {
-	client          *redis.Client                   // for commands to the same server
-	release         func() error                    // closes the client if the conn owns it, or nil
-	openNode        func(addr string) *redis.Client // for any node of its cluster; nil for a single server
-	refreshTopology func()                          // asks for the slots of all servers again
-	log             *slog.Logger
-	probe           *probe
-	probing         *following // of the probe's channel
-	markers         *markerPublisher
-	cancel          context.CancelFunc
-	running         sync.WaitGroup
+	router  *Router
+	client  *redis.Client // for commands to the same server
+	log     *slog.Logger
+	probe   *probe
+	probing *following // of the probe's channel
+	markers *markerPublisher
+	ctx     context.Context // ends when the conn is closed
+	cancel  context.CancelFunc
+	running sync.WaitGroup
 
-	reconnects  *atomic.Int64 // of all servers
-	established bool          // there has been a connection; used by the reader alone
-
-	lastRead atomic.Int64 // time of the newest byte, in nanoseconds since 1970
+	established bool // there has been a connection; used by the reader alone
 
 	mu        sync.Mutex
 	following map[Subscription]*following
-	session   *session   // nil while disconnected
-	lifted    []*barrier // not yet passed by the reader
-	away      error      // reason why the conn is disconnected, nil before the first attempt
+	session   *session     // nil while disconnected
+	lifted    []*following // behind a barrier that the reader has not passed yet
+	away      error        // reason why the conn is disconnected, nil before the first attempt
 }
 
-// following is a set of names that one receiver follows on one server and that are live
-// together.
+// following is a route on one server. Its names are live together.
 type following struct {
-	owner    *conn
-	names    []Subscription
-	receiver receiver
+	owner  *conn
+	route  *Route
+	closed atomic.Bool // messages are ignored; set under owner.mu
 
 	// Guarded by owner.mu.
 	missing []Subscription // not confirmed by Redis on this connection
-	barrier *barrier       // to pass before it is live, or nil
+	held    bool           // a barrier delays its start
 	view    *marker.View   // nil before it is live for the first time
 	since   time.Time      // time at which it became live
 	refused error          // Redis does not allow it
 	refuses int            // number of refusals in a row
-	closed  bool
-	changed chan struct{} // closed when any of this, or the connection, changes
+	changed chan struct{}  // closed when any of this, or the connection, changes
 }
-
-// heard returns the time at which the newest byte was received.
-func (c *conn) heard() time.Time { return time.Unix(0, c.lastRead.Load()) }
 
 // newNode returns a random id of a gateway.
 func newNode() string {
 	return strings.ToLower(rand.Text()[:8])
 }
 
-// newConn returns a connection to the server of a client. Gateways publish their markers
-// there on a channel of that name. prefix begins the names of all channels of gateways.
-func newConn(client *redis.Client, markersChannel, prefix string, o *Options, log *slog.Logger) *conn {
-	c := &conn{client: client, refreshTopology: func() {}, log: log, following: make(map[Subscription]*following)}
-	c.probe = newProbe(client, prefix+"probe:"+newNode(), c.interrupt, c.heard, o.Lag, log)
-	c.markers = newMarkerPublisher(client, markersChannel)
-	c.probing = c.follow(c.probe, Subscription{Literal, c.probe.channel})
-	c.probing.start()
-	c.follow(c.markers, Subscription{Literal, markersChannel}).start()
+// newConn opens a connection to a server. It does not block.
+func newConn(r *Router, s server) *conn {
+	o := &r.options
+	c := &conn{router: r, client: o.Client, log: o.Log, following: make(map[Subscription]*following)}
+	markers := o.Prefix + "markers"
+	if o.Cluster != nil {
+		c.client, c.log = o.OpenNode(s.addr), o.Log.With("server", s.addr)
+		// The order of markers and messages differs between servers, so each master has
+		// its own markers.
+		markers += ":" + s.id
+	}
+	c.probe = newProbe(c.client, o.Prefix+"probe:"+newNode(), c.interrupt, o.Lag, c.log)
+	c.markers = newMarkerPublisher(c.client, markers)
+	c.probing = c.follow(&Route{receiver: c.probe, names: []Subscription{{Literal, c.probe.channel}}}, false)
+	c.follow(&Route{receiver: c.markers, names: []Subscription{{Literal, markers}}}, false)
+	c.ctx, c.cancel = context.WithCancel(context.Background())
+	c.running.Go(func() { c.run(c.ctx) })
+	c.running.Go(func() { c.probe.run(c.ctx) })
+	c.running.Go(func() { c.markers.run(c.ctx) })
 	return c
-}
-
-// start begins to connect.
-func (c *conn) start() {
-	ctx, cancel := context.WithCancel(context.Background())
-	c.cancel = cancel
-	c.running.Go(func() { c.run(ctx) })
-	c.running.Go(func() { c.probe.run(ctx) })
-	c.running.Go(func() { c.markers.run(ctx) })
 }
 
 // close ends everything. It may block until the network has timed out. No receiver is
@@ -140,46 +118,39 @@ func (c *conn) start() {
 func (c *conn) close() {
 	c.cancel()
 	c.running.Wait()
-	if c.release != nil {
-		_ = c.release() // all that used it has ended
+	if c.router.options.Cluster != nil {
+		_ = c.client.Close() // all that used it has ended
 	}
 }
 
-// follow returns a following of names, which begins when it is started.
-func (c *conn) follow(r receiver, names ...Subscription) *following {
-	return &following{owner: c, names: names, receiver: r, missing: slices.Clone(names), changed: make(chan struct{})}
-}
-
-// start begins to follow. It does not block.
-func (f *following) start() {
-	c := f.owner
+// follow begins to follow a route, which is not live before a barrier if it is held. It does not
+// block.
+func (c *conn) follow(rt *Route, held bool) *following {
+	f := &following{owner: c, route: rt, held: held, missing: slices.Clone(rt.names), changed: make(chan struct{})}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, name := range f.names {
+	for _, name := range rt.names {
 		c.following[name] = f
 		c.session.enqueue(true, name)
 	}
+	return f
 }
 
-// close stops following. It does not block. A message in progress may still arrive.
+// close stops following. It does not block. A message in progress may still arrive. The view ends
+// before messages are ignored, so it contains no marker that follows an ignored message.
 func (f *following) close() {
 	c := f.owner
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for _, name := range f.names {
+	f.endView()
+	f.closed.Store(true)
+	f.signal()
+	for _, name := range f.route.names {
 		if c.following[name] == f {
 			delete(c.following, name)
 			c.session.enqueue(false, name)
 		}
 	}
-	f.end()
-}
-
-// end ends the view for good, so live and marked see that f is closed. owner.mu must be held.
-func (f *following) end() {
-	f.closed = true
-	f.endView()
-	f.signal()
 }
 
 // endView ends the view, if there is one. owner.mu must be held.
@@ -195,54 +166,34 @@ func (f *following) signal() {
 	f.changed = make(chan struct{})
 }
 
-// live waits until Redis follows all names. It returns errMoved once f is closed.
-func (f *following) live(ctx context.Context) error {
+// live waits until Redis follows all names, and then, at most markerPatience, until a marker has
+// arrived since. It returns early if f is closed.
+func (f *following) live(ctx context.Context) (closed bool, err error) {
 	c := f.owner
-	for {
-		c.mu.Lock()
-		live, closed, refused, away, changed := !f.pending(), f.closed, f.refused, c.away, f.changed
-		c.mu.Unlock()
-		switch {
-		case closed:
-			return errMoved
-		case live:
-			return nil
-		case refused != nil:
-			return refused
-		case away != nil:
-			return fmt.Errorf("%w: %w", ErrUnavailable, away)
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// marked waits until a marker has arrived since f became live, at most markerPatience after
-// that. It returns false if f is no longer live.
-func (f *following) marked(ctx context.Context) (live bool, err error) {
-	c := f.owner
-	var patience <-chan time.Time
 	for {
 		arrived := c.markers.arrival()
 		c.mu.Lock()
-		live, view, since := !f.pending() && !f.closed, f.view, f.since
+		live, refused, away, view, since := !f.pending(), f.refused, c.away, f.view, f.since
+		var changed <-chan struct{} = f.changed
 		c.mu.Unlock()
-		if !live {
-			return false, nil
-		}
-		if _, _, ok := view.Newest(); ok {
+		var patience <-chan time.Time
+		switch {
+		case f.closed.Load():
 			return true, nil
-		}
-		if patience == nil {
-			patience = time.After(time.Until(since.Add(markerPatience)))
+		case live:
+			if _, _, ok := view.Newest(); ok {
+				return false, nil
+			}
+			changed, patience = arrived, time.After(time.Until(since.Add(markerPatience)))
+		case refused != nil:
+			return false, refused
+		case away != nil:
+			return false, fmt.Errorf("%w: %w", ErrUnavailable, away)
 		}
 		select {
-		case <-arrived:
+		case <-changed:
 		case <-patience:
-			return true, nil
+			return false, nil
 		case <-ctx.Done():
 			return false, ctx.Err()
 		}
@@ -251,7 +202,7 @@ func (f *following) marked(ctx context.Context) (live bool, err error) {
 
 // pending reports whether f is not live. owner.mu must be held.
 func (f *following) pending() bool {
-	return len(f.missing) > 0 || f.barrier != nil
+	return len(f.missing) > 0 || f.held
 }
 
 // interrupted records that Redis no longer follows some of the names. owner.mu must be held.
@@ -259,13 +210,6 @@ func (f *following) interrupted(names ...Subscription) {
 	f.endView()
 	f.missing = slices.Clone(names)
 	f.signal()
-}
-
-// connected reports whether there is a connection that brings messages.
-func (c *conn) connected() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.session != nil
 }
 
 // ready returns nil while messages published by this node return to it.
@@ -280,10 +224,4 @@ func (c *conn) ready(ctx context.Context) error {
 		return fmt.Errorf("%w: PING: %w", ErrUnavailable, err)
 	}
 	return c.probe.ready()
-}
-
-// refusesKeys reports whether the server of a cluster refuses commands for a key, as it
-// does while another server is missing and cluster-require-full-coverage is set.
-func (c *conn) refusesKeys(ctx context.Context, key string) bool {
-	return redis.IsClusterDownError(c.client.Type(ctx, key).Err())
 }

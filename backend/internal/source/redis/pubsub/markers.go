@@ -23,17 +23,14 @@ type markerPublisher struct {
 	client  *redis.Client
 	channel string
 	now     chan struct{} // holds a value if a marker is asked for
+	log     *marker.Log   // of the present connection; used by its reader alone
 
 	mu      sync.Mutex
-	log     *marker.Log   // of the present connection
 	arrived chan struct{} // closed when a marker arrives
 }
 
 func newMarkerPublisher(client *redis.Client, channel string) *markerPublisher {
-	return &markerPublisher{
-		client: client, channel: channel, now: make(chan struct{}, 1),
-		log: marker.NewLog(), arrived: make(chan struct{}),
-	}
+	return &markerPublisher{client: client, channel: channel, now: make(chan struct{}, 1), arrived: make(chan struct{})}
 }
 
 // run publishes a marker when one is asked for, and when none has arrived for an interval:
@@ -65,21 +62,6 @@ func (p *markerPublisher) run(ctx context.Context) {
 	}
 }
 
-// soon asks for a marker. It does not block.
-func (p *markerPublisher) soon() {
-	select {
-	case p.now <- struct{}{}:
-	default: // one is asked for already
-	}
-}
-
-// connected makes log the one of the present connection.
-func (p *markerPublisher) connected(log *marker.Log) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.log = log
-}
-
 // arrival returns a channel that is closed when the next marker arrives.
 func (p *markerPublisher) arrival() <-chan struct{} {
 	p.mu.Lock()
@@ -87,20 +69,20 @@ func (p *markerPublisher) arrival() <-chan struct{} {
 	return p.arrived
 }
 
-// confirmed implements [receiver].
-func (p *markerPublisher) confirmed(*marker.View) {
-	p.soon()
+// Confirmed implements [Receiver].
+func (p *markerPublisher) Confirmed(_ bool, _ *marker.View) {
+	wake(p.now)
 }
 
-// message implements [receiver].
-func (p *markerPublisher) message(_, payload string) {
+// Message implements [Receiver].
+func (p *markerPublisher) Message(_, payload string) {
 	m, ok := marker.Parse(payload)
 	if !ok {
 		return // not from a gateway
 	}
+	p.log.Add(m)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.log.Add(m)
 	close(p.arrived)
 	p.arrived = make(chan struct{})
 }

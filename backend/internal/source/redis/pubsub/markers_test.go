@@ -55,7 +55,7 @@ func TestMarkerPublisher_NewIDAfterFailedPublish(t *testing.T) {
 	nodes := make(map[string]bool)
 	var before marker.Marker
 	for n := range 7 {
-		p.soon()
+		wake(p.now)
 		message, err := observer.ReceiveMessage(t.Context())
 		if err != nil {
 			t.Fatal(err)

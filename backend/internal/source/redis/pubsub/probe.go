@@ -5,14 +5,16 @@ import (
 	"crypto/rand"
 	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
+	"maps"
+	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
 
 	"sluice/internal/source/marker"
+	"sluice/internal/source/redis/reconnect"
 )
 
 const (
@@ -25,8 +27,6 @@ const (
 	// busyPatience is the time after which it is replaced although bytes were received, such as
 	// those of large messages before the probe.
 	busyPatience = 10 * probePatience
-
-	tokenLength = 10 // of 32 different characters
 )
 
 // probe publishes a message every few seconds and waits for its arrival. A connection can be
@@ -35,8 +35,8 @@ const (
 type probe struct {
 	client  *redis.Client
 	channel string
-	broken  func()           // closes the connection on which no probes arrive
-	heard   func() time.Time // time of the newest byte on it
+	broken  func()       // closes the connection on which no probes arrive
+	heard   atomic.Int64 // time of the newest byte on it, in nanoseconds since 1970
 	lag     func(time.Duration)
 	log     *slog.Logger
 	now     chan struct{} // holds a value if a probe is asked for
@@ -46,32 +46,17 @@ type probe struct {
 	asked   time.Time                // time at which the oldest missing probe was published, or zero
 	back    time.Time                // time at which the newest arrived, or zero
 	failed  error                    // why the newest could not be published
-	waiting []waiter                 // of a probe that is not sent yet
-	sent    []sentProbe              // not arrived yet, the oldest first
+	newest  uint64                   // number of the newest probe
+	sent    map[uint64]time.Time     // times of the probes that have not arrived yet, by number
+	waiting map[chan error]uint64    // callers of sync, with the number of the first probe that can end the call
 	remote  map[string]chan struct{} // closed when the probe with that token arrives from another node
 }
 
-type sentProbe struct {
-	token   string
-	at      time.Time
-	waiting []waiter // of it, or of a later one
-}
-
-// waiter receives the result of a probe once: nil if it arrives, the error if Redis refuses it.
-// It has room for that, so the sender does not block.
-type waiter chan error
-
-// notify sends the result to the waiters of a probe.
-func (s sentProbe) notify(result error) {
-	for _, w := range s.waiting {
-		w <- result
-	}
-}
-
-func newProbe(client *redis.Client, channel string, broken func(), heard func() time.Time, lag func(time.Duration), log *slog.Logger) *probe {
+func newProbe(client *redis.Client, channel string, broken func(), lag func(time.Duration), log *slog.Logger) *probe {
 	return &probe{
-		client: client, channel: channel, broken: broken, heard: heard, lag: lag, log: log,
-		now: make(chan struct{}, 1), ended: make(chan struct{}), remote: make(map[string]chan struct{}),
+		client: client, channel: channel, broken: broken, lag: lag, log: log,
+		now: make(chan struct{}, 1), ended: make(chan struct{}),
+		sent: make(map[uint64]time.Time), waiting: make(map[chan error]uint64), remote: make(map[string]chan struct{}),
 	}
 }
 
@@ -87,49 +72,31 @@ func (p *probe) run(ctx context.Context) {
 		case <-tick.C:
 		}
 		p.send(ctx)
-		select {
-		case <-ctx.Done():
-			return
-		case <-time.After(probeSpacing):
-		}
+		reconnect.Wait(ctx, probeSpacing)
 	}
-}
-
-// soon asks for a probe without waiting for the next one's time.
-func (p *probe) soon() {
-	select {
-	case p.now <- struct{}{}:
-	default: // one is asked for already
-	}
-}
-
-func newToken() string {
-	return strings.ToLower(rand.Text()[:tokenLength])
 }
 
 func (p *probe) send(ctx context.Context) {
-	token := newToken()
 	before := time.Now()
 	p.mu.Lock()
-	p.sent = append(p.sent, sentProbe{token, before, p.waiting})
-	p.waiting = nil
+	p.newest++
+	number := p.newest
+	p.sent[number] = before
 	p.mu.Unlock()
-	err := p.publish(ctx, p.client, token)
+	err := p.client.Publish(ctx, p.channel, number).Err()
 
 	p.mu.Lock()
 	p.failed = err
 	switch {
-	case redis.IsPermissionError(err):
-		p.refuse(p.index(token), err)
 	case err != nil:
-		p.requeue(p.index(token))
+		p.unsent(number, err)
 	case p.asked.IsZero() && p.back.Before(before):
 		p.asked = before
 	}
 	wedged := false
 	if !p.asked.IsZero() {
 		missing := time.Since(p.asked)
-		wedged = missing > probePatience && time.Since(p.heard()) > probePatience || missing > busyPatience
+		wedged = missing > probePatience && time.Since(time.Unix(0, p.heard.Load())) > probePatience || missing > busyPatience
 	}
 	p.mu.Unlock()
 	if wedged {
@@ -138,90 +105,74 @@ func (p *probe) send(ctx context.Context) {
 	}
 }
 
-func (p *probe) publish(ctx context.Context, client *redis.Client, token string) error {
-	return client.Publish(ctx, p.channel, token).Err()
+// unsent removes a probe that could not be published. Its callers get an error if Redis refuses
+// it, since Redis refuses all later probes too until its ACL is changed. Otherwise they wait for
+// the next probe. mu must be held.
+func (p *probe) unsent(number uint64, err error) {
+	delete(p.sent, number)
+	for result, n := range p.waiting {
+		switch {
+		case n != number:
+		case redis.IsPermissionError(err):
+			result <- fmt.Errorf("%w: PUBLISH: %w", ErrForbidden, err)
+			delete(p.waiting, result)
+		default:
+			p.waiting[result]++
+		}
+	}
 }
 
-// message implements [receiver].
-func (p *probe) message(_, token string) {
+// Message implements [Receiver].
+func (p *probe) Message(_, payload string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if arrived := p.remote[token]; arrived != nil {
+	if arrived := p.remote[payload]; arrived != nil {
 		close(arrived)
-		delete(p.remote, token)
+		delete(p.remote, payload)
 		return
 	}
 	p.asked = time.Time{}
 	p.back = time.Now()
-	i := p.index(token)
-	if i == len(p.sent) {
+	number, _ := strconv.ParseUint(payload, 10, 64) // 0 is not the number of a probe
+	at, ok := p.sent[number]
+	if !ok {
 		return
 	}
-	p.lag(p.back.Sub(p.sent[i].at))
-	for _, s := range p.sent[:i+1] { // earlier ones may be missing
-		s.notify(nil)
-	}
-	p.sent = p.sent[i+1:]
-}
-
-// index returns the index of a token in p.sent, len(p.sent) if it is absent. mu must be held.
-func (p *probe) index(token string) int {
-	for i, s := range p.sent {
-		if s.token == token {
-			return i
+	p.lag(p.back.Sub(at))
+	maps.DeleteFunc(p.sent, func(n uint64, _ time.Time) bool { return n <= number }) // earlier ones may be missing
+	for result, n := range p.waiting {
+		if n <= number {
+			result <- nil
+			delete(p.waiting, result)
 		}
 	}
-	return len(p.sent)
 }
 
-// requeue removes the probes from an index on. Their waiting callers wait for the next probe.
-// mu must be held.
-func (p *probe) requeue(from int) {
-	for _, s := range p.sent[from:] {
-		p.waiting = append(p.waiting, s.waiting...)
-	}
-	p.sent = p.sent[:from]
+// Confirmed implements [Receiver]. It asks for a probe, since the connection can deliver one.
+func (p *probe) Confirmed(_ bool, _ *marker.View) {
+	wake(p.now)
 }
 
-// refuse removes the probes from an index on. Their waiting callers get an error, since Redis
-// refuses all later probes too until its ACL is changed. mu must be held.
-func (p *probe) refuse(from int, err error) {
-	for _, s := range p.sent[from:] {
-		s.notify(fmt.Errorf("%w: PUBLISH: %w", ErrForbidden, err))
-	}
-	p.sent = p.sent[:from]
-}
-
-// remove removes a waiting caller. mu must be held.
-func (p *probe) remove(w waiter) {
-	isIt := func(other waiter) bool { return other == w }
-	p.waiting = slices.DeleteFunc(p.waiting, isIt)
-	for i := range p.sent {
-		p.sent[i].waiting = slices.DeleteFunc(p.sent[i].waiting, isIt)
-	}
-}
-
-// confirmed implements [receiver]. It asks for a probe, since the connection can deliver one.
-func (p *probe) confirmed(*marker.View) {
-	p.soon()
-}
-
-// disconnected removes the probes that were sent on the lost connection.
+// disconnected removes the probes that were sent on the lost connection. Their callers wait for
+// the next probe.
 func (p *probe) disconnected() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked, p.back = time.Time{}, time.Time{}
-	p.requeue(0)
+	clear(p.sent)
+	for result := range p.waiting {
+		p.waiting[result] = p.newest + 1
+	}
 }
 
 // sync waits until a probe that is sent after the call has arrived. It returns at once, with an
 // error that wraps [ErrForbidden], if the ACL does not let the gateway publish the probe.
 func (p *probe) sync(ctx context.Context) error {
-	result := make(waiter, 1)
+	result := make(chan error, 1) // has room, so the sender does not block
 	p.mu.Lock()
-	p.waiting = append(p.waiting, result)
+	p.waiting[result] = p.newest + 1
 	p.mu.Unlock()
-	p.soon()
+	wake(p.now)
 	select {
 	case err := <-result:
 		return err
@@ -229,7 +180,7 @@ func (p *probe) sync(ctx context.Context) error {
 		return fmt.Errorf("%w: the connection is no longer used", ErrUnavailable)
 	case <-ctx.Done():
 		p.mu.Lock()
-		p.remove(result) // the next result may be far away while Redis is unavailable
+		delete(p.waiting, result) // the next result may be far away while Redis is unavailable
 		p.mu.Unlock()
 		return ctx.Err()
 	}
@@ -239,7 +190,7 @@ func (p *probe) sync(ctx context.Context) error {
 // arrived. It returns false if the context ends first. It returns true if the publish fails,
 // since such a node accepts no messages either.
 func (p *probe) arrivesFrom(ctx context.Context, node *redis.Client) bool {
-	token, arrived := newToken(), make(chan struct{})
+	token, arrived := rand.Text(), make(chan struct{})
 	p.mu.Lock()
 	p.remote[token] = arrived
 	p.mu.Unlock()
@@ -250,14 +201,12 @@ func (p *probe) arrivesFrom(ctx context.Context, node *redis.Client) bool {
 	}()
 	brief, cancel := context.WithTimeout(ctx, remotePatience)
 	defer cancel()
-	if p.publish(brief, node, token) != nil {
+	if node.Publish(brief, p.channel, token).Err() != nil {
 		return true
 	}
 	select {
 	case <-arrived:
 		return true
-	case <-p.ended:
-		return true // the connection is closed
 	case <-ctx.Done():
 		return false
 	}

@@ -27,8 +27,8 @@ func TestProbe_ReplacesSilentConnections(t *testing.T) {
 		{"a connection that is busy for too long", busyPatience + time.Second, 0, true},
 	} {
 		replaced := false
-		heard := func() time.Time { return time.Now().Add(-tt.silent) }
-		p := newProbe(client, "probe", func() { replaced = true }, heard, func(time.Duration) {}, slog.New(slog.DiscardHandler))
+		p := newProbe(client, "probe", func() { replaced = true }, func(time.Duration) {}, slog.New(slog.DiscardHandler))
+		p.heard.Store(time.Now().Add(-tt.silent).UnixNano())
 		p.asked = time.Now().Add(-tt.missing)
 		p.send(t.Context())
 		if replaced != tt.replaced {
@@ -38,17 +38,21 @@ func TestProbe_ReplacesSilentConnections(t *testing.T) {
 }
 
 func newTestProbe(client *redis.Client) *probe {
-	return newProbe(client, "probe", func() {}, time.Now, func(time.Duration) {}, slog.New(slog.DiscardHandler))
+	return newProbe(client, "probe", func() {}, func(time.Duration) {}, slog.New(slog.DiscardHandler))
 }
 
 // waiters returns the number of callers that wait for the next probe and for the sent ones.
 func (p *probe) waiters() (next, sent int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, s := range p.sent {
-		sent += len(s.waiting)
+	for _, number := range p.waiting {
+		if number > p.newest {
+			next++
+		} else {
+			sent++
+		}
 	}
-	return len(p.waiting), sent
+	return next, sent
 }
 
 func TestProbe_ReleasesCallersThatEnd(t *testing.T) {

@@ -4,9 +4,9 @@
 package pubsub
 
 import (
-	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -22,49 +22,21 @@ var (
 
 // Options are the settings of a [Router].
 type Options struct {
-	Client   redis.UniversalClient           // a *redis.Client or a *redis.ClusterClient, for commands
-	OpenNode func(addr string) *redis.Client // for a cluster: opens a client for one node
-	Seeds    []string                        // for a cluster: addresses of some of its nodes
-	Prefix   string                          // begins the names of the gateways' own channels and keys
-	Topology func(Topology)                  // for a cluster: receives each new topology; must not block
-	Lag      func(time.Duration)             // receives the round-trip time of each probe; must not block
-	Log      *slog.Logger
+	Client     *redis.Client                   // for commands to a single server; nil for a cluster
+	Cluster    *redis.ClusterClient            // for commands to a cluster; nil for a single server
+	OpenNode   func(addr string) *redis.Client // for a cluster: opens a client for one node
+	Seeds      []string                        // for a cluster: addresses of some of its nodes
+	Prefix     string                          // begins the names of the gateways' own channels and keys
+	Topology   func(Topology)                  // for a cluster: receives each new topology; must not block
+	Reconnects *atomic.Int64                   // counts the connections that were lost and established again
+	Lag        func(time.Duration)             // receives the round-trip time of each probe; must not block
+	Log        *slog.Logger
 }
 
-// New returns a router. It connects after Start.
-func New(o Options) *Router {
-	markers := o.Prefix + "markers"
-	r := newRouter()
-	r.prefix = o.Prefix
-	switch client := o.Client.(type) {
-	case *redis.ClusterClient:
-		r.cluster = newCluster(client, r, &o)
-		r.connect = func(s server) *conn {
-			own := o.OpenNode(s.addr)
-			// The order of markers and messages differs between servers, so each master has
-			// its own markers.
-			c := newConn(own, markers+":"+s.id, o.Prefix, &o, o.Log.With("server", s.addr))
-			c.reconnects, c.refreshTopology = &r.reconnects, r.cluster.refreshTopology
-			c.release, c.openNode = own.Close, o.OpenNode
-			c.start()
-			return c
-		}
-	case *redis.Client:
-		r.connect = func(server) *conn {
-			c := newConn(client, markers, o.Prefix, &o, o.Log)
-			c.reconnects = &r.reconnects
-			c.start()
-			return c
-		}
-	}
-	return r
-}
-
-// Start begins to connect. It does not block, and succeeds while Redis is unavailable.
-func (r *Router) Start() {
-	if r.cluster != nil {
-		r.cluster.start()
-	} else {
-		r.apply(context.Background(), Topology{servers: []server{{}}})
+// wake wakes the goroutine that receives from c, which has room for one value. It does not block.
+func wake(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default: // the goroutine has not received the earlier value yet
 	}
 }

@@ -25,7 +25,7 @@ func (c *conn) receive(s *session, message any) {
 	case *redis.Message:
 		c.deliver(m)
 	case *redis.Pong:
-		c.pass(s)
+		c.pass()
 	}
 }
 
@@ -46,33 +46,39 @@ func (c *conn) confirmed(s *session, name Subscription) {
 		c.mu.Unlock()
 		return
 	}
-	last := len(f.missing) == 1 && f.barrier == nil
+	last := len(f.missing) == 1 && !f.held
 	if !last {
 		f.missing = slices.DeleteFunc(f.missing, func(n Subscription) bool { return n == name })
 	}
 	c.mu.Unlock()
 	if last {
-		c.begin(s, f)
+		c.begin(f)
 	}
 }
 
 // begin makes f live from now on.
-func (c *conn) begin(s *session, f *following) {
-	view := s.markers.View()
+func (c *conn) begin(f *following) {
+	view := c.markers.log.View()
 	c.mu.Lock()
 	f.view = view
-	if f.closed {
+	if f.closed.Load() {
 		f.endView()
 	}
 	c.mu.Unlock()
 	// Called before f counts as live, so a caller of live never misses a gap.
-	f.receiver.confirmed(view)
+	rt := f.route
+	rt.delivery.Lock()
+	if !f.closed.Load() {
+		rt.receiver.Confirmed(rt.begun, view)
+		rt.begun = true
+	}
+	rt.delivery.Unlock()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	f.since = time.Now()
-	f.missing, f.refused, f.refuses, f.barrier = nil, nil, 0, nil
+	f.missing, f.refused, f.refuses, f.held = nil, nil, 0, false
 	f.signal()
-	c.markers.soon()
+	wake(c.markers.now)
 }
 
 // unsubscribed records that the server no longer has the slot of a channel, or lost it for
@@ -85,7 +91,7 @@ func (c *conn) unsubscribed(s *session, name Subscription) {
 		return
 	}
 	f.interrupted(append(f.missing, name)...)
-	c.refreshTopology()
+	c.router.RefreshTopology()
 	s.enqueue(true, name)
 }
 
@@ -123,8 +129,8 @@ func (c *conn) refuse(s *session, answer error) {
 		return
 	}
 	wait := displacedPause
-	if isDisplaced(answer) {
-		c.refreshTopology()
+	if _, moved := redis.IsMovedError(answer); moved || redis.IsClusterDownError(answer) || redis.IsTryAgainError(answer) {
+		c.router.RefreshTopology()
 	} else {
 		if f.refuses == 0 {
 			c.log.Warn("redis refuses a subscription; trying again", "error", answer)
@@ -134,23 +140,13 @@ func (c *conn) refuse(s *session, answer error) {
 		f.refused = fmt.Errorf("%w: %w", ErrForbidden, answer)
 		f.signal()
 	}
-	time.AfterFunc(wait, func() { c.retry(s, f, names[0]) })
-}
-
-// isDisplaced reports whether an answer means that the server does not own the slot at
-// present.
-func isDisplaced(answer error) bool {
-	_, moved := redis.IsMovedError(answer)
-	return moved || redis.IsClusterDownError(answer) || redis.IsTryAgainError(answer)
-}
-
-// retry subscribes again, if the name is still followed on the same connection.
-func (c *conn) retry(s *session, f *following, name Subscription) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.session == s && c.following[name] == f && slices.Contains(f.missing, name) {
-		s.enqueue(true, name)
-	}
+	time.AfterFunc(wait, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.session == s && c.following[names[0]] == f && slices.Contains(f.missing, names[0]) {
+			s.enqueue(true, names[0])
+		}
+	})
 }
 
 func (c *conn) deliver(m *redis.Message) {
@@ -165,6 +161,14 @@ func (c *conn) deliver(m *redis.Message) {
 	// A message before the confirmation belongs to an earlier following of the name, or
 	// arrived from another server already.
 	if live {
-		f.receiver.message(m.Channel, m.Payload)
+		f.message(m.Channel, m.Payload)
+	}
+}
+
+func (f *following) message(channel, payload string) {
+	f.route.delivery.Lock()
+	defer f.route.delivery.Unlock()
+	if !f.closed.Load() {
+		f.route.receiver.Message(channel, payload)
 	}
 }

@@ -4,10 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
+	"maps"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -22,18 +21,12 @@ const readyTimeout = time.Second
 // Router follows each route on the server that owns its slot, and moves it when another
 // server owns the slot. Its methods may be called from any goroutine.
 type Router struct {
-	connect    func(server) *conn // opens a connection, does not block
-	cluster    *cluster           // nil for a single server
-	prefix     string             // begins the names of the gateways' own keys
-	reconnects atomic.Int64
-	lifting    sync.WaitGroup // barriers
-	closing    sync.WaitGroup // connections to servers that are no longer used
+	options   Options
+	refreshes chan struct{}      // holds a value if the topology is to be read now
+	cancel    context.CancelFunc // ends followTopology
+	running   sync.WaitGroup     // followTopology, and connections that are closing
 
-	// changing is held while routes or servers change. The reader of a connection must not
-	// lock it. Lock order: changing before mu before conn.mu.
-	changing sync.Mutex
-
-	mu       sync.RWMutex
+	mu       sync.RWMutex // lock order: mu before conn.mu
 	topology Topology
 	unknown  error // why the topology is unknown, nil before the first attempt
 	servers  map[server]*conn
@@ -50,11 +43,10 @@ type Route struct {
 
 	delivery sync.Mutex // held while receiver is called
 	begun    bool       // guarded by delivery
-	assigned bool       // it was followed on a server; guarded by router.changing
 
 	// Guarded by router.mu.
-	node   *nodeRoute // nil without a server
-	closed bool
+	node     *following // nil without a server
+	assigned bool       // it was followed on a server
 }
 
 // Receiver accepts the messages of a route. Its methods are called by one goroutine at a
@@ -66,18 +58,23 @@ type Receiver interface {
 	Message(channel, payload string)
 }
 
-// nodeRoute is a route on one server.
-type nodeRoute struct {
-	*following
-	route *Route
-	gone  atomic.Bool // messages are ignored
+// New returns a router. It does not connect until Start.
+func New(o Options) *Router {
+	return &Router{
+		options: o, refreshes: make(chan struct{}, 1), changed: make(chan struct{}),
+		servers: make(map[server]*conn), routes: make(map[*Route]struct{}),
+	}
 }
 
-func newRouter() *Router {
-	return &Router{
-		servers: make(map[server]*conn),
-		routes:  make(map[*Route]struct{}),
-		changed: make(chan struct{}),
+// Start begins to connect. It does not block, and succeeds while Redis is unavailable. From now on,
+// Options.Topology may be called.
+func (r *Router) Start() {
+	ctx, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	if r.options.Cluster != nil {
+		r.running.Go(func() { r.followTopology(ctx) })
+	} else {
+		r.apply(ctx, Topology{servers: []server{{}}, slots: []slotRange{{last: slots - 1}}})
 	}
 }
 
@@ -85,89 +82,46 @@ func newRouter() *Router {
 // not block.
 func (r *Router) Follow(slot int, receiver Receiver, names ...Subscription) *Route {
 	rt := &Route{router: r, slot: slot, names: names, receiver: receiver}
-	r.changing.Lock()
-	defer r.changing.Unlock()
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	r.routes[rt] = struct{}{}
-	r.mu.Unlock()
 	r.assign(rt, nil)
 	return rt
 }
 
 // assign follows a route on the server of the topology, and on no other. If the route moves,
-// it begins after the barrier of the new server. changing must be held.
-func (r *Router) assign(rt *Route, barriers map[server]*barrier) {
-	r.mu.Lock()
-	owner, owned := r.topology.owner(rt.slot)
-	old := rt.node
-	if old != nil && owned && old.owner == r.servers[owner] {
-		r.mu.Unlock()
-		return
-	}
-	rt.node = nil
-	if old != nil {
-		old.abandon()
-	}
-	if owned {
-		n := &nodeRoute{route: rt}
-		n.following = r.servers[owner].follow(n, rt.names...)
-		if rt.assigned {
-			if barriers[owner] == nil {
-				barriers[owner] = new(barrier)
-			}
-			barriers[owner].hold(n.following)
+// it is held, and added to the held ones of its server. mu must be held.
+func (r *Router) assign(rt *Route, held map[*conn][]*following) {
+	owner, _ := r.topology.owner(rt.slot)
+	c := r.servers[owner] // nil if no server owns the slot
+	if rt.node != nil {
+		if rt.node.owner == c {
+			return
 		}
-		rt.node, rt.assigned = n, true
+		rt.node.close()
+		rt.node = nil
 	}
-	node := rt.node
-	r.mu.Unlock()
-	if node != nil {
-		node.start()
-	}
-	if old != nil {
-		old.close()
-	}
-}
-
-// abandon makes n ignore all later messages. The view ends first, so it contains no marker
-// that follows an ignored message.
-func (n *nodeRoute) abandon() {
-	n.owner.mu.Lock()
-	n.end()
-	n.owner.mu.Unlock()
-	n.gone.Store(true)
-}
-
-// confirmed implements [receiver].
-func (n *nodeRoute) confirmed(view *marker.View) {
-	n.route.delivery.Lock()
-	defer n.route.delivery.Unlock()
-	if n.gone.Load() {
+	if c == nil {
 		return
 	}
-	again := n.route.begun
-	n.route.begun = true
-	n.route.receiver.Confirmed(again, view)
-}
-
-// message implements [receiver].
-func (n *nodeRoute) message(channel, payload string) {
-	n.route.delivery.Lock()
-	defer n.route.delivery.Unlock()
-	if !n.gone.Load() {
-		n.route.receiver.Message(channel, payload)
+	rt.node = c.follow(rt, rt.assigned)
+	if rt.assigned {
+		held[c] = append(held[c], rt.node)
 	}
+	rt.assigned = true
 }
 
-// apply follows all routes as a new topology says. It does not block. The context ends
-// before the router is closed.
+// apply follows all routes as a new topology says. It does not block. It does nothing if the
+// context has ended, since the router is closed then.
 func (r *Router) apply(ctx context.Context, next Topology) {
-	r.changing.Lock()
-	defer r.changing.Unlock()
-	nodes := sortedSet(slices.Concat(r.topology.nodes, next.nodes)) // one without slots may still be used by publishers
-	var unused []*conn
 	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ctx.Err() != nil {
+		return
+	}
+	nodes := sortedSet(slices.Concat(r.topology.nodes, next.nodes)) // one without slots may still be used by publishers
 	r.topology, r.unknown = next, nil
+	var unused []*conn
 	for s, c := range r.servers {
 		if !slices.Contains(next.servers, s) {
 			delete(r.servers, s)
@@ -176,23 +130,19 @@ func (r *Router) apply(ctx context.Context, next Topology) {
 	}
 	for _, s := range next.servers {
 		if r.servers[s] == nil {
-			r.servers[s] = r.connect(s)
+			r.servers[s] = newConn(r, s)
 		}
 	}
-	r.mu.Unlock()
-	barriers := make(map[server]*barrier)
-	for rt := range r.routes { // written under changing only
-		r.assign(rt, barriers)
+	held := make(map[*conn][]*following)
+	for rt := range r.routes {
+		r.assign(rt, held)
 	}
-	for s, b := range barriers {
-		c := r.servers[s]
-		r.lifting.Go(func() { c.lift(ctx, b, nodes) })
+	for c, followings := range held {
+		c.running.Go(func() { c.lift(c.ctx, followings, nodes) })
 	}
-	r.mu.Lock()
 	r.signal()
-	r.mu.Unlock()
 	for _, c := range unused {
-		r.closing.Go(c.close)
+		r.running.Go(c.close)
 	}
 }
 
@@ -215,89 +165,55 @@ func (r *Router) signal() {
 // Close ends all connections. It blocks until they are closed. No receiver is called after
 // it has returned.
 func (r *Router) Close() {
-	if r.cluster != nil {
-		r.cluster.close()
-	}
-	r.changing.Lock()
+	r.cancel()
 	r.mu.Lock()
-	servers := r.servers
+	for _, c := range r.servers {
+		r.running.Go(c.close)
+	}
 	r.servers, r.topology = nil, Topology{}
 	r.mu.Unlock()
-	r.changing.Unlock()
-	r.lifting.Wait()
-	for _, c := range servers {
-		r.closing.Go(c.close)
-	}
-	r.closing.Wait()
-}
-
-// Reconnects returns how often a connection was lost and established again.
-func (r *Router) Reconnects() int64 {
-	return r.reconnects.Load()
+	r.running.Wait()
 }
 
 // Ready returns nil while messages that this node publishes return to it. In a cluster, that
 // holds while it holds for any master, and Ready also returns the slots that are not served:
 // those of other masters, those without a master, and those of a master that refuses
 // commands for keys because other masters are missing.
-func (r *Router) Ready(ctx context.Context) (unserved Slots, err error) {
+func (r *Router) Ready(ctx context.Context) (unserved string, err error) {
 	r.mu.RLock()
-	topology, unknown := r.topology, r.unknown
-	conns := make([]*conn, len(topology.servers))
-	for i, s := range topology.servers {
-		conns[i] = r.servers[s]
-	}
+	topology, unknown, conns := r.topology, r.unknown, maps.Clone(r.servers)
 	r.mu.RUnlock()
 	switch {
 	case len(conns) == 0:
-		return nil, errors.Join(ErrUnavailable, unknown)
-	case r.cluster == nil:
-		return nil, conns[0].ready(ctx)
+		return "", errors.Join(ErrUnavailable, unknown)
+	case r.options.Cluster == nil:
+		return "", conns[server{}].ready(ctx)
 	}
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	var checks sync.WaitGroup
-	failed := make([]error, len(conns))
-	keysFailed := make([]bool, len(conns))
-	for i, c := range conns {
+	failed := make([]error, len(topology.servers))
+	refusesKeys := make([]bool, len(topology.servers))
+	for i, s := range topology.servers {
 		checks.Go(func() {
-			failed[i] = c.ready(ctx)
-			keysFailed[i] = failed[i] != nil || c.refusesKeys(ctx, r.prefix+"{"+topology.tag(topology.servers[i])+"}")
+			if err := conns[s].ready(ctx); err != nil {
+				failed[i] = fmt.Errorf("%s: %w", s.addr, err)
+				return
+			}
+			// A server does so while another one is missing and cluster-require-full-coverage is set.
+			key := r.options.Prefix + "{" + topology.tag(s) + "}"
+			refusesKeys[i] = redis.IsClusterDownError(conns[s].client.Type(ctx, key).Err())
 		})
 	}
 	checks.Wait()
 	down := make(map[server]bool)
 	for i, s := range topology.servers {
-		down[s] = keysFailed[i]
-		if failed[i] != nil {
-			err = errors.Join(err, fmt.Errorf("%s: %w", s.addr, failed[i]))
-		}
+		down[s] = failed[i] != nil || refusesKeys[i]
 	}
-	if slices.Contains(failed, nil) {
-		err = nil
+	if !slices.Contains(failed, nil) {
+		err = errors.Join(failed...)
 	}
 	return topology.unserved(down), err
-}
-
-// clients returns clients of the masters whose connections work, in random order.
-func (r *Router) clients() []*redis.Client {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	var clients []*redis.Client
-	for _, c := range r.servers {
-		if c.connected() {
-			clients = append(clients, c.client)
-		}
-	}
-	rand.Shuffle(len(clients), func(i, j int) { clients[i], clients[j] = clients[j], clients[i] })
-	return clients
-}
-
-// RefreshTopology asks for the slots of a cluster again, soon.
-func (r *Router) RefreshTopology() {
-	if r.cluster != nil {
-		r.cluster.refreshTopology()
-	}
 }
 
 // Sync waits until every message that was published before the call has reached the
@@ -317,18 +233,14 @@ func (rt *Route) Sync(ctx context.Context) error {
 // receiver.
 func (rt *Route) Close() {
 	r := rt.router
-	r.changing.Lock()
-	defer r.changing.Unlock()
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	delete(r.routes, rt)
-	node := rt.node
-	rt.node, rt.closed = nil, true
-	r.signal()
-	r.mu.Unlock()
-	if node != nil {
-		node.abandon()
-		node.close()
+	if rt.node != nil {
+		rt.node.close()
+		rt.node = nil
 	}
+	r.signal()
 }
 
 // Live waits until every message that is published from now on reaches the receiver, and
@@ -337,40 +249,37 @@ func (rt *Route) Close() {
 func (rt *Route) Live(ctx context.Context) error {
 	for {
 		node, changed, err := rt.current()
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
-		case node == nil:
-			select {
-			case <-changed:
-				continue
-			case <-ctx.Done():
-				return ctx.Err()
+		}
+		if node != nil {
+			closed, err := node.live(ctx)
+			if !closed {
+				return err
 			}
+			continue // the route has moved
 		}
-		if err := node.live(ctx); errors.Is(err, errMoved) {
-			continue
-		} else if err != nil {
-			return err
-		}
-		if live, err := node.marked(ctx); live || err != nil {
-			return err
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
 
 // current returns the route on its present server, and a channel that is closed when that
 // may have changed. Without a server it returns the reason, if the reason is known.
-func (rt *Route) current() (node *nodeRoute, changed <-chan struct{}, err error) {
+func (rt *Route) current() (node *following, changed <-chan struct{}, err error) {
 	r := rt.router
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if rt.node != nil {
 		return rt.node, r.changed, nil
 	}
+	_, followed := r.routes[rt]
 	_, owned := r.topology.owner(rt.slot)
 	switch {
-	case rt.closed:
+	case !followed:
 		err = fmt.Errorf("%w: the route is closed", ErrUnavailable)
 	case r.unknown != nil:
 		err = fmt.Errorf("%w: %w", ErrUnavailable, r.unknown)

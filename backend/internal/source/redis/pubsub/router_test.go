@@ -22,9 +22,9 @@ func TestRouter_AbandonedRouteEndsView(t *testing.T) {
 	t.Parallel()
 	for range 500 {
 		c, s := newTestSession()
-		r := newRouter()
+		r := New(Options{})
 		r.servers[server{}] = c
-		r.topology = Topology{servers: []server{{}}}
+		r.topology = Topology{servers: []server{{}}, slots: []slotRange{{last: slots - 1}}}
 		name := Subscription{Literal, "a"}
 		var receiver counter
 		rt := r.Follow(0, &receiver, name)
@@ -40,16 +40,16 @@ func TestRouter_AbandonedRouteEndsView(t *testing.T) {
 					close(started)
 				}
 			}
-			s.markers.Add(marker.Marker{Node: "abcdefgh", Sequence: 1})
+			c.markers.log.Add(marker.Marker{Node: "abcdefgh", Sequence: 1})
 			if m, _, ok := receiver.view.Newest(); ok {
 				t.Errorf("got %v in the view after an ignored message", m)
 			}
 		})
 		<-started
-		r.changing.Lock()
-		r.topology = Topology{}
+		r.mu.Lock()
+		r.servers, r.topology = nil, Topology{}
 		r.assign(rt, nil)
-		r.changing.Unlock()
+		r.mu.Unlock()
 		reading.Wait()
 		if t.Failed() {
 			return

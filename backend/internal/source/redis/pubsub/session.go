@@ -3,8 +3,10 @@ package pubsub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"slices"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,17 +17,23 @@ import (
 	"sluice/internal/source/redis/reconnect"
 )
 
+const (
+	// pingInterval is the time between two pings of a cluster's server.
+	pingInterval = 500 * time.Millisecond
+	// defaultNodeTimeout is Redis's own.
+	defaultNodeTimeout = 15 * time.Second
+)
+
 // session is the state of one connection, from connect to disconnect.
 type session struct {
-	redis   *redis.PubSub
-	markers *marker.Log
+	redis  *redis.PubSub
+	socket atomic.Pointer[timedConn] // the connection, once it is dialled
 
 	// Guarded by conn.mu.
 	queue   []command
-	wake    chan struct{}           // holds a value if queue may not be empty
-	pending map[Subscription]int    // SUBSCRIBE commands that Redis has not answered yet, by name
-	sent    [][]Subscription        // the same in their order
-	socket  func() (net.Conn, bool) // the connection, once it is dialled
+	wake    chan struct{}        // holds a value if queue may not be empty
+	pending map[Subscription]int // SUBSCRIBE commands that Redis has not answered yet, by name
+	sent    [][]Subscription     // the same in their order
 }
 
 // command subscribes to names of one form, or unsubscribes.
@@ -47,10 +55,7 @@ func (s *session) enqueue(subscribe bool, names ...Subscription) {
 		s.sent = append(s.sent, slices.Clone(names))
 	}
 	s.queue = append(s.queue, command{subscribe, names})
-	select {
-	case s.wake <- struct{}{}:
-	default: // the writer is awake already
-	}
+	wake(s.wake)
 }
 
 // write sends queued commands until the context ends or the connection is lost.
@@ -79,27 +84,24 @@ func (s *session) send(ctx context.Context, c command) error {
 	for i, name := range c.names {
 		names[i] = name.Name
 	}
-	form := c.names[0].Form
-	switch {
-	case form == Literal && c.subscribe:
-		return s.redis.Subscribe(ctx, names...)
-	case form == Glob && c.subscribe:
-		return s.redis.PSubscribe(ctx, names...)
-	case c.subscribe:
-		return s.redis.SSubscribe(ctx, names...)
-	case form == Literal:
-		return s.redis.Unsubscribe(ctx, names...)
-	case form == Glob:
-		return s.redis.PUnsubscribe(ctx, names...)
-	default:
-		return s.redis.SUnsubscribe(ctx, names...)
+	subscribe, unsubscribe := s.redis.Subscribe, s.redis.Unsubscribe
+	switch c.names[0].Form {
+	case Literal:
+	case Glob:
+		subscribe, unsubscribe = s.redis.PSubscribe, s.redis.PUnsubscribe
+	case Sharded:
+		subscribe, unsubscribe = s.redis.SSubscribe, s.redis.SUnsubscribe
 	}
+	if c.subscribe {
+		return subscribe(ctx, names...)
+	}
+	return unsubscribe(ctx, names...)
 }
 
 // close closes the socket, which ends a blocked read and a blocked write. The lock of
 // go-redis's PubSub is held during a write, so its Close would wait for that write.
 func (s *session) close() {
-	if socket, ok := s.socket(); ok {
+	if socket := s.socket.Load(); socket != nil {
 		_ = socket.Close()
 	}
 }
@@ -110,6 +112,7 @@ func (c *conn) run(ctx context.Context) {
 	warned := false
 	for ctx.Err() == nil {
 		connected, err := c.connect(ctx)
+		c.lost(err)
 		if ctx.Err() != nil {
 			return
 		}
@@ -120,7 +123,7 @@ func (c *conn) run(ctx context.Context) {
 			c.log.Warn("redis pub/sub cannot connect; trying again", "error", err)
 		}
 		warned = !connected
-		c.refreshTopology()
+		c.router.RefreshTopology()
 		reconnect.Wait(ctx, delays.NextBackOff())
 	}
 }
@@ -131,11 +134,18 @@ func (c *conn) connect(ctx context.Context) (connected bool, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var helpers sync.WaitGroup
 	defer helpers.Wait()
-	options := *c.client.Options()
-	s := &session{markers: marker.NewLog(), pending: make(map[Subscription]int), wake: make(chan struct{}, 1)}
-	options.Dialer, s.socket = dialOnce(options.Dialer, &c.lastRead)
-	options.Protocol = 2 // only messages arrive on a subscribed connection
-	client := redis.NewClient(&options)
+	s := &session{pending: make(map[Subscription]int), wake: make(chan struct{}, 1)}
+	options := reconnect.Once(c.client.Options())
+	dial := options.Dialer
+	options.Dialer = func(ctx context.Context, network, address string) (net.Conn, error) {
+		opened, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		s.socket.Store(&timedConn{opened, &c.probe.heard})
+		return s.socket.Load(), nil
+	}
+	client := redis.NewClient(options)
 	defer client.Close()
 	s.redis = client.Subscribe(ctx)
 	defer s.redis.Close()
@@ -144,32 +154,70 @@ func (c *conn) connect(ctx context.Context) (connected bool, err error) {
 	stop := context.AfterFunc(ctx, s.close) // Receive ignores the context
 	defer stop()
 	if err := greet(ctx, s.redis); err != nil {
-		c.lost(err)
 		return false, err
 	}
-	stalls := newStallDetector(ctx, c.client, c.openNode != nil)
-	helpers.Go(func() { stalls.ask(ctx, s.redis) })
+	var limit time.Duration
+	if c.router.options.Cluster != nil {
+		limit = maxSilence(ctx, c.client)
+		helpers.Go(func() { s.ping(ctx) })
+	}
 	helpers.Go(func() { c.write(ctx, s) })
 	c.open(s)
 	if c.established {
-		c.reconnects.Add(1)
+		c.router.options.Reconnects.Add(1)
 	}
 	c.established = true
 	c.log.Info("redis pub/sub connected")
+	return true, c.read(ctx, s, limit)
+}
+
+// read handles messages until the connection breaks, or was silent for longer than a limit, if that
+// is not 0.
+func (c *conn) read(ctx context.Context, s *session, limit time.Duration) error {
+	heard := time.Now()
 	for {
 		message, err := s.redis.Receive(ctx)
-		if err == nil {
-			err = stalls.broken()
+		if err == nil && limit > 0 {
+			silent := time.Since(heard)
+			heard = time.Now()
+			if silent > limit {
+				return fmt.Errorf("it was silent for %s, in which others may have dropped messages for it", silent.Round(time.Millisecond))
+			}
 		}
-		var answer redis.Error
+		answer, isAnswer := errors.AsType[redis.Error](err)
 		switch {
-		case errors.As(err, &answer):
+		case isAnswer:
 			c.refuse(s, answer)
 		case err != nil:
-			c.lost(err)
-			return true, err
+			return err
 		default:
 			c.receive(s, message)
+		}
+	}
+}
+
+// maxSilence returns how long a server of a cluster may be silent: half of cluster-node-timeout,
+// after which the other servers close their connections to it. A server that was stopped for so
+// long continues without an error, but others may have dropped messages for it.
+func maxSilence(ctx context.Context, client *redis.Client) time.Duration {
+	timeout := defaultNodeTimeout
+	setting := client.ConfigGet(ctx, "cluster-node-timeout").Val()["cluster-node-timeout"] // may be forbidden
+	if millis, err := strconv.Atoi(setting); err == nil {
+		timeout = time.Duration(millis) * time.Millisecond
+	}
+	return max(timeout/2, 2*pingInterval)
+}
+
+// ping sends pings until the context ends, so a server that works is never silent for long.
+func (s *session) ping(ctx context.Context) {
+	tick := time.NewTicker(pingInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			_ = s.redis.Ping(ctx) // the reader sees it too
+		case <-ctx.Done():
+			return
 		}
 	}
 }
@@ -184,51 +232,17 @@ func greet(ctx context.Context, conn *redis.PubSub) error {
 	return err
 }
 
-type dialer = func(ctx context.Context, network, address string) (net.Conn, error)
-
-// dialOnce returns a dialer that fails after the first call, and a function that returns the
-// connection. If go-redis replaced a connection, lost messages would go unnoticed. lastRead is the
-// time of the newest byte on the connection.
-func dialOnce(dial dialer, lastRead *atomic.Int64) (once dialer, socket func() (net.Conn, bool)) {
-	var mu sync.Mutex
-	var conn net.Conn
-	dialled := false
-	once = func(ctx context.Context, network, address string) (net.Conn, error) {
-		mu.Lock()
-		again := dialled
-		dialled = true
-		mu.Unlock()
-		if again {
-			return nil, errors.New("the connection was lost")
-		}
-		opened, err := dial(ctx, network, address)
-		mu.Lock()
-		defer mu.Unlock()
-		if err == nil {
-			conn = timedConn{opened, lastRead}
-			return conn, nil
-		}
-		return nil, err
-	}
-	socket = func() (net.Conn, bool) {
-		mu.Lock()
-		defer mu.Unlock()
-		return conn, conn != nil
-	}
-	return once, socket
-}
-
-// timedConn records the time of each read in nanoseconds since 1970.
+// timedConn records the time of the newest byte.
 type timedConn struct {
 	net.Conn
-	lastRead *atomic.Int64
+	heard *atomic.Int64 // in nanoseconds since 1970
 }
 
 // Read implements [net.Conn].
-func (c timedConn) Read(b []byte) (int, error) {
+func (c *timedConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if n > 0 {
-		c.lastRead.Store(time.Now().UnixNano())
+		c.heard.Store(time.Now().UnixNano())
 	}
 	return n, err
 }
@@ -239,7 +253,7 @@ func (c *conn) open(s *session) {
 	defer c.mu.Unlock()
 	c.session = s
 	c.away = nil
-	c.markers.connected(s.markers)
+	c.markers.log = marker.NewLog()
 	names := make(map[Form][]Subscription)
 	for name := range c.following {
 		names[name.Form] = append(names[name.Form], name)
@@ -263,7 +277,7 @@ func (c *conn) lost(err error) {
 	c.session = nil
 	c.away = err
 	for _, f := range c.following {
-		f.interrupted(f.names...)
+		f.interrupted(f.route.names...)
 	}
 }
 

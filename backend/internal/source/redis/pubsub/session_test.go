@@ -17,7 +17,8 @@ func (denied) RedisError()   {}
 func newTestSession() (*conn, *session) {
 	c := &conn{following: make(map[Subscription]*following), log: slog.New(slog.DiscardHandler)}
 	c.markers = newMarkerPublisher(nil, "markers")
-	c.session = &session{markers: marker.NewLog(), pending: make(map[Subscription]int), wake: make(chan struct{}, 1)}
+	c.markers.log = marker.NewLog()
+	c.session = &session{pending: make(map[Subscription]int), wake: make(chan struct{}, 1)}
 	return c, c.session
 }
 
@@ -37,16 +38,20 @@ func (s *session) subscribes() []string {
 
 type ignored struct{}
 
-func (ignored) confirmed(*marker.View) {}
-func (ignored) message(string, string) {}
+func (ignored) Confirmed(bool, *marker.View) {}
+func (ignored) Message(string, string)       {}
+
+// routeTo returns a route that follows one name.
+func routeTo(receiver Receiver, name Subscription) *Route {
+	return &Route{receiver: receiver, names: []Subscription{name}}
+}
 
 func TestSession_RepeatsRejectedBatchWithoutClosedNames(t *testing.T) {
 	t.Parallel()
 	c, s := newTestSession()
 	a, b := Subscription{Literal, "a"}, Subscription{Literal, "b"}
-	c.follow(ignored{}, a).start()
-	closed := c.follow(ignored{}, b)
-	closed.start()
+	c.follow(routeTo(ignored{}, a), false)
+	closed := c.follow(routeTo(ignored{}, b), false)
 	s.subscribes()
 	s.sent, s.pending = nil, make(map[Subscription]int)
 	s.enqueue(true, a, b)
@@ -69,10 +74,9 @@ func TestSession_ReleasesClosedNames(t *testing.T) {
 		func(name Subscription) { c.confirmed(s, name) },
 		func(Subscription) { c.refuse(s, denied{}) },
 	} {
-		f := c.follow(ignored{}, Subscription{Literal, "a"})
-		f.start()
-		f.close()
-		answer(f.names[0])
+		name := Subscription{Literal, "a"}
+		c.follow(routeTo(ignored{}, name), false).close()
+		answer(name)
 	}
 	if len(s.pending) > 0 || len(s.sent) > 0 {
 		t.Errorf("got pending commands %v, %v", s.pending, s.sent)
@@ -84,11 +88,8 @@ func TestSession_ErrorOfClosedFollowingIsIgnored(t *testing.T) {
 	t.Parallel()
 	c, s := newTestSession()
 	name := Subscription{Literal, "a"}
-	first := c.follow(ignored{}, name)
-	first.start()
-	first.close()
-	second := c.follow(ignored{}, name)
-	second.start()
+	c.follow(routeTo(ignored{}, name), false).close()
+	second := c.follow(routeTo(ignored{}, name), false)
 	c.refuse(s, denied{})
 	if second.refused != nil {
 		t.Errorf("the second following is rejected: %v", second.refused)
@@ -105,12 +106,12 @@ type abandoning struct {
 	view *marker.View
 }
 
-func (a *abandoning) confirmed(view *marker.View) {
+func (a *abandoning) Confirmed(_ bool, view *marker.View) {
 	a.f.close()
 	a.view = view
 }
 
-func (*abandoning) message(string, string) {}
+func (*abandoning) Message(string, string) {}
 
 // The receiver may get no more messages, so no later marker is inside its view.
 func TestFollowing_CloseDuringConfirmationEndsView(t *testing.T) {
@@ -118,10 +119,9 @@ func TestFollowing_CloseDuringConfirmationEndsView(t *testing.T) {
 	c, s := newTestSession()
 	r := new(abandoning)
 	name := Subscription{Literal, "a"}
-	r.f = c.follow(r, name)
-	r.f.start()
+	r.f = c.follow(routeTo(r, name), false)
 	c.confirmed(s, name)
-	s.markers.Add(marker.Marker{Node: "abcdefgh", Sequence: 1})
+	c.markers.log.Add(marker.Marker{Node: "abcdefgh", Sequence: 1})
 	if m, _, ok := r.view.Newest(); ok {
 		t.Errorf("got %v in the view", m)
 	}

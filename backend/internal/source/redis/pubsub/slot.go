@@ -9,38 +9,6 @@ import (
 // slots is how many slots a cluster has.
 const slots = 1 << 14
 
-// Slots is a set of slots of a cluster: ranges in order that do not touch.
-type Slots []SlotRange
-
-// SlotRange is the slots from First to Last.
-type SlotRange struct{ First, Last int }
-
-// add adds the slots from first to last, which follow all others. It adds none if last is
-// less than first.
-func (s Slots) add(first, last int) Slots {
-	n := len(s)
-	switch {
-	case last < first:
-		return s
-	case n > 0 && s[n-1].Last == first-1:
-		s[n-1].Last = last
-		return s
-	}
-	return append(s, SlotRange{first, last})
-}
-
-// String returns the slots as redis-cli shows them, for example "0-5460,10923".
-func (s Slots) String() string {
-	texts := make([]string, len(s))
-	for i, r := range s {
-		texts[i] = strconv.Itoa(r.First)
-		if r.Last > r.First {
-			texts[i] += "-" + strconv.Itoa(r.Last)
-		}
-	}
-	return strings.Join(texts, ",")
-}
-
 // SlotOf returns the slot of a key or a sharded channel, as the Redis Cluster
 // specification says: the slot of the text between the first braces, if that is not empty.
 func SlotOf(name string) int {

@@ -1,12 +1,17 @@
 package pubsub
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
 
 // Topology is the set of servers and their slots.
 type Topology struct {
 	servers []server
-	slots   []slotRange // of a cluster, sorted, without overlaps; none for a single server, which owns everything
-	nodes   []string    // addresses of the nodes that have slots, and of their replicas, sorted
+	slots   []slotRange // sorted, without overlaps
+	nodes   []string    // of a cluster: addresses of the nodes that have slots, and of their replicas, sorted
 }
 
 // server is a master that clients can connect to.
@@ -22,9 +27,6 @@ type slotRange struct {
 
 // owner returns the server that owns a slot.
 func (t Topology) owner(slot int) (server, bool) {
-	if len(t.slots) == 0 && len(t.servers) == 1 {
-		return t.servers[0], true
-	}
 	i, _ := slices.BinarySearchFunc(t.slots, slot, func(r slotRange, slot int) int { return r.last - slot })
 	if i < len(t.slots) && t.slots[i].first <= slot {
 		return t.slots[i].owner, true
@@ -32,33 +34,26 @@ func (t Topology) owner(slot int) (server, bool) {
 	return server{}, false
 }
 
-func (t Topology) equal(other Topology) bool {
-	return slices.Equal(t.servers, other.servers) && slices.Equal(t.slots, other.slots) && slices.Equal(t.nodes, other.nodes)
-}
-
-// unserved returns the slots of the servers in down, and the slots without an owner.
-func (t Topology) unserved(down map[server]bool) Slots {
-	if len(t.slots) == 0 {
-		return nil
-	}
-	var out Slots
-	next := 0 // the first slot that was not looked at
-	for _, r := range t.slots {
-		out = out.add(next, r.first-1)
-		if down[r.owner] {
-			out = out.add(r.first, r.last)
+// unserved returns the slots of the servers in down, and the slots without an owner, as redis-cli
+// shows them, for example "0-5460,10923".
+func (t Topology) unserved(down map[server]bool) string {
+	served := slices.DeleteFunc(slices.Clone(t.slots), func(r slotRange) bool { return down[r.owner] })
+	var ranges []string
+	next := 0 // the first slot after the served ones
+	for _, r := range append(served, slotRange{first: slots}) {
+		if last := r.first - 1; last > next {
+			ranges = append(ranges, fmt.Sprintf("%d-%d", next, last))
+		} else if last == next {
+			ranges = append(ranges, strconv.Itoa(last))
 		}
 		next = r.last + 1
 	}
-	return out.add(next, slots-1)
+	return strings.Join(ranges, ",")
 }
 
-// tag returns a hash tag whose slot a server owns, "" if it owns none.
+// tag returns a hash tag whose slot a server of the topology owns.
 func (t Topology) tag(s server) string {
 	i := slices.IndexFunc(t.slots, func(r slotRange) bool { return r.owner == s })
-	if i < 0 {
-		return ""
-	}
 	return slotTags()[t.slots[i].first]
 }
 
@@ -77,11 +72,9 @@ type Master struct {
 
 // Masters returns the servers that own slots.
 func (t Topology) Masters() []Master {
-	var masters []Master
-	for _, s := range t.servers {
-		if tag := t.tag(s); tag != "" {
-			masters = append(masters, Master{s.id, s.addr, tag})
-		}
+	masters := make([]Master, len(t.servers))
+	for i, s := range t.servers {
+		masters[i] = Master{s.id, s.addr, t.tag(s)}
 	}
 	return masters
 }

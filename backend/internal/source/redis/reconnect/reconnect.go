@@ -1,11 +1,16 @@
-// Package reconnect spaces the attempts of this program to reach Redis.
+// Package reconnect spaces the attempts of this program to reach Redis, and prevents those of
+// go-redis.
 package reconnect
 
 import (
 	"context"
+	"errors"
+	"net"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
+	"github.com/redis/go-redis/v9"
 )
 
 const (
@@ -23,10 +28,22 @@ func Delays() *backoff.ExponentialBackOff {
 
 // Wait blocks for a duration, or until the context ends.
 func Wait(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
 	select {
-	case <-timer.C:
+	case <-time.After(d):
 	case <-ctx.Done():
 	}
+}
+
+// Once returns settings of a client that connects once. If go-redis replaced a connection, lost
+// messages would go unnoticed. The protocol is RESP2, in which they arrive as messages.
+func Once(options *redis.Options) *redis.Options {
+	once := *options
+	var dialled sync.Once
+	once.Dialer = func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
+		err = errors.New("the connection was lost")
+		dialled.Do(func() { conn, err = options.Dialer(ctx, network, addr) })
+		return conn, err
+	}
+	once.Protocol = 2
+	return &once
 }

@@ -2,14 +2,14 @@ package tracking
 
 import (
 	"context"
-	"errors"
 	"net"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"sluice/internal/source/redis/reconnect"
 )
 
 const (
@@ -42,16 +42,14 @@ func connect(ctx context.Context, settings *redis.Options) (*connection, error) 
 
 func (c *connection) open(ctx context.Context) error {
 	c.pinAddress()
-	ids := make(chan int64, 1)
 	target := c.single()
-	target.OnConnect = func(ctx context.Context, conn *redis.Conn) error {
+	target.OnConnect = func(ctx context.Context, conn *redis.Conn) (err error) {
 		if before := c.settings.OnConnect; before != nil {
 			if err := before(ctx, conn); err != nil {
 				return err
 			}
 		}
-		id, err := conn.ClientID(ctx).Result()
-		ids <- id
+		c.targetID, err = conn.ClientID(ctx).Result()
 		return err
 	}
 	c.owner = redis.NewClient(target)
@@ -64,7 +62,6 @@ func (c *connection) open(ctx context.Context) error {
 	if _, err := c.target.ReceiveTimeout(ctx, answerTimeout); err != nil {
 		return err
 	}
-	c.targetID = <-ids
 	c.literal = redis.NewClient(c.single())
 	return c.literal.Do(ctx, "CLIENT", "TRACKING", "ON", "REDIRECT", c.targetID).Err()
 }
@@ -96,31 +93,20 @@ func (c *connection) pinAddress() {
 
 // single returns the settings of a client that connects once.
 func (c *connection) single() *redis.Options {
-	settings := *c.settings
-	dial := settings.Dialer
-	var once sync.Once
-	settings.Dialer = func(ctx context.Context, network, addr string) (conn net.Conn, err error) {
-		err = errors.New("the connection was lost")
-		once.Do(func() { conn, err = dial(ctx, network, addr) })
-		return conn, err
-	}
-	settings.Protocol = 2 // invalidations arrive as messages
+	settings := reconnect.Once(c.settings)
 	settings.PoolSize, settings.MinIdleConns = 1, 0
 	settings.ConnMaxIdleTime, settings.ConnMaxLifetime = -1, -1
-	return &settings
+	return settings
 }
 
 // setPrefixes makes the glob tracker track prefixes, on a new connection unless those that
 // it tracks stay.
 func (c *connection) setPrefixes(ctx context.Context, prefixes []string) error {
 	fresh, tracker := prefixes, c.glob
-	if tracker != nil && keeps(c.prefixes, prefixes) {
-		fresh = nil
-		for _, p := range prefixes {
-			if !covered(p, c.prefixes) {
-				fresh = append(fresh, p)
-			}
-		}
+	isDropped := func(p string) bool { return !slices.Contains(prefixes, p) }
+	if tracker != nil && !slices.ContainsFunc(c.prefixes, isDropped) {
+		isTracked := func(p string) bool { return slices.Contains(c.prefixes, p) }
+		fresh = slices.DeleteFunc(slices.Clone(prefixes), isTracked)
 	} else {
 		tracker = redis.NewClient(c.single())
 	}
@@ -139,35 +125,6 @@ func (c *connection) setPrefixes(ctx context.Context, prefixes []string) error {
 	}
 	c.prefixes = prefixes
 	return err
-}
-
-// keeps reports whether all prefixes before a change are among those after it.
-func keeps(before, after []string) bool {
-	for _, p := range before {
-		if !slices.Contains(after, p) {
-			return false
-		}
-	}
-	return true
-}
-
-// receive reads one message: the changed keys, all if it was a flush.
-func (c *connection) receive(ctx context.Context) (keys []string, all bool, err error) {
-	message, err := c.target.Receive(ctx)
-	if err != nil {
-		// go-redis has no message for a null payload; the connection stays usable.
-		if strings.Contains(err.Error(), "unsupported pubsub message payload: <nil>") {
-			return nil, true, nil
-		}
-		return nil, false, err
-	}
-	if m, ok := message.(*redis.Message); ok {
-		if m.PayloadSlice == nil {
-			return []string{m.Payload}, false, nil
-		}
-		return m.PayloadSlice, false, nil
-	}
-	return nil, false, nil
 }
 
 // close closes all connections.

@@ -2,19 +2,27 @@ package tracking
 
 import (
 	"context"
-	"time"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // receiveAll reads invalidations until the connection breaks.
 func (s *session) receiveAll(ctx context.Context, c *connection) error {
 	for {
-		keys, all, err := c.receive(ctx)
-		switch {
-		case err != nil:
-			return err
-		case all:
+		message, err := c.target.Receive(ctx)
+		if err != nil {
+			// go-redis has no message for a null payload; the connection stays usable.
+			if !strings.Contains(err.Error(), "unsupported pubsub message payload: <nil>") {
+				return err
+			}
 			s.flushed()
-		default:
+		}
+		if m, ok := message.(*redis.Message); ok {
+			keys := m.PayloadSlice
+			if keys == nil {
+				keys = []string{m.Payload}
+			}
 			s.invalidated(keys)
 		}
 	}
@@ -31,16 +39,16 @@ func (s *session) invalidated(keys []string) {
 			s.signal()
 		}
 	}
-	watches := make([]*Watch, 0, len(s.globs))
+	var watchers []Watcher
 	for w := range s.globs {
-		if n := w.nodes[s]; n != nil && n.live {
-			watches = append(watches, w)
+		if w.nodes[s].live {
+			watchers = append(watchers, w.watcher)
 		}
 	}
 	t.mu.Unlock()
 	for _, name := range keys {
-		for _, w := range watches {
-			w.watcher.Invalidated(name)
+		for _, w := range watchers {
+			w.Invalidated(name)
 		}
 	}
 	s.probed(keys)
@@ -57,10 +65,8 @@ func (s *session) flushed() {
 	for w := range s.globs {
 		watchers = append(watchers, w.watcher)
 	}
-	p := &s.probe
-	if !p.sent.IsZero() { // its key is no longer tracked
-		p.sent, p.last = time.Time{}, time.Time{}
-		p.literal, p.glob = false, false
+	if !s.probe.sent.IsZero() {
+		s.probe = probe{} // its key is no longer tracked
 	}
 	s.signal()
 	t.mu.Unlock()

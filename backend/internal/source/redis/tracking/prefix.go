@@ -16,29 +16,20 @@ func mergePrefixes(prefixes []string, limit int) []string {
 	for _, p := range prefixes {
 		longest = max(longest, len(p))
 	}
+	prefixes = slices.Sorted(slices.Values(prefixes))
 	for ; ; longest-- {
 		var merged []string
 		for _, p := range prefixes {
-			merged = append(merged, p[:min(len(p), longest)])
+			p = p[:min(len(p), longest)]
+			if n := len(merged); n == 0 || !strings.HasPrefix(p, merged[n-1]) {
+				merged = append(merged, p)
+			}
 		}
-		slices.Sort(merged)
-		merged = withoutCovered(merged)
 		if len(merged) <= limit {
 			return merged
 		}
 		prefixes = merged
 	}
-}
-
-// withoutCovered drops prefixes that another one covers. They must be sorted.
-func withoutCovered(prefixes []string) []string {
-	var kept []string
-	for _, p := range prefixes {
-		if len(kept) == 0 || !strings.HasPrefix(p, kept[len(kept)-1]) {
-			kept = append(kept, p)
-		}
-	}
-	return kept
 }
 
 // covered reports whether one of the prefixes covers p.

@@ -55,38 +55,33 @@ func (s *session) sync() chan error {
 // names returns the keys of the probe. The key of the literal tracker sorts first, so a glob of
 // all keys reports it before the other.
 func (s *session) names() (literal, glob string) {
-	prefix := s.probePrefix()
-	if s.master.Tag != "" {
-		prefix += "{" + s.master.Tag + "}"
+	prefix := s.tracker.options.ProbePrefix
+	if s.tag != "" {
+		prefix += "{" + s.tag + "}"
 	}
 	return prefix + ":a", prefix + ":b"
-}
-
-func (s *session) probePrefix() string {
-	return s.tracker.options.ProbePrefix + s.tracker.options.Node + ":"
 }
 
 // sendProbe writes both keys of the probe if one is due, and reports a probe that did not
 // return.
 func (s *session) sendProbe(ctx context.Context, c *connection) error {
 	t := s.tracker
-	t.mu.Lock()
 	now := time.Now()
-	if !s.probe.sent.IsZero() {
-		late := now.Sub(s.probe.sent) > probePatience
-		t.mu.Unlock()
-		if late {
-			return errNoProbe
-		}
-		return nil
+	t.mu.Lock()
+	before := s.probe
+	inFlight := !before.sent.IsZero()
+	due := !inFlight && (len(s.waiting) > 0 || now.Sub(before.last) >= probeInterval*3/4)
+	if due {
+		s.probe = probe{sent: now, last: now}
 	}
-	if len(s.waiting) == 0 && now.Sub(s.probe.last) < probeInterval*3/4 {
-		t.mu.Unlock()
-		return nil
-	}
-	s.probe = probe{sent: now, last: now}
 	literal, glob := s.names()
 	t.mu.Unlock()
+	switch {
+	case inFlight && now.Sub(before.sent) > probePatience:
+		return errNoProbe
+	case !due:
+		return nil
+	}
 	_, err := c.literal.Pipelined(ctx, func(p redis.Pipeliner) error {
 		p.Type(ctx, literal)
 		p.Set(ctx, literal, "", 10*probePatience)
@@ -118,7 +113,6 @@ func (s *session) probed(keys []string) {
 		return
 	}
 	p.sent = time.Time{}
-	p.literal, p.glob = false, false
 	s.reachable()
 	kept := s.waiting[:0]
 	for _, w := range s.waiting {

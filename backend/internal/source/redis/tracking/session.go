@@ -2,6 +2,7 @@ package tracking
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"sluice/internal/source/redis/reconnect"
@@ -10,20 +11,19 @@ import (
 // session tracks the keys of one master.
 type session struct {
 	tracker *Tracker
+	addr    string
 	cancel  context.CancelFunc // nil before the first watch
 	work    chan struct{}      // signals that there is something to do
 
 	// Guarded by tracker.mu.
-	master   Master
-	err      error // of the last failed connection; nil before the first attempt
-	up       bool  // the first probe has returned
-	keys     map[string]*key
-	globs    map[*Watch]struct{}
-	queue    []*key
-	unread   bool // globs has watches that are not live
-	probe    probe
-	waiting  []waiter // of Sync
-	reported bool     // err was logged
+	tag     string // of the [Master]
+	err     error  // of the last failed connection; nil before the first attempt
+	up      bool   // the first probe has returned
+	keys    map[string]*key
+	globs   map[*Watch]struct{}
+	queue   []*key
+	probe   probe
+	waiting []waiter // of Sync
 
 	established bool // there has been a connection
 }
@@ -36,9 +36,9 @@ type key struct {
 	refused bool // by the last answer
 }
 
-func newSession(t *Tracker, m Master) *session {
+func newSession(t *Tracker, addr string) *session {
 	return &session{
-		tracker: t, master: m, work: make(chan struct{}, 1),
+		tracker: t, addr: addr, work: make(chan struct{}, 1),
 		keys: make(map[string]*key), globs: make(map[*Watch]struct{}),
 	}
 }
@@ -48,7 +48,6 @@ func newSession(t *Tracker, m Master) *session {
 func (s *session) add(w *Watch) {
 	if w.prefix {
 		s.globs[w] = struct{}{}
-		s.unread = true
 	} else {
 		k := s.keys[w.name]
 		if k == nil {
@@ -111,23 +110,16 @@ func (s *session) run(ctx context.Context) {
 
 // serve opens a connection and works on it until it breaks.
 func (s *session) serve(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	t := s.tracker
-	c, err := connect(ctx, t.options.Connection(s.address()))
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	c, err := connect(ctx, s.tracker.options.Connection(s.addr))
 	if err != nil {
 		return err
 	}
-	defer c.close()
-	received := make(chan error, 1)
-	go func() {
-		received <- s.receiveAll(ctx, c)
-		cancel()
-	}()
-	defer func() {
-		_ = c.target.Close() // ends receiveAll
-		<-received           //nolint:errcheck // the error of a connection that this closed
-	}()
+	var receiving sync.WaitGroup
+	defer receiving.Wait()
+	defer c.close() // ends receiveAll
+	receiving.Go(func() { cancel(s.receiveAll(ctx, c)) })
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
 	for tidy := true; ; {
@@ -141,21 +133,9 @@ func (s *session) serve(ctx context.Context) error {
 			tidy = true
 			s.retryRefused()
 		case <-ctx.Done():
-			select {
-			case err := <-received:
-				received <- err
-				return err
-			default:
-				return ctx.Err()
-			}
+			return context.Cause(ctx)
 		}
 	}
-}
-
-func (s *session) address() string {
-	s.tracker.mu.Lock()
-	defer s.tracker.mu.Unlock()
-	return s.master.Addr
 }
 
 // step sends the commands that are due. It tracks nothing before the first probe has returned, so
@@ -184,10 +164,10 @@ func (s *session) reachable() {
 		return
 	}
 	if s.established {
-		s.tracker.options.Reconnected()
+		s.tracker.options.Reconnects.Add(1)
 	}
 	s.established = true
-	s.up, s.unread, s.err, s.reported = true, true, nil, false
+	s.up, s.err = true, nil
 	for _, k := range s.keys {
 		s.enqueue(k)
 	}
@@ -198,7 +178,7 @@ func (s *session) down(ctx context.Context, err error) (wasUp bool) {
 	t := s.tracker
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	wasUp = s.up
+	wasUp, first := s.up, s.err == nil
 	s.up, s.probe, s.err = false, probe{}, classify(err)
 	s.queue = nil
 	for _, w := range s.waiting {
@@ -214,16 +194,13 @@ func (s *session) down(ctx context.Context, err error) (wasUp bool) {
 	for w := range s.globs {
 		s.interrupt(w)
 	}
-	if ctx.Err() == nil && (wasUp || !s.reported) {
-		s.reported = true
+	if ctx.Err() == nil && first {
 		t.options.Log.Warn("redis key tracking is interrupted; trying again", "error", s.err)
 	}
 	return wasUp
 }
 
 func (s *session) interrupt(w *Watch) {
-	if n := w.nodes[s]; n != nil {
-		n.live = false
-		w.signal()
-	}
+	w.nodes[s].live = false
+	w.signal()
 }

@@ -16,17 +16,15 @@ const trackBatch = 512
 func (s *session) trackGlobs(ctx context.Context, c *connection, tidy bool) error {
 	t := s.tracker
 	t.mu.Lock()
-	prefixes := []string{s.probePrefix()}
-	watches := make([]*Watch, 0, len(s.globs))
+	prefixes := []string{t.options.ProbePrefix}
+	var fresh []*Watch
 	missing := false
 	for w := range s.globs {
 		prefixes = append(prefixes, w.name)
-		watches = append(watches, w)
 		missing = missing || !covered(w.name, c.prefixes)
-	}
-	fresh := s.up && s.unread
-	if fresh {
-		s.unread = false
+		if s.up && !w.nodes[s].live {
+			fresh = append(fresh, w)
+		}
 	}
 	t.mu.Unlock()
 	if missing || tidy || len(c.prefixes) == 0 {
@@ -37,31 +35,26 @@ func (s *session) trackGlobs(ctx context.Context, c *connection, tidy bool) erro
 			}
 		}
 	}
-	if fresh {
-		s.globsLive(watches)
+	t.mu.Lock()
+	fresh = slices.DeleteFunc(fresh, func(w *Watch) bool { return w.nodes[s] == nil }) // closed since
+	for _, w := range fresh {
+		w.nodes[s].live = true
 	}
+	t.mu.Unlock()
+	t.announce(fresh)
 	return nil
 }
 
-// globsLive makes watches live that are not.
-func (s *session) globsLive(watches []*Watch) {
-	var watchers []Watcher
-	s.tracker.mu.Lock()
+// announce reports to watches that they have become live, and then wakes the callers of Live.
+func (t *Tracker) announce(watches []*Watch) {
 	for _, w := range watches {
-		if n := w.nodes[s]; n != nil && !n.live {
-			n.live = true
-			watchers = append(watchers, w.watcher)
-		}
+		w.watcher.All()
 	}
-	s.tracker.mu.Unlock()
-	for _, w := range watchers {
-		w.All()
-	}
-	s.tracker.mu.Lock()
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	for _, w := range watches {
 		w.signal()
 	}
-	s.tracker.mu.Unlock()
 }
 
 // nextBatch removes keys from the queue.
@@ -93,8 +86,7 @@ func (s *session) trackKeys(ctx context.Context, c *connection, batch []*key) er
 		}
 		return nil
 	})
-	var answer redis.Error
-	if err != nil && !errors.As(err, &answer) {
+	if _, isAnswer := errors.AsType[redis.Error](err); err != nil && !isAnswer {
 		return err
 	}
 	routing := false
@@ -120,8 +112,6 @@ func (s *session) tracked(k *key, err error) {
 	for w := range k.watches {
 		n := w.nodes[s]
 		switch {
-		case n == nil:
-			continue
 		case err != nil && !isRouting(err):
 			n.live, n.err = false, classify(err)
 			w.signal()
@@ -136,14 +126,7 @@ func (s *session) tracked(k *key, err error) {
 	for _, w := range watchers {
 		w.Invalidated(k.name)
 	}
-	for _, w := range fresh {
-		w.watcher.All()
-	}
-	t.mu.Lock()
-	for _, w := range fresh {
-		w.signal()
-	}
-	t.mu.Unlock()
+	t.announce(fresh)
 }
 
 // retryRefused enqueues the keys that Redis refused.
@@ -160,9 +143,6 @@ func (s *session) retryRefused() {
 // isRouting reports whether an answer means that another master owns the key, or that
 // currently none does.
 func isRouting(err error) bool {
-	if err == nil {
-		return false
-	}
 	_, moved := redis.IsMovedError(err)
 	_, ask := redis.IsAskError(err)
 	return moved || ask || redis.IsTryAgainError(err) || redis.IsClusterDownError(err)

@@ -4,12 +4,16 @@
 package tracking
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -42,14 +46,13 @@ type Master struct {
 
 // Options are the settings of a [Tracker].
 type Options struct {
-	// Node is a name that no other process uses on the same Redis.
-	Node string
-	// ProbePrefix begins the names of the keys that prove the path.
+	// ProbePrefix begins the names of the keys that prove the path. No other process uses it on the
+	// same Redis.
 	ProbePrefix string
 	// Connection returns the settings of connections to an address.
 	Connection func(addr string) *redis.Options
-	// Reconnected is called when a broken session is replaced.
-	Reconnected func()
+	// Reconnects counts the broken sessions that were replaced.
+	Reconnects *atomic.Int64
 	// Refresh is called when a master does not own a key. It must not block.
 	Refresh func()
 	Log     *slog.Logger
@@ -63,9 +66,8 @@ type Tracker struct {
 
 	mu       sync.Mutex
 	closed   bool
-	known    bool // SetMasters was called
 	sessions map[string]*session
-	owner    func(key string) (id string, ok bool)
+	owner    func(key string) (id string, ok bool) // nil before SetMasters
 	watches  map[*Watch]struct{}
 }
 
@@ -78,7 +80,6 @@ type Watch struct {
 
 	// Guarded by tracker.mu.
 	nodes   map[*session]*nodeState
-	closed  bool
 	changed chan struct{} // closed when any of this changes
 }
 
@@ -93,21 +94,21 @@ func New(options Options) *Tracker {
 	return &Tracker{options: options, sessions: make(map[string]*session), watches: make(map[*Watch]struct{})}
 }
 
-// SetMasters replaces the masters. owner returns the id of the master that owns a key.
+// SetMasters replaces the masters. owner returns the id of the one among them that owns a key.
 // Every watch of a prefix reports All, as does each key that has a new owner.
 func (t *Tracker) SetMasters(masters []Master, owner func(key string) (id string, ok bool)) {
 	t.mu.Lock()
-	t.owner, t.known = owner, true
+	t.owner = owner
 	old := t.sessions
 	t.sessions = make(map[string]*session, len(masters))
 	for _, m := range masters {
 		s := old[m.ID]
-		if s == nil || s.master.Addr != m.Addr {
-			s = newSession(t, m)
+		if s == nil || s.addr != m.Addr {
+			s = newSession(t, m.Addr)
 		} else {
-			s.master = m
 			delete(old, m.ID)
 		}
+		s.tag = m.Tag
 		t.sessions[m.ID] = s
 	}
 	var watchers []Watcher
@@ -150,36 +151,27 @@ func (t *Tracker) place(w *Watch) {
 	if t.closed {
 		return
 	}
-	wanted := make(map[*session]struct{})
+	var wanted []*session
 	if w.prefix {
-		for _, s := range t.sessions {
-			wanted[s] = struct{}{}
+		wanted = slices.Collect(maps.Values(t.sessions))
+	} else if t.owner != nil {
+		if id, ok := t.owner(w.name); ok {
+			wanted = append(wanted, t.sessions[id])
 		}
-	} else if id, ok := t.ownerOf(w.name); ok {
-		wanted[t.sessions[id]] = struct{}{}
 	}
 	for s := range w.nodes {
-		if _, ok := wanted[s]; !ok {
+		if !slices.Contains(wanted, s) {
 			delete(w.nodes, s)
 			s.remove(w)
 		}
 	}
-	for s := range wanted {
+	for _, s := range wanted {
 		if w.nodes[s] == nil {
 			w.nodes[s] = new(nodeState)
 			s.add(w)
 		}
 	}
 	w.signal()
-}
-
-// ownerOf returns the id of a present master. mu must be held.
-func (t *Tracker) ownerOf(key string) (string, bool) {
-	if t.owner == nil {
-		return "", false
-	}
-	id, ok := t.owner(key)
-	return id, ok && t.sessions[id] != nil
 }
 
 // signal wakes the callers of Live. The mutex of the tracker must be held.
@@ -208,10 +200,10 @@ func (w *Watch) state() (live bool, changed <-chan struct{}, err error) {
 	t := w.tracker
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if w.closed || t.closed {
+	if _, open := t.watches[w]; !open || t.closed {
 		return false, nil, fmt.Errorf("%w: the watch is closed", ErrUnavailable)
 	}
-	if t.known && len(w.nodes) == 0 {
+	if t.owner != nil && len(w.nodes) == 0 {
 		return false, nil, fmt.Errorf("%w: no master has the key", ErrUnavailable)
 	}
 	live = len(w.nodes) > 0
@@ -220,10 +212,7 @@ func (w *Watch) state() (live bool, changed <-chan struct{}, err error) {
 			continue
 		}
 		live = false
-		if err = n.err; err == nil {
-			err = s.err
-		}
-		if err != nil {
+		if err = cmp.Or(n.err, s.err); err != nil {
 			break
 		}
 	}
@@ -235,7 +224,6 @@ func (w *Watch) Close() {
 	t := w.tracker
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	w.closed = true
 	delete(t.watches, w)
 	for s := range w.nodes {
 		s.remove(w)
@@ -284,8 +272,8 @@ func (t *Tracker) Close() {
 
 // classify wraps an error of Redis in one of this package.
 func classify(err error) error {
-	var answer redis.Error
-	if !errors.As(err, &answer) {
+	answer, isAnswer := errors.AsType[redis.Error](err)
+	if !isAnswer {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	text := answer.Error()
