@@ -25,12 +25,11 @@ var ErrKeyBytes = errors.New("the values of the keys are too large")
 type keyCursors struct {
 	topicLog *topicLog
 	epoch    epoch
-	limit    int                 // bytes of all values
 	values   map[string]keyValue // by name
 	names    []string            // of values
 	sorted   bool                // names are sorted
 	bytes    atomic.Int64        // of values
-	memory   *journal.Memory     // of all topics, or nil
+	memory   *journal.Memory     // of all topics; nil after close, or without a limit
 
 	// Deletions are remembered for clients that resume, until there are too many.
 	deleted   int    // how many are in values
@@ -66,8 +65,8 @@ const nothing = "none"
 // partial ends the cursor of a client that has some values of a glob, but not all yet.
 const partial = "_"
 
-func newKeyCursors(t *topicLog, limit int, memory *journal.Memory) *keyCursors {
-	return &keyCursors{topicLog: t, memory: memory, epoch: newEpoch(), limit: limit, values: make(map[string]keyValue)}
+func newKeyCursors(t *topicLog) *keyCursors {
+	return &keyCursors{topicLog: t, memory: t.hub.options.History.Memory, epoch: newEpoch(), values: make(map[string]keyValue)}
 }
 
 func (k *keyCursors) begin(source.Position) {}
@@ -128,11 +127,11 @@ func (k *keyCursors) close() {
 
 // exceeded returns an error if the topic has more keys or bytes than one may have.
 func (k *keyCursors) exceeded() error {
-	switch t := k.topicLog.topic; {
+	switch t, limit := k.topicLog.topic, k.topicLog.hub.options.KeyBytes; {
 	case len(k.values)-k.deleted > source.MaxKeys:
 		return fmt.Errorf("%w: %s matches more than %d; use a narrower glob", source.ErrTooManyKeys, t, source.MaxKeys)
-	case k.limit > 0 && k.bytes.Load() > int64(k.limit):
-		return fmt.Errorf("%w: %s needs more than %d bytes; use a narrower glob, or a larger --key-bytes", ErrKeyBytes, t, k.limit)
+	case limit > 0 && k.bytes.Load() > int64(limit):
+		return fmt.Errorf("%w: %s needs more than %d bytes; use a narrower glob, or a larger --key-bytes", ErrKeyBytes, t, limit)
 	}
 	return nil
 }

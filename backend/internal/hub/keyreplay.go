@@ -17,12 +17,10 @@ type keyReplay struct {
 	ends    string // the cursor after that
 }
 
-// hasGap implements [replay].
-func (r *keyReplay) hasGap(context.Context, *Hub) (bool, error) { return false, nil }
+func (r *keyReplay) hasGap(context.Context) (bool, error) { return false, nil }
 
-// next implements [replay]. It returns errRemoved if the topic has evicted deletions that the client
-// lacks.
-func (r *keyReplay) next(context.Context, *Hub) ([]journal.Frame, bool, error) {
+// next returns errRemoved if the topic has evicted deletions that the client lacks.
+func (r *keyReplay) next(context.Context) ([]journal.Frame, bool, error) {
 	f := r.cursors.topicLog
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -12,7 +12,6 @@ import (
 // streamCursors names positions in a stream by the ids of Redis. Entries that the journal does
 // not hold are read from Redis.
 type streamCursors struct {
-	hub      *Hub
 	topicLog *topicLog
 	last     source.Position // of the head
 
@@ -121,7 +120,7 @@ func (s *streamCursors) prepareFresh(ctx context.Context, last int) (func() star
 
 // prepareResume prepares the start of a client whose cursor is not in the journal.
 func (s *streamCursors) prepareResume(ctx context.Context, c streamCursor, text string) (func() startPosition, error) {
-	page, err := s.hub.readRange(ctx, s.topicLog.topic, source.Range{After: c.id.Prev(), UpTo: c.id, Count: 1})
+	page, err := s.topicLog.readRange(ctx, source.Range{After: c.id.Prev(), UpTo: c.id, Count: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -366,7 +365,7 @@ func (s *streamCursors) older(ctx context.Context, last int) (id event.StreamID,
 	r := source.Range{UpTo: after.ID, Newest: true, Count: firstReplayPage}
 	for missing > 0 {
 		r.Count = min(missing, r.Count)
-		page, err := s.hub.readRange(ctx, t.topic, r)
+		page, err := t.readRange(ctx, r)
 		if err != nil {
 			return event.StreamID{}, state, err
 		}
@@ -392,7 +391,7 @@ func (s *streamCursors) older(ctx context.Context, last int) (id event.StreamID,
 // olderEnd returns the id before the newest entry of a stream, if that is the end of the stream,
 // else zero, and the state of the stream.
 func (s *streamCursors) olderEnd(ctx context.Context, newest event.StreamID) (event.StreamID, source.StreamState, error) {
-	page, err := s.hub.readRange(ctx, s.topicLog.topic, source.Range{UpTo: newest, Newest: true, Count: 1})
+	page, err := s.topicLog.readRange(ctx, source.Range{UpTo: newest, Newest: true, Count: 1})
 	if err != nil || len(page.Entries) == 0 || page.Entries[0].Type != event.StreamEnd {
 		return event.StreamID{}, page.State, err
 	}

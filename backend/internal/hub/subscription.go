@@ -70,11 +70,8 @@ func (s *Subscription) begin(ctx context.Context, req Request, topics []event.To
 		return ErrFinished
 	}
 	resumed := !id.empty() && len(gaps) == 0 && !s.catchUp.gap
-	for _, r := range s.catchUp.replays {
-		if !resumed {
-			break
-		}
-		gap, err := r.hasGap(ctx, s.hub)
+	for i := 0; resumed && i < len(s.catchUp.replays); i++ {
+		gap, err := s.catchUp.replays[i].hasGap(ctx)
 		if err != nil {
 			return err
 		}
@@ -132,12 +129,13 @@ func (s *Subscription) behind() bool {
 // fellBehind resumes as if the client had reconnected with its last cursors, after a gap if
 // events are lost. The gap has the reason, if there is one.
 func (s *Subscription) fellBehind(ctx context.Context, reason event.GapReason) error {
-	if err := s.failure(); err != nil {
-		s.fail(err)
-		return nil
+	for _, t := range s.logs {
+		if err := t.open(); err != nil {
+			s.fail(&FailedError{t.topic, err})
+			return nil
+		}
 	}
 	pending := s.flush()
-	s.releasePage()
 	cursors := make(vector, len(s.logs))
 	for i, t := range s.logs {
 		cursors[i] = component{tag(t.topic), string(s.readerOf(i).Cursor())}
@@ -152,8 +150,9 @@ func (s *Subscription) fellBehind(ctx context.Context, reason event.GapReason) e
 }
 
 // flush returns the pending frames, and after them all held events and a gap for those that
-// are lost.
+// are lost. It releases the last page.
 func (s *Subscription) flush() []byte {
+	s.releasePage()
 	var pending []byte
 	if s.catchUp != nil {
 		pending = s.catchUp.pending
@@ -173,8 +172,7 @@ func (s *Subscription) appendLost(dst []byte) []byte {
 			continue
 		}
 		gap := event.Gap{Topic: t.topic, Reason: event.SlowConsumer, Lost: int64(len(qualifiers))}
-		s.hub.metrics.GapAnnounced(gap.Reason)
-		dst = s.readerOf(i).Append(dst, t.qualifier(t.topic), cursor, event.AppendGapBody(nil, gap))
+		dst = s.readerOf(i).Append(dst, t.qualifier(t.topic), cursor, s.hub.appendGapBody(nil, gap))
 	}
 	return dst
 }
@@ -197,25 +195,14 @@ func (e *FailedError) CloseReason() event.CloseReason {
 	return event.Unavailable
 }
 
-func (s *Subscription) failure() *FailedError {
-	for _, f := range s.logs {
-		if err := f.failure(); err != nil {
-			return &FailedError{f.topic, err}
-		}
-	}
-	return nil
-}
-
 // fail makes Next return an error, after the held events and a gap if the client has not
 // received that of the failed topic.
 func (s *Subscription) fail(err *FailedError) {
 	pending := s.flush()
-	s.releasePage()
 	for i, t := range s.logs {
 		if t.topic == err.Topic && !t.log.Ended(s.readerOf(i).Pos()) {
 			gap := event.Gap{Topic: t.topic, Reason: event.SourceInterrupted, Lost: event.LostUnknown}
-			s.hub.metrics.GapAnnounced(gap.Reason)
-			pending = event.AppendGapBody(s.appendID(pending, t.topic), gap)
+			pending = s.hub.appendGapBody(s.appendID(pending, t.topic), gap)
 		}
 	}
 	s.catchUp = &catchUp{pending: pending, failed: err}
@@ -250,8 +237,7 @@ func (s *Subscription) seek(starts []func() startPosition, reason event.GapReaso
 	for i, p := range positions {
 		s.seekTopic(i, p.pos, p.cursor)
 		if p.gap != nil {
-			s.hub.metrics.GapAnnounced(p.gap.Reason)
-			gaps = event.AppendGapBody(s.appendID(gaps, p.gap.Topic), *p.gap)
+			gaps = s.hub.appendGapBody(s.appendID(gaps, p.gap.Topic), *p.gap)
 		}
 		if p.replay != nil {
 			s.catchUp.replays = append(s.catchUp.replays, topicReplay{i, p.replay})
@@ -318,7 +304,7 @@ func (s *Subscription) nextPage(ctx context.Context, r topicReplay) ([]journal.F
 		return nil, false, err
 	}
 	s.catchUp.page = page
-	frames, done, err := r.next(ctx, s.hub)
+	frames, done, err := r.next(ctx)
 	bytes := 0
 	for _, f := range frames {
 		bytes += len(f.Cursor) + len(f.Body)
