@@ -148,7 +148,6 @@ func (s *shard) flushRequeued() {
 	}
 }
 
-// flushDue writes to the connections that are due.
 func (s *shard) flushDue() {
 	for c := s.timers.due(s.now); c != nil; c = s.timers.due(s.now) {
 		if !c.full {

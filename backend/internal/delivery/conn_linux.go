@@ -52,7 +52,6 @@ func unsentFrame(rest []byte) *unsent {
 	return &unsent{rest: bytes.Clone(rest)}
 }
 
-// close implements [closer].
 func (c *conn) close(reason event.CloseReason) {
 	m := &c.shard.mail
 	m.mu.Lock()

@@ -11,7 +11,7 @@ import (
 	"sluice/internal/journal"
 )
 
-// loopConn is a connection with its own goroutine. Wake and close may be called from any
+// loopConn is a connection with its own goroutine. It is a [journal.Waker]. Wake and close may be called from any
 // goroutine; only connLoop uses the other fields.
 type loopConn struct {
 	wake    chan time.Time // the time of the wakeup if it is sampled, else the zero time
@@ -28,7 +28,6 @@ type loopConn struct {
 // for every connection.
 const sampleOneIn = 64
 
-// Wake implements [journal.Waker].
 func (c *loopConn) Wake() {
 	var sample time.Time
 	if rand.N(sampleOneIn) == 0 {

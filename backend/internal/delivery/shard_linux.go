@@ -56,7 +56,7 @@ type closing struct {
 	reason event.CloseReason
 }
 
-// group holds the connections of one shard that read a journal. A connection that reads several
+// group is a [journal.Waker] for the connections of one shard that read a journal. A connection that reads several
 // journals is in several groups. A journal has at most one watcher for each shard, for any number
 // of topic lists.
 type group struct {
@@ -197,7 +197,6 @@ func duplicate(c net.Conn) (int, error) {
 	return fd, nil
 }
 
-// Wake implements [journal.Waker].
 func (g *group) Wake() {
 	if g.grown.Swap(true) {
 		return
