@@ -117,14 +117,3 @@ func parseCount(s string) (uint64, bool) {
 	n, err := strconv.ParseUint(s, 36, 64)
 	return n, err == nil && strconv.FormatUint(n, 36) == s
 }
-
-// sumCursor returns the cursor of a value, for topics without history.
-func sumCursor(eventType string, data []byte) string {
-	return string(appendNumber(nil, event.Sum(eventType, data)))
-}
-
-// isSumCursor reports whether sumCursor may have returned a text.
-func isSumCursor(s string) bool {
-	_, ok := parseNumber(s)
-	return ok
-}

@@ -75,7 +75,7 @@ func (k *keyCursors) event(dst []byte, e event.Event, _ source.Position, number 
 	name := e.Topic.Pattern
 	cursor := k.numbered(number + 1)
 	if !k.topicLog.topic.IsGlob() {
-		cursor = sumCursor(e.Type, e.Data)
+		cursor = string(appendNumber(nil, event.Sum(e.Type, e.Data)))
 	}
 	v := keyValue{
 		topic: e.Topic, number: number, cursor: cursor,
@@ -227,11 +227,11 @@ func (k *keyCursors) afterGap(p startPosition) startPosition {
 
 // resumeValue returns the start position of a client that has a value of a single key.
 func (k *keyCursors) resumeValue(cursor string) startPosition {
+	_, isSum := parseNumber(cursor)
 	switch {
 	case cursor == k.head():
-		pos := k.topicLog.view.Head()
-		return startPosition{pos: pos, cursor: cursor, before: cursor}
-	case cursor == nothing, isSumCursor(cursor):
+		return startPosition{pos: k.topicLog.view.Head(), cursor: cursor, before: cursor}
+	case cursor == nothing, isSum:
 		return k.changedSince(keyStart{}, cursor)
 	}
 	return k.afterGap(k.changedSince(keyStart{}, nothing))

@@ -7,8 +7,8 @@ import (
 	"sluice/internal/journal"
 )
 
-// listReader reads the journals of a list, one after the other, with ids that have the
-// cursors of all topics. The order of events of different topics is not kept.
+// listReader is a [journal.BatchReader] of the journals of a list, one after the other, with ids
+// that have the cursors of all topics. The order of events of different topics is not kept.
 type listReader struct {
 	topics  []listedTopic // in the order of their names
 	current int           // index of the topic that Next reads first
@@ -56,8 +56,7 @@ func (l *listReader) appendVector(dst []byte) []byte {
 	return dst
 }
 
-// Next implements [journal.BatchReader]. Each call reads the next topic that has something, so no
-// topic delays the others for long.
+// Next reads the next topic that has something, so no topic delays the others for long.
 func (l *listReader) Next() (journal.Batch, bool) {
 	more := false
 	for n := range l.topics {
@@ -79,7 +78,6 @@ func (l *listReader) Next() (journal.Batch, bool) {
 	return journal.Batch{AtHead: !more}, !l.Finished()
 }
 
-// Finished implements [journal.BatchReader].
 func (l *listReader) Finished() bool {
 	for i := range l.topics {
 		if !l.topics[i].Finished() {
@@ -89,7 +87,6 @@ func (l *listReader) Finished() bool {
 	return true
 }
 
-// Unread implements [journal.BatchReader].
 func (l *listReader) Unread(b *journal.Batch, offset int) {
 	t := &l.topics[l.last]
 	t.Unread(b, offset)
@@ -98,7 +95,6 @@ func (l *listReader) Unread(b *journal.Batch, offset int) {
 	}
 }
 
-// Due implements [journal.BatchReader].
 func (l *listReader) Due() time.Time {
 	var due time.Time
 	for i := range l.topics {
@@ -109,7 +105,6 @@ func (l *listReader) Due() time.Time {
 	return due
 }
 
-// Journals implements [journal.BatchReader].
 func (l *listReader) Journals() []*journal.Journal {
 	journals := make([]*journal.Journal, len(l.topics))
 	for i := range l.topics {
@@ -118,7 +113,7 @@ func (l *listReader) Journals() []*journal.Journal {
 	return journals
 }
 
-// Behind implements [journal.BatchReader].
+// Behind reports whether Next would return false.
 func (l *listReader) Behind() bool {
 	for i := range l.topics {
 		if t := &l.topics[i]; !t.Finished() && t.Behind() {

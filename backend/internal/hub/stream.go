@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"sluice/internal/event"
@@ -184,7 +185,7 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 		return found, nil
 	case isBirthCheck(c.check) && s.isBack():
 		return positionCursor(s.start), unknown // of a life that had no entry
-	case isBirthCheck(c.check) && s.births() > 1:
+	case isBirthCheck(c.check) && s.births(journal.First, s.life+1) > 1:
 		return positionCursor(source.Position{}), unknown // of any of these lives
 	case s.continues(c, oldest, exact):
 		if isBirthCheck(c.check) {
@@ -200,22 +201,12 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 // isBack reports whether the stream was deleted and then was there again, as after RENAME and
 // RENAME back, so the present life began before the newest birth.
 func (s *streamCursors) isBack() bool {
-	if s.start.ID.IsZero() {
-		return false
-	}
-	before := s.topicLog.view.Between(s.life-1, s.life)
-	if len(before) == 0 {
-		return false
-	}
-	c, _ := parseStreamCursor(string(before[0].Cursor))
-	return isBirthCheck(c.check)
+	return !s.start.ID.IsZero() && s.births(s.life-1, s.life) > 0
 }
 
-// births returns the number of lives whose beginning the journal holds.
-func (s *streamCursors) births() (n int) {
-	view := s.topicLog.view
-	tail, _ := view.Tail()
-	for _, f := range view.Between(tail, min(s.life+1, view.Head())) {
+// births returns the number of lives whose beginning the journal holds in [from, to).
+func (s *streamCursors) births(from, to uint64) (n int) {
+	for f := range s.topicLog.view.Between(from, to) {
 		if c, _ := parseStreamCursor(string(f.Cursor)); isBirthCheck(c.check) {
 			n++
 		}
@@ -276,8 +267,7 @@ func (s *streamCursors) startAfter(c streamCursor) startPosition {
 // shortenGap passes over a gap at the start position that announces entries up to the cursor
 // too, since another node announced these at the cursor. The rest is another gap.
 func (s *streamCursors) shortenGap(p *startPosition, c streamCursor) {
-	view := s.topicLog.view
-	frames := view.Between(p.pos, min(p.pos+1, view.Head()))
+	frames := slices.Collect(s.topicLog.view.Between(p.pos, p.pos+1))
 	if c.ordinal == 0 || len(frames) == 0 || frames[0].Lost <= 0 {
 		return
 	}
@@ -326,7 +316,7 @@ func (s *streamCursors) find(c streamCursor) (p startPosition, ok bool) {
 	if number := s.search(c.id); number > max(tail, s.life) && matches(view.CursorAt(number)) {
 		return at(number)
 	}
-	for _, f := range view.Between(tail, min(s.life+1, view.Head())) { // of earlier lives, and the gap
+	for f := range view.Between(tail, s.life+1) { // of earlier lives, and the gap
 		if matches(string(f.Cursor)) {
 			return at(f.Next)
 		}

@@ -82,7 +82,6 @@ func (s *Subscription) begin(ctx context.Context, req Request, topics []event.To
 	return nil
 }
 
-// readerOf returns the reader of a topic.
 func (s *Subscription) readerOf(i int) *journal.Reader {
 	if s.list == nil {
 		return &s.reader
@@ -90,7 +89,6 @@ func (s *Subscription) readerOf(i int) *journal.Reader {
 	return &s.list.topics[i].Reader
 }
 
-// seekTopic moves the reader of a topic.
 func (s *Subscription) seekTopic(i int, pos uint64, cursor string) {
 	s.readerOf(i).Seek(pos, cursor)
 	if s.list != nil {
@@ -313,7 +311,6 @@ func (s *Subscription) nextPage(ctx context.Context, r topicReplay) ([]journal.F
 	return frames, done, err
 }
 
-// releasePage releases the memory of the last page.
 func (s *Subscription) releasePage() {
 	if s.catchUp != nil {
 		s.catchUp.page.Release()

@@ -12,7 +12,7 @@ import (
 	"sluice/internal/source"
 )
 
-// topicLog is a followed topic with its journal. It is the sink of its source.
+// topicLog is a followed topic with its journal. It is the [source.Sink] of its source.
 type topicLog struct {
 	hub       *Hub
 	topic     event.Topic
@@ -117,14 +117,12 @@ func (t *topicLog) unlock() {
 	t.mu.Unlock()
 }
 
-// Begin implements [source.Sink].
 func (t *topicLog) Begin(at source.Position) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.cursors.begin(at)
 }
 
-// Event implements [source.Sink].
 func (t *topicLog) Event(e event.Event, at source.Position) {
 	t.hub.metrics.EventReceived(t.topic.Kind)
 	t.lock()
@@ -177,7 +175,6 @@ func isEnd(t event.Topic, eventType string) bool {
 	return t.Kind == event.Stream && eventType == event.StreamEnd
 }
 
-// Gap implements [source.Sink].
 func (t *topicLog) Gap(g source.Gap) {
 	t.lock()
 	defer t.unlock()

@@ -305,10 +305,9 @@ func (r *Reader) deliver(b *Batch, events []*topicState, now time.Time, beforeFi
 			c.lost = append(c.lost, e.qualifier)
 		}
 		r.updateSafe(oldest)
-		switch {
-		case body == nil: // lost, or a newer event of the topic follows
+		if body == nil { // lost, or a newer event of the topic follows
 			c.forget(e, now)
-		default:
+		} else {
 			b.Bytes = r.Append(b.Bytes, e.qualifier, c.safe, body)
 			b.Frames++
 			c.startInterval(e, now)
