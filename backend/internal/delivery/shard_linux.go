@@ -32,10 +32,10 @@ type shard struct {
 	groups   map[*journal.Journal]*group
 	serial   int32 // serial of the connection that was added last
 	timers   timers
-	requeued []*conn   // connections whose journals have more; see flushOwn
-	now      time.Time // start of the current round
-	read     []readBatch
-	checks   int // calls of housekeeping so far
+	requeued []*conn         // connections whose journals have more; see flushOwn
+	now      time.Time       // start of the current round
+	read     []journal.Batch // in this broadcast; most connections of a group are at the same position
+	checks   int             // calls of housekeeping so far
 
 	frames, bytes int // delivered in this round
 }
@@ -146,12 +146,6 @@ func (s *shard) list(c *conn) {
 		s.conns = append(s.conns, nil)
 	}
 	s.conns[i] = c
-}
-
-func (s *shard) unlist(c *conn) {
-	s.mail.mu.Lock()
-	defer s.mail.mu.Unlock()
-	s.conns[s.index(c.fd)] = nil
 }
 
 // appendAll appends all connections of the shard to all, including those in the mailbox. It may be
@@ -374,7 +368,9 @@ func (s *shard) release(c *conn) {
 	}
 	s.poll.remove(c)
 	s.timers.cancel(c)
-	s.unlist(c)
+	s.mail.mu.Lock()
+	s.conns[s.index(c.fd)] = nil
+	s.mail.mu.Unlock()
 	for _, m := range c.members {
 		m.group.remove(m.index)
 	}

@@ -131,7 +131,7 @@ func (r *Reader) nextEncoded() (Batch, bool) {
 	if r.pos < j.tail || j.endedAt(r.pos) {
 		return Batch{}, false
 	}
-	b := Batch{AtHead: !j.ended, from: r.pos}
+	b := Batch{AtHead: !j.ended, From: r.pos}
 	for i, k := j.find(r.pos); i < len(j.segments); i, k = i+1, 0 {
 		for s := j.segments[i]; k < len(s.recs); k++ {
 			f := s.frame(k)
@@ -173,13 +173,13 @@ func (r *Reader) Unread(b *Batch, offset int) {
 	j := r.log
 	j.mu.RLock()
 	defer j.mu.RUnlock()
-	i, k := j.find(b.from)
+	i, k := j.find(b.From)
 	for range last {
 		if k++; i < len(j.segments) && k == len(j.segments[i].recs) {
 			i, k = i+1, 0
 		}
 	}
-	if b.from < j.tail || i == len(j.segments) { // the frames were evicted after Next
+	if b.From < j.tail || i == len(j.segments) { // the frames were evicted after Next
 		return
 	}
 	f := j.segments[i].frame(k)
