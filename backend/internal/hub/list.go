@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"strings"
 	"time"
 
 	"sluice/internal/event"
@@ -29,7 +30,7 @@ func newListReader(logs []*topicLog, every time.Duration) *listReader {
 		qualifier := event.Qualifier(t.topic)
 		l.topics[i].Reader = journal.NewReader(t.log, every, !t.topic.IsGlob(), func(dst []byte, q string, cursor, body []byte) []byte {
 			if t.topic.IsGlob() {
-				qualifier = withoutTag(q)
+				qualifier = q[:strings.IndexByte(q, '@')+1] // without the tag
 			}
 			l.topics[i].cursor = append(l.topics[i].cursor[:0], cursor...)
 			return append(l.appendID(dst, qualifier), body...)

@@ -69,7 +69,7 @@ func (s *Subscription) begin(ctx context.Context, req Request, topics []event.To
 	if s.Reader().Finished() {
 		return ErrFinished
 	}
-	resumed := !id.empty() && len(gaps) == 0 && !s.catchUp.gap
+	resumed := (id.unknown || len(id.cursors) > 0) && len(gaps) == 0 && !s.catchUp.gap
 	for i := 0; resumed && i < len(s.catchUp.replays); i++ {
 		gap, err := s.catchUp.replays[i].hasGap(ctx)
 		if err != nil {

@@ -130,7 +130,7 @@ func (t *topicLog) Event(e event.Event, at source.Position) {
 	if t.failed != nil {
 		return
 	}
-	frame, origin := journal.Frame{Final: isEnd(t.topic, e.Type)}, e.Topic
+	frame, origin := journal.Frame{Final: t.topic.Kind == event.Stream && e.Type == event.StreamEnd}, e.Topic
 	if len(e.Data) > maxEvent { // all nodes count it as an event
 		frame.Lost, origin = 1, t.topic
 		t.body = t.hub.appendGapBody(t.body[:0], event.Gap{Topic: t.topic, Reason: event.TooLarge, Lost: frame.Lost})
@@ -168,11 +168,6 @@ func (t *topicLog) open() error {
 	defer t.mu.Unlock()
 	t.opened = true
 	return t.failed
-}
-
-// isEnd reports whether an event of a topic ends the topic for its subscribers.
-func isEnd(t event.Topic, eventType string) bool {
-	return t.Kind == event.Stream && eventType == event.StreamEnd
 }
 
 func (t *topicLog) Gap(g source.Gap) {
