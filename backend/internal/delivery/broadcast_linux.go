@@ -212,9 +212,9 @@ func (s *shard) park(c *conn) {
 	}
 }
 
-func (s *shard) handleReady(c *conn, r readiness) {
+func (s *shard) handleReady(c *conn, e unix.EpollEvent) {
 	switch {
-	case r.gone:
+	case e.Events&hangUp != 0:
 		s.end(c, &End{Reason: ClientGone})
 	case c.full:
 		c.full = false

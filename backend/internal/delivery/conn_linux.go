@@ -53,11 +53,7 @@ func unsentFrame(rest []byte) *unsent {
 }
 
 func (c *conn) close(reason event.CloseReason) {
-	m := &c.shard.mail
-	m.mu.Lock()
-	m.closing = append(m.closing, closing{c, reason})
-	m.mu.Unlock()
-	c.shard.signal()
+	c.shard.post(func(m *mailbox) { m.closing = append(m.closing, closing{c, reason}) })
 }
 
 // hasEnded reports whether the shard has released the connection.

@@ -45,9 +45,9 @@ type mailbox struct {
 	mu      sync.Mutex
 	joining []*conn
 	closing []closing
-	grown   []*group  // groups whose journals have grown
-	grewAt  time.Time // time of the first append since the last round
-	ready   []readiness
+	grown   []*group          // groups whose journals have grown
+	grewAt  time.Time         // time of the first append since the last round
+	ready   []unix.EpollEvent // see [poller.run]
 	stopped bool
 }
 
@@ -92,10 +92,7 @@ func newShards(s *Server) []*shard {
 
 // stop closes all connections and waits until the shard has ended.
 func (s *shard) stop() {
-	s.mail.mu.Lock()
-	s.mail.stopped = true
-	s.mail.mu.Unlock()
-	s.signal()
+	s.post(func(m *mailbox) { m.stopped = true })
 	s.done.Wait()
 }
 
@@ -125,7 +122,7 @@ func (s *Server) handOff(c net.Conn, stream Stream, expires time.Time, ended fun
 func (s *shard) enqueue(c *conn) error {
 	s.mail.mu.Lock()
 	defer s.mail.mu.Unlock()
-	if s.mail.stopped || s.server.Draining() {
+	if s.server.Draining() { // also after stop
 		return ErrDraining
 	}
 	s.mail.joining = append(s.mail.joining, c)
@@ -195,20 +192,23 @@ func (g *group) Wake() {
 	if g.grown.Swap(true) {
 		return
 	}
-	m := &g.shard.mail
-	m.mu.Lock()
-	if len(m.grown) == 0 {
-		m.grewAt = time.Now()
-	}
-	m.grown = append(m.grown, g)
-	m.mu.Unlock()
-	g.shard.signal()
+	g.shard.post(func(m *mailbox) {
+		if len(m.grown) == 0 {
+			m.grewAt = time.Now()
+		}
+		m.grown = append(m.grown, g)
+	})
 }
 
 // ready enqueues the events of the poller.
-func (s *shard) ready(events []readiness) {
+func (s *shard) ready(events []unix.EpollEvent) {
+	s.post(func(m *mailbox) { m.ready = append(m.ready, events...) })
+}
+
+// post changes the mailbox, and wakes the shard.
+func (s *shard) post(change func(*mailbox)) {
 	s.mail.mu.Lock()
-	s.mail.ready = append(s.mail.ready, events...)
+	change(&s.mail)
 	s.mail.mu.Unlock()
 	s.signal()
 }
@@ -266,9 +266,9 @@ func (s *shard) round() (stopped bool) {
 	if len(grown) > 0 {
 		s.server.metrics.Written(time.Since(grewAt))
 	}
-	for _, r := range ready {
-		if c := s.conns[s.index(r.fd)]; c != nil && c.serial == r.serial {
-			s.handleReady(c, r)
+	for _, e := range ready {
+		if c := s.conns[s.index(e.Fd)]; c != nil && c.serial == e.Pad {
+			s.handleReady(c, e)
 		}
 	}
 	for _, c := range closing {
