@@ -19,9 +19,7 @@ func newEpoch() epoch {
 	return epoch(rand.Uint64())
 }
 
-// journalCursor is a cursor of a topic whose events have no ids in Redis. The journal that issued it
-// finds the position by its number. Every other journal of the same channel finds it by a
-// marker and the number of events after the marker.
+// journalCursor is a cursor of a topic whose events have no ids in Redis; see [channelCursors].
 type journalCursor struct {
 	epoch  epoch
 	pos    uint64

@@ -98,8 +98,8 @@ type Request struct {
 // starts at the request's position. The error wraps [source.ErrUnavailable] if Redis is
 // unavailable, and is ErrFull if a limit is reached, or ErrFinished.
 func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error) {
-	topics := distinct(req.Topics)
-	logs, err := h.acquire(topics)
+	req.Topics = distinct(req.Topics)
+	logs, err := h.acquire(req.Topics)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error)
 		}
 	}
 	s := newSubscription(h, logs, req.Every)
-	if err := s.begin(ctx, req, topics); err != nil {
+	if err := s.begin(ctx, req); err != nil {
 		s.Close()
 		return nil, err
 	}

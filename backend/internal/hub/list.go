@@ -42,11 +42,7 @@ func newListReader(logs []*topicLog, every time.Duration) *listReader {
 // appendID appends an id line with the cursors of all topics.
 func (l *listReader) appendID(dst []byte, qualifier string) []byte {
 	dst = event.AppendID(dst, qualifier, nil)
-	return append(l.appendVector(dst[:len(dst)-1]), '\n')
-}
-
-// appendVector appends the text of the cursors of all topics.
-func (l *listReader) appendVector(dst []byte) []byte {
+	dst = dst[:len(dst)-1] // without the line break
 	for i := range l.topics {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -54,7 +50,7 @@ func (l *listReader) appendVector(dst []byte) []byte {
 		dst = append(dst, l.topics[i].prefix...)
 		dst = append(dst, l.topics[i].cursor...)
 	}
-	return dst
+	return append(dst, '\n')
 }
 
 // Next reads the next topic that has something, so no topic delays the others for long.
@@ -114,7 +110,6 @@ func (l *listReader) Journals() []*journal.Journal {
 	return journals
 }
 
-// Behind reports whether Next would return false.
 func (l *listReader) Behind() bool {
 	for i := range l.topics {
 		if t := &l.topics[i]; !t.Finished() && t.Behind() {

@@ -296,33 +296,33 @@ func (s *streamCursors) find(c streamCursor) (p startPosition, ok bool) {
 		return other.id == c.id && other.isEntry()
 	}
 	view := s.topicLog.view
-	at := func(number uint64) (startPosition, bool) {
+	at := func(number uint64) startPosition {
 		cursor := view.CursorAt(number)
 		if other, ended := strings.CutSuffix(cursor, endSuffix); ended {
 			if other, _ := parseStreamCursor(cursor); number == view.Head() || other.id == s.last.ID {
-				return finished(cursor), true
+				return finished(cursor)
 			}
 			cursor = other // entries follow, which a client without the mark of the end gets
 		}
-		return startPosition{pos: number, cursor: cursor, before: cursor}, true
+		return startPosition{pos: number, cursor: cursor, before: cursor}
 	}
 	if c == (streamCursor{}) {
 		if _, after := s.tail(); !after.ID.IsZero() {
 			return startPosition{}, false
 		}
-		return at(s.search(c.id))
+		return at(s.search(c.id)), true
 	}
 	tail, base := view.Tail()
 	if number := s.search(c.id); number > max(tail, s.life) && matches(view.CursorAt(number)) {
-		return at(number)
+		return at(number), true
 	}
 	for f := range view.Between(tail, s.life+1) { // of earlier lives, and the gap
 		if matches(string(f.Cursor)) {
-			return at(f.Next)
+			return at(f.Next), true
 		}
 	}
 	if matches(base) {
-		return at(tail)
+		return at(tail), true
 	}
 	return startPosition{}, false
 }

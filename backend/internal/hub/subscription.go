@@ -53,10 +53,10 @@ func newSubscription(h *Hub, logs []*topicLog, every time.Duration) *Subscriptio
 	return s
 }
 
-// begin finds the start positions, and prepares the frames before the first event. The topics
-// are those of the request, each once.
-func (s *Subscription) begin(ctx context.Context, req Request, topics []event.Topic) error {
-	id := parseIDs(req.IDs, topics)
+// begin finds the start positions, and prepares the frames before the first event. The request
+// names each topic once.
+func (s *Subscription) begin(ctx context.Context, req Request) error {
+	id := parseIDs(req.IDs, req.Topics)
 	absent, err := missing(ctx, s.logs, id)
 	if err != nil {
 		return err
@@ -65,7 +65,7 @@ func (s *Subscription) begin(ctx context.Context, req Request, topics []event.To
 	if err != nil {
 		return err
 	}
-	open, gaps := s.seek(starts, "", topics[0])
+	open, gaps := s.seek(starts, "", req.Topics[0])
 	if s.Reader().Finished() {
 		return ErrFinished
 	}
@@ -77,7 +77,7 @@ func (s *Subscription) begin(ctx context.Context, req Request, topics []event.To
 		}
 		resumed = !gap
 	}
-	open = event.AppendOpenBody(open, topics, absent, resumed, s.hub.options.Node)
+	open = event.AppendOpenBody(open, req.Topics, absent, resumed, s.hub.options.Node)
 	s.catchUp.pending = slices.Concat(open, gaps)
 	return nil
 }
@@ -111,17 +111,10 @@ func (s *Subscription) announceLost(ctx context.Context) error {
 		return io.EOF
 	}
 	s.catchUp = &catchUp{pending: s.appendLost(nil)}
-	if s.behind() {
+	if s.Reader().Behind() {
 		return s.fellBehind(ctx, event.SlowConsumer)
 	}
 	return nil
-}
-
-func (s *Subscription) behind() bool {
-	if s.list != nil {
-		return s.list.Behind()
-	}
-	return s.reader.Behind()
 }
 
 // fellBehind resumes as if the client had reconnected with its last cursors, after a gap if
@@ -362,7 +355,7 @@ func (s *Subscription) Reader() journal.BatchReader {
 // client has received the last batch.
 func (s *Subscription) Live() bool {
 	s.dropCatchUp()
-	return s.catchUp == nil && !s.behind()
+	return s.catchUp == nil && !s.Reader().Behind()
 }
 
 // Close ends the subscription.

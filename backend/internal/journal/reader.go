@@ -20,6 +20,8 @@ type BatchReader interface {
 	Unread(b *Batch, offset int)
 	// Finished reports whether nothing follows the last batch.
 	Finished() bool
+	// Behind reports whether Next would return false: events are lost, or nothing follows.
+	Behind() bool
 	// Journals returns the journals that Next reads. Next may return events after one of them has
 	// grown.
 	Journals() []*Journal
@@ -194,7 +196,7 @@ func (r *Reader) Unread(b *Batch, offset int) {
 // Finished implements [BatchReader]. A reader is finished after a final frame.
 func (r *Reader) Finished() bool { return r.pos == Finished }
 
-// Behind reports whether Next would return false: events are lost, or nothing follows the position.
+// Behind implements [BatchReader].
 func (r *Reader) Behind() bool {
 	if r.conflation != nil && len(r.conflation.lost) > 0 {
 		return true
