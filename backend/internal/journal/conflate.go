@@ -36,7 +36,7 @@ type heldEvent struct {
 // topicState is a topic that has delivered an event in this interval, or holds one.
 type topicState struct {
 	heldEvent
-	order      uint64    // order of the event among all, until it is delivered; zero if there is none
+	order      uint64    // order of the event among all, until it is delivered; zero without one
 	until      time.Time // end of the interval; zero if the topic is not in an interval
 	isReady    bool
 	prev, next *topicState
