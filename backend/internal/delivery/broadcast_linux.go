@@ -31,19 +31,12 @@ func (s *shard) broadcast(g *group) {
 	}
 }
 
-// readBatch is a batch that was read in this broadcast. Most connections of a group are at
-// the same position.
-type readBatch struct {
-	journal.Batch
-	from uint64
-}
-
 // batch returns the batch at the position of a reader. It returns false as
 // [journal.Journal.Read] does.
-func (s *shard) batch(reader *journal.Reader) (*readBatch, bool) {
+func (s *shard) batch(reader *journal.Reader) (*journal.Batch, bool) {
 	pos := reader.Pos()
 	for i := range s.read {
-		if s.read[i].from == pos {
+		if s.read[i].From == pos {
 			return &s.read[i], true
 		}
 	}
@@ -54,7 +47,7 @@ func (s *shard) batch(reader *journal.Reader) (*readBatch, bool) {
 	if len(s.read) == maxRead {
 		s.read = s.read[:0]
 	}
-	s.read = append(s.read, readBatch{b, pos})
+	s.read = append(s.read, b)
 	return &s.read[len(s.read)-1], true
 }
 
@@ -95,7 +88,7 @@ func (s *shard) flush(c *conn) {
 			s.park(c)
 			return
 		}
-		s.advance(reader, &b.Batch)
+		s.advance(reader, b)
 		more = !b.AtHead // the next round writes frames that are newer than the head
 	}
 }
@@ -148,7 +141,6 @@ func (s *shard) flushRequeued() {
 	}
 }
 
-// flushDue writes to the connections that are due.
 func (s *shard) flushDue() {
 	for c := s.timers.due(s.now); c != nil; c = s.timers.due(s.now) {
 		if !c.full {
@@ -220,9 +212,9 @@ func (s *shard) park(c *conn) {
 	}
 }
 
-func (s *shard) handleReady(c *conn, r readiness) {
+func (s *shard) handleReady(c *conn, e unix.EpollEvent) {
 	switch {
-	case r.gone:
+	case e.Events&hangUp != 0:
 		s.end(c, &End{Reason: ClientGone})
 	case c.full:
 		c.full = false

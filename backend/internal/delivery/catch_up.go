@@ -1,7 +1,6 @@
 package delivery
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -22,11 +21,9 @@ func (s *Server) canHijack(r *http.Request) bool {
 // responseHead returns the head of an HTTP/1.1 response whose body ends with the connection.
 func responseHead(header http.Header) []byte {
 	var b bytes.Buffer
-	w := bufio.NewWriter(&b)
-	fmt.Fprintf(w, "HTTP/1.1 200 OK\r\nDate: %s\r\nConnection: close\r\n", time.Now().UTC().Format(http.TimeFormat))
-	_ = header.Write(w) // a write to memory never fails
-	_, _ = w.WriteString("\r\n")
-	_ = w.Flush()
+	fmt.Fprintf(&b, "HTTP/1.1 200 OK\r\nDate: %s\r\nConnection: close\r\n", time.Now().UTC().Format(http.TimeFormat))
+	_ = header.Write(&b) // a write to memory never fails
+	b.WriteString("\r\n")
 	return b.Bytes()
 }
 

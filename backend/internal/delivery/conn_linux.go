@@ -52,13 +52,8 @@ func unsentFrame(rest []byte) *unsent {
 	return &unsent{rest: bytes.Clone(rest)}
 }
 
-// close implements [closer].
 func (c *conn) close(reason event.CloseReason) {
-	m := &c.shard.mail
-	m.mu.Lock()
-	m.closing = append(m.closing, closing{c, reason})
-	m.mu.Unlock()
-	c.shard.signal()
+	c.shard.post(func(m *mailbox) { m.closing = append(m.closing, closing{c, reason}) })
 }
 
 // hasEnded reports whether the shard has released the connection.

@@ -5,17 +5,18 @@ import (
 	"errors"
 	"io"
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"sluice/internal/event"
 	"sluice/internal/journal"
 )
 
-// loopConn is a connection with its own goroutine. Wake and close may be called from any
+// loopConn is a connection with its own goroutine. It is a [journal.Waker]. Wake and close may be called from any
 // goroutine; only connLoop uses the other fields.
 type loopConn struct {
 	wake    chan time.Time // the time of the wakeup if it is sampled, else the zero time
-	closing chan event.CloseReason
+	closing atomic.Pointer[event.CloseReason]
 
 	out     writer
 	first   []byte    // data to send before the first batch
@@ -28,7 +29,6 @@ type loopConn struct {
 // for every connection.
 const sampleOneIn = 64
 
-// Wake implements [journal.Waker].
 func (c *loopConn) Wake() {
 	var sample time.Time
 	if rand.N(sampleOneIn) == 0 {
@@ -41,7 +41,8 @@ func (c *loopConn) Wake() {
 }
 
 func (c *loopConn) close(reason event.CloseReason) {
-	c.closing <- reason // does not block: this is the only send, and the buffer holds one
+	c.closing.Store(&reason)
+	c.Wake()
 }
 
 // connLoop writes the batches of a stream to a client until the connection ends, and returns the
@@ -50,8 +51,8 @@ func (c *loopConn) close(reason event.CloseReason) {
 // event.
 func (s *Server) connLoop(ctx context.Context, out writer, first []byte, stream Stream, expires time.Time, handOff bool) *End {
 	c := &loopConn{
-		wake: make(chan time.Time, 1), closing: make(chan event.CloseReason, 1),
-		out: &stallWriter{writer: out, metrics: s.metrics}, first: first, expires: expires,
+		wake: make(chan time.Time, 1),
+		out:  &stallWriter{writer: out, metrics: s.metrics}, first: first, expires: expires,
 	}
 	if err := s.add(c); err != nil {
 		return s.end(out, first, event.Draining, nil)
@@ -70,10 +71,8 @@ func (s *Server) connLoop(ctx context.Context, out writer, first []byte, stream 
 	c.timer = time.NewTimer(s.options.Heartbeat)
 	defer c.timer.Stop()
 	for {
-		select {
-		case reason := <-c.closing:
-			return s.end(c.out, c.first, reason, nil)
-		default:
+		if reason := c.closing.Load(); reason != nil {
+			return s.end(c.out, c.first, *reason, nil)
 		}
 		if expired(expires, time.Now()) {
 			return s.end(c.out, c.first, event.TokenExpired, nil)
@@ -127,8 +126,6 @@ func (s *Server) wait(ctx context.Context, c *loopConn, due time.Time) (woken ti
 		}
 		c.sent = now
 		return time.Time{}, nil
-	case reason := <-c.closing:
-		return time.Time{}, s.end(c.out, c.first, reason, nil)
 	case <-ctx.Done():
 		return time.Time{}, &End{Reason: ClientGone}
 	}

@@ -94,19 +94,15 @@ func (s *Server) Close() {
 // Retry returns a random reconnection time for one client, between once and twice the
 // configured one. Clients that lost their connections together reconnect at different times.
 func (s *Server) Retry() time.Duration {
-	return jittered(s.options.Retry)
-}
-
-// LongRetry is [Server.Retry] for clients that are rejected.
-func (s *Server) LongRetry() time.Duration {
-	return jittered(longer * s.options.Retry)
+	return s.options.Retry + time.Duration(rand.Int64N(int64(s.options.Retry)+1))
 }
 
 // longer is the factor by which rejected clients reconnect later than others.
 const longer = 4
 
-func jittered(d time.Duration) time.Duration {
-	return d + time.Duration(rand.Int64N(int64(d)+1))
+// LongRetry is [Server.Retry] for clients that are rejected.
+func (s *Server) LongRetry() time.Duration {
+	return longer * s.Retry()
 }
 
 // Serve answers a request with a stream, with the header of w. It ends when the client

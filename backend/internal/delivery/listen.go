@@ -59,10 +59,8 @@ func (c *progressConn) Write(p []byte) (written int, err error) {
 		c.progress.sent += uint32(n)
 		held := unacknowledged(c.Conn)
 		stalled := c.progress.stalled(held, time.Now(), c.timeout)
-		if !errors.Is(err, os.ErrDeadlineExceeded) {
-			return written, err
-		}
-		if stalled || n == 0 && held == 0 { // held is 0 here if the system does not report it
+		// If the system does not report it, held is 0 here.
+		if !errors.Is(err, os.ErrDeadlineExceeded) || stalled || n == 0 && held == 0 {
 			return written, err
 		}
 	}

@@ -16,14 +16,8 @@ type poller struct {
 	fd   int
 }
 
-// readiness is an event of a socket.
-type readiness struct {
-	fd     int32
-	serial int32 // see [conn]
-	gone   bool  // the client has closed the connection; else the socket is writable
-}
-
 const (
+	// hangUp is set in an event if the client has closed the connection; else the socket is writable.
 	hangUp   = unix.EPOLLRDHUP | unix.EPOLLHUP | unix.EPOLLERR
 	edgeOnly = unix.EPOLLET & 0xffffffff
 )
@@ -50,8 +44,9 @@ func (p *poller) close() {
 	_ = p.file.Close()
 }
 
-// run calls report with new events until the poller is closed.
-func (p *poller) run(report func([]readiness)) {
+// run calls report with new events until the poller is closed. Their Pad is the serial of the
+// connection. report must not keep them.
+func (p *poller) run(report func([]unix.EpollEvent)) {
 	var events [256]unix.EpollEvent
 	for {
 		n := 0
@@ -63,11 +58,7 @@ func (p *poller) run(report func([]readiness)) {
 		if err != nil || n < 0 {
 			return
 		}
-		ready := make([]readiness, n)
-		for i, e := range events[:n] {
-			ready[i] = readiness{e.Fd, e.Pad, e.Events&hangUp != 0}
-		}
-		report(ready)
+		report(events[:n])
 	}
 }
 
@@ -105,9 +96,6 @@ func unacknowledged(c net.Conn) (n int) {
 }
 
 func unacknowledgedFD(fd int) int {
-	n, err := unix.IoctlGetInt(fd, unix.SIOCOUTQ)
-	if err != nil {
-		return 0
-	}
+	n, _ := unix.IoctlGetInt(fd, unix.SIOCOUTQ) // 0 after an error
 	return n
 }

@@ -32,10 +32,10 @@ type shard struct {
 	groups   map[*journal.Journal]*group
 	serial   int32 // serial of the connection that was added last
 	timers   timers
-	requeued []*conn   // connections whose journals have more; see flushOwn
-	now      time.Time // start of the current round
-	read     []readBatch
-	checks   int // calls of housekeeping so far
+	requeued []*conn         // connections whose journals have more; see flushOwn
+	now      time.Time       // start of the current round
+	read     []journal.Batch // in this broadcast; most connections of a group are at the same position
+	checks   int             // calls of housekeeping so far
 
 	frames, bytes int // delivered in this round
 }
@@ -45,9 +45,9 @@ type mailbox struct {
 	mu      sync.Mutex
 	joining []*conn
 	closing []closing
-	grown   []*group  // groups whose journals have grown
-	grewAt  time.Time // time of the first append since the last round
-	ready   []readiness
+	grown   []*group          // groups whose journals have grown
+	grewAt  time.Time         // time of the first append since the last round
+	ready   []unix.EpollEvent // see [poller.run]
 	stopped bool
 }
 
@@ -56,7 +56,7 @@ type closing struct {
 	reason event.CloseReason
 }
 
-// group holds the connections of one shard that read a journal. A connection that reads several
+// group is a [journal.Waker] for the connections of one shard that read a journal. A connection that reads several
 // journals is in several groups. A journal has at most one watcher for each shard, for any number
 // of topic lists.
 type group struct {
@@ -92,10 +92,7 @@ func newShards(s *Server) []*shard {
 
 // stop closes all connections and waits until the shard has ended.
 func (s *shard) stop() {
-	s.mail.mu.Lock()
-	s.mail.stopped = true
-	s.mail.mu.Unlock()
-	s.signal()
+	s.post(func(m *mailbox) { m.stopped = true })
 	s.done.Wait()
 }
 
@@ -125,7 +122,7 @@ func (s *Server) handOff(c net.Conn, stream Stream, expires time.Time, ended fun
 func (s *shard) enqueue(c *conn) error {
 	s.mail.mu.Lock()
 	defer s.mail.mu.Unlock()
-	if s.mail.stopped || s.server.Draining() {
+	if s.server.Draining() { // also after stop
 		return ErrDraining
 	}
 	s.mail.joining = append(s.mail.joining, c)
@@ -146,12 +143,6 @@ func (s *shard) list(c *conn) {
 		s.conns = append(s.conns, nil)
 	}
 	s.conns[i] = c
-}
-
-func (s *shard) unlist(c *conn) {
-	s.mail.mu.Lock()
-	defer s.mail.mu.Unlock()
-	s.conns[s.index(c.fd)] = nil
 }
 
 // appendAll appends all connections of the shard to all, including those in the mailbox. It may be
@@ -197,25 +188,27 @@ func duplicate(c net.Conn) (int, error) {
 	return fd, nil
 }
 
-// Wake implements [journal.Waker].
 func (g *group) Wake() {
 	if g.grown.Swap(true) {
 		return
 	}
-	m := &g.shard.mail
-	m.mu.Lock()
-	if len(m.grown) == 0 {
-		m.grewAt = time.Now()
-	}
-	m.grown = append(m.grown, g)
-	m.mu.Unlock()
-	g.shard.signal()
+	g.shard.post(func(m *mailbox) {
+		if len(m.grown) == 0 {
+			m.grewAt = time.Now()
+		}
+		m.grown = append(m.grown, g)
+	})
 }
 
 // ready enqueues the events of the poller.
-func (s *shard) ready(events []readiness) {
+func (s *shard) ready(events []unix.EpollEvent) {
+	s.post(func(m *mailbox) { m.ready = append(m.ready, events...) })
+}
+
+// post changes the mailbox, and wakes the shard.
+func (s *shard) post(change func(*mailbox)) {
 	s.mail.mu.Lock()
-	s.mail.ready = append(s.mail.ready, events...)
+	change(&s.mail)
 	s.mail.mu.Unlock()
 	s.signal()
 }
@@ -273,9 +266,9 @@ func (s *shard) round() (stopped bool) {
 	if len(grown) > 0 {
 		s.server.metrics.Written(time.Since(grewAt))
 	}
-	for _, r := range ready {
-		if c := s.conns[s.index(r.fd)]; c != nil && c.serial == r.serial {
-			s.handleReady(c, r)
+	for _, e := range ready {
+		if c := s.conns[s.index(e.Fd)]; c != nil && c.serial == e.Pad {
+			s.handleReady(c, e)
 		}
 	}
 	for _, c := range closing {
@@ -375,7 +368,9 @@ func (s *shard) release(c *conn) {
 	}
 	s.poll.remove(c)
 	s.timers.cancel(c)
-	s.unlist(c)
+	s.mail.mu.Lock()
+	s.conns[s.index(c.fd)] = nil
+	s.mail.mu.Unlock()
 	for _, m := range c.members {
 		m.group.remove(m.index)
 	}

@@ -1,6 +1,9 @@
 package event
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // globMeta holds the characters that are special in a glob.
 const globMeta = `*?[\`
@@ -9,29 +12,19 @@ const globMeta = `*?[\`
 // * any run of bytes, ? any byte, [a-c] and [^x] one byte of a set, and \x the literal byte x.
 type Glob []token
 
-type tokenKind uint8
-
-const (
-	char tokenKind = iota // exactly token.char
-	set                   // one byte of token.set; for ?, anyByte
-	star                  // any run of bytes
-)
-
+// token matches one byte, or any run of bytes.
 type token struct {
-	kind tokenKind
-	char byte
-	set  *byteSet
+	char byte     // the only byte that matches, if set is nil
+	set  *byteSet // for ?, anyByte; for *, anyRun
 }
 
 type byteSet [256]bool
 
-var anyByte = func() *byteSet {
-	var s byteSet
-	for i := range s {
-		s[i] = true
-	}
-	return &s
-}()
+// The tokens of ? and * have these sets, which no other tokens have.
+var (
+	anyByte = new(byteSet).complement()
+	anyRun  = new(byteSet)
+)
 
 // CompileGlob compiles a pattern. Every pattern is valid: as in Redis, an unclosed set ends with the
 // pattern, and a final \ is literal.
@@ -40,18 +33,18 @@ func CompileGlob(pattern string) Glob {
 	for i := 0; i < len(pattern); i++ {
 		switch c := pattern[i]; {
 		case c == '*':
-			g = append(g, token{kind: star})
+			g = append(g, token{set: anyRun})
 		case c == '?':
-			g = append(g, token{kind: set, set: anyByte})
+			g = append(g, token{set: anyByte})
 		case c == '[':
 			var s *byteSet
 			s, i = compileSet(pattern, i+1)
 			g = append(g, s.token())
 		case c == '\\' && i+1 < len(pattern):
 			i++
-			g = append(g, token{kind: char, char: pattern[i]})
+			g = append(g, token{char: pattern[i]})
 		default:
-			g = append(g, token{kind: char, char: c})
+			g = append(g, token{char: c})
 		}
 	}
 	return g.normalised()
@@ -81,11 +74,17 @@ func compileSet(pattern string, i int) (*byteSet, int) {
 		}
 	}
 	if negated {
-		for c := range s {
-			s[c] = !s[c]
-		}
+		s.complement()
 	}
 	return &s, i
+}
+
+// complement replaces the set by its complement, and returns it.
+func (s *byteSet) complement() *byteSet {
+	for c := range s {
+		s[c] = !s[c]
+	}
+	return s
 }
 
 // token returns the token of a set. A set of one byte becomes a char, and a set of all bytes
@@ -99,11 +98,11 @@ func (s *byteSet) token() token {
 	}
 	switch size {
 	case 1:
-		return token{kind: char, char: byte(last)}
+		return token{char: byte(last)}
 	case len(s):
-		return token{kind: set, set: anyByte}
+		return token{set: anyByte}
 	}
-	return token{kind: set, set: s}
+	return token{set: s}
 }
 
 // normalised replaces each run of * and ? by its ?s and then one *. Equal runs compare equal then,
@@ -112,18 +111,18 @@ func (g Glob) normalised() Glob {
 	out := g[:0]
 	pending := false
 	for _, t := range g {
-		if t.kind == star {
+		if t.set == anyRun {
 			pending = true
 			continue
 		}
 		if pending && t.set != anyByte {
-			out = append(out, token{kind: star})
+			out = append(out, token{set: anyRun})
 			pending = false
 		}
 		out = append(out, t)
 	}
 	if pending {
-		out = append(out, token{kind: star})
+		out = append(out, token{set: anyRun})
 	}
 	return out
 }
@@ -134,15 +133,15 @@ func (g Glob) normalised() Glob {
 func (g Glob) String() string {
 	var b strings.Builder
 	for _, t := range g {
-		switch {
-		case t.kind == star:
-			b.WriteByte('*')
-		case t.set == anyByte:
-			b.WriteByte('?')
-		case t.kind == set:
-			t.set.write(&b)
-		default:
+		switch t.set {
+		case nil:
 			writeEscaped(&b, t.char, globMeta)
+		case anyRun:
+			b.WriteByte('*')
+		case anyByte:
+			b.WriteByte('?')
+		default:
+			t.set.write(&b)
 		}
 	}
 	return b.String()
@@ -188,43 +187,34 @@ func (s *byteSet) write(b *strings.Builder) {
 // ascii is the number of ASCII characters.
 const ascii = 128
 
-// problem returns the reason why a topic cannot contain the set, or "" if it can.
-func (s *byteSet) problem() string {
-	if *s == (byteSet{}) {
-		return `has a set that matches nothing; write \[ for the bracket itself`
-	}
-	for c := ascii; c < len(s); c++ {
-		if s[c] != s[0] { // the byte is part of a character that the set names
-			return "has a character in a set that is several bytes, of which a set matches one; sets can have ASCII characters only"
-		}
-	}
-	return ""
-}
-
 // problem returns the reason why a topic cannot have the pattern, or "" if it can.
 func (g Glob) problem() string {
 	for _, t := range g {
-		if t.kind != set {
+		if t.set == nil || t.set == anyRun {
 			continue
 		}
-		if problem := t.set.problem(); problem != "" {
-			return problem
+		if *t.set == (byteSet{}) {
+			return `has a set that matches nothing; write \[ for the bracket itself`
+		}
+		for _, has := range t.set[ascii:] {
+			if has != t.set[0] { // the byte is part of a character that the set names
+				return "has a character in a set that is several bytes, of which a set matches one; sets can have ASCII characters only"
+			}
 		}
 	}
 	return ""
 }
 
 func (g Glob) isGlob() bool {
-	for _, t := range g {
-		if t.kind != char {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(g, func(t token) bool { return t.set != nil })
 }
 
+// matches reports whether the token matches one byte. It returns false for *.
 func (t token) matches(c byte) bool {
-	return t.kind == char && t.char == c || t.kind == set && t.set[c]
+	if t.set == nil {
+		return t.char == c
+	}
+	return t.set[c]
 }
 
 // Match reports whether g matches name. It needs at most len(g)·len(name) steps for any pattern.
@@ -233,7 +223,7 @@ func (g Glob) Match(name string) bool {
 	lastStar, retry := -1, 0 // positions from which to retry after a mismatch
 	for j < len(name) {
 		switch {
-		case i < len(g) && g[i].kind == star:
+		case i < len(g) && g[i].set == anyRun:
 			lastStar, retry = i, j
 			i++
 		case i < len(g) && g[i].matches(name[j]):
@@ -246,7 +236,7 @@ func (g Glob) Match(name string) bool {
 			return false
 		}
 	}
-	return i == len(g) || i == len(g)-1 && g[i].kind == star
+	return i == len(g) || i == len(g)-1 && g[i].set == anyRun
 }
 
 // Covers reports whether every name that matches other matches g too. The result true is always
@@ -259,7 +249,7 @@ func (g Glob) Covers(other Glob) bool {
 	for _, t := range g {
 		next := make([]bool, len(other)+1)
 		for j := range next {
-			if t.kind == star {
+			if t.set == anyRun {
 				next[j] = reach[j] || j > 0 && next[j-1]
 			} else {
 				next[j] = j > 0 && reach[j-1] && t.covers(other[j-1])
@@ -272,9 +262,9 @@ func (g Glob) Covers(other Glob) bool {
 
 func (t token) covers(u token) bool {
 	switch {
-	case u.kind == star:
+	case u.set == anyRun:
 		return false
-	case u.kind == char:
+	case u.set == nil:
 		return t.matches(u.char)
 	}
 	for c := range 256 {

@@ -112,11 +112,8 @@ func (c *channelCursors) prepare(ctx context.Context, cc clientCursor) (func() s
 
 func (c *channelCursors) resume(text string) startPosition {
 	cursor, ok := parseJournalCursor(text)
-	if !ok {
-		return c.topicLog.unknown()
-	}
-	pos, ok := c.find(cursor)
-	if !ok {
+	pos, found := c.find(cursor)
+	if !ok || !found {
 		return c.topicLog.unknown()
 	}
 	p := c.topicLog.atNumber(pos, text)

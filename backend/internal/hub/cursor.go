@@ -19,9 +19,7 @@ func newEpoch() epoch {
 	return epoch(rand.Uint64())
 }
 
-// journalCursor is a cursor of a topic whose events have no ids in Redis. The journal that issued it
-// finds the position by its number. Every other journal of the same channel finds it by a
-// marker and the number of events after the marker.
+// journalCursor is a cursor of a topic whose events have no ids in Redis; see [channelCursors].
 type journalCursor struct {
 	epoch  epoch
 	pos    uint64
@@ -116,15 +114,4 @@ func parseNumber(s string) (uint64, bool) {
 func parseCount(s string) (uint64, bool) {
 	n, err := strconv.ParseUint(s, 36, 64)
 	return n, err == nil && strconv.FormatUint(n, 36) == s
-}
-
-// sumCursor returns the cursor of a value, for topics without history.
-func sumCursor(eventType string, data []byte) string {
-	return string(appendNumber(nil, event.Sum(eventType, data)))
-}
-
-// isSumCursor reports whether sumCursor may have returned a text.
-func isSumCursor(s string) bool {
-	_, ok := parseNumber(s)
-	return ok
 }

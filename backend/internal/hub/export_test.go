@@ -30,7 +30,7 @@ func (h *Hub) Sync(ctx context.Context, topics ...event.Topic) error {
 
 // ReadRange reads a part of a stream as a replay does.
 func (h *Hub) ReadRange(ctx context.Context, t event.Topic, r source.Range) (source.Page, error) {
-	return h.readRange(ctx, t, r)
+	return (&topicLog{hub: h, topic: t}).readRange(ctx, r)
 }
 
 // Watch calls w.Wake after every append to a journal of a reader until Unwatch.

@@ -98,8 +98,8 @@ type Request struct {
 // starts at the request's position. The error wraps [source.ErrUnavailable] if Redis is
 // unavailable, and is ErrFull if a limit is reached, or ErrFinished.
 func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error) {
-	topics := distinct(req.Topics)
-	logs, err := h.acquire(topics)
+	req.Topics = distinct(req.Topics)
+	logs, err := h.acquire(req.Topics)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +117,7 @@ func (h *Hub) Subscribe(ctx context.Context, req Request) (*Subscription, error)
 		}
 	}
 	s := newSubscription(h, logs, req.Every)
-	if err := s.begin(ctx, req, topics); err != nil {
+	if err := s.begin(ctx, req); err != nil {
 		s.Close()
 		return nil, err
 	}
@@ -142,7 +142,7 @@ func (h *Hub) acquire(topics []event.Topic) ([]*topicLog, error) {
 	if h.closed {
 		return nil, ErrClosed
 	}
-	if !h.hasRoom(topics) || h.options.History.Memory.Full() && h.opensKeys(topics) {
+	if !h.hasRoom(topics) {
 		return nil, ErrFull
 	}
 	logs := make([]*topicLog, len(topics))
@@ -161,20 +161,19 @@ func (h *Hub) acquire(topics []event.Topic) ([]*topicLog, error) {
 	return logs, nil
 }
 
-// hasRoom reports whether the limit allows users of all the topics.
+// hasRoom reports whether the limits allow users of all the topics.
 func (h *Hub) hasRoom(topics []event.Topic) bool {
 	inUse := h.inUse()
 	for _, t := range topics {
-		if f := h.logs[t]; f == nil || f.users == 0 {
+		f := h.logs[t]
+		if f == nil && t.Kind == event.Key && h.options.History.Memory.Full() {
+			return false
+		}
+		if f == nil || f.users == 0 {
 			inUse++
 		}
 	}
 	return h.options.MaxTopics == 0 || inUse <= h.options.MaxTopics
-}
-
-// opensKeys reports whether one of the topics is a key topic that is not followed.
-func (h *Hub) opensKeys(topics []event.Topic) bool {
-	return slices.ContainsFunc(topics, func(t event.Topic) bool { return t.Kind == event.Key && h.logs[t] == nil })
 }
 
 // inUse returns the number of topics with users. The others can be closed for new ones.
@@ -189,8 +188,6 @@ func (h *Hub) open(t event.Topic) *topicLog {
 		h.close(h.lingering.Front().Value.(*topicLog))
 	}
 	f := newTopicLog(h, t)
-	f.onFail = func() { h.fail(f) }
-	f.onFull = h.failLargest
 	f.following = h.source.Follow(t, f)
 	f.users = 1
 	h.logs[t] = f
@@ -266,6 +263,12 @@ func (h *Hub) expire(f *topicLog) {
 	if f.users == 0 && h.logs[f.topic] == f {
 		h.close(f)
 	}
+}
+
+// appendGapBody appends the body of a gap, and counts the gap.
+func (h *Hub) appendGapBody(dst []byte, g event.Gap) []byte {
+	h.metrics.GapAnnounced(g.Reason)
+	return event.AppendGapBody(dst, g)
 }
 
 // Stats are figures of the moment.

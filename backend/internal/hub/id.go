@@ -45,8 +45,9 @@ func parseVector(text string) (vector, bool) {
 	}
 	var v vector
 	for part := range strings.SplitSeq(text, ",") {
-		t, cursor, ok := strings.Cut(part, "=")
-		if !ok || !isTag(t) || !isCursor(cursor) {
+		t, cursor, _ := strings.Cut(part, "=")
+		sum, err := base64.RawURLEncoding.Strict().DecodeString(t)
+		if err != nil || len(sum) != tagBytes || !isCursor(t) || !isCursor(cursor) {
 			return nil, false
 		}
 		if slices.ContainsFunc(v, func(c component) bool { return c.tag == t }) {
@@ -55,15 +56,6 @@ func parseVector(text string) (vector, bool) {
 		v = append(v, component{t, cursor})
 	}
 	return v, true
-}
-
-// isTag reports whether tag may have returned the text.
-func isTag(text string) bool {
-	if len(text) != base64.RawURLEncoding.EncodedLen(tagBytes) || !isCursor(text) {
-		return false
-	}
-	_, err := base64.RawURLEncoding.Strict().DecodeString(text)
-	return err == nil
 }
 
 // isCursor reports whether the text consists of the characters of cursors.
@@ -117,9 +109,4 @@ func (t *topicLog) qualifier(origin event.Topic) string {
 		return ""
 	}
 	return event.Qualifier(origin) + tag(t.topic) + "="
-}
-
-// withoutTag returns the part of a qualifier that names the topic.
-func withoutTag(qualifier string) string {
-	return qualifier[:strings.IndexByte(qualifier, '@')+1]
 }

@@ -25,12 +25,11 @@ var ErrKeyBytes = errors.New("the values of the keys are too large")
 type keyCursors struct {
 	topicLog *topicLog
 	epoch    epoch
-	limit    int                 // bytes of all values
 	values   map[string]keyValue // by name
 	names    []string            // of values
 	sorted   bool                // names are sorted
 	bytes    atomic.Int64        // of values
-	memory   *journal.Memory     // of all topics, or nil
+	memory   *journal.Memory     // of all topics; nil after close, or without a limit
 
 	// Deletions are remembered for clients that resume, until there are too many.
 	deleted   int    // how many are in values
@@ -66,8 +65,8 @@ const nothing = "none"
 // partial ends the cursor of a client that has some values of a glob, but not all yet.
 const partial = "_"
 
-func newKeyCursors(t *topicLog, limit int, memory *journal.Memory) *keyCursors {
-	return &keyCursors{topicLog: t, memory: memory, epoch: newEpoch(), limit: limit, values: make(map[string]keyValue)}
+func newKeyCursors(t *topicLog) *keyCursors {
+	return &keyCursors{topicLog: t, memory: t.hub.options.History.Memory, epoch: newEpoch(), values: make(map[string]keyValue)}
 }
 
 func (k *keyCursors) begin(source.Position) {}
@@ -76,7 +75,7 @@ func (k *keyCursors) event(dst []byte, e event.Event, _ source.Position, number 
 	name := e.Topic.Pattern
 	cursor := k.numbered(number + 1)
 	if !k.topicLog.topic.IsGlob() {
-		cursor = sumCursor(e.Type, e.Data)
+		cursor = string(appendNumber(nil, event.Sum(e.Type, e.Data)))
 	}
 	v := keyValue{
 		topic: e.Topic, number: number, cursor: cursor,
@@ -128,11 +127,11 @@ func (k *keyCursors) close() {
 
 // exceeded returns an error if the topic has more keys or bytes than one may have.
 func (k *keyCursors) exceeded() error {
-	switch t := k.topicLog.topic; {
+	switch t, limit := k.topicLog.topic, k.topicLog.hub.options.KeyBytes; {
 	case len(k.values)-k.deleted > source.MaxKeys:
 		return fmt.Errorf("%w: %s matches more than %d; use a narrower glob", source.ErrTooManyKeys, t, source.MaxKeys)
-	case k.limit > 0 && k.bytes.Load() > int64(k.limit):
-		return fmt.Errorf("%w: %s needs more than %d bytes; use a narrower glob, or a larger --key-bytes", ErrKeyBytes, t, k.limit)
+	case limit > 0 && k.bytes.Load() > int64(limit):
+		return fmt.Errorf("%w: %s needs more than %d bytes; use a narrower glob, or a larger --key-bytes", ErrKeyBytes, t, limit)
 	}
 	return nil
 }
@@ -228,11 +227,11 @@ func (k *keyCursors) afterGap(p startPosition) startPosition {
 
 // resumeValue returns the start position of a client that has a value of a single key.
 func (k *keyCursors) resumeValue(cursor string) startPosition {
+	_, isSum := parseNumber(cursor)
 	switch {
 	case cursor == k.head():
-		pos := k.topicLog.view.Head()
-		return startPosition{pos: pos, cursor: cursor, before: cursor}
-	case cursor == nothing, isSumCursor(cursor):
+		return startPosition{pos: k.topicLog.view.Head(), cursor: cursor, before: cursor}
+	case cursor == nothing, isSum:
 		return k.changedSince(keyStart{}, cursor)
 	}
 	return k.afterGap(k.changedSince(keyStart{}, nothing))
@@ -271,4 +270,49 @@ func (k *keyCursors) changedSince(start keyStart, cursor string) startPosition {
 		p.cursor, p.before = k.head(), k.head()
 	}
 	return p
+}
+
+// keyReplay delivers the values of keys, in the order of their names. All replays share the topic's
+// list of names: a list for each would take much memory while many clients resume.
+type keyReplay struct {
+	cursors *keyCursors
+	start   keyStart
+	from    string // no name below it remains
+	head    uint64 // values from this number on are in the journal
+	started string // the cursor until all have been delivered
+	ends    string // the cursor after that
+}
+
+func (r *keyReplay) hasGap(context.Context) (bool, error) { return false, nil }
+
+// next returns errRemoved if the topic has evicted deletions that the client lacks.
+func (r *keyReplay) next(context.Context) ([]journal.Frame, bool, error) {
+	f := r.cursors.topicLog
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r.start.deletions < min(r.cursors.forgotten, r.head) {
+		return nil, false, errRemoved
+	}
+	var frames []journal.Frame
+	bytes := 0
+	for _, name := range r.cursors.namesFrom(r.from) {
+		if len(frames) == pageFrames || bytes >= pageBytes {
+			return frames, false, nil
+		}
+		r.from = name + "\x00"
+		v := r.cursors.values[name]
+		if v.number >= r.head || !r.start.needs(v) {
+			continue
+		}
+		frame := journal.Frame{Cursor: []byte(r.started), Body: v.body}
+		if f.topic.IsGlob() {
+			frame.Qualifier = f.qualifier(v.topic)
+		}
+		frames = append(frames, frame)
+		bytes += len(v.body)
+	}
+	if len(frames) > 0 {
+		frames[len(frames)-1].Cursor = []byte(r.ends)
+	}
+	return frames, true, nil
 }

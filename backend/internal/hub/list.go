@@ -1,14 +1,15 @@
 package hub
 
 import (
+	"strings"
 	"time"
 
 	"sluice/internal/event"
 	"sluice/internal/journal"
 )
 
-// listReader reads the journals of a list, one after the other, with ids that have the
-// cursors of all topics. The order of events of different topics is not kept.
+// listReader is a [journal.BatchReader] of the journals of a list, one after the other, with ids
+// that have the cursors of all topics. The order of events of different topics is not kept.
 type listReader struct {
 	topics  []listedTopic // in the order of their names
 	current int           // index of the topic that Next reads first
@@ -29,7 +30,7 @@ func newListReader(logs []*topicLog, every time.Duration) *listReader {
 		qualifier := event.Qualifier(t.topic)
 		l.topics[i].Reader = journal.NewReader(t.log, every, !t.topic.IsGlob(), func(dst []byte, q string, cursor, body []byte) []byte {
 			if t.topic.IsGlob() {
-				qualifier = withoutTag(q)
+				qualifier = q[:strings.IndexByte(q, '@')+1] // without the tag
 			}
 			l.topics[i].cursor = append(l.topics[i].cursor[:0], cursor...)
 			return append(l.appendID(dst, qualifier), body...)
@@ -41,11 +42,7 @@ func newListReader(logs []*topicLog, every time.Duration) *listReader {
 // appendID appends an id line with the cursors of all topics.
 func (l *listReader) appendID(dst []byte, qualifier string) []byte {
 	dst = event.AppendID(dst, qualifier, nil)
-	return append(l.appendVector(dst[:len(dst)-1]), '\n')
-}
-
-// appendVector appends the text of the cursors of all topics.
-func (l *listReader) appendVector(dst []byte) []byte {
+	dst = dst[:len(dst)-1] // without the line break
 	for i := range l.topics {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -53,11 +50,10 @@ func (l *listReader) appendVector(dst []byte) []byte {
 		dst = append(dst, l.topics[i].prefix...)
 		dst = append(dst, l.topics[i].cursor...)
 	}
-	return dst
+	return append(dst, '\n')
 }
 
-// Next implements [journal.BatchReader]. Each call reads the next topic that has something, so no
-// topic delays the others for long.
+// Next reads the next topic that has something, so no topic delays the others for long.
 func (l *listReader) Next() (journal.Batch, bool) {
 	more := false
 	for n := range l.topics {
@@ -79,7 +75,6 @@ func (l *listReader) Next() (journal.Batch, bool) {
 	return journal.Batch{AtHead: !more}, !l.Finished()
 }
 
-// Finished implements [journal.BatchReader].
 func (l *listReader) Finished() bool {
 	for i := range l.topics {
 		if !l.topics[i].Finished() {
@@ -89,7 +84,6 @@ func (l *listReader) Finished() bool {
 	return true
 }
 
-// Unread implements [journal.BatchReader].
 func (l *listReader) Unread(b *journal.Batch, offset int) {
 	t := &l.topics[l.last]
 	t.Unread(b, offset)
@@ -98,7 +92,6 @@ func (l *listReader) Unread(b *journal.Batch, offset int) {
 	}
 }
 
-// Due implements [journal.BatchReader].
 func (l *listReader) Due() time.Time {
 	var due time.Time
 	for i := range l.topics {
@@ -109,7 +102,6 @@ func (l *listReader) Due() time.Time {
 	return due
 }
 
-// Journals implements [journal.BatchReader].
 func (l *listReader) Journals() []*journal.Journal {
 	journals := make([]*journal.Journal, len(l.topics))
 	for i := range l.topics {
@@ -118,7 +110,6 @@ func (l *listReader) Journals() []*journal.Journal {
 	return journals
 }
 
-// Behind implements [journal.BatchReader].
 func (l *listReader) Behind() bool {
 	for i := range l.topics {
 		if t := &l.topics[i]; !t.Finished() && t.Behind() {

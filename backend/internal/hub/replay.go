@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 
-	"sluice/internal/event"
 	"sluice/internal/journal"
 	"sluice/internal/source"
 )
@@ -14,10 +13,10 @@ import (
 type replay interface {
 	// next returns some frames, and whether they are the last ones. They have the cursors of
 	// the topic. Frames of a glob have a qualifier too.
-	next(ctx context.Context, h *Hub) (frames []journal.Frame, done bool, err error)
+	next(ctx context.Context) (frames []journal.Frame, done bool, err error)
 	// hasGap reports whether there is a gap among the frames, as far as that is known before they are
 	// read. It is called before next.
-	hasGap(ctx context.Context, h *Hub) (bool, error)
+	hasGap(ctx context.Context) (bool, error)
 }
 
 // Errors of next. The subscriber resumes from its cursor, which gives a gap.
@@ -42,15 +41,16 @@ const (
 
 // readRange reads from Redis on behalf of subscribers, when it is its turn. Equal reads at the
 // same time are one.
-func (h *Hub) readRange(ctx context.Context, t event.Topic, r source.Range) (source.Page, error) {
-	key := fmt.Sprintf("%s %s %s %d %t", t, r.After, r.UpTo, r.Count, r.Newest)
+func (t *topicLog) readRange(ctx context.Context, r source.Range) (source.Page, error) {
+	h := t.hub
+	key := fmt.Sprintf("%s %s %s %d %t", t.topic, r.After, r.UpTo, r.Count, r.Newest)
 	result := h.reads.DoChan(key, func() (any, error) {
 		h.replaying <- struct{}{}
 		defer func() { <-h.replaying }()
 		h.metrics.ReplayRead()
-		page, err := h.source.Range(context.WithoutCancel(ctx), t, r) // for all callers
+		page, err := h.source.Range(context.WithoutCancel(ctx), t.topic, r) // for all callers
 		if err != nil {
-			return page, fmt.Errorf("reading %s: %w", t, err)
+			return page, fmt.Errorf("reading %s: %w", t.topic, err)
 		}
 		return page, nil
 	})

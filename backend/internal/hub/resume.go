@@ -21,24 +21,18 @@ type knownCursors struct {
 }
 
 // parseIDs parses the ids of a client. If two cover a topic, the later one counts.
-func parseIDs(ids []string, topics []event.Topic) knownCursors {
-	var cursors vector
-	unknown := false
+func parseIDs(ids []string, topics []event.Topic) (known knownCursors) {
 	for _, id := range ids {
 		if id == "" {
 			continue
 		}
 		if v, ok := parseID(id, topics); ok {
-			cursors = append(v, cursors...)
+			known.cursors = append(v, known.cursors...)
 		} else {
-			unknown = true
+			known.unknown = true
 		}
 	}
-	return knownCursors{cursors, unknown}
-}
-
-func (id knownCursors) empty() bool {
-	return !id.unknown && len(id.cursors) == 0
+	return known
 }
 
 // of returns the client's cursor of a topic.

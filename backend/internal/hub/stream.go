@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"sluice/internal/event"
@@ -12,7 +13,6 @@ import (
 // streamCursors names positions in a stream by the ids of Redis. Entries that the journal does
 // not hold are read from Redis.
 type streamCursors struct {
-	hub      *Hub
 	topicLog *topicLog
 	last     source.Position // of the head
 
@@ -125,7 +125,7 @@ func (s *streamCursors) prepareFresh(ctx context.Context, last int) (func() star
 
 // prepareResume prepares the start of a client whose cursor is not in the journal.
 func (s *streamCursors) prepareResume(ctx context.Context, c streamCursor, text string) (func() startPosition, error) {
-	page, err := s.hub.readRange(ctx, s.topicLog.topic, source.Range{After: c.id.Prev(), UpTo: c.id, Count: 1})
+	page, err := s.topicLog.readRange(ctx, source.Range{After: c.id.Prev(), UpTo: c.id, Count: 1})
 	if err != nil {
 		return nil, err
 	}
@@ -189,7 +189,7 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 		return found, nil
 	case isBirthCheck(c.check) && s.isBack():
 		return positionCursor(s.start), unknown // of a life that had no entry
-	case isBirthCheck(c.check) && s.births() > 1:
+	case isBirthCheck(c.check) && s.births(journal.First, s.life+1) > 1:
 		return positionCursor(source.Position{}), unknown // of any of these lives
 	case s.continues(c, oldest, exact):
 		if isBirthCheck(c.check) {
@@ -205,22 +205,12 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 // isBack reports whether the stream was deleted and then was there again, as after RENAME and
 // RENAME back, so the present life began before the newest birth.
 func (s *streamCursors) isBack() bool {
-	if s.start.ID.IsZero() {
-		return false
-	}
-	before := s.topicLog.view.Between(s.life-1, s.life)
-	if len(before) == 0 {
-		return false
-	}
-	c, _ := parseStreamCursor(string(before[0].Cursor))
-	return isBirthCheck(c.check)
+	return !s.start.ID.IsZero() && s.births(s.life-1, s.life) > 0
 }
 
-// births returns the number of lives whose beginning the journal holds.
-func (s *streamCursors) births() (n int) {
-	view := s.topicLog.view
-	tail, _ := view.Tail()
-	for _, f := range view.Between(tail, min(s.life+1, view.Head())) {
+// births returns the number of lives whose beginning the journal holds in [from, to).
+func (s *streamCursors) births(from, to uint64) (n int) {
+	for f := range s.topicLog.view.Between(from, to) {
 		if c, _ := parseStreamCursor(string(f.Cursor)); isBirthCheck(c.check) {
 			n++
 		}
@@ -281,8 +271,7 @@ func (s *streamCursors) startAfter(c streamCursor) startPosition {
 // shortenGap passes over a gap at the start position that announces entries up to the cursor
 // too, since another node announced these at the cursor. The rest is another gap.
 func (s *streamCursors) shortenGap(p *startPosition, c streamCursor) {
-	view := s.topicLog.view
-	frames := view.Between(p.pos, min(p.pos+1, view.Head()))
+	frames := slices.Collect(s.topicLog.view.Between(p.pos, p.pos+1))
 	if c.ordinal == 0 || len(frames) == 0 || frames[0].Lost <= 0 {
 		return
 	}
@@ -311,33 +300,33 @@ func (s *streamCursors) find(c streamCursor) (p startPosition, ok bool) {
 		return other.id == c.id && other.isEntry()
 	}
 	view := s.topicLog.view
-	at := func(number uint64) (startPosition, bool) {
+	at := func(number uint64) startPosition {
 		cursor := view.CursorAt(number)
 		if other, ended := strings.CutSuffix(cursor, endSuffix); ended {
 			if other, _ := parseStreamCursor(cursor); number == view.Head() || other.id == s.last.ID {
-				return finished(cursor), true
+				return finished(cursor)
 			}
 			cursor = other // entries follow, which a client without the mark of the end gets
 		}
-		return startPosition{pos: number, cursor: cursor, before: cursor}, true
+		return startPosition{pos: number, cursor: cursor, before: cursor}
 	}
 	if c == (streamCursor{}) {
 		if _, after := s.tail(); !after.ID.IsZero() {
 			return startPosition{}, false
 		}
-		return at(s.search(c.id))
+		return at(s.search(c.id)), true
 	}
 	tail, base := view.Tail()
 	if number := s.search(c.id); number > max(tail, s.life) && matches(view.CursorAt(number)) {
-		return at(number)
+		return at(number), true
 	}
-	for _, f := range view.Between(tail, min(s.life+1, view.Head())) { // of earlier lives, and the gap
+	for f := range view.Between(tail, s.life+1) { // of earlier lives, and the gap
 		if matches(string(f.Cursor)) {
-			return at(f.Next)
+			return at(f.Next), true
 		}
 	}
 	if matches(base) {
-		return at(tail)
+		return at(tail), true
 	}
 	return startPosition{}, false
 }
@@ -385,7 +374,7 @@ func (s *streamCursors) newest(ctx context.Context, upTo event.StreamID, n int) 
 	n = max(n, 1)
 	r := source.Range{UpTo: upTo, Newest: true, Count: firstReplayPage}
 	for {
-		page, err := s.hub.readRange(ctx, s.topicLog.topic, r)
+		page, err := s.topicLog.readRange(ctx, r)
 		if err != nil {
 			return nil, err
 		}

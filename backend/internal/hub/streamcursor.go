@@ -85,7 +85,6 @@ func parseStreamCursor(text string) (c streamCursor, ok bool) {
 	return c, check == positionCheck || isCheck(check) || isBirthCheck(check)
 }
 
-// isEntry reports whether the cursor is that of an entry.
 func (c streamCursor) isEntry() bool {
 	return c.check != positionCheck && !c.id.IsZero()
 }

@@ -39,12 +39,12 @@ func removalsOf(s source.StreamState) *removals {
 // range. After that, their number is unknown.
 const maxCounts = 8
 
-func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool, error) {
-	page, err := r.read(ctx, h, r.at, r.count)
+func (r *streamReplay) next(ctx context.Context) ([]journal.Frame, bool, error) {
+	page, err := r.read(ctx, r.at, r.count)
 	if err != nil {
 		return nil, false, err
 	}
-	missing, err := r.missingFrom(ctx, h, page)
+	missing, err := r.missingFrom(ctx, page)
 	if err != nil {
 		return nil, false, err
 	}
@@ -58,7 +58,7 @@ func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool,
 		if lost > 0 && r.missing > 0 {
 			r.missing -= lost
 		}
-		frames = append(frames, r.gap(h, event.HistoryExpired, lost, positionCursor(at), false))
+		frames = append(frames, r.gap(event.HistoryExpired, lost, positionCursor(at), false))
 	}, func(e source.Entry, at source.Position) {
 		if ended {
 			return
@@ -66,7 +66,7 @@ func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool,
 		ended = e.Type == event.StreamEnd
 		r.at = entryCursor(at, e.Type, e.Data)
 		if len(e.Data) > maxEvent {
-			frames = append(frames, r.gap(h, event.TooLarge, 1, r.at, ended))
+			frames = append(frames, r.gap(event.TooLarge, 1, r.at, ended))
 			return
 		}
 		frames = append(frames, journal.Frame{Cursor: r.at.appendTo(nil), Body: event.AppendBody(nil, e.Type, e.Data), Final: ended})
@@ -77,7 +77,7 @@ func (r *streamReplay) next(ctx context.Context, h *Hub) ([]journal.Frame, bool,
 
 // missingFrom returns the number of missing entries after the present position, or -1 if it is
 // unknown. The page answers the range from there.
-func (r *streamReplay) missingFrom(ctx context.Context, h *Hub, page source.Page) (int64, error) {
+func (r *streamReplay) missingFrom(ctx context.Context, page source.Page) (int64, error) {
 	prev := r.at.position()
 	missing := page.Missing(prev, r.upTo)
 	if missing >= 0 || !prev.Counted() || r.upTo.Ordinal == 0 {
@@ -89,37 +89,36 @@ func (r *streamReplay) missingFrom(ctx context.Context, h *Hub, page source.Page
 		}
 		r.counts++
 		r.counted = removed
-		if err := r.countMissing(ctx, h); err != nil {
+		if err := r.countMissing(ctx); err != nil {
 			return -1, err
 		}
 	}
 	return r.missing, nil
 }
 
-// hasGap implements [replay].
-func (r *streamReplay) hasGap(ctx context.Context, h *Hub) (bool, error) {
+func (r *streamReplay) hasGap(ctx context.Context) (bool, error) {
 	if r.fresh != nil {
 		return false, nil
 	}
-	page, err := r.read(ctx, h, r.at, 1)
+	page, err := r.read(ctx, r.at, 1)
 	if errors.Is(err, errRemoved) || errors.Is(err, errInterrupted) {
 		return true, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	missing, err := r.missingFrom(ctx, h, page)
+	missing, err := r.missingFrom(ctx, page)
 	return missing != 0, err
 }
 
 // read reads the entries after a cursor. The entry of the cursor is read again: its presence
 // shows that the stream is the same.
-func (r *streamReplay) read(ctx context.Context, h *Hub, at streamCursor, count int) (source.Page, error) {
+func (r *streamReplay) read(ctx context.Context, at streamCursor, count int) (source.Page, error) {
 	q := source.Range{After: at.id, UpTo: r.upTo.ID, Count: count}
 	if at.isEntry() {
 		q.After, q.Count = at.id.Prev(), count+1
 	}
-	page, err := h.readRange(ctx, r.topicLog.topic, q)
+	page, err := r.topicLog.readRange(ctx, q)
 	if err != nil {
 		return page, err
 	}
@@ -151,12 +150,12 @@ func (r *streamReplay) countsOther(at streamCursor, page source.Page) bool {
 
 // countMissing counts the missing entries up to the end of the range, since entries were
 // deleted in it.
-func (r *streamReplay) countMissing(ctx context.Context, h *Hub) error {
+func (r *streamReplay) countMissing(ctx context.Context) error {
 	r.missing = -1
 	at, count := r.at, r.count
 	missing := int64(r.upTo.Ordinal) - int64(at.ordinal)
 	for {
-		page, err := r.read(ctx, h, at, count)
+		page, err := r.read(ctx, at, count)
 		if err != nil {
 			return err
 		}
@@ -174,9 +173,8 @@ func (r *streamReplay) countMissing(ctx context.Context, h *Hub) error {
 }
 
 // gap returns the frame of a gap, after which the stream continues at a cursor.
-func (r *streamReplay) gap(h *Hub, reason event.GapReason, lost int64, at streamCursor, final bool) journal.Frame {
-	h.metrics.GapAnnounced(reason)
-	body := event.AppendGapBody(nil, event.Gap{Topic: r.topicLog.topic, Reason: reason, Lost: lost})
+func (r *streamReplay) gap(reason event.GapReason, lost int64, at streamCursor, final bool) journal.Frame {
+	body := r.topicLog.hub.appendGapBody(nil, event.Gap{Topic: r.topicLog.topic, Reason: reason, Lost: lost})
 	return journal.Frame{Cursor: at.appendTo(nil), Body: body, Lost: lost, Final: final}
 }
 

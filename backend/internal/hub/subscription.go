@@ -53,10 +53,10 @@ func newSubscription(h *Hub, logs []*topicLog, every time.Duration) *Subscriptio
 	return s
 }
 
-// begin finds the start positions, and prepares the frames before the first event. The topics
-// are those of the request, each once.
-func (s *Subscription) begin(ctx context.Context, req Request, topics []event.Topic) error {
-	id := parseIDs(req.IDs, topics)
+// begin finds the start positions, and prepares the frames before the first event. The request
+// names each topic once.
+func (s *Subscription) begin(ctx context.Context, req Request) error {
+	id := parseIDs(req.IDs, req.Topics)
 	absent, err := missing(ctx, s.logs, id)
 	if err != nil {
 		return err
@@ -65,27 +65,23 @@ func (s *Subscription) begin(ctx context.Context, req Request, topics []event.To
 	if err != nil {
 		return err
 	}
-	open, gaps := s.seek(starts, "", topics[0])
+	open, gaps := s.seek(starts, "", req.Topics[0])
 	if s.Reader().Finished() {
 		return ErrFinished
 	}
-	resumed := !id.empty() && len(gaps) == 0 && !s.catchUp.gap
-	for _, r := range s.catchUp.replays {
-		if !resumed {
-			break
-		}
-		gap, err := r.hasGap(ctx, s.hub)
+	resumed := (id.unknown || len(id.cursors) > 0) && len(gaps) == 0 && !s.catchUp.gap
+	for i := 0; resumed && i < len(s.catchUp.replays); i++ {
+		gap, err := s.catchUp.replays[i].hasGap(ctx)
 		if err != nil {
 			return err
 		}
 		resumed = !gap
 	}
-	open = event.AppendOpenBody(open, topics, absent, resumed, s.hub.options.Node)
+	open = event.AppendOpenBody(open, req.Topics, absent, resumed, s.hub.options.Node)
 	s.catchUp.pending = slices.Concat(open, gaps)
 	return nil
 }
 
-// readerOf returns the reader of a topic.
 func (s *Subscription) readerOf(i int) *journal.Reader {
 	if s.list == nil {
 		return &s.reader
@@ -93,7 +89,6 @@ func (s *Subscription) readerOf(i int) *journal.Reader {
 	return &s.list.topics[i].Reader
 }
 
-// seekTopic moves the reader of a topic.
 func (s *Subscription) seekTopic(i int, pos uint64, cursor string) {
 	s.readerOf(i).Seek(pos, cursor)
 	if s.list != nil {
@@ -116,28 +111,22 @@ func (s *Subscription) announceLost(ctx context.Context) error {
 		return io.EOF
 	}
 	s.catchUp = &catchUp{pending: s.appendLost(nil)}
-	if s.behind() {
+	if s.Reader().Behind() {
 		return s.fellBehind(ctx, event.SlowConsumer)
 	}
 	return nil
 }
 
-func (s *Subscription) behind() bool {
-	if s.list != nil {
-		return s.list.Behind()
-	}
-	return s.reader.Behind()
-}
-
 // fellBehind resumes as if the client had reconnected with its last cursors, after a gap if
 // events are lost. The gap has the reason, if there is one.
 func (s *Subscription) fellBehind(ctx context.Context, reason event.GapReason) error {
-	if err := s.failure(); err != nil {
-		s.fail(err)
-		return nil
+	for _, t := range s.logs {
+		if err := t.open(); err != nil {
+			s.fail(&FailedError{t.topic, err})
+			return nil
+		}
 	}
 	pending := s.flush()
-	s.releasePage()
 	cursors := make(vector, len(s.logs))
 	for i, t := range s.logs {
 		cursors[i] = component{tag(t.topic), string(s.readerOf(i).Cursor())}
@@ -152,8 +141,9 @@ func (s *Subscription) fellBehind(ctx context.Context, reason event.GapReason) e
 }
 
 // flush returns the pending frames, and after them all held events and a gap for those that
-// are lost.
+// are lost. It releases the last page.
 func (s *Subscription) flush() []byte {
+	s.releasePage()
 	var pending []byte
 	if s.catchUp != nil {
 		pending = s.catchUp.pending
@@ -173,8 +163,7 @@ func (s *Subscription) appendLost(dst []byte) []byte {
 			continue
 		}
 		gap := event.Gap{Topic: t.topic, Reason: event.SlowConsumer, Lost: int64(len(qualifiers))}
-		s.hub.metrics.GapAnnounced(gap.Reason)
-		dst = s.readerOf(i).Append(dst, t.qualifier(t.topic), cursor, event.AppendGapBody(nil, gap))
+		dst = s.readerOf(i).Append(dst, t.qualifier(t.topic), cursor, s.hub.appendGapBody(nil, gap))
 	}
 	return dst
 }
@@ -197,25 +186,14 @@ func (e *FailedError) CloseReason() event.CloseReason {
 	return event.Unavailable
 }
 
-func (s *Subscription) failure() *FailedError {
-	for _, f := range s.logs {
-		if err := f.failure(); err != nil {
-			return &FailedError{f.topic, err}
-		}
-	}
-	return nil
-}
-
 // fail makes Next return an error, after the held events and a gap if the client has not
 // received that of the failed topic.
 func (s *Subscription) fail(err *FailedError) {
 	pending := s.flush()
-	s.releasePage()
 	for i, t := range s.logs {
 		if t.topic == err.Topic && !t.log.Ended(s.readerOf(i).Pos()) {
 			gap := event.Gap{Topic: t.topic, Reason: event.SourceInterrupted, Lost: event.LostUnknown}
-			s.hub.metrics.GapAnnounced(gap.Reason)
-			pending = event.AppendGapBody(s.appendID(pending, t.topic), gap)
+			pending = s.hub.appendGapBody(s.appendID(pending, t.topic), gap)
 		}
 	}
 	s.catchUp = &catchUp{pending: pending, failed: err}
@@ -250,8 +228,7 @@ func (s *Subscription) seek(starts []func() startPosition, reason event.GapReaso
 	for i, p := range positions {
 		s.seekTopic(i, p.pos, p.cursor)
 		if p.gap != nil {
-			s.hub.metrics.GapAnnounced(p.gap.Reason)
-			gaps = event.AppendGapBody(s.appendID(gaps, p.gap.Topic), *p.gap)
+			gaps = s.hub.appendGapBody(s.appendID(gaps, p.gap.Topic), *p.gap)
 		}
 		if p.replay != nil {
 			s.catchUp.replays = append(s.catchUp.replays, topicReplay{i, p.replay})
@@ -318,7 +295,7 @@ func (s *Subscription) nextPage(ctx context.Context, r topicReplay) ([]journal.F
 		return nil, false, err
 	}
 	s.catchUp.page = page
-	frames, done, err := r.next(ctx, s.hub)
+	frames, done, err := r.next(ctx)
 	bytes := 0
 	for _, f := range frames {
 		bytes += len(f.Cursor) + len(f.Body)
@@ -327,7 +304,6 @@ func (s *Subscription) nextPage(ctx context.Context, r topicReplay) ([]journal.F
 	return frames, done, err
 }
 
-// releasePage releases the memory of the last page.
 func (s *Subscription) releasePage() {
 	if s.catchUp != nil {
 		s.catchUp.page.Release()
@@ -379,7 +355,7 @@ func (s *Subscription) Reader() journal.BatchReader {
 // client has received the last batch.
 func (s *Subscription) Live() bool {
 	s.dropCatchUp()
-	return s.catchUp == nil && !s.behind()
+	return s.catchUp == nil && !s.Reader().Behind()
 }
 
 // Close ends the subscription.

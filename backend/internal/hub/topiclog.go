@@ -12,11 +12,11 @@ import (
 	"sluice/internal/source"
 )
 
-// topicLog is a followed topic with its journal. It is the sink of its source.
+// topicLog is a followed topic with its journal. It is the [source.Sink] of its source.
 type topicLog struct {
+	hub       *Hub
 	topic     event.Topic
 	log       *journal.Journal
-	metrics   Metrics
 	following source.Following
 
 	// Guarded by the hub's mutex.
@@ -28,8 +28,6 @@ type topicLog struct {
 	view    journal.View // of log; open between lock and unlock
 	cursors cursors
 	failed  error  // reason why the topic has ended, or nil
-	onFail  func() // called once, on another goroutine
-	onFull  func() // called on another goroutine when the values of all key topics use their whole memory
 	opened  bool   // has had a subscriber since it is live
 	body    []byte // scratch
 	cursor  []byte // scratch
@@ -82,12 +80,12 @@ const maxEvent = 8 << 20
 const keepScratch = 16 << 10
 
 func newTopicLog(h *Hub, topic event.Topic) *topicLog {
-	t := &topicLog{topic: topic, metrics: h.metrics, log: journal.New(h.options.History, lostCursor)}
+	t := &topicLog{hub: h, topic: topic, log: journal.New(h.options.History, lostCursor)}
 	switch topic.Kind {
 	case event.Stream:
-		t.cursors = &streamCursors{hub: h, topicLog: t}
+		t.cursors = &streamCursors{topicLog: t}
 	case event.Key:
-		t.cursors = newKeyCursors(t, h.options.KeyBytes, h.options.History.Memory)
+		t.cursors = newKeyCursors(t)
 	default:
 		t.cursors = newChannelCursors(t)
 	}
@@ -119,26 +117,23 @@ func (t *topicLog) unlock() {
 	t.mu.Unlock()
 }
 
-// Begin implements [source.Sink].
 func (t *topicLog) Begin(at source.Position) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.cursors.begin(at)
 }
 
-// Event implements [source.Sink].
 func (t *topicLog) Event(e event.Event, at source.Position) {
-	t.metrics.EventReceived(t.topic.Kind)
+	t.hub.metrics.EventReceived(t.topic.Kind)
 	t.lock()
 	defer t.unlock()
 	if t.failed != nil {
 		return
 	}
-	frame, origin := journal.Frame{Final: isEnd(t.topic, e.Type)}, e.Topic
+	frame, origin := journal.Frame{Final: t.topic.Kind == event.Stream && e.Type == event.StreamEnd}, e.Topic
 	if len(e.Data) > maxEvent { // all nodes count it as an event
-		t.metrics.GapAnnounced(event.TooLarge)
 		frame.Lost, origin = 1, t.topic
-		t.body = event.AppendGapBody(t.body[:0], event.Gap{Topic: t.topic, Reason: event.TooLarge, Lost: frame.Lost})
+		t.body = t.hub.appendGapBody(t.body[:0], event.Gap{Topic: t.topic, Reason: event.TooLarge, Lost: frame.Lost})
 	} else {
 		t.body = event.AppendBody(t.body[:0], e.Type, e.Data)
 	}
@@ -154,7 +149,7 @@ func (t *topicLog) Event(e event.Event, at source.Position) {
 			t.fail(err)
 		case !k.memory.Full():
 		case t.opened:
-			go t.onFull()
+			go t.hub.failLargest()
 		default:
 			t.fail(errValuesFull)
 		}
@@ -166,8 +161,8 @@ func (t *topicLog) fail(err error) {
 	t.gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, Failed: err})
 }
 
-// open marks the topic as live for a subscriber. It returns the reason why the topic has ended, if it
-// has.
+// open marks the topic as live for a subscriber. It returns the reason why the topic has ended, nil if
+// it has not.
 func (t *topicLog) open() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -175,12 +170,6 @@ func (t *topicLog) open() error {
 	return t.failed
 }
 
-// isEnd reports whether an event of a topic ends the topic for its subscribers.
-func isEnd(t event.Topic, eventType string) bool {
-	return t.Kind == event.Stream && eventType == event.StreamEnd
-}
-
-// Gap implements [source.Sink].
 func (t *topicLog) Gap(g source.Gap) {
 	t.lock()
 	defer t.unlock()
@@ -191,9 +180,8 @@ func (t *topicLog) Gap(g source.Gap) {
 
 // gap appends a gap, and ends the topic if it has failed. t must be locked.
 func (t *topicLog) gap(g source.Gap) {
-	t.metrics.GapAnnounced(g.Reason)
 	frame := journal.Frame{Lost: g.Lost}
-	frame.Body = event.AppendGapBody(nil, event.Gap{Topic: t.topic, Reason: g.Reason, Lost: g.Lost})
+	frame.Body = t.hub.appendGapBody(nil, event.Gap{Topic: t.topic, Reason: g.Reason, Lost: g.Lost})
 	number := t.view.Head()
 	frame.Cursor = []byte(t.cursors.gap(g, number, number+frame.Span()))
 	t.append(t.topic, frame)
@@ -204,7 +192,7 @@ func (t *topicLog) gap(g source.Gap) {
 	t.view.Close()
 	t.log.End()
 	t.view = t.log.View()
-	go t.onFail()
+	go t.hub.fail(t)
 }
 
 // close ends the accounting of the topic's memory. Subscribers of a failed topic may still read
@@ -216,13 +204,6 @@ func (t *topicLog) close() {
 	if k, ok := t.cursors.(*keyCursors); ok {
 		k.close()
 	}
-}
-
-// failure returns why the topic has ended, nil if it has not.
-func (t *topicLog) failure() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.failed
 }
 
 // append appends a frame to the journal. t must be locked.

@@ -36,7 +36,7 @@ type heldEvent struct {
 // topicState is a topic that has delivered an event in this interval, or holds one.
 type topicState struct {
 	heldEvent
-	order      uint64    // order of the held event among all; zero if no event is held
+	order      uint64    // order of the event among all, until it is delivered; zero without one
 	until      time.Time // end of the interval; zero if the topic is not in an interval
 	isReady    bool
 	prev, next *topicState
@@ -112,7 +112,7 @@ func (c *conflation) unlink(t *topicState) {
 	} else {
 		t.next.prev = t.prev
 	}
-	t.prev, t.next, t.order = nil, nil, 0
+	t.prev, t.next = nil, nil
 	c.heldBytes -= len(t.body)
 	c.held--
 }
@@ -167,9 +167,7 @@ func (c *conflation) oldest(limit int) []*topicState {
 func (c *conflation) remove(events []*topicState) []*topicState {
 	slices.SortFunc(events, func(a, b *topicState) int { return cmp.Compare(a.order, b.order) })
 	for _, t := range events {
-		order := t.order
 		c.unlink(t)
-		t.order = order // until it is delivered
 	}
 	return events
 }

@@ -132,7 +132,7 @@ func (j *Journal) shorten(bytes int) {
 func (j *Journal) accountHeld() {
 	held := j.latest.bytes
 	for _, s := range j.segments {
-		held += s.footprint()
+		held += cap(s.buf) + cap(s.recs)*recordSize
 	}
 	j.limits.Memory.account(held - j.held)
 	j.held = held
@@ -234,12 +234,12 @@ func (j *Journal) writable(size int) *segment {
 	capacity := minSegment
 	if n := len(j.segments); n > 0 {
 		last := j.segments[n-1]
-		if last.fits(size) {
+		if cap(last.buf)-len(last.buf) >= size {
 			return last
 		}
 		capacity = min(2*cap(last.buf), maxSegment)
 	}
-	s := newSegment(max(capacity, size))
+	s := &segment{buf: make([]byte, 0, max(capacity, size))}
 	j.segments = append(j.segments, s)
 	return s
 }
@@ -257,7 +257,7 @@ func (j *Journal) evict() {
 	if f.Lost < 0 {
 		j.unknown = j.tail
 	}
-	if s.held() == 0 {
+	if s.first == len(s.recs) {
 		j.segments[0] = nil // the array of the slice must not keep the segment
 		j.segments = j.segments[1:]
 	}

@@ -108,10 +108,8 @@ func (j *Journal) body(qualifier string, pos uint64) (body []byte, lost bool) {
 		return j.segments[i].frame(k).Body, false
 	}
 	e := j.latest.events[qualifier]
-	switch {
-	case e != nil && e.pos == pos:
+	if e != nil && e.pos == pos {
 		return e.body, false
-	default:
-		return nil, e == nil && j.latest.readers > 0
 	}
+	return nil, e == nil && j.latest.readers > 0
 }

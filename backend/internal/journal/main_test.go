@@ -1,6 +1,7 @@
 package journal_test
 
 import (
+	"slices"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -40,7 +41,7 @@ func lostFrom(j *journal.Journal, pos uint64) int64 {
 func between(j *journal.Journal, from, to uint64) []journal.Frame {
 	v := j.View()
 	defer v.Close()
-	return v.Between(from, to)
+	return slices.Collect(v.Between(from, to))
 }
 
 // number returns the position of a pair.

@@ -2,6 +2,7 @@ package journal
 
 import (
 	"container/list"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -88,10 +89,7 @@ func (m *Memory) reclaim() {
 	}
 	defer m.reclaiming.Unlock()
 	m.mu.Lock()
-	all := make([]*Journal, 0, len(m.all))
-	for j := range m.all {
-		all = append(all, j)
-	}
+	all := slices.Collect(maps.Keys(m.all))
 	m.mu.Unlock()
 	sizes := make([]int, len(all))
 	for i, j := range all {

@@ -10,12 +10,12 @@ type Batch struct {
 	Bytes  []byte // shared; must not be changed
 	Body   []byte // rest of the last frame, if it is large and Bytes was encoded for the reader; shared
 	Frames int
+	From   uint64 // position of the first frame; not set by Split and for conflated readers
 	Next   uint64 // position after the frames
 	Cursor []byte // cursor of Next; shared, must not be changed
 	AtHead bool   // the journal had no frame after the batch, and had not ended
 
 	recs []record // records of the frames, if Bytes is a part of a segment
-	from uint64   // position of the first frame, if Bytes was encoded for the reader
 	ends []int    // ends of the encoded frames in Bytes
 }
 
@@ -49,7 +49,7 @@ func (j *Journal) Read(from uint64) (Batch, bool) {
 	}
 	i, k := j.find(from)
 	if i == len(j.segments) {
-		return Batch{Next: from, AtHead: true}, true
+		return Batch{From: from, Next: from, AtHead: true}, true
 	}
 	s := j.segments[i]
 	last := len(s.recs) - 1
@@ -63,6 +63,7 @@ func (j *Journal) Read(from uint64) (Batch, bool) {
 	return Batch{
 		Bytes:  s.buf[s.recs[k].start:end:end],
 		Frames: last + 1 - k,
+		From:   from,
 		Next:   newest.readOn(),
 		Cursor: newest.Cursor,
 		AtHead: i == len(j.segments)-1 && !j.ended && !newest.Final,

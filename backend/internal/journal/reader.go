@@ -20,6 +20,8 @@ type BatchReader interface {
 	Unread(b *Batch, offset int)
 	// Finished reports whether nothing follows the last batch.
 	Finished() bool
+	// Behind reports whether Next would return false: events are lost, or nothing follows.
+	Behind() bool
 	// Journals returns the journals that Next reads. Next may return events after one of them has
 	// grown.
 	Journals() []*Journal
@@ -131,7 +133,7 @@ func (r *Reader) nextEncoded() (Batch, bool) {
 	if r.pos < j.tail || j.endedAt(r.pos) {
 		return Batch{}, false
 	}
-	b := Batch{AtHead: !j.ended, from: r.pos}
+	b := Batch{AtHead: !j.ended, From: r.pos}
 	for i, k := j.find(r.pos); i < len(j.segments); i, k = i+1, 0 {
 		for s := j.segments[i]; k < len(s.recs); k++ {
 			f := s.frame(k)
@@ -173,13 +175,13 @@ func (r *Reader) Unread(b *Batch, offset int) {
 	j := r.log
 	j.mu.RLock()
 	defer j.mu.RUnlock()
-	i, k := j.find(b.from)
+	i, k := j.find(b.From)
 	for range last {
 		if k++; i < len(j.segments) && k == len(j.segments[i].recs) {
 			i, k = i+1, 0
 		}
 	}
-	if b.from < j.tail || i == len(j.segments) { // the frames were evicted after Next
+	if b.From < j.tail || i == len(j.segments) { // the frames were evicted after Next
 		return
 	}
 	f := j.segments[i].frame(k)
@@ -194,7 +196,7 @@ func (r *Reader) Unread(b *Batch, offset int) {
 // Finished implements [BatchReader]. A reader is finished after a final frame.
 func (r *Reader) Finished() bool { return r.pos == Finished }
 
-// Behind reports whether Next would return false: events are lost, or nothing follows the position.
+// Behind implements [BatchReader].
 func (r *Reader) Behind() bool {
 	if r.conflation != nil && len(r.conflation.lost) > 0 {
 		return true
@@ -305,10 +307,9 @@ func (r *Reader) deliver(b *Batch, events []*topicState, now time.Time, beforeFi
 			c.lost = append(c.lost, e.qualifier)
 		}
 		r.updateSafe(oldest)
-		switch {
-		case body == nil: // lost, or a newer event of the topic follows
+		if body == nil { // lost, or a newer event of the topic follows
 			c.forget(e, now)
-		default:
+		} else {
 			b.Bytes = r.Append(b.Bytes, e.qualifier, c.safe, body)
 			b.Frames++
 			c.startInterval(e, now)

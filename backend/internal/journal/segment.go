@@ -53,23 +53,6 @@ func (f *Frame) size() int {
 	return idField + len(f.Qualifier) + len(f.Cursor) + newline + len(f.Body)
 }
 
-func newSegment(capacity int) *segment {
-	return &segment{buf: make([]byte, 0, capacity)}
-}
-
-func (s *segment) fits(size int) bool {
-	return cap(s.buf)-len(s.buf) >= size
-}
-
-// footprint returns the number of bytes in memory.
-func (s *segment) footprint() int {
-	return cap(s.buf) + cap(s.recs)*recordSize
-}
-
-func (s *segment) held() int {
-	return len(s.recs) - s.first
-}
-
 func (s *segment) append(seq uint64, f *Frame) {
 	start := len(s.buf)
 	s.buf = event.AppendID(s.buf, f.Qualifier, f.Cursor)

@@ -1,6 +1,7 @@
 package journal
 
 import (
+	"iter"
 	"slices"
 	"sort"
 )
@@ -77,31 +78,25 @@ func (v View) Unbroken(from, to uint64) bool {
 	if from < v.j.unknown && v.j.unknown <= to {
 		return false
 	}
-	for i, k := v.j.find(max(from, v.j.tail)); i < len(v.j.segments); i, k = i+1, 0 {
-		for _, r := range v.j.segments[i].recs[k:] {
-			if r.seq >= to {
-				return true
-			}
-			if r.lost < 0 {
-				return false
-			}
+	for f := range v.Between(from, to) {
+		if f.Lost < 0 {
+			return false
 		}
 	}
 	return true
 }
 
 // Between returns the frames in [from, to) that are held.
-func (v View) Between(from, to uint64) []Frame {
-	var frames []Frame
-	for i, k := v.j.find(max(from, v.j.tail)); i < len(v.j.segments); i, k = i+1, 0 {
-		for s := v.j.segments[i]; k < len(s.recs); k++ {
-			if s.recs[k].seq >= to {
-				return frames
+func (v View) Between(from, to uint64) iter.Seq[Frame] {
+	return func(yield func(Frame) bool) {
+		for i, k := v.j.find(max(from, v.j.tail)); i < len(v.j.segments); i, k = i+1, 0 {
+			for s := v.j.segments[i]; k < len(s.recs); k++ {
+				if s.recs[k].seq >= to || !yield(s.frame(k)) {
+					return
+				}
 			}
-			frames = append(frames, s.frame(k))
 		}
 	}
-	return frames
 }
 
 // Search returns the first position at or after from for whose frame beyond returns true, or the
