@@ -31,10 +31,7 @@ const clientKey = "client"
 // message, and per client if a record has the attribute client. It counts the other records and
 // reports their number. Records below the level least are not bounded.
 func Bound(next slog.Handler, least slog.Level) slog.Handler {
-	limiters, err := lru.New[source, *rate.Limiter](maxLimiters)
-	if err != nil {
-		panic(err) // the size is positive
-	}
+	limiters, _ := lru.New[source, *rate.Limiter](maxLimiters) // it fails only for a size below 1
 	return &handler{next, &bound{least: least, report: next, limiters: limiters, suppressed: make(map[string]int)}}
 }
 
