@@ -149,24 +149,14 @@ func corsPolicy(origins []string) gin.HandlerFunc {
 		return cors.New(policy)
 	}
 	policy.AllowOrigins = origins
-	policy.CustomSchemas = schemesOf(origins)
-	policy.AllowOriginWithContextFunc = refuseOrigin
+	for _, origin := range origins { // any scheme is allowed, also that of an app
+		scheme, _, _ := strings.Cut(origin, "://")
+		policy.CustomSchemas = append(policy.CustomSchemas, scheme+"://")
+	}
+	policy.AllowOriginWithContextFunc = func(c *gin.Context, origin string) bool {
+		writeProblem(c, http.StatusForbidden, fmt.Sprintf("pages of %s may not connect; --cors-origins names those that may", origin))
+		return false
+	}
 	policy.AllowCredentials = true
 	return cors.New(policy)
-}
-
-// schemesOf returns how the origins begin: any scheme will do, also one of an app.
-func schemesOf(origins []string) []string {
-	schemes := make([]string, len(origins))
-	for i, origin := range origins {
-		scheme, _, _ := strings.Cut(origin, "://")
-		schemes[i] = scheme + "://"
-	}
-	return schemes
-}
-
-// refuseOrigin answers a page of an origin that is not in the list.
-func refuseOrigin(c *gin.Context, origin string) bool {
-	writeProblem(c, http.StatusForbidden, fmt.Sprintf("pages of %s may not connect; --cors-origins names those that may", origin))
-	return false
 }

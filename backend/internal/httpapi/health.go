@@ -36,7 +36,7 @@ func (a *api) ready(c *gin.Context) {
 // readinessAge is the maximum age of a shared readiness check.
 const readinessAge = 100 * time.Millisecond
 
-// readiness checks the broker. Concurrent calls share one check.
+// readiness checks the broker.
 type readiness struct {
 	broker Broker
 	log    *slog.Logger
@@ -52,8 +52,14 @@ type readiness struct {
 func (r *readiness) now(ctx context.Context) (ready bool, unserved string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.answered.IsZero() || time.Since(r.answered) > readinessAge {
-		reason, unserved := r.ask(ctx)
+	if time.Since(r.answered) > readinessAge {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), upstreamTimeout) // the answer is for others too
+		defer cancel()
+		unserved, err := r.broker.Ready(ctx)
+		reason := ""
+		if err != nil {
+			reason = err.Error()
+		}
 		switch {
 		case reason != "" && reason != r.reason:
 			r.log.Warn("not ready", "reason", reason)
@@ -65,16 +71,6 @@ func (r *readiness) now(ctx context.Context) (ready bool, unserved string) {
 		r.reason, r.unserved, r.answered = reason, unserved, time.Now()
 	}
 	return r.reason == "", r.unserved
-}
-
-func (r *readiness) ask(ctx context.Context) (reason, unserved string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), upstreamTimeout) // the answer is for others too
-	defer cancel()
-	unserved, err := r.broker.Ready(ctx)
-	if err != nil {
-		reason = err.Error()
-	}
-	return reason, unserved
 }
 
 // stats answers GET /stats. It is open to anyone, so it has no topic names.

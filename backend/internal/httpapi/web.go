@@ -162,22 +162,20 @@ func (f *webFile) serve(w http.ResponseWriter, r *http.Request) {
 // encodingQuality returns the quality value of an encoding in Accept-Encoding. It is 0 if the
 // client does not name the encoding, or if the value is malformed.
 func encodingQuality(r *http.Request, name string) float64 {
-	for _, line := range r.Header.Values("Accept-Encoding") {
-		for part := range strings.SplitSeq(line, ",") {
-			coding, parameter, weighted := strings.Cut(part, ";")
-			if !strings.EqualFold(strings.TrimSpace(coding), name) {
-				continue
-			}
-			if !weighted {
-				return 1
-			}
-			key, value, _ := strings.Cut(parameter, "=")
-			quality, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-			if err != nil || !strings.EqualFold(strings.TrimSpace(key), "q") {
-				return 0
-			}
-			return quality
+	for _, item := range listItems(r, "Accept-Encoding") {
+		coding, parameter, weighted := strings.Cut(item, ";")
+		if !strings.EqualFold(strings.TrimSpace(coding), name) {
+			continue
 		}
+		if !weighted {
+			return 1
+		}
+		key, value, _ := strings.Cut(parameter, "=")
+		quality, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+		if err != nil || !strings.EqualFold(strings.TrimSpace(key), "q") {
+			return 0
+		}
+		return quality
 	}
 	return 0
 }
