@@ -53,7 +53,7 @@ func (b *bench) result(took time.Duration) result {
 	var all audit.Result
 	for _, s := range b.subscribers {
 		r.Reconnects += s.reconnects.Load()
-		if !s.recorder.Complete() {
+		if len(s.recorder.Behind()) > 0 {
 			r.Behind++
 		}
 		for topic, result := range s.recorder.Results() {

@@ -102,29 +102,17 @@ func (r *Recorder) Opened() int64 {
 	return r.opened
 }
 
-// Complete reports whether the newest confirmed message of every topic has been received.
-func (r *Recorder) Complete() bool {
+// Behind returns the topics whose newest confirmed message has not been received.
+func (r *Recorder) Behind() []event.Topic {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, c := range r.checkers {
-		if !c.complete() {
-			return false
-		}
-	}
-	return true
-}
-
-// Behind appends to list the topics whose newest confirmed message has not been received, and
-// returns the extended list.
-func (r *Recorder) Behind(list []event.Topic) []event.Topic {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	var behind []event.Topic
 	for _, t := range r.topics {
 		if !r.checkers[t].complete() {
-			list = append(list, t)
+			behind = append(behind, t)
 		}
 	}
-	return list
+	return behind
 }
 
 // Results returns the current result of each topic.

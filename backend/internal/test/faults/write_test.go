@@ -113,7 +113,7 @@ func (r *rig) still(do func()) {
 	defer r.quiet.Unlock()
 	for _, s := range r.subscribers {
 		if !s.lazy {
-			await(r.t, s.name+" has everything", s.books.Complete)
+			await(r.t, s.name+" has everything", func() bool { return len(s.books.Behind()) == 0 })
 		}
 	}
 	do()
