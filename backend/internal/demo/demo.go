@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -42,8 +43,8 @@ func feeds() []feed {
 	return []feed{
 		{event.Topic{Kind: event.Channel, Pattern: "updates"}, 3 * time.Second, 0, update},
 		{event.Topic{Kind: event.Channel, Pattern: "metrics"}, time.Second, 0, new(machine).sample},
-		{event.Topic{Kind: event.Channel, Pattern: "analytics"}, time.Second, 5 * time.Minute, newSite().count},
-		{event.Topic{Kind: event.Stream, Pattern: "logs"}, 700 * time.Millisecond, 0, newServices().log},
+		{event.Topic{Kind: event.Channel, Pattern: "analytics"}, time.Second, 5 * time.Minute, (&site{usualUsers}).count},
+		{event.Topic{Kind: event.Stream, Pattern: "logs"}, 700 * time.Millisecond, 0, (&services{request: rand.IntN(1 << 20)}).log},
 		{event.Topic{Kind: event.Stream, Pattern: "notifications"}, 15 * time.Second, 0, notify},
 		{event.Topic{Kind: event.Key, Pattern: "price:*"}, 250 * time.Millisecond, 0, newMarket().tick},
 	}
@@ -83,11 +84,12 @@ func (f feed) run(ctx context.Context, publish Publish, log *slog.Logger) {
 	defer tick.Stop()
 	failures := failureLog{log: log}
 	start := time.Now()
-	for now := start.Add(-f.past); now.Before(start); now = now.Add(f.interval) {
+	for now := start.Add(-f.past); ; {
 		failures.record(ctx, f.publish(ctx, now, publish))
-	}
-	for now := start; ; {
-		failures.record(ctx, f.publish(ctx, now, publish))
+		if now.Before(start) {
+			now = now.Add(f.interval)
+			continue
+		}
 		select {
 		case now = <-tick.C:
 		case <-ctx.Done():
