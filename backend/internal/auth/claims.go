@@ -24,13 +24,10 @@ type claims struct {
 	subscribe, publish topics
 }
 
-// GetExpirationTime implements [jwt.Claims].
 func (c *claims) GetExpirationTime() (*jwt.NumericDate, error) { return c.expires, nil }
 
-// GetNotBefore implements [jwt.Claims].
 func (c *claims) GetNotBefore() (*jwt.NumericDate, error) { return c.notBefore, nil }
 
-// UnmarshalJSON implements [json.Unmarshaler].
 func (c *claims) UnmarshalJSON(text []byte) error {
 	if err := checkMembers(text); err != nil {
 		return err
@@ -85,7 +82,6 @@ func readDate(value json.RawMessage, date **jwt.NumericDate) error {
 // topics is a list of topics, globs included, as texts.
 type topics []event.Topic
 
-// UnmarshalJSON implements [json.Unmarshaler].
 func (t *topics) UnmarshalJSON(b []byte) error {
 	var texts []string
 	if err := json.Unmarshal(b, &texts); err != nil {
