@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"sluice/internal/metrics"
 )
 
 // health answers GET /healthz: the process serves.
@@ -76,21 +78,13 @@ func (r *readiness) now(ctx context.Context) (ready bool, unserved string) {
 // stats answers GET /stats. It is open to anyone, so it has no topic names.
 func (a *api) stats(c *gin.Context) {
 	s := a.Metrics.Snapshot()
+	s.Topics = a.Hub.Stats().Topics
 	c.Header("Cache-Control", "no-store")
 	c.JSON(http.StatusOK, struct {
-		Node        string `json:"node"`
-		Version     string `json:"version"`
-		Redis       bool   `json:"redis"`
-		Uptime      int64  `json:"uptime_seconds"`
-		Connections int64  `json:"connections"`
-		Topics      int    `json:"topics"`
-		Events      int64  `json:"events"`
-		Deliveries  int64  `json:"deliveries"`
-		Gaps        int64  `json:"gaps"`
-		SlowClients int64  `json:"slow_clients"`
-		Memory      int64  `json:"memory_bytes"`
-	}{
-		a.Node, a.Version, a.Redis, int64(time.Since(a.started).Seconds()), s.Connections, a.Hub.Stats().Topics,
-		s.Events, s.Deliveries, s.Gaps, s.SlowClients, s.MemoryBytes,
-	})
+		Node    string `json:"node"`
+		Version string `json:"version"`
+		Redis   bool   `json:"redis"`
+		Uptime  int64  `json:"uptime_seconds"`
+		metrics.Snapshot
+	}{a.Node, a.Version, a.Redis, int64(time.Since(a.started).Seconds()), s})
 }
