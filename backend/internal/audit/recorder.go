@@ -55,21 +55,16 @@ func (r *Recorder) Record(id, eventType, data string) (Message, bool) {
 }
 
 func (r *Recorder) gap(data string) {
-	var g struct {
+	g := struct {
 		Topic string `json:"topic"`
-		Lost  *int64 `json:"lost"`
-	}
+		Lost  int64  `json:"lost"`
+	}{Lost: event.LostUnknown}
 	if json.Unmarshal([]byte(data), &g) != nil {
 		return // a gap that cannot be parsed announces nothing
 	}
 	topic, _ := event.ParseTopic(g.Topic)
-	c := r.checkers[topic]
-	switch {
-	case c == nil:
-	case g.Lost == nil:
-		c.gap(event.LostUnknown)
-	default:
-		c.gap(*g.Lost)
+	if c := r.checkers[topic]; c != nil {
+		c.gap(g.Lost)
 	}
 }
 
