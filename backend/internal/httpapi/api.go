@@ -3,7 +3,6 @@
 package httpapi
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -25,13 +24,6 @@ import (
 	"sluice/internal/source"
 )
 
-// Broker is what the API needs of the source behind the hub.
-type Broker interface {
-	Publish(ctx context.Context, topic event.Topic, m source.Message) (event.StreamID, error)
-	PublishAll(ctx context.Context, topic event.Topic, messages []source.Message) error
-	Ready(ctx context.Context) (unserved string, err error)
-}
-
 // Options are the settings of the API and the parts that it serves.
 type Options struct {
 	Node          string
@@ -49,7 +41,7 @@ type Options struct {
 	Authorizer *auth.Authorizer
 	Hub        *hub.Hub
 	Delivery   *delivery.Server
-	Broker     Broker
+	Broker     source.Source // for publishing and readiness; the hub follows topics
 	Metrics    *metrics.Metrics
 	Tracer     trace.Tracer // nil for no traces
 	Log        *slog.Logger

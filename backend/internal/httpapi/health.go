@@ -10,6 +10,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"sluice/internal/metrics"
+	"sluice/internal/source"
 )
 
 // health answers GET /healthz: the process serves.
@@ -40,7 +41,7 @@ const readinessAge = 100 * time.Millisecond
 
 // readiness checks the broker.
 type readiness struct {
-	broker Broker
+	broker source.Source
 	log    *slog.Logger
 
 	mu       sync.Mutex
