@@ -68,13 +68,9 @@ func (f *flags) Validate() error {
 			return fmt.Errorf("--target: %q is not a URL such as http://localhost:4000", t)
 		}
 	}
-	type redisName struct {
-		name    string
-		channel bool // false for a key of any type
-	}
-	used := make(map[redisName]event.Topic)
+	used := make(map[string]event.Topic)
 	for _, t := range f.Topics {
-		name := redisName{t.Name(), t.Kind == event.Channel}
+		name := fmt.Sprint(t.Kind == event.Channel, t.Name()) // keys of all types share their names
 		other, found := used[name]
 		switch {
 		case t.IsGlob():

@@ -54,14 +54,26 @@ func NewConnLimiter(maxConns int) *ConnLimiter {
 
 // ConnState records the state of a connection; see [http.Server.ConnState].
 func (l *ConnLimiter) ConnState(c net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		closeConn(l.add(c))
-	case http.StateActive, http.StateIdle:
-		l.touch(c)
-	default:
-		l.remove(c)
+	closeConn(l.setState(c, state))
+}
+
+// setState is ConnState. It returns the connection to evict, or nil.
+func (l *ConnLimiter) setState(c net.Conn, state http.ConnState) (evicted net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.conns[c]
+	switch {
+	case state == http.StateNew:
+		t = &trackedConn{conn: c, addr: remoteAddr(c)}
+		l.conns[c] = t
+		return l.addWaiting(t)
+	case t == nil:
+	case state == http.StateClosed || state == http.StateHijacked:
+		l.drop(t)
+	case t.element != nil:
+		l.waiting.MoveToBack(t.element)
 	}
+	return nil
 }
 
 // closeConn closes an evicted connection; nil is ignored.
@@ -72,15 +84,6 @@ func closeConn(c net.Conn) {
 	if c != nil {
 		_ = c.Close()
 	}
-}
-
-// add tracks a new connection and returns the connection to evict, or nil.
-func (l *ConnLimiter) add(c net.Conn) (evicted net.Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t := &trackedConn{conn: c, addr: remoteAddr(c)}
-	l.conns[c] = t
-	return l.addWaiting(t)
 }
 
 // remoteAddr returns the address by which a connection counts.
@@ -132,24 +135,6 @@ func (l *ConnLimiter) stopWaiting(t *trackedConn) {
 	t.element = nil
 	if l.byAddr[t.addr]--; l.byAddr[t.addr] == 0 {
 		delete(l.byAddr, t.addr)
-	}
-}
-
-// touch notes activity on a connection.
-func (l *ConnLimiter) touch(c net.Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if t := l.conns[c]; t != nil && t.element != nil {
-		l.waiting.MoveToBack(t.element)
-	}
-}
-
-// remove forgets a connection that is closed or hijacked.
-func (l *ConnLimiter) remove(c net.Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if t := l.conns[c]; t != nil {
-		l.drop(t)
 	}
 }
 

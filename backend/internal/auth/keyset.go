@@ -59,7 +59,13 @@ func OpenKeyURL(address string, log *slog.Logger) *KeySet {
 
 // Run loads the set periodically until the context ends. It logs failed loads.
 func (s *KeySet) Run(ctx context.Context) {
-	defer s.stop()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.loading != nil {
+			s.cancel()
+		}
+	}()
 	for {
 		wait := refreshInterval
 		if err := s.refresh(ctx, refreshPause); err != nil && ctx.Err() == nil {
@@ -146,15 +152,6 @@ func (s *KeySet) finish(ctx context.Context) {
 	s.cancel()
 	close(s.loading)
 	s.loading = nil
-}
-
-// stop cancels the current load.
-func (s *KeySet) stop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.loading != nil {
-		s.cancel()
-	}
 }
 
 // fetch returns the body at a URL. Its errors do not contain the URL, which may hold a password.
