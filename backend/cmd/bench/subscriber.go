@@ -195,7 +195,7 @@ func (s *subscriber) ended(err error) {
 
 // topicKinds returns the kinds among topics, each once.
 func topicKinds(topics []event.Topic) []event.Kind {
-	return slices.DeleteFunc(slices.Clone(event.Kinds[:]), func(k event.Kind) bool {
+	return slices.DeleteFunc(slices.Clone(event.Kinds), func(k event.Kind) bool {
 		return !slices.ContainsFunc(topics, func(t event.Topic) bool { return t.Kind == k })
 	})
 }

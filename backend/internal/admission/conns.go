@@ -220,21 +220,15 @@ func (l *ConnLimiter) StreamStarted(r *http.Request) (ended func() (evicted bool
 	}
 	l.stopWaiting(t)
 	t.streams++
-	return func() bool {
-		evicted, other := l.streamEnded(t)
+	return func() (evicted bool) {
+		l.mu.Lock()
+		var other net.Conn
+		if t.streams--; t.streams == 0 && t.conn != nil {
+			other = l.addWaiting(t)
+		}
+		evicted = t.evicted
+		l.mu.Unlock()
 		closeConn(other)
 		return evicted
 	}
-}
-
-// streamEnded notes the end of a stream. It reports whether its connection was evicted, and
-// returns another connection to evict, or nil.
-func (l *ConnLimiter) streamEnded(t *trackedConn) (evicted bool, other net.Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t.streams--
-	if t.streams > 0 || t.conn == nil {
-		return t.evicted, nil
-	}
-	return t.evicted, l.addWaiting(t)
 }

@@ -34,9 +34,8 @@ type feed struct {
 
 // message is the next event of a feed.
 type message struct {
-	name      string // name of the key or channel, if the topic of the feed is a glob
-	eventType string
-	value     any // encoded as JSON
+	name  string // name of the key or channel, if the topic of the feed is a glob
+	value any    // encoded as JSON
 }
 
 func feeds() []feed {
@@ -130,5 +129,5 @@ func (f feed) publish(ctx context.Context, now time.Time, publish Publish) error
 	if m.name != "" {
 		topic = event.Literal(topic.Kind, m.name)
 	}
-	return publish(ctx, topic, Message{Type: m.eventType, Data: data})
+	return publish(ctx, topic, Message{Data: data})
 }
