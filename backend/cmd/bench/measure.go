@@ -79,34 +79,34 @@ func (b *bench) connect(ctx, early context.Context, running *sync.WaitGroup) err
 	for _, s := range b.subscribers {
 		running.Go(func() { s.run(ctx) })
 	}
+	return b.awaitOpened(early, tick, "connect", errors.New("interrupted before all subscribers were connected"))
+}
+
+// awaitOpened waits until all subscribers have connected, during a storm until all have
+// reconnected, and checks at each interval. It returns interrupted if early ends before.
+func (b *bench) awaitOpened(early context.Context, interval time.Duration, verb string, interrupted error) error {
 	progress := newStallDetector(b.flags.Patience)
 	for {
-		connected := b.opened()
-		if connected == len(b.subscribers) {
+		opened := 0
+		for _, s := range b.subscribers {
+			if s.recorder.Opened() > s.openedBefore {
+				opened++
+			}
+		}
+		if opened == len(b.subscribers) {
 			return nil
 		}
-		if progress.stalled(int64(connected)) {
-			return fmt.Errorf("only %d of %d subscribers could connect: %w", connected, len(b.subscribers), b.subscriberError())
+		if progress.stalled(int64(opened)) {
+			return fmt.Errorf("only %d of %d subscribers could %s: %w", opened, len(b.subscribers), verb, b.subscriberError())
 		}
 		select {
 		case err := <-b.rejected:
 			return err
 		case <-early.Done():
-			return errors.New("interrupted before all subscribers were connected")
-		case <-time.After(tick):
+			return interrupted
+		case <-time.After(interval):
 		}
 	}
-}
-
-// opened counts the subscribers that have connected, during a storm those that have reconnected.
-func (b *bench) opened() int {
-	n := 0
-	for _, s := range b.subscribers {
-		if s.recorder.Opened() > s.openedBefore {
-			n++
-		}
-	}
-	return n
 }
 
 // subscriberError returns the last error of a subscriber that is not connected.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -56,19 +55,9 @@ func (b *bench) runStorm(early context.Context) error {
 	}
 	start := time.Now()
 	close(s.reconnect)
-	for progress := newStallDetector(b.flags.Patience); ; {
-		connected := b.opened()
-		if connected == len(b.subscribers) {
-			s.took = time.Since(start)
-			return nil
-		}
-		if progress.stalled(int64(connected)) {
-			return fmt.Errorf("only %d of %d subscribers could reconnect: %w", connected, len(b.subscribers), b.subscriberError())
-		}
-		if !audit.Pause(early, stormTick) {
-			return errInterrupted
-		}
-	}
+	err := b.awaitOpened(early, stormTick, "reconnect", errInterrupted)
+	s.took = time.Since(start)
+	return err
 }
 
 // ready reports whether /readyz of every target returns 200 OK.
