@@ -28,10 +28,7 @@ type certificate struct {
 // openCertificate loads a certificate. It returns an error if the files are not valid.
 func openCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile, log: log}
-	if err := c.load(); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return c, c.load()
 }
 
 // get implements [tls.Config.GetCertificate].
