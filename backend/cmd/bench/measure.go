@@ -123,7 +123,7 @@ func (b *bench) subscriberError() error {
 func (b *bench) publishAll(ctx, early context.Context) (time.Duration, error) {
 	for _, p := range b.publications { // report a permanent error at once, without retries
 		if err := p.PublishNext(ctx, b.flags.Size, b.publish); err != nil {
-			return 0, fmt.Errorf("publishing to %s failed: %w", p.Topic(), err)
+			return 0, fmt.Errorf("publishing to %s failed: %w", p.Topic, err)
 		}
 	}
 	start := time.Now()
@@ -154,7 +154,7 @@ func (b *bench) publishAll(ctx, early context.Context) (time.Duration, error) {
 		err := p.Conclude(concluding, b.flags.Size, b.publish)
 		cancel()
 		if err != nil {
-			return 0, fmt.Errorf("publishing to %s failed: %w", p.Topic(), err)
+			return 0, fmt.Errorf("publishing to %s failed: %w", p.Topic, err)
 		}
 	}
 	return took, nil
@@ -173,7 +173,7 @@ func (b *bench) await(ctx, early context.Context) {
 		}
 		if tail.stalled(received) {
 			for _, p := range b.publications {
-				if behind[p.Topic()] > 0 {
+				if behind[p.Topic] > 0 {
 					_ = p.PublishNext(ctx, b.flags.Size, b.publish) // after an error, the next message shows the same
 				}
 			}

@@ -46,7 +46,7 @@ func (b *bench) result(took time.Duration) result {
 		r.StormSeconds = b.storm.took.Seconds()
 	}
 	for _, p := range b.publications {
-		r.Topics = append(r.Topics, p.Topic().String())
+		r.Topics = append(r.Topics, p.Topic.String())
 		r.Published += p.Begun()
 		r.Doubtful += p.Doubtful()
 	}

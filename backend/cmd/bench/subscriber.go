@@ -86,7 +86,7 @@ func (b *bench) newSubscribers() []*subscriber {
 func (b *bench) targets(followed []*audit.Publication) func() string {
 	query := make(url.Values)
 	for _, p := range followed {
-		query.Add(p.Topic().Kind.String(), p.Topic().Pattern)
+		query.Add(p.Topic.Kind.String(), p.Topic.Pattern)
 	}
 	urls := make([]string, len(b.flags.Targets))
 	for i, target := range b.flags.Targets {

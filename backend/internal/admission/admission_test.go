@@ -278,7 +278,7 @@ func TestBudget_ReservesDescriptorsForRedis(t *testing.T) {
 		{256, 0, 64, 32, false},
 	} {
 		var said bytes.Buffer
-		subscriptions, conns := budget(tt.descriptors, tt.wanted, slog.New(slog.NewTextHandler(&said, nil)))
+		subscriptions, conns := Budget(tt.descriptors, tt.wanted, slog.New(slog.NewTextHandler(&said, nil)))
 		if subscriptions != tt.subscriptions || conns != tt.conns {
 			t.Errorf("%d descriptors: got %d for subscriptions and %d for other connections", tt.descriptors, subscriptions, conns)
 		}

@@ -19,11 +19,7 @@ const (
 // without an event stream. The process never runs out of descriptors for its connections to
 // Redis, however many clients connect. wanted is the configured number of subscriptions, 0 for
 // as many as possible. Budget logs a warning if it cannot be met.
-func Budget(wanted int, log *slog.Logger) (subscriptions, conns int) {
-	return budget(descriptorLimit(), wanted, log)
-}
-
-func budget(descriptors, wanted int, log *slog.Logger) (subscriptions, conns int) {
+func Budget(descriptors, wanted int, log *slog.Logger) (subscriptions, conns int) {
 	conns = min(max(descriptors/connShare, minConns), maxConns)
 	subscriptions = max(descriptors-conns-reservedDescriptors, minSubscriptions)
 	if wanted > subscriptions {

@@ -211,8 +211,8 @@ func TestBooks_IDsDistinguishTopics(t *testing.T) {
 	for _, p := range []*audit.Publication{a, b, b} {
 		payload := string(p.Next(0))
 		p.Done(nil)
-		id := strings.TrimSuffix(p.Topic().String(), "@") + "@1"
-		if m, ok := books.Record(id, "", payload); !ok || m.Topic != p.Topic().String() {
+		id := strings.TrimSuffix(p.Topic.String(), "@") + "@1"
+		if m, ok := books.Record(id, "", payload); !ok || m.Topic != p.Topic.String() {
 			t.Fatalf("%s with id %s: got %+v, %v", payload, id, m, ok)
 		}
 	}

@@ -25,7 +25,7 @@ type checker interface {
 }
 
 func newChecker(p *Publication) checker {
-	if p.topic.Kind == event.Key {
+	if p.Topic.Kind == event.Key {
 		return &latest{published: p}
 	}
 	return &sequence{published: p}

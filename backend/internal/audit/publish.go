@@ -41,7 +41,7 @@ func (p *Publication) PublishAtRate(ctx context.Context, rate float64, size int,
 
 // PublishNext publishes the next message. The end of the context does not interrupt it.
 func (p *Publication) PublishNext(ctx context.Context, size int, publish Publish) error {
-	err := publish(context.WithoutCancel(ctx), p.topic, p.Next(size))
+	err := publish(context.WithoutCancel(ctx), p.Topic, p.Next(size))
 	p.Done(err)
 	return err
 }

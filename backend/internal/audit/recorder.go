@@ -25,8 +25,8 @@ func NewRecorder(publications ...*Publication) *Recorder {
 	r := &Recorder{checkers: make(map[event.Topic]checker), misplaced: make(map[event.Topic]int64)}
 	for _, p := range publications {
 		r.run = p.run
-		r.topics = append(r.topics, p.topic)
-		r.checkers[p.topic] = newChecker(p)
+		r.topics = append(r.topics, p.Topic)
+		r.checkers[p.Topic] = newChecker(p)
 	}
 	return r
 }

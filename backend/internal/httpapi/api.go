@@ -65,7 +65,7 @@ const drainingTimeout = time.Second
 
 // New returns the server of the public address.
 func New(options Options) (*http.Server, error) {
-	subscriptions, conns := admission.Budget(options.MaxConnections, options.Log)
+	subscriptions, conns := admission.Budget(admission.DescriptorLimit(), options.MaxConnections, options.Log)
 	options.Metrics.SetMaxConnections(subscriptions)
 	a := &api{
 		Options:       options,

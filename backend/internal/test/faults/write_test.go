@@ -133,8 +133,8 @@ func (r *rig) forbid(kind event.Kind) {
 	} else { // without the channels, because Redis would close subscribed connections
 		rules = append(rules, "resetkeys", "~__sluice__:*", "~bench*")
 		for _, p := range r.publications {
-			if k := p.Topic().Kind; k != kind && k != event.Channel {
-				rules = append(rules, "~"+aclPattern(p.Topic().Name()))
+			if k := p.Topic.Kind; k != kind && k != event.Channel {
+				rules = append(rules, "~"+aclPattern(p.Topic.Name()))
 			}
 		}
 	}
