@@ -343,7 +343,8 @@ func TestPublication_ConcludeEndsOnConfirmed(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := p.Conclude(ctx, 0, func(context.Context, event.Topic, []byte) error { return errUnavailable }); !errors.Is(err, errUnavailable) {
+		err := p.Conclude(ctx, 0, func(context.Context, event.Topic, []byte) error { return errUnavailable })
+		if !errors.Is(err, errUnavailable) {
 			t.Errorf("got error %v, want that of the publish", err)
 		}
 	})

@@ -46,7 +46,8 @@ type KeySet struct {
 
 // OpenKeyFile returns the key set in a file. It returns an error if the file cannot be loaded.
 func OpenKeyFile(path string, log *slog.Logger) (*KeySet, error) {
-	s := &KeySet{log: log, load: func(context.Context) ([]byte, error) { return os.ReadFile(path) }} //nolint:gosec // the operator names the file
+	read := func(context.Context) ([]byte, error) { return os.ReadFile(path) } //nolint:gosec // the operator names the file
+	s := &KeySet{log: log, load: read}
 	return s, s.refresh(context.Background(), 0)
 }
 

@@ -36,9 +36,11 @@ func (m *Metrics) Registry(f Figures) *prometheus.Registry {
 	})
 
 	r.gauge("connections", "Open subscriptions.", nil, of(m.connections.Load))
-	r.gauge("max_connections", "Limit of subscriptions: the configured one, or what the limit of open files allows.", nil, of(m.maxConnections.Load))
+	r.gauge("max_connections", "Limit of subscriptions: the configured one, or what the limit of open files allows.",
+		nil, of(m.maxConnections.Load))
 	r.counter("connections_opened_total", "Subscriptions that were opened.", nil, of(m.opened.Load))
-	r.gauge("stalled_connections", "Connections whose send buffer is full; over HTTP/2 and TLS, for at least a second.", nil, of(m.stalled.Load))
+	r.gauge("stalled_connections", "Connections whose send buffer is full; over HTTP/2 and TLS, for at least a second.",
+		nil, of(m.stalled.Load))
 	r.counter("slow_clients_total", "Clients disconnected because they accepted no data.", nil, of(m.slowClients.Load))
 	for i, reason := range closeReasons {
 		r.counter("rejected_requests_total", "Subscriptions rejected because the gateway could not serve them, by reason.", prometheus.Labels{"reason": string(reason)}, of(m.rejected[i].Load))
@@ -55,14 +57,16 @@ func (m *Metrics) Registry(f Figures) *prometheus.Registry {
 	r.gauge("max_topic_bytes", "Limit of topic_bytes.", nil, func() float64 { return float64(f.MaxTopicBytes) })
 	r.gauge("key_bytes", "Bytes of the values of keys held in memory.", nil, of(f.KeyBytes))
 	for _, kind := range event.Kinds {
-		r.counter("events_total", "Events received from the followed topics, by kind.", prometheus.Labels{"kind": kind.String()}, of(m.events[kind].Load))
+		r.counter("events_total", "Events received from the followed topics, by kind.",
+			prometheus.Labels{"kind": kind.String()}, of(m.events[kind].Load))
 	}
 	for i, reason := range gapReasons {
 		r.counter("gaps_total", "Gaps announced, by reason: one for each interruption of a topic, and one for each subscriber whose position was lost.",
 			prometheus.Labels{"reason": string(reason)}, of(m.gaps[i].Load))
 	}
 	r.counter("redis_reconnects_total", "Connections to Redis that were established again after they broke.", nil, of(f.Reconnects))
-	r.counter("unreadable_keys_total", "Keys left out of a glob because Redis forbids reading them, counted at each read.", nil, of(m.unreadableKeys.Load))
+	r.counter("unreadable_keys_total", "Keys left out of a glob because Redis forbids reading them, counted at each read.",
+		nil, of(m.unreadableKeys.Load))
 	r.counter("replay_reads_total", "Pages of streams read from Redis for subscribers that resume.", nil, of(m.replayReads.Load))
 
 	r.counter("deliveries_total", "Events written to clients.", nil, of(m.deliveries.Load))
