@@ -68,13 +68,9 @@ func (f *flags) Validate() error {
 			return fmt.Errorf("--target: %q is not a URL such as http://localhost:4000", t)
 		}
 	}
-	type redisName struct {
-		name    string
-		channel bool // false for a key of any type
-	}
-	used := make(map[redisName]event.Topic)
+	used := make(map[string]event.Topic)
 	for _, t := range f.Topics {
-		name := redisName{t.Name(), t.Kind == event.Channel}
+		name := fmt.Sprint(t.Kind == event.Channel, t.Name()) // keys of all types share their names
 		other, found := used[name]
 		switch {
 		case t.IsGlob():
@@ -125,29 +121,20 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	early, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	defer context.AfterFunc(early, stop)()
-	status, err := runAudit(ctx, early, c.Audit, stdout, stderr)
-	if err != nil {
+	result, err := measure(ctx, early, c.Audit, stderr)
+	if err == nil {
+		output := result.printTable
+		if c.Audit.JSON {
+			output = result.printJSON
+		}
+		err = output(stdout)
+	}
+	switch {
+	case err != nil:
 		fmt.Fprintf(stderr, "%s: error: %v\n", progName, err)
 		return exitError
+	case !result.Kept:
+		return exitBroken
 	}
-	return status
-}
-
-// runAudit measures and prints the result. The end of early ends publishing.
-func runAudit(ctx, early context.Context, f flags, stdout, stderr io.Writer) (status int, err error) {
-	result, err := measure(ctx, early, f, stderr)
-	if err != nil {
-		return exitError, err
-	}
-	output := result.printTable
-	if f.JSON {
-		output = result.printJSON
-	}
-	if err := output(stdout); err != nil {
-		return exitError, err
-	}
-	if !result.Kept {
-		return exitBroken, nil
-	}
-	return exitKept, nil
+	return exitKept
 }

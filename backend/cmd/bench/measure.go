@@ -31,9 +31,6 @@ type bench struct {
 	storm        *storm        // nil without --storm
 	settling     chan struct{} // closed after publishing; ends churn and slow reading
 	rejected     chan error    // error after which a subscriber does not reconnect
-
-	mu           sync.Mutex
-	publishError error // newest error
 }
 
 // measure runs a measurement. The end of early ends publishing before the configured time.
@@ -53,7 +50,7 @@ func measure(ctx, early context.Context, f flags, stderr io.Writer) (result, err
 		rejected:  make(chan error, 1),
 	}
 	if f.Storm > 0 {
-		b.storm = newStorm(f)
+		b.storm = newStorm(ctx)
 	}
 	id := strings.ToLower(rand.Text()[:8])
 	for _, t := range f.Topics {
@@ -82,41 +79,41 @@ func (b *bench) connect(ctx, early context.Context, running *sync.WaitGroup) err
 	for _, s := range b.subscribers {
 		running.Go(func() { s.run(ctx) })
 	}
+	return b.awaitOpened(early, tick, "connect", errors.New("interrupted before all subscribers were connected"))
+}
+
+// awaitOpened waits until all subscribers have connected, during a storm until all have
+// reconnected, and checks at each interval. It returns interrupted if early ends before.
+func (b *bench) awaitOpened(early context.Context, interval time.Duration, verb string, interrupted error) error {
 	progress := newStallDetector(b.flags.Patience)
 	for {
-		connected := b.opened(1)
-		if connected == len(b.subscribers) {
+		opened := 0
+		for _, s := range b.subscribers {
+			if s.recorder.Opened() > s.openedBefore {
+				opened++
+			}
+		}
+		if opened == len(b.subscribers) {
 			return nil
 		}
-		if progress.stalled(int64(connected)) {
-			return fmt.Errorf("only %d of %d subscribers could connect: %w", connected, len(b.subscribers), b.subscriberError())
+		if progress.stalled(int64(opened)) {
+			return fmt.Errorf("only %d of %d subscribers could %s: %w", opened, len(b.subscribers), verb, b.subscriberError())
 		}
 		select {
 		case err := <-b.rejected:
 			return err
 		case <-early.Done():
-			return errors.New("interrupted before all subscribers were connected")
-		case <-time.After(tick):
+			return interrupted
+		case <-time.After(interval):
 		}
 	}
-}
-
-// opened counts the subscribers that connected at least that many times.
-func (b *bench) opened(times int64) int {
-	n := 0
-	for _, s := range b.subscribers {
-		if s.recorder.Opened() >= times {
-			n++
-		}
-	}
-	return n
 }
 
 // subscriberError returns the last error of a subscriber that is not connected.
 func (b *bench) subscriberError() error {
 	for _, s := range b.subscribers {
-		if err := s.lastError(); err != nil && !s.connected.Load() {
-			return err
+		if err := s.err.Load(); err != nil && !s.connected.Load() {
+			return *err
 		}
 	}
 	return errors.New("no response")
@@ -126,7 +123,7 @@ func (b *bench) subscriberError() error {
 func (b *bench) publishAll(ctx, early context.Context) (time.Duration, error) {
 	for _, p := range b.publications { // report a permanent error at once, without retries
 		if err := p.PublishNext(ctx, b.flags.Size, b.publish); err != nil {
-			return 0, fmt.Errorf("publishing to %s failed: %w", p.Topic(), err)
+			return 0, fmt.Errorf("publishing to %s failed: %w", p.Topic, err)
 		}
 	}
 	start := time.Now()
@@ -136,7 +133,7 @@ func (b *bench) publishAll(ctx, early context.Context) (time.Duration, error) {
 	defer running.Wait()
 	defer stop()
 	for _, p := range b.publications {
-		running.Go(func() { p.PublishAtRate(publishing, b.flags.Rate, b.flags.Size, b.publish, b.setPublishError) })
+		running.Go(func() { p.PublishAtRate(publishing, b.flags.Rate, b.flags.Size, b.publish) })
 	}
 	if b.storm != nil {
 		if err := b.runStorm(early); err != nil {
@@ -157,22 +154,10 @@ func (b *bench) publishAll(ctx, early context.Context) (time.Duration, error) {
 		err := p.Conclude(concluding, b.flags.Size, b.publish)
 		cancel()
 		if err != nil {
-			return 0, fmt.Errorf("publishing to %s failed: %w", p.Topic(), b.lastPublishError())
+			return 0, fmt.Errorf("publishing to %s failed: %w", p.Topic, err)
 		}
 	}
 	return took, nil
-}
-
-func (b *bench) setPublishError(err error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.publishError = err
-}
-
-func (b *bench) lastPublishError() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.publishError
 }
 
 // await waits until every subscriber has the last message, or the number of received messages
@@ -188,10 +173,8 @@ func (b *bench) await(ctx, early context.Context) {
 		}
 		if tail.stalled(received) {
 			for _, p := range b.publications {
-				if behind[p.Topic()] > 0 {
-					if err := p.PublishNext(ctx, b.flags.Size, b.publish); err != nil {
-						b.setPublishError(err)
-					}
+				if behind[p.Topic] > 0 {
+					_ = p.PublishNext(ctx, b.flags.Size, b.publish) // after an error, the next message shows the same
 				}
 			}
 			tail = newStallDetector(tailEvery)
@@ -207,10 +190,9 @@ func (b *bench) await(ctx, early context.Context) {
 // subscribers that have not received its last message.
 func (b *bench) state() (received int64, behind map[event.Topic]int) {
 	behind = make(map[event.Topic]int)
-	var list []event.Topic
 	for _, s := range b.subscribers {
 		received += s.received.Load()
-		for _, t := range s.recorder.Behind(list[:0]) {
+		for _, t := range s.recorder.Behind() {
 			behind[t]++
 		}
 	}

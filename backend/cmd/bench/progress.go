@@ -33,33 +33,28 @@ func (b *bench) showProgress(w io.Writer) func() {
 				return
 			case <-time.After(progressEvery):
 			}
-			now := b.progress()
-			perSecond := (now.received - before) * int64(time.Second/progressEvery)
-			before = now.received
+			connected, published, received := b.progress()
+			perSecond := (received - before) * int64(time.Second/progressEvery)
+			before = received
 			fmt.Fprintf(w, "%s%s  %s of %s connected  %s published  %s delivered  %s/s",
 				clearLine, time.Since(start).Round(time.Second),
-				humanize.Comma(now.connected), humanize.Comma(int64(b.flags.Subscribers)),
-				humanize.Comma(now.published), humanize.Comma(now.received), humanize.Comma(perSecond))
+				humanize.Comma(connected), humanize.Comma(int64(b.flags.Subscribers)),
+				humanize.Comma(published), humanize.Comma(received), humanize.Comma(perSecond))
 		}
 	}()
 	return func() { close(stop); <-stopped }
 }
 
-// progress holds the current counts.
-type progress struct {
-	connected, published, received int64
-}
-
-func (b *bench) progress() progress {
-	var now progress
+// progress returns the current counts.
+func (b *bench) progress() (connected, published, received int64) {
 	for _, p := range b.publications {
-		now.published += p.Begun()
+		published += p.Begun()
 	}
 	for _, s := range b.subscribers {
 		if s.connected.Load() {
-			now.connected++
+			connected++
 		}
-		now.received += s.received.Load()
+		received += s.received.Load()
 	}
-	return now
+	return connected, published, received
 }

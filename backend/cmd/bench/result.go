@@ -46,14 +46,14 @@ func (b *bench) result(took time.Duration) result {
 		r.StormSeconds = b.storm.took.Seconds()
 	}
 	for _, p := range b.publications {
-		r.Topics = append(r.Topics, p.Topic().String())
+		r.Topics = append(r.Topics, p.Topic.String())
 		r.Published += p.Begun()
 		r.Doubtful += p.Doubtful()
 	}
 	var all audit.Result
 	for _, s := range b.subscribers {
 		r.Reconnects += s.reconnects.Load()
-		if !s.recorder.Complete() {
+		if len(s.recorder.Behind()) > 0 {
 			r.Behind++
 		}
 		for topic, result := range s.recorder.Results() {

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -40,13 +41,13 @@ type subscriber struct {
 	slow       bool
 	connecting chan struct{} // semaphore of the first connections of all subscribers
 
+	openedBefore int64 // number of connections before the storm reconnects all
+
 	connected  atomic.Bool
 	received   atomic.Int64
 	reconnects atomic.Int64
-	since      int64 // time of the last stream.open, in nanoseconds since 1970
-
-	mu  sync.Mutex
-	err error // error that ended the last connection
+	since      int64                 // time of the last stream.open, in nanoseconds since 1970
+	err        atomic.Pointer[error] // error that ended the last connection
 }
 
 func (b *bench) newSubscribers() []*subscriber {
@@ -85,7 +86,7 @@ func (b *bench) newSubscribers() []*subscriber {
 func (b *bench) targets(followed []*audit.Publication) func() string {
 	query := make(url.Values)
 	for _, p := range followed {
-		query.Add(p.Topic().Kind.String(), p.Topic().Pattern)
+		query.Add(p.Topic.Kind.String(), p.Topic.Pattern)
 	}
 	urls := make([]string, len(b.flags.Targets))
 	for i, target := range b.flags.Targets {
@@ -161,8 +162,12 @@ func (s *subscriber) run(ctx context.Context) {
 			}
 		}
 	}
-	if s.bench.storm != nil {
-		s.bench.storm.run(ctx, follow)
+	if storm := s.bench.storm; storm != nil {
+		follow(storm.disconnected)
+		select {
+		case <-storm.reconnect:
+		case <-ctx.Done():
+		}
 	}
 	follow(ctx)
 }
@@ -185,27 +190,12 @@ func (s *subscriber) record(e sseclient.Event) {
 func (s *subscriber) ended(err error) {
 	s.connected.Store(false)
 	s.reconnects.Add(1)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.err = err
-}
-
-func (s *subscriber) lastError() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.err
+	s.err.Store(&err)
 }
 
 // topicKinds returns the kinds among topics, each once.
 func topicKinds(topics []event.Topic) []event.Kind {
-	var kinds []event.Kind
-	for _, k := range event.Kinds {
-		for _, t := range topics {
-			if t.Kind == k {
-				kinds = append(kinds, k)
-				break
-			}
-		}
-	}
-	return kinds
+	return slices.DeleteFunc(slices.Clone(event.Kinds), func(k event.Kind) bool {
+		return !slices.ContainsFunc(topics, func(t event.Topic) bool { return t.Kind == k })
+	})
 }

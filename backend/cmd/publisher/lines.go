@@ -48,24 +48,21 @@ func publishLines(ctx context.Context, r io.Reader, topic event.Topic, publish d
 func publishUntilDone(ctx context.Context, topic event.Topic, line []byte, publish demo.Publish, log *slog.Logger) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = 100*time.Millisecond, 2*time.Second
-	for failures := 0; ; failures++ {
+	failures := 0
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := publish(ctx, topic, demo.Message{Data: line})
-		if err == nil {
-			if failures > 0 {
-				log.Info("line published after retries", "retries", failures)
-			}
-			return nil
-		}
 		if errors.Is(err, source.ErrWrongType) {
-			return err
+			err = backoff.Permanent(err)
 		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(wait), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
 		if failures == 0 {
 			log.Warn("line not published, retrying", "error", err)
 		}
-		select {
-		case <-time.After(wait.NextBackOff()):
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		failures++
+	}))
+	if err == nil && failures > 0 {
+		log.Info("line published after retries", "retries", failures)
 	}
+	return err
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"log/slog"
 	"os"
+	"slices"
 	"sync"
 	"time"
 )
@@ -27,10 +28,7 @@ type certificate struct {
 // openCertificate loads a certificate. It returns an error if the files are not valid.
 func openCertificate(certFile, keyFile string, log *slog.Logger) (*certificate, error) {
 	c := &certificate{certFile: certFile, keyFile: keyFile, log: log}
-	if err := c.load(); err != nil {
-		return nil, err
-	}
-	return c, nil
+	return c, c.load()
 }
 
 // get implements [tls.Config.GetCertificate].
@@ -53,26 +51,19 @@ func (c *certificate) reload() {
 // changed reports whether a file has changed since the last load. mu must be held.
 func (c *certificate) changed() bool {
 	c.checked = time.Now()
-	for i, file := range c.stat() {
-		last := c.files[i]
-		switch {
-		case file == nil || last == nil:
-			if file != nil || last != nil {
-				return true
-			}
-		case !os.SameFile(file, last) || !file.ModTime().Equal(last.ModTime()) || file.Size() != last.Size():
-			return true
+	files := c.stat()
+	return !slices.EqualFunc(files[:], c.files[:], func(file, last os.FileInfo) bool {
+		if file == nil || last == nil {
+			return file == last
 		}
-	}
-	return false
+		return os.SameFile(file, last) && file.ModTime().Equal(last.ModTime()) && file.Size() == last.Size()
+	})
 }
 
 // stat returns the state of both files, nil for one that cannot be read.
 func (c *certificate) stat() (files [2]os.FileInfo) {
 	for i, name := range []string{c.certFile, c.keyFile} {
-		if file, err := os.Stat(name); err == nil {
-			files[i] = file
-		}
+		files[i], _ = os.Stat(name)
 	}
 	return files
 }

@@ -69,7 +69,7 @@ func run(ctx context.Context, restoreSignals func(), hangups <-chan os.Signal, c
 	case <-ctx.Done():
 		restoreSignals()
 		return s.Shutdown(context.Background())
-	case err := <-s.Failed():
+	case err := <-s.failed:
 		return err
 	}
 }

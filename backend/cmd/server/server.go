@@ -50,10 +50,9 @@ type Server struct {
 
 	public, admin *http.Server
 	listener      net.Listener
-	failed        chan error // see Failed
+	failed        chan error // receives an error if serving ends before Shutdown
 
 	closers []func() error // functions that release the parts, in the order of their start
-	running sync.WaitGroup // background work
 }
 
 // Start listens on the configured addresses and serves in the background. It does not wait for
@@ -76,7 +75,7 @@ func Start(cfg config.Config, log *slog.Logger) (_ *Server, err error) {
 		return nil, fmt.Errorf("--cors-origins: %w", err)
 	}
 	node := strings.ToLower(rand.Text()[:8])
-	traces, err := tracing.Open(context.Background(), tracing.Service{Version: version, Node: node}, log)
+	traces, err := tracing.Open(context.Background(), version, node, log)
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +100,7 @@ func Start(cfg config.Config, log *slog.Logger) (_ *Server, err error) {
 		Delivery:            s.delivery,
 		Broker:              s.source,
 		Metrics:             counters,
-		Tracer:              traces.Tracer(),
+		Tracer:              traces.Tracer,
 		Log:                 log,
 	})
 	if err != nil {
@@ -150,12 +149,13 @@ func (s *Server) openTopics(node string, counters *metrics.Metrics) (err error) 
 // runBackground starts the refresh of the key set and the demo feeds.
 func (s *Server) runBackground() {
 	ctx, cancel := context.WithCancel(context.Background())
-	s.onClose(func() error { cancel(); s.running.Wait(); return nil })
+	var running sync.WaitGroup
+	s.onClose(func() error { cancel(); running.Wait(); return nil })
 	if s.keys != nil {
-		s.running.Go(func() { s.keys.Run(ctx) })
+		running.Go(func() { s.keys.Run(ctx) })
 	}
 	if s.cfg.Demo {
-		s.running.Go(func() { demo.Run(ctx, demoPublisher(s.source), s.cfg.RedisURL == "", s.log) })
+		running.Go(func() { demo.Run(ctx, demoPublisher(s.source), s.cfg.RedisURL == "", s.log) })
 	}
 }
 
@@ -343,11 +343,6 @@ func (s *Server) URL() string {
 		scheme = "https"
 	}
 	return scheme + "://" + net.JoinHostPort(host, fmt.Sprint(addr.Port))
-}
-
-// Failed returns a channel that receives an error if serving ends before Shutdown.
-func (s *Server) Failed() <-chan error {
-	return s.failed
 }
 
 // flushTraces exports the last spans. It logs errors.

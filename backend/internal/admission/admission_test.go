@@ -129,8 +129,8 @@ func TestConnLimiter_EvictsLongestIdle(t *testing.T) {
 			t.Errorf("connection %d: got closed %v", i, c.closed())
 		}
 	}
-	if l.count != most || len(l.conns) != most {
-		t.Errorf("got %d counted and %d tracked connections", l.count, len(l.conns))
+	if l.waiting.Len() != most || len(l.conns) != most {
+		t.Errorf("got %d counted and %d tracked connections", l.waiting.Len(), len(l.conns))
 	}
 }
 
@@ -202,18 +202,18 @@ func TestConnLimiter_CountsConnectionAfterLastStream(t *testing.T) {
 	first, second := l.StreamStarted(requestOn(t, several)), l.StreamStarted(requestOn(t, several))
 	l.ConnState(several, http.StateActive) // another request, which does not end
 	first()
-	if l.count != 1 {
-		t.Errorf("with a stream: got %d counted connections", l.count)
+	if l.waiting.Len() != 1 {
+		t.Errorf("with a stream: got %d counted connections", l.waiting.Len())
 	}
 	second()
-	if l.count != 2 {
-		t.Errorf("without a stream: got %d counted connections", l.count)
+	if l.waiting.Len() != 2 {
+		t.Errorf("without a stream: got %d counted connections", l.waiting.Len())
 	}
 	again := l.StreamStarted(requestOn(t, several))
 	l.ConnState(several, http.StateClosed)
 	again()
-	if l.count != 1 || len(l.conns) != 1 {
-		t.Errorf("after the close: got %d counted and %d tracked connections", l.count, len(l.conns))
+	if l.waiting.Len() != 1 || len(l.conns) != 1 {
+		t.Errorf("after the close: got %d counted and %d tracked connections", l.waiting.Len(), len(l.conns))
 	}
 }
 
@@ -228,13 +228,13 @@ func TestConnLimiter_EvictsMostRequests(t *testing.T) {
 	modestEnded, greedyEnded := l.StreamStarted(requestOn(t, modest)), l.StreamStarted(requestOn(t, greedy))
 	// The requests of one connection become event streams, which another limit counts.
 	for range 5 {
-		v, _ := l.begin(streaming)
+		finish, _ := l.begin(streaming)
 		r := requestOn(t, streaming)
-		l.StreamStarted(r.WithContext(context.WithValue(r.Context(), requestKey{}, v)))
-		l.finish(v)
+		l.StreamStarted(r.WithContext(context.WithValue(r.Context(), finishKey{}, finish)))
+		finish()
 	}
-	first, _ := l.begin(modest)
-	l.finish(first)
+	finish, _ := l.begin(modest)
+	finish()
 	for range 3 {
 		if _, out := l.begin(greedy); out != nil {
 			t.Fatal("a connection was evicted below the limit")
@@ -278,7 +278,7 @@ func TestBudget_ReservesDescriptorsForRedis(t *testing.T) {
 		{256, 0, 64, 32, false},
 	} {
 		var said bytes.Buffer
-		subscriptions, conns := budget(tt.descriptors, tt.wanted, slog.New(slog.NewTextHandler(&said, nil)))
+		subscriptions, conns := Budget(tt.descriptors, tt.wanted, slog.New(slog.NewTextHandler(&said, nil)))
 		if subscriptions != tt.subscriptions || conns != tt.conns {
 			t.Errorf("%d descriptors: got %d for subscriptions and %d for other connections", tt.descriptors, subscriptions, conns)
 		}

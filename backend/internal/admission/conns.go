@@ -25,10 +25,9 @@ type ConnLimiter struct {
 
 	mu       sync.Mutex
 	conns    map[net.Conn]*trackedConn
-	waiting  map[netip.Addr]*list.List // *trackedConn without streams by address, the longest idle first
-	count    int                       // connections in waiting
-	activity uint64                    // number of state changes of all connections so far
-	requests int                       // in flight, without event streams
+	waiting  list.List          // *trackedConn without streams, the longest idle first
+	byAddr   map[netip.Addr]int // number of connections in waiting by address
+	requests int                // in flight, without event streams
 }
 
 // trackedConn is an open connection.
@@ -36,7 +35,6 @@ type trackedConn struct {
 	conn     net.Conn // nil after it was closed, hijacked or evicted
 	addr     netip.Addr
 	element  *list.Element // in waiting; nil while the connection has event streams
-	active   uint64        // value of activity at its last state change
 	streams  int
 	requests int  // in flight, without event streams
 	evicted  bool // it was closed because it had the most requests in flight
@@ -50,20 +48,32 @@ const maxRequests = 2048
 func NewConnLimiter(maxConns int) *ConnLimiter {
 	return &ConnLimiter{
 		maxConns: maxConns, maxRequests: maxRequests,
-		conns: make(map[net.Conn]*trackedConn), waiting: make(map[netip.Addr]*list.List),
+		conns: make(map[net.Conn]*trackedConn), byAddr: make(map[netip.Addr]int),
 	}
 }
 
 // ConnState records the state of a connection; see [http.Server.ConnState].
 func (l *ConnLimiter) ConnState(c net.Conn, state http.ConnState) {
-	switch state {
-	case http.StateNew:
-		closeConn(l.add(c))
-	case http.StateActive, http.StateIdle:
-		l.touch(c)
-	default:
-		l.remove(c)
+	closeConn(l.setState(c, state))
+}
+
+// setState is ConnState. It returns the connection to evict, or nil.
+func (l *ConnLimiter) setState(c net.Conn, state http.ConnState) (evicted net.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	t := l.conns[c]
+	switch {
+	case state == http.StateNew:
+		t = &trackedConn{conn: c, addr: remoteAddr(c)}
+		l.conns[c] = t
+		return l.addWaiting(t)
+	case t == nil:
+	case state == http.StateClosed || state == http.StateHijacked:
+		l.drop(t)
+	case t.element != nil:
+		l.waiting.MoveToBack(t.element)
 	}
+	return nil
 }
 
 // closeConn closes an evicted connection; nil is ignored.
@@ -76,36 +86,17 @@ func closeConn(c net.Conn) {
 	}
 }
 
-// add tracks a new connection and returns the connection to evict, or nil.
-func (l *ConnLimiter) add(c net.Conn) (evicted net.Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t := &trackedConn{conn: c, addr: remoteAddr(c)}
-	l.conns[c] = t
-	return l.addWaiting(t)
-}
-
 // remoteAddr returns the address by which a connection counts.
 func remoteAddr(c net.Conn) netip.Addr {
-	tcp, ok := c.RemoteAddr().(*net.TCPAddr)
-	if !ok {
-		return netip.Addr{}
-	}
+	tcp, _ := c.RemoteAddr().(*net.TCPAddr) // AddrPort accepts nil
 	return Site(tcp.AddrPort().Addr())
 }
 
 // addWaiting adds a connection to waiting and returns the connection to evict, or nil. mu must be held.
 func (l *ConnLimiter) addWaiting(t *trackedConn) (evicted net.Conn) {
-	conns := l.waiting[t.addr]
-	if conns == nil {
-		conns = list.New()
-		l.waiting[t.addr] = conns
-	}
-	t.element = conns.PushBack(t)
-	l.activity++
-	t.active = l.activity
-	l.count++
-	if l.count <= l.maxConns {
+	t.element = l.waiting.PushBack(t)
+	l.byAddr[t.addr]++
+	if l.waiting.Len() <= l.maxConns {
 		return nil
 	}
 	victim := l.longestIdle()
@@ -115,17 +106,17 @@ func (l *ConnLimiter) addWaiting(t *trackedConn) (evicted net.Conn) {
 }
 
 // longestIdle returns the longest idle connection of the address with the most connections.
-// mu must be held.
+// mu must be held, and there must be connections in waiting.
 func (l *ConnLimiter) longestIdle() *trackedConn {
-	var victim *trackedConn
 	most := 0
-	for _, conns := range l.waiting {
-		oldest := conns.Front().Value.(*trackedConn)
-		if conns.Len() > most || conns.Len() == most && oldest.active < victim.active {
-			victim, most = oldest, conns.Len()
-		}
+	for _, n := range l.byAddr {
+		most = max(most, n)
 	}
-	return victim
+	e := l.waiting.Front()
+	for l.byAddr[e.Value.(*trackedConn).addr] < most {
+		e = e.Next()
+	}
+	return e.Value.(*trackedConn)
 }
 
 // drop stops tracking a connection. mu must be held.
@@ -140,39 +131,17 @@ func (l *ConnLimiter) stopWaiting(t *trackedConn) {
 	if t.element == nil {
 		return
 	}
-	conns := l.waiting[t.addr]
-	conns.Remove(t.element)
-	if conns.Len() == 0 {
-		delete(l.waiting, t.addr)
-	}
+	l.waiting.Remove(t.element)
 	t.element = nil
-	l.count--
-}
-
-// touch notes activity on a connection.
-func (l *ConnLimiter) touch(c net.Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if t := l.conns[c]; t != nil && t.element != nil {
-		l.activity++
-		t.active = l.activity
-		l.waiting[t.addr].MoveToBack(t.element)
+	if l.byAddr[t.addr]--; l.byAddr[t.addr] == 0 {
+		delete(l.byAddr, t.addr)
 	}
 }
 
-// remove forgets a connection that is closed or hijacked.
-func (l *ConnLimiter) remove(c net.Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if t := l.conns[c]; t != nil {
-		l.drop(t)
-	}
-}
-
-// connKey and requestKey are the context keys of a request's connection and inFlight.
+// Context keys of a request.
 type (
-	connKey    struct{}
-	requestKey struct{}
+	connKey   struct{} // its connection
+	finishKey struct{} // function that ends its count
 )
 
 // ConnContext stores the connection in the context of its requests; see
@@ -186,19 +155,13 @@ func requestConn(r *http.Request) net.Conn {
 	return c
 }
 
-// inFlight is a request that is being served.
-type inFlight struct {
-	conn    *trackedConn // nil if the connection is no longer tracked
-	counted bool         // until the request has an event stream or ends
-}
-
 // Handler counts the requests that next serves.
 func (l *ConnLimiter) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f, evicted := l.begin(requestConn(r))
+		finish, evicted := l.begin(requestConn(r))
 		closeConn(evicted)
-		defer l.finish(f)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestKey{}, f)))
+		defer finish()
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), finishKey{}, finish)))
 		if r.ProtoMajor == 2 {
 			// Flush blocks until the client reads, so the request must still be counted here.
 			_ = http.NewResponseController(w).Flush() // the client may have disconnected
@@ -206,14 +169,19 @@ func (l *ConnLimiter) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// begin counts a request and returns the connection to evict, or nil.
-func (l *ConnLimiter) begin(c net.Conn) (f *inFlight, evicted net.Conn) {
+// begin counts a request until finish is called, and returns the connection to evict, or nil.
+func (l *ConnLimiter) begin(c net.Conn) (finish func(), evicted net.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	f = &inFlight{conn: l.conns[c], counted: true}
-	l.addRequests(f, 1)
+	t := l.conns[c]
+	l.addRequests(t, 1)
+	finish = sync.OnceFunc(func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.addRequests(t, -1)
+	})
 	if l.requests <= l.maxRequests {
-		return f, nil
+		return finish, nil
 	}
 	most := 1
 	for c, t := range l.conns {
@@ -224,24 +192,15 @@ func (l *ConnLimiter) begin(c net.Conn) (f *inFlight, evicted net.Conn) {
 	if evicted != nil {
 		l.conns[evicted].evicted = true
 	}
-	return f, evicted
+	return finish, evicted
 }
 
-// finish ends the count of a request. Further calls have no effect.
-func (l *ConnLimiter) finish(f *inFlight) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if f.counted {
-		f.counted = false
-		l.addRequests(f, -1)
-	}
-}
-
-// addRequests changes the counts of requests in flight. mu must be held.
-func (l *ConnLimiter) addRequests(f *inFlight, n int) {
+// addRequests changes the number of requests in flight, and that of a connection if it is tracked.
+// mu must be held.
+func (l *ConnLimiter) addRequests(t *trackedConn, n int) {
 	l.requests += n
-	if f.conn != nil {
-		f.conn.requests += n
+	if t != nil {
+		t.requests += n
 	}
 }
 
@@ -250,8 +209,8 @@ func (l *ConnLimiter) addRequests(f *inFlight, n int) {
 // connection was evicted. After its last stream the connection counts again, unless it was
 // closed.
 func (l *ConnLimiter) StreamStarted(r *http.Request) (ended func() (evicted bool)) {
-	if f, ok := r.Context().Value(requestKey{}).(*inFlight); ok {
-		l.finish(f)
+	if finish, ok := r.Context().Value(finishKey{}).(func()); ok {
+		finish()
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -261,21 +220,15 @@ func (l *ConnLimiter) StreamStarted(r *http.Request) (ended func() (evicted bool
 	}
 	l.stopWaiting(t)
 	t.streams++
-	return func() bool {
-		evicted, other := l.streamEnded(t)
+	return func() (evicted bool) {
+		l.mu.Lock()
+		var other net.Conn
+		if t.streams--; t.streams == 0 && t.conn != nil {
+			other = l.addWaiting(t)
+		}
+		evicted = t.evicted
+		l.mu.Unlock()
 		closeConn(other)
 		return evicted
 	}
-}
-
-// streamEnded notes the end of a stream. It reports whether its connection was evicted, and
-// returns another connection to evict, or nil.
-func (l *ConnLimiter) streamEnded(t *trackedConn) (evicted bool, other net.Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	t.streams--
-	if t.streams > 0 || t.conn == nil {
-		return t.evicted, nil
-	}
-	return t.evicted, l.addWaiting(t)
 }

@@ -1,6 +1,9 @@
 package admission
 
-import "log/slog"
+import (
+	"cmp"
+	"log/slog"
+)
 
 const (
 	// reservedDescriptors is the number of descriptors for Redis, the admin address and files.
@@ -16,20 +19,13 @@ const (
 // without an event stream. The process never runs out of descriptors for its connections to
 // Redis, however many clients connect. wanted is the configured number of subscriptions, 0 for
 // as many as possible. Budget logs a warning if it cannot be met.
-func Budget(wanted int, log *slog.Logger) (subscriptions, conns int) {
-	return budget(descriptorLimit(), wanted, log)
-}
-
-func budget(descriptors, wanted int, log *slog.Logger) (subscriptions, conns int) {
+func Budget(descriptors, wanted int, log *slog.Logger) (subscriptions, conns int) {
 	conns = min(max(descriptors/connShare, minConns), maxConns)
 	subscriptions = max(descriptors-conns-reservedDescriptors, minSubscriptions)
-	switch {
-	case wanted == 0:
-	case wanted <= subscriptions:
-		subscriptions = wanted
-	default:
+	if wanted > subscriptions {
 		log.Warn("--max-connections exceeds the limit of open files; raise that limit (ulimit -n, LimitNOFILE=)",
 			"max_connections", wanted, "allowed", subscriptions, "open_files", descriptors)
+		return subscriptions, conns
 	}
-	return subscriptions, conns
+	return cmp.Or(wanted, subscriptions), conns
 }

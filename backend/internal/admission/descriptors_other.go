@@ -4,7 +4,7 @@ package admission
 
 import "math"
 
-// descriptorLimit returns the limit of open files of this process.
-func descriptorLimit() int {
+// DescriptorLimit returns the limit of open files of this process.
+func DescriptorLimit() int {
 	return math.MaxInt32
 }

@@ -7,9 +7,9 @@ import (
 	"syscall"
 )
 
-// descriptorLimit returns the limit of open files of this process.
+// DescriptorLimit returns the limit of open files of this process.
 // The Go runtime has raised it to the hard limit.
-func descriptorLimit() int {
+func DescriptorLimit() int {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return math.MaxInt32

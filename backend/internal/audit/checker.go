@@ -1,6 +1,10 @@
 package audit
 
-import "sluice/internal/event"
+import (
+	"slices"
+
+	"sluice/internal/event"
+)
 
 // checker checks the events of one topic that one subscriber received. Its methods are called
 // by one goroutine at a time.
@@ -21,7 +25,7 @@ type checker interface {
 }
 
 func newChecker(p *Publication) checker {
-	if p.topic.Kind == event.Key {
+	if p.Topic.Kind == event.Key {
 		return &latest{published: p}
 	}
 	return &sequence{published: p}
@@ -33,10 +37,8 @@ type sequence struct {
 	published *Publication
 	counts    Result
 
-	live    bool  // next is known
-	started bool  // a number was received
-	first   int64 // first number received
-	next    int64 // next expected number
+	first   int64 // first number received; 0 before it
+	next    int64 // next expected number; 0 before the topic is live
 	skipped []span
 	gaps    pendingGaps
 }
@@ -55,8 +57,7 @@ type pendingGaps struct {
 }
 
 func (s *sequence) opened() {
-	if !s.live {
-		s.live = true
+	if s.next == 0 {
 		s.next = s.published.Begun() + 1
 	}
 }
@@ -76,16 +77,16 @@ func (s *sequence) deleted() {}
 func (s *sequence) received(n int64) {
 	s.counts.Received++
 	switch {
-	case !s.started && (!s.live || n < s.next):
+	case s.first == 0 && (s.next == 0 || n < s.next):
 		// Published before the topic was live: allowed, and the sequence starts here.
-		s.started, s.live, s.first, s.next = true, true, n, n+1
+		s.first, s.next = n, n+1
 		s.gaps = pendingGaps{}
 	case n < s.next:
 		s.late(n)
 	default:
 		s.skip(n)
-		if !s.started {
-			s.started, s.first = true, n
+		if s.first == 0 {
+			s.first = n
 		}
 		s.next = n + 1
 	}
@@ -96,7 +97,7 @@ func (s *sequence) skip(n int64) {
 	skipped := n - s.next
 	least := skipped - s.published.doubtfulBetween(s.next, n)
 	most := skipped
-	if !s.started {
+	if s.first == 0 {
 		most = n - 1 // the server may have opened the topic long before stream.open was received
 	}
 	g := s.gaps
@@ -116,39 +117,37 @@ func (s *sequence) skip(n int64) {
 
 // late counts a number below next: a duplicate, or one that is out of order.
 func (s *sequence) late(n int64) {
-	for i := len(s.skipped) - 1; i >= 0; i-- {
-		sp := s.skipped[i]
-		if n < sp.from || n >= sp.to {
-			continue
-		}
-		s.skipped[i].to = n
-		s.skipped = append(s.skipped, span{n + 1, sp.to, sp.announced})
-		if s.published.isDoubtful(n) {
-			return
-		}
+	i := slices.IndexFunc(s.skipped, func(sp span) bool { return sp.from <= n && n < sp.to })
+	switch {
+	case i < 0 && n < s.first:
 		s.counts.OutOfOrder++
-		if sp.announced {
-			s.counts.Announced--
-		} else {
-			s.counts.Lost--
-		}
+		return
+	case i < 0:
+		s.counts.Duplicates++
 		return
 	}
-	if n < s.first {
-		s.counts.OutOfOrder++
-	} else {
-		s.counts.Duplicates++
+	sp := s.skipped[i]
+	s.skipped[i].to = n
+	s.skipped = append(s.skipped, span{n + 1, sp.to, sp.announced})
+	switch {
+	case s.published.isDoubtful(n):
+		return
+	case sp.announced:
+		s.counts.Announced--
+	default:
+		s.counts.Lost--
 	}
+	s.counts.OutOfOrder++
 }
 
 func (s *sequence) complete() bool {
-	return s.live && s.next > s.published.Confirmed()
+	return s.next > 0 && s.next > s.published.Confirmed()
 }
 
 func (s *sequence) result() Result {
 	t := s.counts
 	end := s.published.Confirmed() + 1
-	if !s.live || s.next >= end {
+	if s.next == 0 || s.next >= end {
 		return t
 	}
 	missing := end - s.next - s.published.doubtfulBetween(s.next, end)

@@ -7,33 +7,26 @@ package audit
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 )
 
-// Message is the payload that a publisher sends.
+// Message is the payload that a publisher sends, except for the member pad that extends it.
 type Message struct {
 	Run   string `json:"run"` // id of the audit
 	Topic string `json:"topic"`
 	N     int64  `json:"n"`
 	Time  int64  `json:"t"` // time of publishing, in nanoseconds since 1970
-	Pad   string `json:"pad,omitempty"`
 }
 
 // encode returns the message as JSON of at least size bytes, padded if necessary.
 func (m Message) encode(size int) []byte {
-	text := marshal(m)
-	const pad = len(`,"pad":""`)
-	if missing := size - len(text) - pad; missing > 0 {
-		m.Pad = strings.Repeat("x", missing)
-		text = marshal(m)
-	}
-	return text
-}
-
-func marshal(m Message) []byte {
 	text, err := json.Marshal(m)
 	if err != nil {
 		panic(err) // strings and numbers always encode
+	}
+	if missing := size - len(text) - len(`,"pad":""`); missing > 0 {
+		text = fmt.Appendf(text[:len(text)-1], `,"pad":"%s"}`, strings.Repeat("x", missing))
 	}
 	return text
 }

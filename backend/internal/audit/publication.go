@@ -12,8 +12,8 @@ import (
 // goroutine publishes, one message after the other; the other methods may be called from any
 // goroutine.
 type Publication struct {
+	Topic event.Topic // does not change
 	run   string
-	topic event.Topic
 
 	mu        sync.Mutex
 	begun     int64   // newest number
@@ -24,12 +24,7 @@ type Publication struct {
 
 // NewPublication returns the publication of a literal topic in one audit.
 func NewPublication(run string, topic event.Topic) *Publication {
-	return &Publication{run: run, topic: topic}
-}
-
-// Topic returns the topic.
-func (p *Publication) Topic() event.Topic {
-	return p.topic
+	return &Publication{Topic: topic, run: run}
 }
 
 // Next returns the payload with the next number, of at least size bytes. The caller calls Done
@@ -38,7 +33,7 @@ func (p *Publication) Next(size int) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.begun++
-	return Message{Run: p.run, Topic: p.topic.String(), N: p.begun, Time: time.Now().UnixNano()}.encode(size)
+	return Message{Run: p.run, Topic: p.Topic.String(), N: p.begun, Time: time.Now().UnixNano()}.encode(size)
 }
 
 // Done records the outcome of publishing all payloads since the last call. If err is nil, all

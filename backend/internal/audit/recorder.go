@@ -25,8 +25,8 @@ func NewRecorder(publications ...*Publication) *Recorder {
 	r := &Recorder{checkers: make(map[event.Topic]checker), misplaced: make(map[event.Topic]int64)}
 	for _, p := range publications {
 		r.run = p.run
-		r.topics = append(r.topics, p.topic)
-		r.checkers[p.topic] = newChecker(p)
+		r.topics = append(r.topics, p.Topic)
+		r.checkers[p.Topic] = newChecker(p)
 	}
 	return r
 }
@@ -55,21 +55,16 @@ func (r *Recorder) Record(id, eventType, data string) (Message, bool) {
 }
 
 func (r *Recorder) gap(data string) {
-	var g struct {
+	g := struct {
 		Topic string `json:"topic"`
-		Lost  *int64 `json:"lost"`
-	}
+		Lost  int64  `json:"lost"`
+	}{Lost: event.LostUnknown}
 	if json.Unmarshal([]byte(data), &g) != nil {
 		return // a gap that cannot be parsed announces nothing
 	}
 	topic, _ := event.ParseTopic(g.Topic)
-	c := r.checkers[topic]
-	switch {
-	case c == nil:
-	case g.Lost == nil:
-		c.gap(event.LostUnknown)
-	default:
-		c.gap(*g.Lost)
+	if c := r.checkers[topic]; c != nil {
+		c.gap(g.Lost)
 	}
 }
 
@@ -102,29 +97,17 @@ func (r *Recorder) Opened() int64 {
 	return r.opened
 }
 
-// Complete reports whether the newest confirmed message of every topic has been received.
-func (r *Recorder) Complete() bool {
+// Behind returns the topics whose newest confirmed message has not been received.
+func (r *Recorder) Behind() []event.Topic {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, c := range r.checkers {
-		if !c.complete() {
-			return false
-		}
-	}
-	return true
-}
-
-// Behind appends to list the topics whose newest confirmed message has not been received, and
-// returns the extended list.
-func (r *Recorder) Behind(list []event.Topic) []event.Topic {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+	var behind []event.Topic
 	for _, t := range r.topics {
 		if !r.checkers[t].complete() {
-			list = append(list, t)
+			behind = append(behind, t)
 		}
 	}
-	return list
+	return behind
 }
 
 // Results returns the current result of each topic.

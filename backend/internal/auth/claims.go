@@ -24,13 +24,10 @@ type claims struct {
 	subscribe, publish topics
 }
 
-// GetExpirationTime implements [jwt.Claims].
 func (c *claims) GetExpirationTime() (*jwt.NumericDate, error) { return c.expires, nil }
 
-// GetNotBefore implements [jwt.Claims].
 func (c *claims) GetNotBefore() (*jwt.NumericDate, error) { return c.notBefore, nil }
 
-// UnmarshalJSON implements [json.Unmarshaler].
 func (c *claims) UnmarshalJSON(text []byte) error {
 	if err := checkMembers(text); err != nil {
 		return err
@@ -65,9 +62,6 @@ func unmarshalMember(value json.RawMessage, v any) error {
 // maxDate bounds dates in seconds since 1970, because [time.Time] overflows at 1<<63.
 const maxDate = 1 << 62
 
-// errBadDate is returned for a date that is not a JSON number of seconds in range.
-var errBadDate = claimError{"exp, nbf and iat are numbers of seconds since 1970"}
-
 // readDate decodes a date. An absent member leaves date unchanged.
 func readDate(value json.RawMessage, date **jwt.NumericDate) error {
 	if value == nil {
@@ -75,7 +69,7 @@ func readDate(value json.RawMessage, date **jwt.NumericDate) error {
 	}
 	var seconds *float64 // nil for null
 	if err := json.Unmarshal(value, &seconds); err != nil || seconds == nil || *seconds < 0 || *seconds > maxDate {
-		return errBadDate
+		return claimError{"exp, nbf and iat are numbers of seconds since 1970"}
 	}
 	whole, fraction := math.Modf(*seconds)
 	*date = &jwt.NumericDate{Time: time.Unix(int64(whole), int64(fraction*1e9))}
@@ -85,7 +79,6 @@ func readDate(value json.RawMessage, date **jwt.NumericDate) error {
 // topics is a list of topics, globs included, as texts.
 type topics []event.Topic
 
-// UnmarshalJSON implements [json.Unmarshaler].
 func (t *topics) UnmarshalJSON(b []byte) error {
 	var texts []string
 	if err := json.Unmarshal(b, &texts); err != nil {
@@ -107,12 +100,9 @@ type claimError struct{ reason string }
 
 func (e claimError) Error() string { return e.reason }
 
-// errDuplicate is returned for an object with two members of one name. RFC 7519,
-// section 4, lets a parser reject it or read the last one.
-var errDuplicate = claimError{"one of its objects has two members of the same name; each name may occur once"}
-
-// checkMembers returns errDuplicate if an object anywhere in a JSON text has two members of
-// the same name. It does not recurse: the client determines how deep the text is nested.
+// checkMembers returns an error if an object anywhere in a JSON text has two members of the same
+// name. RFC 7519, section 4, lets a parser reject it or read the last one. checkMembers does not
+// recurse: the client determines how deep the text is nested.
 func checkMembers(text []byte) error {
 	type level struct {
 		names  map[string]bool // nil in an array
@@ -132,7 +122,7 @@ func checkMembers(text []byte) error {
 		top := &levels[len(levels)-1]
 		if name, ok := token.(string); ok && top.isName {
 			if top.names[name] {
-				return errDuplicate
+				return claimError{"one of its objects has two members of the same name; each name may occur once"}
 			}
 			top.names[name], top.isName = true, false
 			continue

@@ -42,7 +42,6 @@ type jwk struct {
 // number is a big-endian number or a byte string that JSON holds as base64url.
 type number []byte
 
-// UnmarshalText implements [encoding.TextUnmarshaler].
 func (n *number) UnmarshalText(text []byte) (err error) {
 	*n, err = base64.RawURLEncoding.DecodeString(strings.TrimRight(string(text), "="))
 	return err

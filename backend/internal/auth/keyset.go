@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"crypto"
 	"errors"
 	"fmt"
 	"io"
@@ -11,8 +10,9 @@ import (
 	"net/url"
 	"os"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/golang-jwt/jwt/v5"
 )
 
 const (
@@ -36,23 +36,18 @@ type KeySet struct {
 	load func(context.Context) ([]byte, error)
 	log  *slog.Logger
 
-	known atomic.Pointer[keys]
-
 	mu      sync.Mutex
+	keys    []publicKey
+	tried   time.Time          // end of the last load
+	err     error              // error of the last load, or nil
 	loading chan struct{}      // closed when the current load ends; nil if no load is in progress
 	cancel  context.CancelFunc // cancels the current load
 }
 
-// keys is the state of a [KeySet] after a load. It is immutable.
-type keys struct {
-	all   []publicKey
-	tried time.Time // end of the last load
-	err   error     // error of the last load, or nil
-}
-
 // OpenKeyFile returns the key set in a file. It returns an error if the file cannot be loaded.
 func OpenKeyFile(path string, log *slog.Logger) (*KeySet, error) {
-	s := newKeySet(func(context.Context) ([]byte, error) { return os.ReadFile(path) }, log) //nolint:gosec // the operator names the file
+	read := func(context.Context) ([]byte, error) { return os.ReadFile(path) } //nolint:gosec // the operator names the file
+	s := &KeySet{log: log, load: read}
 	return s, s.refresh(context.Background(), 0)
 }
 
@@ -60,18 +55,18 @@ func OpenKeyFile(path string, log *slog.Logger) (*KeySet, error) {
 // allowed to anyone need no keys, and tokens are accepted as soon as the set is loaded.
 func OpenKeyURL(address string, log *slog.Logger) *KeySet {
 	client := &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment, DisableKeepAlives: true}}
-	return newKeySet(func(ctx context.Context) ([]byte, error) { return fetch(ctx, client, address) }, log)
-}
-
-func newKeySet(load func(context.Context) ([]byte, error), log *slog.Logger) *KeySet {
-	s := &KeySet{load: load, log: log}
-	s.known.Store(new(keys))
-	return s
+	return &KeySet{log: log, load: func(ctx context.Context) ([]byte, error) { return fetch(ctx, client, address) }}
 }
 
 // Run loads the set periodically until the context ends. It logs failed loads.
 func (s *KeySet) Run(ctx context.Context) {
-	defer s.stop()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.loading != nil {
+			s.cancel()
+		}
+	}()
 	for {
 		wait := refreshInterval
 		if err := s.refresh(ctx, refreshPause); err != nil && ctx.Err() == nil {
@@ -94,21 +89,24 @@ func (s *KeySet) Reload(ctx context.Context) error {
 
 // find returns the keys with an algorithm and an id; an empty id matches every key. If no key
 // matches, it loads the set. If that fails too, the error wraps [ErrNoKeys].
-func (s *KeySet) find(ctx context.Context, id, algorithm string) ([]crypto.PublicKey, error) {
-	if found := s.known.Load().find(id, algorithm); len(found) > 0 {
+func (s *KeySet) find(ctx context.Context, id, algorithm string) ([]jwt.VerificationKey, error) {
+	if found := s.known(id, algorithm); len(found) > 0 {
 		return found, nil
 	}
 	err := s.refresh(ctx, refreshPause)
-	found := s.known.Load().find(id, algorithm)
+	found := s.known(id, algorithm)
 	if len(found) == 0 && err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNoKeys, err)
 	}
 	return found, nil
 }
 
-func (k *keys) find(id, algorithm string) []crypto.PublicKey {
-	var found []crypto.PublicKey
-	for _, key := range k.all {
+// known is find without a load.
+func (s *KeySet) known(id, algorithm string) []jwt.VerificationKey {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var found []jwt.VerificationKey
+	for _, key := range s.keys {
 		if key.algorithm == algorithm && (id == "" || id == key.id) {
 			found = append(found, key.key)
 		}
@@ -119,61 +117,42 @@ func (k *keys) find(id, algorithm string) []crypto.PublicKey {
 // refresh loads the set, unless the last load ended less than pause ago, and returns the error of
 // the last load. Concurrent callers share one load. The end of ctx ends the wait, not the load.
 func (s *KeySet) refresh(ctx context.Context, pause time.Duration) error {
-	if loaded := s.begin(pause); loaded != nil {
+	s.mu.Lock()
+	if s.loading == nil && time.Since(s.tried) >= pause {
+		loadCtx, cancel := context.WithTimeout(context.Background(), loadTimeout)
+		s.loading, s.cancel = make(chan struct{}), cancel
+		go s.finish(loadCtx)
+	}
+	loading := s.loading
+	s.mu.Unlock()
+	if loading != nil {
 		select {
-		case <-loaded:
+		case <-loading:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
-	return s.known.Load().err
-}
-
-// begin starts a load, unless one is in progress. It returns a channel that is closed when the
-// load ends, or nil if the last load ended less than pause ago.
-func (s *KeySet) begin(pause time.Duration) <-chan struct{} {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.loading == nil && time.Since(s.known.Load().tried) >= pause {
-		ctx, cancel := context.WithTimeout(context.Background(), loadTimeout)
-		s.loading, s.cancel = make(chan struct{}), cancel
-		go s.finish(ctx)
-	}
-	return s.loading
+	return s.err
 }
 
-// finish performs the load that begin started, and stores its result.
+// finish performs the load that refresh started, and stores its result.
 func (s *KeySet) finish(ctx context.Context) {
-	known := *s.known.Load()
-	all, err := s.read(ctx)
+	var keys []publicKey
+	text, err := s.load(ctx)
 	if err == nil {
-		known.all = all
+		keys, err = parseKeys(text)
 	}
-	known.err, known.tried = err, time.Now()
-
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.known.Store(&known)
+	if err == nil {
+		s.keys = keys
+	}
+	s.err, s.tried = err, time.Now()
 	s.cancel()
 	close(s.loading)
 	s.loading = nil
-}
-
-// stop cancels the current load.
-func (s *KeySet) stop() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.loading != nil {
-		s.cancel()
-	}
-}
-
-func (s *KeySet) read(ctx context.Context) ([]publicKey, error) {
-	text, err := s.load(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return parseKeys(text)
 }
 
 // fetch returns the body at a URL. Its errors do not contain the URL, which may hold a password.

@@ -70,7 +70,7 @@ func withKeys(t *testing.T, test func(t *testing.T, p *fakeStore, s *KeySet)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		p := &fakeStore{response: response{text: keySetJSON("first")}}
-		s := newKeySet(p.load, slog.New(slog.DiscardHandler))
+		s := &KeySet{load: p.load, log: slog.New(slog.DiscardHandler)}
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		go s.Run(ctx)

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,38 +22,17 @@ const (
 	edDSA = "EdDSA"
 )
 
-// verifier verifies tokens and returns their grants.
-type verifier struct {
-	secret []byte
-	keys   *KeySet
-	parser *jwt.Parser
-}
-
-func newVerifier(secret string, keys *KeySet) *verifier {
-	var algorithms []string
-	if secret != "" {
-		algorithms = append(algorithms, hs256)
-	}
-	if keys != nil {
-		algorithms = append(algorithms, rs256, es256, edDSA)
-	}
-	// Strict decoding rejects other base64url encodings of the same token.
-	parser := jwt.NewParser(jwt.WithValidMethods(algorithms), jwt.WithExpirationRequired(), jwt.WithStrictDecoding())
-	return &verifier{[]byte(secret), keys, parser}
-}
-
-// errCritical is returned for a token whose header has crit. Its extensions must be understood
-// (RFC 7515, section 4.1.11), and Sluice supports none.
-var errCritical = errors.New("crit is not supported")
-
 // latest is the latest expiry of a grant. Durations until much later times overflow 64 bits.
 var latest = time.Date(2200, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// verify returns the grant of a token, without the permissions of anyone. Its errors contain
-// nothing from the token except the name of a topic that is not valid.
-func (v *verifier) verify(ctx context.Context, text string) (Grant, error) {
+// verify returns the permissions of anyone and those of a token. Its errors contain nothing from
+// the token except the name of a topic that is not valid.
+func (a *Authorizer) verify(ctx context.Context, text string) (Grant, error) {
+	if a.parser == nil {
+		return Grant{}, fmt.Errorf("%w: %s, or leave the token out", ErrInvalidToken, a.anyone.advice)
+	}
 	var c claims
-	_, err := v.parser.ParseWithClaims(text, &c, func(t *jwt.Token) (any, error) { return v.verificationKey(ctx, t) })
+	_, err := a.parser.ParseWithClaims(text, &c, func(t *jwt.Token) (any, error) { return a.verificationKey(ctx, t) })
 	if err != nil {
 		return Grant{}, explain(err)
 	}
@@ -61,8 +41,8 @@ func (v *verifier) verify(ctx context.Context, text string) (Grant, error) {
 		expires = latest
 	}
 	return Grant{
-		Subscribe: c.subscribe,
-		Publish:   c.publish,
+		Subscribe: slices.Concat(a.anyone.Subscribe, c.subscribe),
+		Publish:   slices.Concat(a.anyone.Publish, c.publish),
 		Expires:   expires,
 		Holder:    holder(text),
 		Subject:   c.subject,
@@ -72,9 +52,9 @@ func (v *verifier) verify(ctx context.Context, text string) (Grant, error) {
 // verificationKey returns the secret or the keys that may verify a token, after it has checked the
 // header. The algorithm of the token selects the type of the key. Otherwise a public key could be
 // used as a secret.
-func (v *verifier) verificationKey(ctx context.Context, t *jwt.Token) (any, error) {
+func (a *Authorizer) verificationKey(ctx context.Context, t *jwt.Token) (any, error) {
 	if _, ok := t.Header["crit"]; ok {
-		return nil, errCritical
+		return nil, claimError{"its header has crit, and this server supports no extensions"} // RFC 7515, section 4.1.11
 	}
 	header, _, _ := strings.Cut(t.Raw, ".")
 	text, err := base64.RawURLEncoding.DecodeString(header)
@@ -85,15 +65,11 @@ func (v *verifier) verificationKey(ctx context.Context, t *jwt.Token) (any, erro
 		return nil, err
 	}
 	if t.Method.Alg() == hs256 {
-		return v.secret, nil
+		return a.secret, nil
 	}
 	id, _ := t.Header["kid"].(string)
-	found, err := v.keys.find(ctx, id, t.Method.Alg())
-	set := jwt.VerificationKeySet{}
-	for _, key := range found {
-		set.Keys = append(set.Keys, key)
-	}
-	return set, err
+	found, err := a.keys.find(ctx, id, t.Method.Alg())
+	return jwt.VerificationKeySet{Keys: found}, err
 }
 
 // holder returns an id of a token: a hash of its signed part. The signature is left out, because
@@ -111,8 +87,6 @@ func explain(err error) error {
 	switch {
 	case errors.Is(err, ErrNoKeys):
 		return err
-	case errors.Is(err, errCritical):
-		reason = "its header has crit, and this server supports no extensions"
 	case errors.As(err, &claim):
 		reason = claim.Error()
 	case errors.Is(err, jwt.ErrTokenExpired):

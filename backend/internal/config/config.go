@@ -2,6 +2,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -72,17 +73,21 @@ func (c *Config) Logger(w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, options))
 }
 
-// popList returns the parts of a comma-separated value, without surrounding spaces.
-func popList(ctx *kong.DecodeContext, name string) ([]string, error) {
-	var list string
-	if err := ctx.Scan.PopValueInto(name, &list); err != nil {
+// decodeList parses each part of a comma-separated value, without surrounding spaces.
+func decodeList[T any](ctx *kong.DecodeContext, name string, parse func(string) (T, error)) ([]T, error) {
+	var text string
+	if err := ctx.Scan.PopValueInto(name, &text); err != nil {
 		return nil, err
 	}
-	parts := kong.SplitEscaped(list, ',')
-	for i, part := range parts {
-		parts[i] = strings.TrimSpace(part)
+	var list []T
+	for _, part := range kong.SplitEscaped(text, ',') {
+		item, err := parse(strings.TrimSpace(part))
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, item)
 	}
-	return parts, nil
+	return list, nil
 }
 
 // Addresses is a comma-separated list of addresses and CIDR blocks.
@@ -90,7 +95,7 @@ type Addresses []string
 
 // Decode implements [kong.MapperValue].
 func (a *Addresses) Decode(ctx *kong.DecodeContext) (err error) {
-	*a, err = popList(ctx, "addresses")
+	*a, err = decodeList(ctx, "addresses", func(s string) (string, error) { return s, nil })
 	return err
 }
 
@@ -99,7 +104,7 @@ type Topics []event.Topic
 
 // Decode implements [kong.MapperValue].
 func (t *Topics) Decode(ctx *kong.DecodeContext) (err error) {
-	*t, err = decodeTopics(ctx, event.ParseTopic)
+	*t, err = decodeList(ctx, "topics", event.ParseTopic)
 	return err
 }
 
@@ -108,44 +113,17 @@ type GrantTopics []event.Topic
 
 // Decode implements [kong.MapperValue].
 func (t *GrantTopics) Decode(ctx *kong.DecodeContext) (err error) {
-	*t, err = decodeTopics(ctx, event.ParseGrantTopic)
+	*t, err = decodeList(ctx, "topics", event.ParseGrantTopic)
 	return err
-}
-
-func decodeTopics(ctx *kong.DecodeContext, parse func(string) (event.Topic, error)) ([]event.Topic, error) {
-	names, err := popList(ctx, "topics")
-	if err != nil {
-		return nil, err
-	}
-	var topics []event.Topic
-	for _, s := range names {
-		t, err := parse(s)
-		if err != nil {
-			return nil, err
-		}
-		topics = append(topics, t)
-	}
-	return topics, nil
 }
 
 // Origins is a comma-separated list of origins as browsers send them; * is any origin.
 type Origins []string
 
 // Decode implements [kong.MapperValue].
-func (o *Origins) Decode(ctx *kong.DecodeContext) error {
-	origins, err := popList(ctx, "origins")
-	if err != nil {
-		return err
-	}
-	*o = nil
-	for _, s := range origins {
-		origin, err := parseOrigin(s)
-		if err != nil {
-			return err
-		}
-		*o = append(*o, origin)
-	}
-	return nil
+func (o *Origins) Decode(ctx *kong.DecodeContext) (err error) {
+	*o, err = decodeList(ctx, "origins", parseOrigin)
+	return err
 }
 
 // defaultPorts holds the ports that browsers omit from an origin, by scheme.
@@ -194,12 +172,8 @@ func (c *Config) Validate() error {
 		return errors.New("--tls-cert and --tls-key must be set together")
 	case c.RedisCA != "" && c.RedisURL == "":
 		return errors.New("--redis-ca needs --redis-url")
-	case c.HistoryEvents < 1:
-		return errors.New("--history-events must be at least 1")
 	case c.TopicMemory < minTopicMemory:
 		return fmt.Errorf("--topic-memory must be at least %d MiB", minTopicMemory>>20)
-	case c.HistoryBytes < 1:
-		return errors.New("--history-bytes must be at least 1")
 	case len(c.DefaultTopics) == 0:
 		return errors.New("--default-topics needs at least one topic")
 	case len(c.CORSOrigins) == 0:
@@ -207,26 +181,8 @@ func (c *Config) Validate() error {
 	case len(c.CORSOrigins) > 1 && slices.Contains(c.CORSOrigins, "*"):
 		return errors.New("--cors-origins: * cannot be combined with other origins")
 	}
-	if err := c.validateTokens(); err != nil {
+	if err := cmp.Or(c.validateTokens(), c.validateMinimums(), c.validateLimits()); err != nil {
 		return err
-	}
-	if err := c.validateLimits(); err != nil {
-		return err
-	}
-	for _, d := range []struct {
-		flag  string
-		value time.Duration
-		min   time.Duration
-	}{
-		{"--heartbeat", c.Heartbeat, 100 * time.Millisecond},
-		{"--retry", c.Retry, time.Millisecond},
-		{"--write-timeout", c.WriteTimeout, time.Millisecond},
-		{"--linger", c.Linger, 0},
-		{"--drain", c.Drain, 0},
-	} {
-		if d.value < d.min {
-			return fmt.Errorf("%s must be at least %s", d.flag, d.min)
-		}
 	}
 	if c.WebDir != "" {
 		if _, err := os.Stat(c.WebDir + "/index.html"); err != nil {
@@ -271,18 +227,32 @@ func (c *Config) validateTokens() error {
 	return nil
 }
 
+func (c *Config) validateMinimums() error {
+	return cmp.Or(
+		atLeast("--history-events", c.HistoryEvents, 1),
+		atLeast("--history-bytes", c.HistoryBytes, 1),
+		atLeast("--max-connections", c.MaxConnections, 0),
+		atLeast("--max-connections-per-ip", c.MaxConnectionsPerIP, 0),
+		atLeast("--max-topics", c.MaxTopics, 0),
+		atLeast("--publish-rate", c.PublishRate, 0),
+		atLeast("--heartbeat", c.Heartbeat, 100*time.Millisecond),
+		atLeast("--retry", c.Retry, time.Millisecond),
+		atLeast("--write-timeout", c.WriteTimeout, time.Millisecond),
+		atLeast("--linger", c.Linger, 0),
+		atLeast("--drain", c.Drain, 0),
+	)
+}
+
+func atLeast[T cmp.Ordered](flag string, value, least T) error {
+	if value < least {
+		return fmt.Errorf("%s must be at least %v", flag, least)
+	}
+	return nil
+}
+
 func (c *Config) validateLimits() error {
-	switch {
-	case c.MaxConnections < 0:
-		return errors.New("--max-connections must be at least 0")
-	case c.MaxConnectionsPerIP < 0:
-		return errors.New("--max-connections-per-ip must be at least 0")
-	case c.MaxTopics < 0:
-		return errors.New("--max-topics must be at least 0")
-	case c.MaxTopics > 0 && c.MaxTopics < len(c.DefaultTopics):
+	if c.MaxTopics > 0 && c.MaxTopics < len(c.DefaultTopics) {
 		return errors.New("--max-topics is less than the number of --default-topics")
-	case c.PublishRate < 0:
-		return errors.New("--publish-rate must be at least 0")
 	}
 	for _, proxy := range c.TrustedProxies {
 		_, notAddr := netip.ParseAddr(proxy)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"time"
@@ -33,17 +34,16 @@ type feed struct {
 
 // message is the next event of a feed.
 type message struct {
-	name      string // name of the key or channel, if the topic of the feed is a glob
-	eventType string
-	value     any // encoded as JSON
+	name  string // name of the key or channel, if the topic of the feed is a glob
+	value any    // encoded as JSON
 }
 
 func feeds() []feed {
 	return []feed{
 		{event.Topic{Kind: event.Channel, Pattern: "updates"}, 3 * time.Second, 0, update},
 		{event.Topic{Kind: event.Channel, Pattern: "metrics"}, time.Second, 0, new(machine).sample},
-		{event.Topic{Kind: event.Channel, Pattern: "analytics"}, time.Second, 5 * time.Minute, newSite().count},
-		{event.Topic{Kind: event.Stream, Pattern: "logs"}, 700 * time.Millisecond, 0, newServices().log},
+		{event.Topic{Kind: event.Channel, Pattern: "analytics"}, time.Second, 5 * time.Minute, (&site{usualUsers}).count},
+		{event.Topic{Kind: event.Stream, Pattern: "logs"}, 700 * time.Millisecond, 0, (&services{request: rand.IntN(1 << 20)}).log},
 		{event.Topic{Kind: event.Stream, Pattern: "notifications"}, 15 * time.Second, 0, notify},
 		{event.Topic{Kind: event.Key, Pattern: "price:*"}, 250 * time.Millisecond, 0, newMarket().tick},
 	}
@@ -83,11 +83,12 @@ func (f feed) run(ctx context.Context, publish Publish, log *slog.Logger) {
 	defer tick.Stop()
 	failures := failureLog{log: log}
 	start := time.Now()
-	for now := start.Add(-f.past); now.Before(start); now = now.Add(f.interval) {
+	for now := start.Add(-f.past); ; {
 		failures.record(ctx, f.publish(ctx, now, publish))
-	}
-	for now := start; ; {
-		failures.record(ctx, f.publish(ctx, now, publish))
+		if now.Before(start) {
+			now = now.Add(f.interval)
+			continue
+		}
 		select {
 		case now = <-tick.C:
 		case <-ctx.Done():
@@ -128,5 +129,5 @@ func (f feed) publish(ctx context.Context, now time.Time, publish Publish) error
 	if m.name != "" {
 		topic = event.Literal(topic.Kind, m.name)
 	}
-	return publish(ctx, topic, Message{Type: m.eventType, Data: data})
+	return publish(ctx, topic, Message{Data: data})
 }

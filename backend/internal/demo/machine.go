@@ -25,22 +25,20 @@ type machine struct {
 type metrics struct {
 	Time   string      `json:"time"`
 	CPU    float64     `json:"cpu_percent"`
-	Memory memory      `json:"memory"`
+	Memory usage       `json:"memory"`
 	Load   [3]float64  `json:"load"` // over 1, 5 and 15 minutes
 	Disk   diskMetrics `json:"disk"`
 	Net    netMetrics  `json:"network"`
 }
 
-type memory struct {
+type usage struct {
 	Used    uint64  `json:"used_bytes"`
 	Total   uint64  `json:"total_bytes"`
 	Percent float64 `json:"used_percent"`
 }
 
 type diskMetrics struct {
-	Used    uint64  `json:"used_bytes"`
-	Total   uint64  `json:"total_bytes"`
-	Percent float64 `json:"used_percent"`
+	usage
 	Read    float64 `json:"read_bytes_per_second"`
 	Written float64 `json:"written_bytes_per_second"`
 }
@@ -66,7 +64,7 @@ func (m *machine) sample(ctx context.Context, now time.Time) (message, error) {
 	s := metrics{
 		Time:   timestamp(now),
 		CPU:    rounded(busy[0]),
-		Memory: memory{ram.Used, ram.Total, rounded(ram.UsedPercent)},
+		Memory: usage{ram.Used, ram.Total, rounded(ram.UsedPercent)},
 		Load:   [3]float64{average.Load1, average.Load5, average.Load15},
 	}
 	elapsed := now.Sub(m.at).Seconds()
@@ -84,11 +82,11 @@ func (m *machine) sample(ctx context.Context, now time.Time) (message, error) {
 }
 
 func (m *machine) sampleDisk(ctx context.Context, elapsed float64) (diskMetrics, error) {
-	usage, err := disk.UsageWithContext(ctx, "/")
+	root, err := disk.UsageWithContext(ctx, "/")
 	if err != nil {
 		return diskMetrics{}, err
 	}
-	d := diskMetrics{Used: usage.Used, Total: usage.Total, Percent: rounded(usage.UsedPercent)}
+	d := diskMetrics{usage: usage{root.Used, root.Total, rounded(root.UsedPercent)}}
 	// Containers often hide the block devices; the rates are zero then.
 	devices, err := disk.IOCountersWithContext(ctx)
 	if err != nil {

@@ -8,28 +8,25 @@ import (
 )
 
 // market simulates prices as random walks.
-type market struct {
-	symbols []string
-	prices  map[string]float64
+type market []quote
+
+type quote struct {
+	symbol string
+	price  float64
 }
 
-func newMarket() *market {
-	m := &market{prices: map[string]float64{
-		"BTC": 96_400, "ETH": 3_310, "SOL": 212, "EUR": 1.0842, "GOLD": 2_655, "OIL": 71.3,
-	}}
-	m.symbols = []string{"BTC", "ETH", "SOL", "EUR", "GOLD", "OIL"}
-	return m
+func newMarket() market {
+	return market{{"BTC", 96_400}, {"ETH", 3_310}, {"SOL", 212}, {"EUR", 1.0842}, {"GOLD", 2_655}, {"OIL", 71.3}}
 }
 
 // volatility is the standard deviation of one step, relative to the price.
 const volatility = 0.0008
 
 // tick changes the price of one symbol and returns it.
-func (m *market) tick(context.Context, time.Time) (message, error) {
-	symbol := m.symbols[rand.IntN(len(m.symbols))]
-	price := m.prices[symbol] * (1 + volatility*rand.NormFloat64())
-	m.prices[symbol] = price
-	return message{name: "price:" + symbol, value: significant(price)}, nil
+func (m market) tick(context.Context, time.Time) (message, error) {
+	q := &m[rand.IntN(len(m))]
+	q.price *= 1 + volatility*rand.NormFloat64()
+	return message{name: "price:" + q.symbol, value: significant(q.price)}, nil
 }
 
 // significant rounds a price to six significant digits.

@@ -34,7 +34,9 @@ func publishRuns(ctx context.Context, publish Publish, log *slog.Logger) {
 	failures := failureLog{log: log}
 	for {
 		failures.record(ctx, publishRun(ctx, publish, fmt.Sprint(runPrefix, time.Now().Unix()), answers[rand.IntN(len(answers))]))
-		if !sleep(ctx, pauseOfRuns) {
+		select {
+		case <-time.After(pauseOfRuns):
+		case <-ctx.Done():
 			return
 		}
 	}
@@ -54,20 +56,12 @@ func publishRun(ctx context.Context, publish Publish, name, text string) error {
 				return err
 			}
 		}
-		if !sleep(ctx, wordInterval/2+rand.N(wordInterval)) {
+		select {
+		case <-time.After(wordInterval/2 + rand.N(wordInterval)):
+		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
 	end := fmt.Appendf(nil, `{"words":%d}`, len(words))
 	return publish(ctx, topic, Message{Type: event.StreamEnd, Data: end, TTL: runTTL})
-}
-
-// sleep waits, and reports false if the context ended before.
-func sleep(ctx context.Context, d time.Duration) bool {
-	select {
-	case <-time.After(d):
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

@@ -10,10 +10,6 @@ import (
 // services generates the log of a few services that handle requests.
 type services struct{ request int }
 
-func newServices() *services {
-	return &services{request: rand.IntN(1 << 20)}
-}
-
 // logTemplate is a kind of log line. Its weight is its relative frequency.
 type logTemplate struct {
 	weight                  int

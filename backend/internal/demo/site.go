@@ -10,9 +10,8 @@ import (
 // site simulates the visitors of a web shop.
 type site struct{ active float64 } // users
 
-func newSite() *site {
-	return &site{active: 240}
-}
+// usualUsers is the number of users at the start, and the number towards which it tends.
+const usualUsers = 240
 
 // share is the share of a page or country in the traffic.
 type share struct {
@@ -30,8 +29,7 @@ const viewsPerUser = 0.12
 
 // count returns the analytics of one second.
 func (s *site) count(_ context.Context, now time.Time) (message, error) {
-	// The number of users changes slowly, and tends towards 240.
-	s.active = max(20, s.active+0.02*(240-s.active)+4*rand.NormFloat64())
+	s.active = max(20, s.active+0.02*(usualUsers-s.active)+4*rand.NormFloat64())
 	views := max(0, int(math.Round(s.active*viewsPerUser+3*rand.NormFloat64())))
 	byPage := make(map[string]int)
 	byCountry := make(map[string]int)

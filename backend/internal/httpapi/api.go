@@ -3,7 +3,6 @@
 package httpapi
 
 import (
-	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -25,13 +24,6 @@ import (
 	"sluice/internal/source"
 )
 
-// Broker is what the API needs of the source behind the hub.
-type Broker interface {
-	Publish(ctx context.Context, topic event.Topic, m source.Message) (event.StreamID, error)
-	PublishAll(ctx context.Context, topic event.Topic, messages []source.Message) error
-	Ready(ctx context.Context) (unserved string, err error)
-}
-
 // Options are the settings of the API and the parts that it serves.
 type Options struct {
 	Node          string
@@ -49,7 +41,7 @@ type Options struct {
 	Authorizer *auth.Authorizer
 	Hub        *hub.Hub
 	Delivery   *delivery.Server
-	Broker     Broker
+	Broker     source.Source // for publishing and readiness; the hub follows topics
 	Metrics    *metrics.Metrics
 	Tracer     trace.Tracer // nil for no traces
 	Log        *slog.Logger
@@ -73,7 +65,7 @@ const drainingTimeout = time.Second
 
 // New returns the server of the public address.
 func New(options Options) (*http.Server, error) {
-	subscriptions, conns := admission.Budget(options.MaxConnections, options.Log)
+	subscriptions, conns := admission.Budget(admission.DescriptorLimit(), options.MaxConnections, options.Log)
 	options.Metrics.SetMaxConnections(subscriptions)
 	a := &api{
 		Options:       options,
@@ -149,24 +141,14 @@ func corsPolicy(origins []string) gin.HandlerFunc {
 		return cors.New(policy)
 	}
 	policy.AllowOrigins = origins
-	policy.CustomSchemas = schemesOf(origins)
-	policy.AllowOriginWithContextFunc = refuseOrigin
+	for _, origin := range origins { // any scheme is allowed, also that of an app
+		scheme, _, _ := strings.Cut(origin, "://")
+		policy.CustomSchemas = append(policy.CustomSchemas, scheme+"://")
+	}
+	policy.AllowOriginWithContextFunc = func(c *gin.Context, origin string) bool {
+		writeProblem(c, http.StatusForbidden, fmt.Sprintf("pages of %s may not connect; --cors-origins names those that may", origin))
+		return false
+	}
 	policy.AllowCredentials = true
 	return cors.New(policy)
-}
-
-// schemesOf returns how the origins begin: any scheme will do, also one of an app.
-func schemesOf(origins []string) []string {
-	schemes := make([]string, len(origins))
-	for i, origin := range origins {
-		scheme, _, _ := strings.Cut(origin, "://")
-		schemes[i] = scheme + "://"
-	}
-	return schemes
-}
-
-// refuseOrigin answers a page of an origin that is not in the list.
-func refuseOrigin(c *gin.Context, origin string) bool {
-	writeProblem(c, http.StatusForbidden, fmt.Sprintf("pages of %s may not connect; --cors-origins names those that may", origin))
-	return false
 }

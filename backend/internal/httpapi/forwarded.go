@@ -13,11 +13,10 @@ const forwardedFor = "X-Forwarded-For"
 // client's port or brackets, some add a second line; gin reads the first line only,
 // which the client may have written, and no ports.
 func normalizeForwarded(c *gin.Context) {
-	lines := c.Request.Header.Values(forwardedFor)
-	if len(lines) == 0 {
+	if len(c.Request.Header.Values(forwardedFor)) == 0 {
 		return
 	}
-	entries := strings.Split(strings.Join(lines, ","), ",")
+	entries := listItems(c.Request, forwardedFor)
 	for i, entry := range entries {
 		entries[i] = bareAddr(strings.TrimSpace(entry))
 	}

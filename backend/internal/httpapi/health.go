@@ -8,6 +8,9 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"sluice/internal/metrics"
+	"sluice/internal/source"
 )
 
 // health answers GET /healthz: the process serves.
@@ -36,9 +39,9 @@ func (a *api) ready(c *gin.Context) {
 // readinessAge is the maximum age of a shared readiness check.
 const readinessAge = 100 * time.Millisecond
 
-// readiness checks the broker. Concurrent calls share one check.
+// readiness checks the broker.
 type readiness struct {
-	broker Broker
+	broker source.Source
 	log    *slog.Logger
 
 	mu       sync.Mutex
@@ -52,8 +55,14 @@ type readiness struct {
 func (r *readiness) now(ctx context.Context) (ready bool, unserved string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.answered.IsZero() || time.Since(r.answered) > readinessAge {
-		reason, unserved := r.ask(ctx)
+	if time.Since(r.answered) > readinessAge {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), upstreamTimeout) // the answer is for others too
+		defer cancel()
+		unserved, err := r.broker.Ready(ctx)
+		reason := ""
+		if err != nil {
+			reason = err.Error()
+		}
 		switch {
 		case reason != "" && reason != r.reason:
 			r.log.Warn("not ready", "reason", reason)
@@ -67,34 +76,16 @@ func (r *readiness) now(ctx context.Context) (ready bool, unserved string) {
 	return r.reason == "", r.unserved
 }
 
-func (r *readiness) ask(ctx context.Context) (reason, unserved string) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), upstreamTimeout) // the answer is for others too
-	defer cancel()
-	unserved, err := r.broker.Ready(ctx)
-	if err != nil {
-		reason = err.Error()
-	}
-	return reason, unserved
-}
-
 // stats answers GET /stats. It is open to anyone, so it has no topic names.
 func (a *api) stats(c *gin.Context) {
 	s := a.Metrics.Snapshot()
+	s.Topics = a.Hub.Stats().Topics
 	c.Header("Cache-Control", "no-store")
 	c.JSON(http.StatusOK, struct {
-		Node        string `json:"node"`
-		Version     string `json:"version"`
-		Redis       bool   `json:"redis"`
-		Uptime      int64  `json:"uptime_seconds"`
-		Connections int64  `json:"connections"`
-		Topics      int    `json:"topics"`
-		Events      int64  `json:"events"`
-		Deliveries  int64  `json:"deliveries"`
-		Gaps        int64  `json:"gaps"`
-		SlowClients int64  `json:"slow_clients"`
-		Memory      int64  `json:"memory_bytes"`
-	}{
-		a.Node, a.Version, a.Redis, int64(time.Since(a.started).Seconds()), s.Connections, a.Hub.Stats().Topics,
-		s.Events, s.Deliveries, s.Gaps, s.SlowClients, s.MemoryBytes,
-	})
+		Node    string `json:"node"`
+		Version string `json:"version"`
+		Redis   bool   `json:"redis"`
+		Uptime  int64  `json:"uptime_seconds"`
+		metrics.Snapshot
+	}{a.Node, a.Version, a.Redis, int64(time.Since(a.started).Seconds()), s})
 }

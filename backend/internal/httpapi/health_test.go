@@ -15,11 +15,12 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"sluice/internal/delivery"
+	"sluice/internal/source"
 )
 
 // countingBroker counts the calls of Ready.
 type countingBroker struct {
-	Broker
+	source.Source
 	asked    int
 	unserved string
 	err      error

@@ -41,11 +41,6 @@ func (a *api) logPublished(c *gin.Context, topic event.Topic, bytes int, answer 
 	a.Log.Debug("published", args...)
 }
 
-// logSubscribed logs the start of a subscription. The address is the one that the limits use.
-func (a *api) logSubscribed(id uint64, addr netip.Addr, topics int, total int64) {
-	a.Log.Info("subscribed", "id", id, "client", addr, "topics", topics, "total", total)
-}
-
 // logUnsubscribed logs the end of a subscription.
 func (a *api) logUnsubscribed(id uint64, addr netip.Addr, duration time.Duration, end *delivery.End, total int64) {
 	args := []any{"id", id, "client", addr, "duration", duration.Round(time.Millisecond), "reason", end.Reason, "total", total}
@@ -58,7 +53,6 @@ func (a *api) logUnsubscribed(id uint64, addr netip.Addr, duration time.Duration
 // serverLog writes the messages of net/http, most of which are about faulty clients, to a log.
 type serverLog struct{ log *slog.Logger }
 
-// Write implements [io.Writer] for one message.
 func (l serverLog) Write(message []byte) (int, error) {
 	l.log.Info("http server", "error", strings.TrimSpace(string(message)))
 	return len(message), nil

@@ -41,25 +41,25 @@ func writeProblem(c *gin.Context, status int, detail string) {
 	c.AbortWithStatusJSON(status, problem{"about:blank", http.StatusText(status), status, detail, published})
 }
 
-// badRequestError is returned for a request that the client has to change.
-type badRequestError struct{ detail string }
-
-func (e badRequestError) Error() string { return e.detail }
-
-func badRequestf(format string, args ...any) error {
-	return badRequestError{fmt.Sprintf(format, args...)}
-}
-
-// response is the answer to an error.
-type response struct {
-	err    error
+// statusError is an error with the status of its response. Its detail is for the client.
+type statusError struct {
 	status int
 	detail string
 }
 
+func (e statusError) Error() string { return e.detail }
+
+func badRequestf(format string, args ...any) error {
+	return statusError{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+}
+
 // statuses are the responses to errors that a retry does not fix. The first match counts. An
 // empty detail is the text of the error.
-var statuses = []response{
+var statuses = []struct {
+	err    error
+	status int
+	detail string
+}{
 	{event.ErrBadTopic, http.StatusBadRequest, ""},
 	{source.ErrTooManyKeys, http.StatusBadRequest, ""},
 	{hub.ErrKeyBytes, http.StatusBadRequest, ""},
@@ -67,11 +67,15 @@ var statuses = []response{
 	{auth.ErrTokenNeeded, http.StatusUnauthorized, ""},
 	{auth.ErrInvalidToken, http.StatusUnauthorized, ""},
 	{auth.ErrNotAllowed, http.StatusForbidden, ""},
-	{errReservedName, http.StatusForbidden, ""},
 	{source.ErrForbidden, http.StatusForbidden, "Redis does not let this server do that with the topic; the ACL of its user decides that"},
-	{errSlowBody, http.StatusRequestTimeout, ""},
 	{source.ErrWrongType, http.StatusConflict, ""},
 	{source.ErrKeyReused, http.StatusUnprocessableEntity, "Idempotency-Key was used for another publish to this topic in the last 10 minutes; repeat that one unchanged, or use a new key"},
+}
+
+// challenges are the WWW-Authenticate headers of the responses to errors.
+var challenges = map[error]string{
+	auth.ErrTokenNeeded:  "Bearer",
+	auth.ErrInvalidToken: `Bearer error="invalid_token"`,
 }
 
 // rejections are the responses to errors after which a client tries again later. The first match
@@ -91,30 +95,17 @@ var rejections = []struct {
 	{context.DeadlineExceeded, event.Unavailable, "Redis is unavailable or refused the request; try again later"},
 }
 
-// isLasting reports whether a retry of the same request cannot help.
-func isLasting(err error) bool {
-	return slices.ContainsFunc(statuses, func(s response) bool { return errors.Is(err, s.err) })
-}
-
 // fail answers a request with an error. No other function turns errors into responses.
 func (a *api) fail(c *gin.Context, err error) {
-	var bad badRequestError
-	var tooLarge *http.MaxBytesError
-	var tooMany tooManyLinesError
+	var known statusError
 	var tooFast admission.RateError
 	switch {
 	case errors.Is(err, hub.ErrFinished):
 		c.Header("Cache-Control", "no-cache")
 		c.AbortWithStatus(http.StatusNoContent)
 		return
-	case errors.As(err, &bad):
-		writeProblem(c, http.StatusBadRequest, err.Error())
-		return
-	case errors.As(err, &tooLarge):
-		writeProblem(c, http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes; send less at a time", tooLarge.Limit))
-		return
-	case errors.As(err, &tooMany):
-		writeProblem(c, http.StatusRequestEntityTooLarge, err.Error())
+	case errors.As(err, &known):
+		writeProblem(c, known.status, known.detail)
 		return
 	case errors.As(err, &tooFast):
 		c.Header("Retry-After", fmt.Sprint(int(math.Ceil(tooFast.Wait.Seconds()))))
@@ -123,7 +114,7 @@ func (a *api) fail(c *gin.Context, err error) {
 	}
 	for _, s := range statuses {
 		if errors.Is(err, s.err) {
-			c.Header("WWW-Authenticate", challenge(s.err))
+			c.Header("WWW-Authenticate", challenges[s.err])
 			writeProblem(c, s.status, cmp.Or(s.detail, err.Error()))
 			return
 		}
@@ -136,17 +127,6 @@ func (a *api) fail(c *gin.Context, err error) {
 	}
 	a.Log.Error("request failed", "error", err)
 	writeProblem(c, http.StatusInternalServerError, "the server failed; its log says why")
-}
-
-// challenge returns the WWW-Authenticate header of a response, empty for none.
-func challenge(err error) string {
-	switch {
-	case errors.Is(err, auth.ErrTokenNeeded):
-		return "Bearer"
-	case errors.Is(err, auth.ErrInvalidToken):
-		return `Bearer error="invalid_token"`
-	}
-	return ""
 }
 
 // reject answers a request that the server cannot serve now. An EventSource does not reconnect
@@ -174,15 +154,16 @@ func (a *api) reject(c *gin.Context, reason event.CloseReason, detail string, ca
 // acceptsEventStream reports whether the Accept header names the media type. Other clients than
 // an EventSource send */*.
 func acceptsEventStream(r *http.Request) bool {
-	for _, accept := range r.Header.Values("Accept") {
-		for part := range strings.SplitSeq(accept, ",") {
-			media, _, _ := strings.Cut(part, ";")
-			if strings.EqualFold(strings.TrimSpace(media), "text/event-stream") {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(listItems(r, "Accept"), func(item string) bool {
+		media, _, _ := strings.Cut(item, ";")
+		return strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
+	})
+}
+
+// listItems returns the items of a header that is a comma-separated list, which may have several
+// lines.
+func listItems(r *http.Request, header string) []string {
+	return strings.Split(strings.Join(r.Header.Values(header), ","), ",")
 }
 
 func methodNotAllowed(c *gin.Context) {

@@ -31,15 +31,14 @@ const chunkLines = 256
 // publishedKey is the key in a request's context of the number of lines that were published.
 const publishedKey = "published"
 
-// errSlowBody is returned if the body of a publish does not arrive in time.
-var errSlowBody = fmt.Errorf("the body did not arrive within %s; send less at a time", bodyTimeout)
-
-// tooManyLinesError is returned for a batch that exceeds the burst of --publish-rate.
-type tooManyLinesError struct{ lines, most int }
-
-func (e tooManyLinesError) Error() string {
-	return fmt.Sprintf("a batch of %d lines; --publish-rate allows %d at once, so send at most as many", e.lines, e.most)
-}
+var (
+	// errSlowBody is returned if the body of a publish does not arrive in time.
+	errSlowBody = statusError{http.StatusRequestTimeout, fmt.Sprintf("the body did not arrive within %s; send less at a time", bodyTimeout)}
+	// errLargeBody is returned if the body of a publish is larger than maxBody.
+	errLargeBody = statusError{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body is larger than %d bytes; send less at a time", maxBody)}
+	// errReservedName is returned for a publish to a name that belongs to Redis or the gateways.
+	errReservedName = statusError{http.StatusForbidden, "names that begin with __ belong to Redis and the gateways; choose another one"}
+)
 
 // publication is a publish without its data.
 type publication struct {
@@ -113,9 +112,6 @@ func (a *api) parsePublication(c *gin.Context) (p publication, err error) {
 	return p, a.publishes.Allow(p.publisher, 1)
 }
 
-// errReservedName is returned for a publish to a name that belongs to Redis or the gateways.
-var errReservedName = errors.New("names that begin with __ belong to Redis and the gateways; choose another one")
-
 // mayPublish returns nil if the grant covers a publish.
 func mayPublish(grant auth.Grant, p publication) error {
 	if err := grant.MayPublish(p.topic); err != nil {
@@ -153,15 +149,14 @@ func (p *publication) sign(body []byte) {
 // large (Expect: 100-continue).
 func readText(c *gin.Context) ([]byte, error) {
 	if c.Request.ContentLength > maxBody {
-		return nil, &http.MaxBytesError{Limit: maxBody}
+		return nil, errLargeBody
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(c.Writer, c.Request.Body, maxBody))
-	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, errSlowBody
-	case errors.As(err, &tooLarge):
-		return nil, err
+	case errors.As(err, new(*http.MaxBytesError)):
+		return nil, errLargeBody
 	case err != nil:
 		return nil, badRequestf("the body cannot be read to its end: %v; send as much as its header says", err)
 	case !utf8.Valid(body):
@@ -187,7 +182,8 @@ func (a *api) publishOne(ctx context.Context, p publication, body []byte) (gin.H
 // lines were published before.
 func (a *api) publishBatch(c *gin.Context, p publication, lines [][]byte) (gin.H, error) {
 	if most := a.publishes.Burst(); len(lines) > most {
-		return nil, tooManyLinesError{len(lines), most}
+		return nil, statusError{http.StatusRequestEntityTooLarge,
+			fmt.Sprintf("a batch of %d lines; --publish-rate allows %d at once, so send at most as many", len(lines), most)}
 	}
 	if err := a.publishes.Allow(p.publisher, len(lines)-1); err != nil { // the request itself counted as one
 		return nil, err

@@ -131,13 +131,12 @@ func parseLiteralTopic(query url.Values) (event.Topic, error) {
 }
 
 // parseMessage returns the message of POST /events without its data.
-func parseMessage(query url.Values, topic event.Topic) (source.Message, error) {
-	m := source.Message{Type: query.Get("event")}
+func parseMessage(query url.Values, topic event.Topic) (m source.Message, err error) {
+	m.Type = query.Get("event")
 	if query.Has("ttl") {
 		if topic.Kind == event.Channel {
 			return m, badRequestf("ttl= is for streams and keys only; Redis keeps nothing of a channel")
 		}
-		var err error
 		m.TTL, err = time.ParseDuration(query.Get("ttl"))
 		if err != nil || m.TTL < minTTL || m.TTL > maxTTL {
 			return m, badRequestf("ttl=%s is not a duration from 1s to 87600h, such as 30m", query.Get("ttl"))
@@ -154,7 +153,6 @@ func parseMessage(query url.Values, topic event.Topic) (source.Message, error) {
 		return m, badRequestf("%v", err)
 	}
 	if query.Has("maxlen") {
-		var err error
 		m.MaxLen, err = strconv.ParseInt(query.Get("maxlen"), 10, 64)
 		if err != nil || m.MaxLen < 1 {
 			return m, badRequestf("maxlen=%s is not a number of entries of at least 1", query.Get("maxlen"))

@@ -57,7 +57,7 @@ func FuzzQuery_ValidRequestOrClearError(f *testing.F) {
 // checkClear checks that an error describes the request.
 func checkClear(t *testing.T, err error) {
 	t.Helper()
-	var bad badRequestError
+	var bad statusError
 	if err != nil && !errors.As(err, &bad) && !errors.Is(err, event.ErrBadTopic) {
 		t.Errorf("the error is not about the request: %v", err)
 	}

@@ -2,6 +2,7 @@ package httpapi
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"net/netip"
 	"time"
@@ -53,10 +54,14 @@ func (a *api) subscribe(c *gin.Context) {
 	streamHeader(c)
 	total := a.Metrics.ConnectionOpened()
 	id, opened := a.lastID.Add(1), time.Since(a.started)
-	a.logSubscribed(id, addr, len(req.Topics), total)
+	a.Log.Info("subscribed", "id", id, "client", addr, "topics", len(req.Topics), "total", total)
 	endSpan(c)
-	liftDeadline(c)
-	dropBody(c)
+	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Time{}) // delivery notices a broken connection
+	if c.Request.ProtoMajor == 2 {
+		// Otherwise HTTP/2 holds the body until the end of the stream. HTTP/1.1 holds nothing, and
+		// its Close would wait for the rest of the body.
+		_ = c.Request.Body.Close() // it never fails
+	}
 	// Every connection keeps the variables of this function until its end.
 	ended := func(end *delivery.End) {
 		subscription.Close()
@@ -111,11 +116,13 @@ func (a *api) refuseDraining(ctx context.Context, req hub.Request) error {
 	ctx, cancel := context.WithTimeout(ctx, drainingTimeout)
 	defer cancel()
 	s, err := a.Hub.Subscribe(ctx, req)
-	switch {
-	case err == nil:
+	if err == nil {
 		s.Close()
-	case isLasting(err):
-		return err
+	}
+	for _, lasting := range statuses {
+		if errors.Is(err, lasting.err) {
+			return err
+		}
 	}
 	return delivery.ErrDraining
 }
@@ -123,24 +130,8 @@ func (a *api) refuseDraining(ctx context.Context, req hub.Request) error {
 // clientAddr returns the address to which the limits of a client apply: the last one in
 // X-Forwarded-For that is not a trusted proxy, if the connection is from a trusted proxy.
 func clientAddr(c *gin.Context) netip.Addr {
-	addr, err := netip.ParseAddr(c.ClientIP())
-	if err != nil {
-		return netip.Addr{}
-	}
+	addr, _ := netip.ParseAddr(c.ClientIP()) // zero if it is not an IP address
 	return admission.Site(addr)
-}
-
-// liftDeadline removes the limit of answerTimeout from an event stream.
-func liftDeadline(c *gin.Context) {
-	_ = http.NewResponseController(c.Writer).SetWriteDeadline(time.Time{}) // delivery notices a broken connection
-}
-
-// dropBody releases the body of a request. HTTP/2 would hold it until the end of the stream.
-// HTTP/1.1 holds nothing, and its Close would wait for the rest of the body.
-func dropBody(c *gin.Context) {
-	if c.Request.ProtoMajor == 2 {
-		_ = c.Request.Body.Close() // it never fails
-	}
 }
 
 // streamHeader sets the header of an event stream.

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,20 +20,13 @@ import (
 // webApp serves the built web app from memory, and its page for every address that a browser
 // may show in it. It never changes, so requests need no lock.
 type webApp struct {
-	files  map[string]*webFile // by path, which begins with a slash
-	policy string              // Content-Security-Policy of all answers
+	files  map[string]webFile // by path, which begins with a slash; nil without a directory
+	policy string             // Content-Security-Policy of all answers
 }
 
-// webFile is a file with its encodings.
-type webFile struct {
-	contentType string
-	plain       webContent
-	encoded     map[string]webContent // by name of the encoding; none if the build made none
-}
-
-// webContent is one encoding of a file. The etag is that of its content, so a file that is
+// webFile is a file, or an encoding of one. The etag is that of its content, so a file that is
 // rolled back gets its former etag.
-type webContent struct {
+type webFile struct {
 	body []byte
 	etag string
 }
@@ -41,7 +35,7 @@ type webContent struct {
 var webEncodings = []struct{ name, extension string }{{"br", ".br"}, {"gzip", ".gz"}}
 
 // apiOriginFile is the file in which the build names the API's origin, if that is another one.
-const apiOriginFile = "api-origin.txt"
+const apiOriginFile = "/api-origin.txt"
 
 // apiOrigin matches an origin that a Content-Security-Policy can name. IPv6 addresses have no
 // form there.
@@ -50,12 +44,12 @@ var apiOrigin = regexp.MustCompile(`^https?://[A-Za-z0-9._-]+(:[0-9]+)?$`)
 // webPolicy returns the Content-Security-Policy of the web app, which allows connections to
 // the origin of the API that the app is built for. The app sets styles through the CSSOM, which
 // needs no exception.
-func webPolicy(contents map[string]webContent) (string, error) {
+func webPolicy(files map[string]webFile) (string, error) {
 	connect := "'self'"
-	if file, ok := contents[apiOriginFile]; ok {
+	if file, ok := files[apiOriginFile]; ok {
 		origin := strings.TrimSpace(string(file.body))
 		if !apiOrigin.MatchString(origin) {
-			return "", fmt.Errorf("%s has %.100q, which is not an origin such as https://events.example.com", apiOriginFile, origin)
+			return "", fmt.Errorf("%s has %.100q, which is not an origin such as https://events.example.com", apiOriginFile[1:], origin)
 		}
 		connect += " " + origin
 	}
@@ -67,28 +61,18 @@ func loadWebApp(dir string, log *slog.Logger) (*webApp, error) {
 	if dir == "" {
 		return new(webApp), nil
 	}
-	contents, err := readWebDir(dir, log)
+	files, err := readWebDir(dir, log)
 	if err != nil {
 		return nil, err
 	}
-	policy, err := webPolicy(contents)
+	policy, err := webPolicy(files)
 	if err != nil {
 		return nil, err
 	}
-	app := &webApp{files: make(map[string]*webFile), policy: policy}
-	for name, plain := range contents {
-		file := &webFile{contentType: webContentType(name, plain.body), plain: plain, encoded: make(map[string]webContent)}
-		for _, encoding := range webEncodings {
-			if content, ok := contents[name+encoding.extension]; ok {
-				file.encoded[encoding.name] = content
-			}
-		}
-		app.files["/"+name] = file
-	}
-	if app.files["/index.html"] == nil {
+	if _, ok := files["/index.html"]; !ok {
 		return nil, fmt.Errorf("%s has no index.html that is a regular file; build the web app first", dir)
 	}
-	return app, nil
+	return &webApp{files, policy}, nil
 }
 
 // serve answers a request for a file, or for a page of the app.
@@ -106,26 +90,26 @@ func (app *webApp) serve(c *gin.Context) {
 		methodNotAllowed(c)
 		return
 	}
-	name := c.Request.URL.Path
-	file, caching := app.files[name], "no-cache"
+	name, caching := c.Request.URL.Path, "no-cache"
+	_, found := app.files[name]
 	switch {
-	case file != nil && strings.HasPrefix(name, "/assets/"):
+	case found && strings.HasPrefix(name, "/assets/"):
 		caching = "public, max-age=31536000, immutable" // the build names assets after their content
-	case file == nil && isPage(name):
+	case !found && isPage(name):
 		if levels := strings.Count(name, "/"); levels > 1 {
 			redirectUp(c, levels-1)
 			return
 		}
-		file = app.files["/index.html"]
+		name, found = "/index.html", true
 	}
-	if file == nil {
+	if !found {
 		writeProblem(c, http.StatusNotFound, "no such file in the web app")
 		return
 	}
 	header.Set("Cache-Control", caching)
 	// gin has set 404 as the status to be sent if nothing else is.
 	c.Status(http.StatusOK)
-	file.serve(c.Writer, c.Request)
+	app.serveFile(c.Writer, c.Request, name)
 }
 
 // redirectUp redirects to the first segment of the path, which is the given number of levels
@@ -138,46 +122,46 @@ func redirectUp(c *gin.Context, levels int) {
 	c.Status(http.StatusFound)
 }
 
-// serve answers with the encoding that the client prefers.
-func (f *webFile) serve(w http.ResponseWriter, r *http.Request) {
+// serveFile answers with a file in the encoding that the client prefers.
+func (app *webApp) serveFile(w http.ResponseWriter, r *http.Request, name string) {
 	header := w.Header()
-	content := f.plain
-	if len(f.encoded) > 0 {
-		header.Add("Vary", "Accept-Encoding")
-		best := 0.0
-		for _, encoding := range webEncodings {
-			encoded, ok := f.encoded[encoding.name]
-			if quality := encodingQuality(r, encoding.name); ok && quality > best {
-				header.Set("Content-Encoding", encoding.name)
-				content, best = encoded, quality
-			}
+	file, best := app.files[name], 0.0
+	header.Set("Content-Type", webContentType(name, file.body))
+	for _, encoding := range webEncodings {
+		encoded, ok := app.files[name+encoding.extension]
+		if !ok {
+			continue
+		}
+		if !slices.Contains(header.Values("Vary"), "Accept-Encoding") {
+			header.Add("Vary", "Accept-Encoding")
+		}
+		if quality := encodingQuality(r, encoding.name); quality > best {
+			header.Set("Content-Encoding", encoding.name)
+			file, best = encoded, quality
 		}
 	}
-	header.Set("Content-Type", f.contentType)
-	header.Set("ETag", content.etag)
+	header.Set("ETag", file.etag)
 	// Without a time of modification: an older file may be the newer version.
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content.body))
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(file.body))
 }
 
 // encodingQuality returns the quality value of an encoding in Accept-Encoding. It is 0 if the
 // client does not name the encoding, or if the value is malformed.
 func encodingQuality(r *http.Request, name string) float64 {
-	for _, line := range r.Header.Values("Accept-Encoding") {
-		for part := range strings.SplitSeq(line, ",") {
-			coding, parameter, weighted := strings.Cut(part, ";")
-			if !strings.EqualFold(strings.TrimSpace(coding), name) {
-				continue
-			}
-			if !weighted {
-				return 1
-			}
-			key, value, _ := strings.Cut(parameter, "=")
-			quality, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-			if err != nil || !strings.EqualFold(strings.TrimSpace(key), "q") {
-				return 0
-			}
-			return quality
+	for _, item := range listItems(r, "Accept-Encoding") {
+		coding, parameter, weighted := strings.Cut(item, ";")
+		if !strings.EqualFold(strings.TrimSpace(coding), name) {
+			continue
 		}
+		if !weighted {
+			return 1
+		}
+		key, value, _ := strings.Cut(parameter, "=")
+		quality, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
+		if err != nil || !strings.EqualFold(strings.TrimSpace(key), "q") {
+			return 0
+		}
+		return quality
 	}
 	return 0
 }

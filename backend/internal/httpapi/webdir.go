@@ -15,15 +15,15 @@ import (
 // maxWebApp bounds the size of the web app, which is held in memory.
 const maxWebApp = 256 << 20
 
-// readWebDir returns the regular files of a directory by their paths in it. It leaves out
+// readWebDir returns the regular files of a directory by their paths in it, after a slash. It leaves out
 // names that begin with a dot, and symbolic links that lead out of the directory.
-func readWebDir(dir string, log *slog.Logger) (map[string]webContent, error) {
+func readWebDir(dir string, log *slog.Logger) (map[string]webFile, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, err
 	}
 	defer root.Close()
-	contents := make(map[string]webContent)
+	files := make(map[string]webFile)
 	room := int64(maxWebApp)
 	err = fs.WalkDir(root.FS(), ".", func(name string, entry fs.DirEntry, err error) error {
 		switch {
@@ -42,28 +42,28 @@ func readWebDir(dir string, log *slog.Logger) (map[string]webContent, error) {
 			log.Warn("file of --web-dir left out: it is not a regular file in the directory", "file", name, "error", err)
 			return nil
 		}
-		content, err := readWebFile(root, name, room)
-		room -= int64(len(content.body))
-		contents[name] = content
+		file, err := readWebFile(root, name, room)
+		room -= int64(len(file.body))
+		files["/"+name] = file
 		return err
 	})
-	return contents, err
+	return files, err
 }
 
 // readWebFile reads a file of at most room bytes.
-func readWebFile(root *os.Root, name string, room int64) (webContent, error) {
+func readWebFile(root *os.Root, name string, room int64) (webFile, error) {
 	file, err := root.Open(name)
 	if err != nil {
-		return webContent{}, err
+		return webFile{}, err
 	}
 	defer file.Close()
 	body, err := io.ReadAll(io.LimitReader(file, room+1))
 	if err != nil {
-		return webContent{}, err
+		return webFile{}, err
 	}
 	if int64(len(body)) > room {
-		return webContent{}, fmt.Errorf("its files are larger than %d MiB; name the directory of the built web app", maxWebApp>>20)
+		return webFile{}, fmt.Errorf("its files are larger than %d MiB; name the directory of the built web app", maxWebApp>>20)
 	}
 	sum := sha256.Sum256(body)
-	return webContent{body, `"` + hex.EncodeToString(sum[:16]) + `"`}, nil
+	return webFile{body, `"` + hex.EncodeToString(sum[:16]) + `"`}, nil
 }

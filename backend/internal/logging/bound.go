@@ -31,10 +31,7 @@ const clientKey = "client"
 // message, and per client if a record has the attribute client. It counts the other records and
 // reports their number. Records below the level least are not bounded.
 func Bound(next slog.Handler, least slog.Level) slog.Handler {
-	limiters, err := lru.New[source, *rate.Limiter](maxLimiters)
-	if err != nil {
-		panic(err) // the size is positive
-	}
+	limiters, _ := lru.New[source, *rate.Limiter](maxLimiters) // it fails only for a size below 1
 	return &handler{next, &bound{least: least, report: next, limiters: limiters, suppressed: make(map[string]int)}}
 }
 
@@ -44,7 +41,6 @@ type handler struct {
 	bound *bound
 }
 
-// Handle implements [slog.Handler].
 func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	if !h.bound.allow(r) {
 		return nil
@@ -52,12 +48,10 @@ func (h *handler) Handle(ctx context.Context, r slog.Record) error {
 	return h.Handler.Handle(ctx, r)
 }
 
-// WithAttrs implements [slog.Handler].
 func (h *handler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &handler{h.Handler.WithAttrs(attrs), h.bound}
 }
 
-// WithGroup implements [slog.Handler].
 func (h *handler) WithGroup(name string) slog.Handler {
 	return &handler{h.Handler.WithGroup(name), h.bound}
 }

@@ -134,14 +134,15 @@ func (m *Metrics) SlowClientCut() {
 	m.slowClients.Add(1)
 }
 
-// Snapshot holds the current values of the main counters.
+// Snapshot holds the current values of the main counters, in the format of /stats.
 type Snapshot struct {
-	Connections int64 // open connections
-	Events      int64
-	Deliveries  int64
-	Gaps        int64 // gaps of any reason
-	SlowClients int64 // clients that were disconnected
-	MemoryBytes int64 // memory of the Go runtime
+	Connections int64 `json:"connections"` // open connections
+	Topics      int   `json:"topics"`      // followed topics, which the caller sets
+	Events      int64 `json:"events"`
+	Deliveries  int64 `json:"deliveries"`
+	Gaps        int64 `json:"gaps"`         // gaps of any reason
+	SlowClients int64 `json:"slow_clients"` // clients that were disconnected
+	MemoryBytes int64 `json:"memory_bytes"` // memory of the Go runtime
 }
 
 // Snapshot returns the current values. They are read one after the other, not atomically.

@@ -3,6 +3,7 @@
 package tracing
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -22,31 +23,28 @@ import (
 // scope is the instrumentation scope of the spans, and the default name of the service.
 const scope = "sluice"
 
-// Service describes this process in traces. OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES take
-// precedence.
-type Service struct {
-	Version string
-	Node    string // id of this process within the service
-}
-
 // Tracing exports spans in the background.
 type Tracing struct {
-	provider *sdk.TracerProvider // nil if tracing is off
+	// Tracer creates spans; nil if tracing is off.
+	Tracer trace.Tracer
+	// Close exports the remaining spans. It returns an error if the context ends before that.
+	Close func(context.Context) error
 }
 
-// Open starts the export of spans. The OTEL_ variables of the OpenTelemetry specification set the
-// endpoint, its headers and certificates, and the sampler. Open does not wait for the endpoint.
+// Open starts the export of spans of this process: a version of the service, and the id of a node
+// within it. The OTEL_ variables of the OpenTelemetry specification set the endpoint, its headers
+// and certificates, and the sampler, and take precedence. Open does not wait for the endpoint.
 // Without an endpoint, tracing is off and costs nothing. The caller must call Close.
-func Open(ctx context.Context, service Service, log *slog.Logger) (*Tracing, error) {
+func Open(ctx context.Context, version, node string, log *slog.Logger) (*Tracing, error) {
 	on, err := enabled()
 	if err != nil || !on {
-		return new(Tracing), err
+		return &Tracing{Close: func(context.Context) error { return nil }}, err
 	}
 	about, err := resource.New(ctx,
 		resource.WithAttributes(
 			attribute.String("service.name", scope),
-			attribute.String("service.version", service.Version),
-			attribute.String("service.instance.id", service.Node),
+			attribute.String("service.version", version),
+			attribute.String("service.instance.id", node),
 		),
 		resource.WithTelemetrySDK(),
 		resource.WithFromEnv(),
@@ -61,20 +59,22 @@ func Open(ctx context.Context, service Service, log *slog.Logger) (*Tracing, err
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) {
 		log.Warn("traces were not sent", "error", err)
 	}))
-	return &Tracing{sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))}, nil
+	provider := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithResource(about))
+	return &Tracing{provider.Tracer(scope), provider.Shutdown}, nil
 }
 
-// These variables may hold passwords. They are validated before the exporter reads them, because
+// Endpoints and headers may hold passwords. They are validated before the exporter reads them, because
 // it writes a value that it cannot parse to standard error.
 var (
-	endpoints = []string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
-	headers   = []string{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"}
+	endpoints = [2]string{"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"}
+	headers   = [2]string{"OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS"}
+	protocols = [2]string{"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"}
 )
 
 // enabled reports whether the environment enables traces. It returns an error if a variable is not
 // valid.
 func enabled() (bool, error) {
-	if firstSet(endpoints...) == "" || os.Getenv("OTEL_SDK_DISABLED") == "true" || os.Getenv("OTEL_TRACES_EXPORTER") == "none" {
+	if firstSet(endpoints) == "" || os.Getenv("OTEL_SDK_DISABLED") == "true" || os.Getenv("OTEL_TRACES_EXPORTER") == "none" {
 		return false, nil
 	}
 	for _, name := range endpoints {
@@ -87,12 +87,10 @@ func enabled() (bool, error) {
 			return false, fmt.Errorf("%s is not a list such as name=value,name=value", name)
 		}
 	}
-	switch protocol := firstSet("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"); protocol {
-	case "", "http/protobuf":
-		return true, nil
-	default:
+	if protocol := firstSet(protocols); protocol != "" && protocol != "http/protobuf" {
 		return false, fmt.Errorf("OTEL_EXPORTER_OTLP_PROTOCOL is %q; only http/protobuf is supported, usually on port 4318", protocol)
 	}
+	return true, nil
 }
 
 // isEndpoint reports whether a text is the URL of an endpoint, or empty.
@@ -116,28 +114,7 @@ func areHeaders(text string) bool {
 	return true
 }
 
-// firstSet returns the value of the first variable that is not empty, or "".
-func firstSet(names ...string) string {
-	for _, name := range names {
-		if value := os.Getenv(name); value != "" {
-			return value
-		}
-	}
-	return ""
-}
-
-// Tracer returns the tracer that creates spans, or nil if tracing is off.
-func (t *Tracing) Tracer() trace.Tracer {
-	if t.provider == nil {
-		return nil
-	}
-	return t.provider.Tracer(scope)
-}
-
-// Close exports the remaining spans. It returns an error if the context ends before that.
-func (t *Tracing) Close(ctx context.Context) error {
-	if t.provider == nil {
-		return nil
-	}
-	return t.provider.Shutdown(ctx)
+// firstSet returns the value of the first of two variables that is not empty, or "".
+func firstSet(names [2]string) string {
+	return cmp.Or(os.Getenv(names[0]), os.Getenv(names[1]))
 }

@@ -29,7 +29,7 @@ func openWithLog(t *testing.T, log slog.Handler, settings ...string) (*tracing.T
 		name, value, _ := strings.Cut(s, "=")
 		t.Setenv(name, value)
 	}
-	tr, err := tracing.Open(t.Context(), tracing.Service{Version: "v", Node: "n"}, slog.New(log))
+	tr, err := tracing.Open(t.Context(), "v", "n", slog.New(log))
 	if err == nil {
 		t.Cleanup(func() {
 			if err := tr.Close(context.Background()); err != nil {
@@ -59,7 +59,7 @@ func TestOpen_RequiresEndpoint(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if on := tr.Tracer() != nil; on != test.on {
+			if on := tr.Tracer != nil; on != test.on {
 				t.Errorf("got a tracer: %v", on)
 			}
 		})
@@ -96,7 +96,7 @@ func TestClose_DoesNotWaitForEndpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, span := tr.Tracer().Start(t.Context(), "lost")
+	_, span := tr.Tracer.Start(t.Context(), "lost")
 	span.End()
 	closed := make(chan struct{})
 	go func() {
@@ -118,7 +118,7 @@ func TestLog_HidesEndpointPassword(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, span := tr.Tracer().Start(t.Context(), "lost")
+	_, span := tr.Tracer.Start(t.Context(), "lost")
 	span.End()
 	if err := tr.Close(t.Context()); err != nil {
 		t.Fatal(err)

@@ -205,7 +205,7 @@ func TestStream_TrimWhileDisconnectedIsGap(t *testing.T) {
 		t.Errorf("got gaps %q", got)
 	}
 	// Excludes the entries that Redis or the gateway still had.
-	if missing := away.books.Results()[r.publications[0].Topic()].Announced; missing < 100-10-16 {
+	if missing := away.books.Results()[r.publications[0].Topic].Announced; missing < 100-10-16 {
 		t.Errorf("got %d missing entries at the gap", missing)
 	}
 }

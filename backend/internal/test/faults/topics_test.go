@@ -333,7 +333,7 @@ func killed(r *rig, flag string) {
 // gapsAt returns the number of gaps in the topic of a kind that the steady subscribers received.
 func (r *rig) gapsAt(k event.Kind) (n int) {
 	for _, s := range r.subscribers {
-		if strings.HasPrefix(s.name, "at gateway") && strings.HasSuffix(s.name, r.publication(k).Topic().String()) {
+		if strings.HasPrefix(s.name, "at gateway") && strings.HasSuffix(s.name, r.publication(k).Topic.String()) {
 			n += len(s.gaps())
 		}
 	}

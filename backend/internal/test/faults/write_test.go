@@ -113,7 +113,7 @@ func (r *rig) still(do func()) {
 	defer r.quiet.Unlock()
 	for _, s := range r.subscribers {
 		if !s.lazy {
-			await(r.t, s.name+" has everything", s.books.Complete)
+			await(r.t, s.name+" has everything", func() bool { return len(s.books.Behind()) == 0 })
 		}
 	}
 	do()
@@ -133,8 +133,8 @@ func (r *rig) forbid(kind event.Kind) {
 	} else { // without the channels, because Redis would close subscribed connections
 		rules = append(rules, "resetkeys", "~__sluice__:*", "~bench*")
 		for _, p := range r.publications {
-			if k := p.Topic().Kind; k != kind && k != event.Channel {
-				rules = append(rules, "~"+aclPattern(p.Topic().Name()))
+			if k := p.Topic.Kind; k != kind && k != event.Channel {
+				rules = append(rules, "~"+aclPattern(p.Topic.Name()))
 			}
 		}
 	}
