@@ -1,4 +1,5 @@
 import type { Entries } from '@sluice/client';
+import { Button } from '../ui/Button';
 import { Counts } from './Counts';
 import { EventList } from './EventList';
 import { NewEvents } from './NewEvents';
@@ -29,9 +30,7 @@ export function EventFeed({ snapshot, showTopics, labelledBy }: Props) {
     <>
       <div className="flex items-center justify-between gap-4 border-b border-line bg-raised px-4 py-1.5 sm:px-5">
         <Counts snapshot={snapshot} />
-        <button type="button" className="button" onClick={togglePause}>
-          {heldBy ? 'Resume' : 'Pause'}
-        </button>
+        <Button onClick={togglePause}>{heldBy ? 'Resume' : 'Pause'}</Button>
       </div>
       <div className="relative flex min-h-0 flex-1 flex-col">
         <NewEvents count={waiting} onShow={showNewest} />

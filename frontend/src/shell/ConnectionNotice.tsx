@@ -1,3 +1,4 @@
+import { Button } from '../ui/Button';
 import { useDialogs } from '../ui/dialog-context';
 import { causeText } from '../lib/text';
 import { type Cause, needsToken } from '@sluice/client';
@@ -18,18 +19,17 @@ export function ConnectionNotice() {
       </p>
       <div className="flex flex-wrap gap-2">
         {cause.kind === 'refused' && needsToken(cause.refusal) && (
-          <button type="button" className="button text-ink" onClick={() => open('token')}>
+          <Button className="text-ink" onClick={() => open('token')}>
             Enter a token
-          </button>
+          </Button>
         )}
-        <button
-          type="button"
-          className="button text-ink"
+        <Button
+          className="text-ink"
           aria-disabled={status.phase !== 'waiting'}
           onClick={client.retryNow}
         >
           Retry now
-        </button>
+        </Button>
       </div>
     </div>
   );

@@ -37,7 +37,8 @@ export function Menu({ path, unread }: Props) {
             >
               <MenuLink
                 screen={screen}
-                isCurrent={screen.path === path}
+                path={path}
+                className={item}
                 unread={screen.path === '/notifications' ? unread : 0}
               />
             </li>
@@ -84,14 +85,11 @@ function More({ path }: { path: string }) {
         {isOpen &&
           others.map((screen) => (
             <li key={screen.path}>
-              <Link
-                href={screen.path === path ? path : lastAddress(screen.path)}
-                aria-current={screen.path === path ? 'page' : undefined}
+              <MenuLink
+                screen={screen}
+                path={path}
                 className="flex items-center gap-3 rounded-lg px-3 py-2.5 text-sm font-medium text-muted aria-[current]:bg-accent-soft aria-[current]:text-accent"
-              >
-                <Icon name={screen.icon} />
-                {screen.name}
-              </Link>
+              />
             </li>
           ))}
       </ul>
@@ -104,19 +102,22 @@ const item =
 
 interface MenuLinkProps {
   screen: ScreenEntry;
-  isCurrent: boolean;
-  unread: number;
+  /** The path of the screen that is shown. */
+  path: string;
+  className: string;
+  unread?: number;
 }
 
-function MenuLink({ screen: { path, name, icon }, isCurrent, unread }: MenuLinkProps) {
+function MenuLink({ screen, path, className, unread = 0 }: MenuLinkProps) {
+  const isCurrent = screen.path === path;
   return (
     <Link
-      href={isCurrent ? path : lastAddress(path)}
+      href={isCurrent ? path : lastAddress(screen.path)}
       aria-current={isCurrent ? 'page' : undefined}
-      className={item}
+      className={className}
     >
-      <Icon name={icon} />
-      <span className="max-w-full truncate">{name}</span>
+      <Icon name={screen.icon} />
+      <span className="max-w-full truncate">{screen.name}</span>
       {unread > 0 && (
         <span className="rounded-full bg-accent px-1.5 text-[0.6875rem]/4 font-semibold text-surface tabular-nums max-md:absolute max-md:start-1/2 max-md:top-0.5 md:ms-auto">
           {count(unread)}

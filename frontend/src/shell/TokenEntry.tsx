@@ -1,5 +1,6 @@
 import { type Ref, type SubmitEvent, useId, useState } from 'react';
 import { useStreamClient } from '@sluice/client/react';
+import { Button } from '../ui/Button';
 import { changeToken, token } from './token';
 
 interface Props {
@@ -46,14 +47,8 @@ export function TokenEntry({ onDone, ref }: Props) {
           onChange={({ target }) => setText(target.value)}
           onFocus={({ target }) => target.select()}
         />
-        <button type="submit" className="button">
-          Use
-        </button>
-        {token() !== undefined && (
-          <button type="button" className="button" onClick={() => change('')}>
-            Remove
-          </button>
-        )}
+        <Button type="submit">Use</Button>
+        {token() !== undefined && <Button onClick={() => change('')}>Remove</Button>}
       </div>
     </form>
   );

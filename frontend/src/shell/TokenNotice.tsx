@@ -1,4 +1,5 @@
 import { useStreamClient, useStreamStatus } from '@sluice/client/react';
+import { Button } from '../ui/Button';
 import { useDialogs } from '../ui/dialog-context';
 import { changeToken, token } from './token';
 
@@ -19,12 +20,12 @@ export function TokenNotice() {
         are followed.
       </p>
       <div className="flex flex-wrap gap-2">
-        <button type="button" className="button text-ink" onClick={() => open('token')}>
+        <Button className="text-ink" onClick={() => open('token')}>
           Enter another token
-        </button>
-        <button type="button" className="button text-ink" onClick={() => changeToken(client, '')}>
+        </Button>
+        <Button className="text-ink" onClick={() => changeToken(client, '')}>
           Remove the token
-        </button>
+        </Button>
       </div>
     </div>
   );

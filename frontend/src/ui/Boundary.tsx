@@ -1,4 +1,5 @@
 import { Component, type ReactNode } from 'react';
+import { Button } from './Button';
 import { ScreenState } from './ScreenState';
 
 interface Props {
@@ -42,14 +43,8 @@ export class Boundary extends Component<Props, State> {
               : error instanceof Error && error.message}
           </p>
           <div className="flex justify-center gap-2 text-ink">
-            <button type="button" className="button" onClick={() => window.location.reload()}>
-              Reload
-            </button>
-            {onClose && (
-              <button type="button" className="button" onClick={onClose}>
-                Close
-              </button>
-            )}
+            <Button onClick={() => window.location.reload()}>Reload</Button>
+            {onClose && <Button onClick={onClose}>Close</Button>}
           </div>
         </ScreenState>
       </div>

@@ -1,6 +1,7 @@
 import type { ReactNode } from 'react';
 import { needsToken, type Refusal } from '@sluice/client';
 import { shellQuote } from '../lib/commands';
+import { Button } from './Button';
 import { useDialogs } from './dialog-context';
 
 interface Props {
@@ -43,9 +44,9 @@ export function Refused({ topic, refusal }: { topic: string; refusal: Refusal })
       <p className="wrap-anywhere">{`The server answered ${status}${detail ? `: ${detail}` : '.'}`}</p>
       {isPermission && (
         <>
-          <button type="button" className="button text-ink" onClick={() => open('token')}>
+          <Button className="text-ink" onClick={() => open('token')}>
             Enter a token
-          </button>
+          </Button>
           <p>
             Or make the topic public when you start the server:{' '}
             <code className="mt-1 block font-mono text-ink wrap-anywhere">

@@ -15,9 +15,8 @@ interface Props {
 
 /** The total of a figure in the selected time range, and its change from the range before. */
 export function FigureTotal({ series, field, column, span }: Props) {
-  const { data } = series;
-  const [times] = data;
-  const values = data[column + 1] ?? [];
+  const [times, ...columns] = series.data;
+  const values = columns[column] ?? [];
   const { from, covered } = windowOf(series, span);
   const isCounted = isCount(field);
   const now = summarise(times, values, from);

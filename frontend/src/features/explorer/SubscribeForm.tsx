@@ -2,6 +2,7 @@ import { type SubmitEvent, useId, useRef, useState } from 'react';
 import type { Kind } from '../../lib/topic';
 import { focusNeighbour } from '../../lib/focus';
 import { MAX_LAST } from '../../lib/query-last';
+import { Button } from '../../ui/Button';
 import { Panel } from '../../ui/Panel';
 import { type Exploration, hints, problemOf } from './topics';
 import { KindSelect } from './KindSelect';
@@ -47,9 +48,7 @@ export function SubscribeForm({ exploration, onChange }: Props) {
           autoCapitalize="off"
           className="field min-w-0 grow basis-28 font-mono"
         />
-        <button type="submit" className="button">
-          Follow
-        </button>
+        <Button type="submit">Follow</Button>
         <p
           id={`${id}-hint`}
           role="status"

@@ -26,8 +26,6 @@ export interface Quote {
   readonly changes: number;
   /** The newest prices, oldest first. */
   readonly history: readonly number[];
-  /** When it last changed, in milliseconds since the epoch. */
-  readonly at: number;
 }
 
 /** Points of the small line of a row. */
@@ -116,16 +114,15 @@ function inOrder(before: readonly string[], quotes: ReadonlyMap<string, Quote>):
 /** The quote after an event of its key. */
 export function nextQuote(before: Quote | undefined, entry: MessageEntry): Quote {
   const quote = before ?? newQuote(entry.topic);
-  const at = entry.receivedAt;
   // A deleted key keeps its last price.
-  if (entry.type === 'key.deleted') return { ...quote, state: 'gone', direction: undefined, at };
+  if (entry.type === 'key.deleted') return { ...quote, state: 'gone', direction: undefined };
   if (entry.type === 'key.unsupported') {
-    return { ...quote, state: 'unsupported', direction: undefined, detail: '', at };
+    return { ...quote, state: 'unsupported', direction: undefined, detail: '' };
   }
   const { price, detail, decimals } = readValue(entry.data);
   const isChanged = price !== undefined && price !== quote.price;
   return {
-    ...{ topic: quote.topic, state: 'there', price, detail, at },
+    ...{ topic: quote.topic, state: 'there', price, detail },
     decimals: Math.max(quote.decimals, decimals),
     opened: quote.opened ?? price,
     direction: isChanged ? directionOf(quote.price, price) : quote.direction,
@@ -137,7 +134,7 @@ export function nextQuote(before: Quote | undefined, entry: MessageEntry): Quote
 function newQuote(topic: string): Quote {
   return {
     ...{ topic, state: 'there', price: undefined, decimals: 0, detail: '', opened: undefined },
-    ...{ direction: undefined, changes: 0, history: [], at: 0 },
+    ...{ direction: undefined, changes: 0, history: [] },
   };
 }
 
