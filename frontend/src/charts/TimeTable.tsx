@@ -1,9 +1,8 @@
-import { useId, useState } from 'react';
+import { useEffect, useEffectEvent, useId, useState } from 'react';
 import { clock } from '../lib/clock';
 import { quantity, type Unit } from '../lib/quantity';
 import type { Columns } from './series-summary';
 import { newestRows } from './time-table';
-import { useSteady } from './use-steady';
 
 interface Props {
   /** The title of the chart that shows the same. */
@@ -36,7 +35,7 @@ export function TimeTable(props: Props) {
 }
 
 function Rows(props: Props) {
-  const { title, unit, lines, data, gaps } = useSteady(props, INTERVAL);
+  const { title, unit, lines, data, gaps } = useSteady(props);
   const captionId = useId();
   const rows = newestRows(data, gaps, ROWS);
   return (
@@ -87,3 +86,14 @@ function Rows(props: Props) {
 }
 
 const cell = 'px-3 py-1 text-end font-normal whitespace-nowrap first:text-start';
+
+/** A value that changes often, renewed once in each interval. */
+function useSteady<T extends object>(value: T): T {
+  const [shown, setShown] = useState(value);
+  const renew = useEffectEvent(() => setShown(value));
+  useEffect(() => {
+    const timer = setInterval(() => renew(), INTERVAL);
+    return () => clearInterval(timer);
+  }, []);
+  return shown;
+}

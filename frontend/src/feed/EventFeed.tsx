@@ -1,10 +1,10 @@
+import { type RefObject, useLayoutEffect, useState } from 'react';
 import type { Entries } from '@sluice/client';
 import { Button } from '../ui/Button';
 import { Counts } from './Counts';
 import { EventList } from './EventList';
 import { NewEvents } from './NewEvents';
 import { useFeed } from './use-feed';
-import { useHeight } from './use-height';
 
 interface Props {
   snapshot: Entries<unknown>;
@@ -44,4 +44,19 @@ export function EventFeed({ snapshot, showTopics, labelledBy }: Props) {
       </div>
     </>
   );
+}
+
+/** The height of an element's inside, in pixels. */
+function useHeight(element: RefObject<HTMLElement | null>): number {
+  const [height, setHeight] = useState(0);
+
+  useLayoutEffect(() => {
+    const target = element.current;
+    if (!target) return;
+    const resizing = new ResizeObserver(() => setHeight(target.clientHeight));
+    resizing.observe(target);
+    return () => resizing.disconnect();
+  }, [element]);
+
+  return height;
 }

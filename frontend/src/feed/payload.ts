@@ -1,6 +1,5 @@
 import { parse } from '@sluice/client';
 
-/** The kind of a message's data. */
 export type Payload =
   | { readonly kind: 'reading'; readonly time: string; readonly value: string }
   /** JSON without the spaces between its tokens, numbers as they were written. */

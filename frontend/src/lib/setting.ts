@@ -51,7 +51,6 @@ export function createSetting<T extends string>(
   return createKept(name, read, (value) => value);
 }
 
-/** The value of a setting. */
 export function useSetting<T>({ subscribe, getSnapshot }: Setting<T>): T {
   return useSyncExternalStore(subscribe, getSnapshot);
 }

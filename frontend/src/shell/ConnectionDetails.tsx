@@ -12,7 +12,6 @@ interface Props {
   onClose: () => void;
 }
 
-/** All that there is to say about the connection. */
 export default function ConnectionDetails({ anchor, onClose }: Props) {
   const status = useStreamStatus();
   return (

@@ -1,5 +1,5 @@
 import { Button } from '../ui/Button';
-import { useDialogs } from '../ui/dialog-context';
+import { useOpenDialog } from '../ui/dialog-context';
 import { causeText } from '../lib/text';
 import { type Cause, needsToken } from '@sluice/client';
 import { useStreamClient, useStreamStatus } from '@sluice/client/react';
@@ -8,7 +8,7 @@ import { useStreamClient, useStreamStatus } from '@sluice/client/react';
 export function ConnectionNotice() {
   const { status, refused } = useStreamStatus();
   const client = useStreamClient();
-  const { open } = useDialogs();
+  const open = useOpenDialog();
   const cause = 'cause' in status ? status.cause : undefined;
   if (!cause) return null;
   return (

@@ -6,7 +6,6 @@ import { useNow } from '../lib/use-now';
 import { Boundary } from '../ui/Boundary';
 import { type Losses, useReconnection, useUnseen } from './losses';
 
-/** Loads the code of the details. */
 export const loadDetails = () => import('./ConnectionDetails');
 
 const ConnectionDetails = lazy(loadDetails);

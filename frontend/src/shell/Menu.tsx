@@ -3,7 +3,7 @@ import { Logo } from '../ui/Logo';
 import { useSingleKeys } from '../lib/single-keys';
 import { count } from '../lib/text';
 import { ConnectionPill } from './ConnectionPill';
-import { useDialogs } from '../ui/dialog-context';
+import { useOpenDialog } from '../ui/dialog-context';
 import { Icon } from './Icon';
 import { Link } from './Link';
 import { lastAddress } from './location';
@@ -129,7 +129,7 @@ function MenuLink({ screen, path, className, unread = 0 }: MenuLinkProps) {
 }
 
 function Tools() {
-  const { open } = useDialogs();
+  const open = useOpenDialog();
   return (
     <div className="flex gap-1">
       <button

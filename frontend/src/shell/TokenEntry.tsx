@@ -5,7 +5,6 @@ import { changeToken, token } from './token';
 
 interface Props {
   onDone: () => void;
-  /** The field. */
   ref?: Ref<HTMLInputElement>;
 }
 

@@ -1,13 +1,13 @@
 import { useStreamClient, useStreamStatus } from '@sluice/client/react';
 import { Button } from '../ui/Button';
-import { useDialogs } from '../ui/dialog-context';
+import { useOpenDialog } from '../ui/dialog-context';
 import { changeToken, token } from './token';
 
 /** Says that the server does not accept the saved token, and offers to remove it. */
 export function TokenNotice() {
   const { tokenRefusal } = useStreamStatus();
   const client = useStreamClient();
-  const { open } = useDialogs();
+  const open = useOpenDialog();
   if (!tokenRefusal || token() === undefined) return null;
   return (
     <div

@@ -2,7 +2,6 @@ import { type ComponentType, lazy, type LazyExoticComponent } from 'react';
 import type { ScreenProps } from '../ui/screen-props';
 import type { IconName } from './Icon';
 
-/** A screen of the app. */
 export interface ScreenEntry {
   readonly path: string;
   readonly name: string;
@@ -53,5 +52,4 @@ export const screens: readonly ScreenEntry[] = [
   screen('/explorer', 'Explorer', 'explorer', [], () => import('../features/explorer/Explorer')),
 ];
 
-/** The screen of a path, if there is one. */
 export const screenAt = (path: string) => screens.find((screen) => screen.path === path);

@@ -2,14 +2,13 @@ import type { ReactNode } from 'react';
 import { needsToken, type Refusal } from '@sluice/client';
 import { shellQuote } from '../lib/commands';
 import { Button } from './Button';
-import { useDialogs } from './dialog-context';
+import { useOpenDialog } from './dialog-context';
 
 interface Props {
   title: string;
   children?: ReactNode;
 }
 
-/** What stands in the place of content that is not there. */
 export function ScreenState({ title, children }: Props) {
   return (
     <div className="flex min-h-48 flex-1 flex-col items-center justify-center gap-2 rounded-2xl border border-dashed border-line p-6 text-center">
@@ -35,7 +34,7 @@ const DEFAULT_OPEN = 'channel:updates';
 /** Explains why the gateway refuses a topic, and how to allow it. */
 export function Refused({ topic, refusal }: { topic: string; refusal: Refusal }) {
   const { status, detail } = refusal;
-  const { open } = useDialogs();
+  const open = useOpenDialog();
   const isPermission = needsToken(refusal);
   return (
     <ScreenState

@@ -1,4 +1,3 @@
-/** The bounds of a buffer. */
 export interface BufferBounds<T> {
   /** The largest number of entries. */
   readonly limit: number;
@@ -38,7 +37,6 @@ export function createBuffer<T>({ limit, maxSize, sizeOf }: BufferBounds<T>) {
   return {
     push,
     length,
-    /** The newest entry. */
     last: () => (length() > 0 ? entries.at(-1) : undefined),
     /** A copy of the newest `count` entries, oldest first. */
     toArray: (count = Infinity) => entries.slice(Math.max(start, entries.length - count)) as T[],

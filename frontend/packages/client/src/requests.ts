@@ -14,7 +14,6 @@ export interface Wanted extends Omit<Request, 'key'> {
   readonly onDefaults: (topics: readonly string[], positions: readonly Position[]) => void;
 }
 
-/** The state of a topic. */
 export interface Served {
   readonly status: Status;
   readonly refusal: Refusal | undefined;

@@ -94,7 +94,6 @@ function Charts({ topic, span }: { topic: string; span: number }) {
 /** A part of the screen, for the newest seconds of a series. */
 type Part<T> = T & { series: Buckets; span: number };
 
-/** One figure over time. */
 function FigureChart({ series, field, column, span }: Part<Columns['figures'][number]>) {
   const drawn = useMemo(() => columnOf(series, column), [series, column]);
   const label = labelOf(field);

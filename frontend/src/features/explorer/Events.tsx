@@ -23,7 +23,6 @@ interface Props {
   onFormat: (format: Format) => void;
 }
 
-/** The events of the topics, newest first. */
 export function Events({ exploration, format, onFormat }: Props) {
   const stream = useExploration(exploration);
   const { entries } = stream;

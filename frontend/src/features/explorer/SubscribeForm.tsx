@@ -14,7 +14,6 @@ interface Props {
 
 const intervals = ['100ms', '250ms', '1s', '5s', '60s'];
 
-/** Says what to follow, and how. */
 export function SubscribeForm({ exploration, onChange }: Props) {
   const { topics, last, every, events } = exploration;
   const [kind, setKind] = useState<Kind>('channel');

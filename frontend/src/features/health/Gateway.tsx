@@ -11,7 +11,6 @@ interface Props {
   span: number;
 }
 
-/** How the gateway is that serves this page's streams. */
 export function Gateway({ span }: Props) {
   const { history, problem } = useGateway();
   const { newest, rates, data } = history;

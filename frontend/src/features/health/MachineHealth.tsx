@@ -26,7 +26,6 @@ const newestOnly = { last: MAX_LAST, limit: 2, remember: false };
 
 const example = { topic: 'channel:metrics', data: JSON.stringify(exampleSample) };
 
-/** A machine's own figures, as they come on a topic. */
 export function MachineHealth({ topic, span }: Props) {
   const series = useSeries(topic, chartedFigures, {
     ...{ schema: machineSchema, at: timeOf, window: KEPT, last: MAX_LAST },

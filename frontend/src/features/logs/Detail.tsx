@@ -9,7 +9,6 @@ interface Props {
   onClose: () => void;
 }
 
-/** All that there is to a row. */
 export function Detail({ row, onClose }: Props) {
   const { entry } = row;
   return (

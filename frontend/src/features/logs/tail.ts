@@ -39,7 +39,6 @@ export interface TailSnapshot {
 export type Tail = ReturnType<typeof createTail>;
 
 interface TailOptions {
-  /** The largest number of rows. */
   readonly limit?: number;
   /** The largest number of characters of data, as a few huge lines would otherwise fill the memory. */
   readonly maxCharacters?: number;

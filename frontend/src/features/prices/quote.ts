@@ -22,7 +22,6 @@ export interface Quote {
   /** The first price that was seen. */
   readonly opened: number | undefined;
   readonly direction: 'up' | 'down' | undefined;
-  /** The number of changes of the price. */
   readonly changes: number;
   /** The newest prices, oldest first. */
   readonly history: readonly number[];
@@ -41,7 +40,6 @@ const MAX_ABSENT = 300;
 
 const collator = new Intl.Collator('en', { numeric: true });
 
-/** The quotes of a subscription at one moment. */
 export interface Quotes {
   readonly stream: SubscriptionState;
   /** The topics in the order of their names: the same array until a key comes or goes. */
@@ -52,7 +50,6 @@ export interface Quotes {
 /** Collects the quotes of all keys that a subscription finds. */
 export function collectQuotes(): Collector<Quotes> {
   const quotes = new Map<string, Quote>();
-  /** The quotes of keys that are not there any more, oldest first. */
   const absent = new Set<string>();
   let topics: readonly string[] = [];
   let byTopic: ReadonlyMap<string, Quote> = new Map();
@@ -111,7 +108,6 @@ function inOrder(before: readonly string[], quotes: ReadonlyMap<string, Quote>):
   return [...staying, ...added].sort(collator.compare);
 }
 
-/** The quote after an event of its key. */
 export function nextQuote(before: Quote | undefined, entry: MessageEntry): Quote {
   const quote = before ?? newQuote(entry.topic);
   // A deleted key keeps its last price.

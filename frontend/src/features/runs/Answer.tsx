@@ -12,7 +12,6 @@ const looks: Readonly<Record<RunStatus, { name: string; sign: string; className:
   missing: { name: 'Gone', sign: '!', className: 'text-warning' },
 };
 
-/** A run: its state, and its text so far. */
 export function Answer({ topic, run }: { topic: string; run: Run<string> }) {
   const { status, value, error, chunks, restart } = run;
   const { name, sign, className } = looks[status];

@@ -35,7 +35,6 @@ export interface Position {
   readonly isEnded?: boolean;
 }
 
-/** A request for one topic. */
 export interface TopicRequest {
   /** Empty for the gateway's default topics. */
   readonly topic: string;
@@ -47,7 +46,6 @@ export interface TopicRequest {
   readonly from: Position | undefined;
 }
 
-/** The state of a channel. */
 export interface ChannelState {
   readonly status: Status;
   readonly refused: ReadonlyMap<string, Refusal>;
@@ -73,7 +71,6 @@ export interface ChannelObserver {
 
 export type Channel = ReturnType<typeof createChannel>;
 
-/** A followed topic. */
 interface Feed {
   readonly last: number;
   readonly begin: Position;

@@ -24,7 +24,6 @@ export interface ConnectionOptions {
   readonly EventSource?: EventSourceConstructor | undefined;
 }
 
-/** One request to the gateway. */
 export interface Attempt {
   /** The URL, with the cursors to resume from. */
   readonly url: string;

@@ -21,7 +21,6 @@ export interface Request extends TopicRequest {
   readonly every: string;
 }
 
-/** The state of the connections. */
 export interface SharedState {
   /** By the channels' names. */
   readonly channels: ReadonlyMap<string, ChannelState>;
@@ -29,7 +28,6 @@ export interface SharedState {
   readonly tokenRefusal: Refusal | undefined;
 }
 
-/** A message of the multiplexer to one tab. */
 export type Report =
   /** The request starts at a position of a channel; these are the items after its own position. */
   | {
