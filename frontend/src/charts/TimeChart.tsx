@@ -1,24 +1,20 @@
 import { useEffect, useEffectEvent, useId, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { chartOptions, type LineColour } from './chart-options';
+import { chartOptions, type ChartSpec } from './chart-options';
 import { quantity, type Unit } from '../lib/quantity';
 import { inTurn } from './in-turn';
 import { type Columns, type SeriesSummary, summarise } from './series-summary';
 import { plural } from '../lib/text';
 import { TimeTable } from './TimeTable';
 
-export interface TimeChartProps {
+export interface TimeChartProps extends Pick<ChartSpec, 'unit' | 'lines' | 'max'> {
   title: string;
-  unit: Unit;
-  lines: readonly { label: string; colour: LineColour }[];
   data: Columns;
   /** Where data may be missing, in seconds since the epoch. */
   gaps: readonly number[];
   /** How much time is shown at most, in seconds, up to the newest of the data. */
   span: number;
-  /** The largest value there can be, such as 100%. */
-  max?: number | undefined;
 }
 
 /** Lines over time, with their figures as text and as a table for those who do not see them. */

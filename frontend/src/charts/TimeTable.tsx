@@ -1,18 +1,11 @@
 import { useEffect, useEffectEvent, useId, useState } from 'react';
 import { clock } from '../lib/clock';
-import { quantity, type Unit } from '../lib/quantity';
-import type { Columns } from './series-summary';
+import { quantity } from '../lib/quantity';
+import type { TimeChartProps } from './TimeChart';
 import { newestRows } from './time-table';
 
-interface Props {
-  /** The title of the chart that shows the same. */
-  title: string;
-  unit: Unit;
-  lines: readonly { readonly label: string }[];
-  data: Columns;
-  /** Where data may be missing, in seconds since the epoch. */
-  gaps: readonly number[];
-}
+/** The properties of the chart that shows the same. */
+type Props = Pick<TimeChartProps, 'title' | 'unit' | 'lines' | 'data' | 'gaps'>;
 
 const ROWS = 50;
 /** Milliseconds: a table that changes with each event cannot be read. */

@@ -4,7 +4,7 @@ import { quantity, type Unit } from '../lib/quantity';
 import { type Column, isValue } from './series-summary';
 
 /** The design tokens that lines are drawn in. */
-export type LineColour = 'accent' | 'warning-line' | 'control';
+type LineColour = 'accent' | 'warning-line' | 'control';
 
 /** The content of a chart. Times are in seconds since the epoch. */
 export interface ChartSpec {

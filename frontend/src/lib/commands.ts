@@ -31,17 +31,12 @@ export function publishCommands(
 ): Command[] {
   const literal = topics.find((candidate) => !isGlob(candidate));
   const covered = example !== anything && subscribedAs(example.topic, topics) !== undefined;
-  const topic = literal ?? (covered ? example.topic : undefined);
-  if (topic === undefined) return [];
-  const publication = { ...example, topic };
-  const redis = redisCommand(publication);
-  const curl = curlCommand(publication, eventsURL);
-  return redis && curl
-    ? [
-        { tool: 'Redis', text: redis },
-        { tool: 'HTTP', text: curl },
-      ]
-    : [];
+  const publication = { ...example, topic: literal ?? (covered ? example.topic : '') };
+  const commands = [
+    { tool: 'Redis', text: redisCommand(publication) ?? '' },
+    { tool: 'HTTP', text: curlCommand(publication, eventsURL) ?? '' },
+  ];
+  return commands.filter(({ text }) => text !== '');
 }
 
 /** The command for redis-cli; `undefined` where the topic is none. */

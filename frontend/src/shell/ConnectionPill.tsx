@@ -60,11 +60,7 @@ function lookOf({ status }: StreamStatus, unseen: Losses): keyof typeof looks {
   return unseen.gaps > 0 ? 'bad' : 'good';
 }
 
-interface SummaryProps extends StreamStatus {
-  unseen: Losses;
-}
-
-function Summary({ unseen, ...stream }: SummaryProps) {
+function Summary({ unseen, ...stream }: StreamStatus & { unseen: Losses }) {
   const { status, latency, resumed } = stream;
   const reconnection = useReconnection(stream);
   switch (status.phase) {

@@ -12,13 +12,8 @@ import { type ScreenEntry, screens } from './screens';
 /** How many screens have a tab on a phone. The others are behind "More". */
 const TABS = 4;
 
-interface Props {
-  path: string;
-  unread: number;
-}
-
 /** The way to all screens: at the side, or on a phone at the top and the bottom. */
-export function Menu({ path, unread }: Props) {
+export function Menu({ path, unread }: { path: string; unread: number }) {
   return (
     <header className="flex shrink-0 items-center gap-3 border-line max-md:border-b max-md:px-4 max-md:py-2 md:w-56 md:flex-col md:items-stretch md:border-e md:overflow-y-auto md:bg-surface md:p-3 md:short:p-2">
       <Link href="/" className="flex items-center gap-2.5 rounded-lg md:px-2 md:py-1">

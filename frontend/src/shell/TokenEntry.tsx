@@ -3,13 +3,8 @@ import { useStreamClient } from '@sluice/client/react';
 import { Button } from '../ui/Button';
 import { changeToken, token } from './token';
 
-interface Props {
-  onDone: () => void;
-  ref?: Ref<HTMLInputElement>;
-}
-
 /** A field for an access token, which is used at once. */
-export function TokenEntry({ onDone, ref }: Props) {
+export function TokenEntry({ onDone, ref }: { onDone: () => void; ref?: Ref<HTMLInputElement> }) {
   const client = useStreamClient();
   const [text, setText] = useState(() => token() ?? '');
   const id = useId();

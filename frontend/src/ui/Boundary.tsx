@@ -10,10 +10,6 @@ interface Props {
   children: ReactNode;
 }
 
-interface State {
-  readonly error: unknown;
-}
-
 const places = {
   screen: 'flex h-full p-6',
   dialog: 'fixed inset-x-4 top-16 z-50 mx-auto flex max-w-md rounded-2xl bg-surface shadow-lg',
@@ -21,10 +17,10 @@ const places = {
 };
 
 /** Limits a failure to a part of the app. With another `key`, the part is rendered again. */
-export class Boundary extends Component<Props, State> {
-  override state: State = { error: undefined };
+export class Boundary extends Component<Props, { readonly error: unknown }> {
+  override state = { error: undefined as unknown };
 
-  static getDerivedStateFromError(error: unknown): State {
+  static getDerivedStateFromError(error: unknown) {
     return { error };
   }
 

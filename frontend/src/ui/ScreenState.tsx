@@ -4,12 +4,7 @@ import { shellQuote } from '../lib/commands';
 import { Button } from './Button';
 import { useOpenDialog } from './dialog-context';
 
-interface Props {
-  title: string;
-  children?: ReactNode;
-}
-
-export function ScreenState({ title, children }: Props) {
+export function ScreenState({ title, children }: { title: string; children?: ReactNode }) {
   return (
     <div className="flex min-h-48 flex-1 flex-col items-center justify-center gap-2 rounded-2xl border border-dashed border-line p-6 text-center">
       <h2 className="font-semibold wrap-anywhere">{title}</h2>

@@ -9,6 +9,7 @@ const MINUTE = 60;
 const spans = [1, 5, 15].map((minutes) => ({ value: minutes * MINUTE, text: `${minutes} min` }));
 
 export default function Health({ topics }: ScreenProps) {
+  /** Seconds. */
   const [span, setSpan] = useState(5 * MINUTE);
   return (
     <Screen

@@ -1,4 +1,5 @@
 import { useEffect, useEffectEvent, useState } from 'react';
+import type { ScreenProps } from '../../ui/screen-props';
 import { readNarrowing, writeNarrowing } from './filter-query';
 import type { Level } from './levels';
 import { compileQuery, type Matcher, type Query } from './matcher';
@@ -15,14 +16,8 @@ interface Compiled {
 /** How long to wait for the next key before the address changes, in milliseconds: browsers limit how often it may. */
 const TYPING = 300;
 
-/** The page's address, as screens get it. */
-interface Address {
-  readonly query: URLSearchParams;
-  readonly setQuery: (query: URLSearchParams) => void;
-}
-
 /** Filters a tail by what the reader types and clicks, and keeps that in the address. */
-export function useFilter(tail: Tail, address: Address) {
+export function useFilter(tail: Tail, address: Pick<ScreenProps, 'query' | 'setQuery'>) {
   const [narrowing, setNarrowing] = useState(() => readNarrowing(address.query));
   const { query, hidden } = narrowing;
   const [seen, setSeen] = useState(address.query);
