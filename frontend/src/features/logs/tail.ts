@@ -170,7 +170,7 @@ export function createTail({
 
   function takeSnapshot(): TailSnapshot {
     return {
-      rows: held ? fixed(held.rows) : passing,
+      rows: held ? (held.rows as Rows) : passing,
       levels: { ...counts },
       kept: all.length,
       dropped: oldest() - 1,
@@ -206,10 +206,6 @@ function dropUntil(rows: Queue<LogRow>, seq: number) {
 
 function sizeOf(row: LogRow): number {
   return row.kind === 'line' ? row.entry.data.length : 0;
-}
-
-function fixed<T>(rows: readonly T[]) {
-  return { length: rows.length, at: (index: number) => rows[index] as T };
 }
 
 /** The row with a number; `undefined` where it is not among the rows. */

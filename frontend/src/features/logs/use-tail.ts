@@ -1,10 +1,8 @@
 import { useMemo, useSyncExternalStore } from 'react';
 import { createView, nextFrame, paced, type SubscriptionState } from '@sluice/client';
 import { useStreamClient } from '@sluice/client/react';
+import { MAX_LAST } from '../../lib/query-last';
 import { createTail } from './tail';
-
-/** As much history as the gateway gives. */
-const HISTORY = 1_000;
 
 /** A tail of what comes on the topics, for as long as the component is mounted. */
 export function useTail(topics: readonly string[]) {
@@ -14,7 +12,7 @@ export function useTail(topics: readonly string[]) {
   const [tail, view] = useMemo(() => {
     const tail = createTail({ publishing: paced(nextFrame) });
     const collector = { onEntry: tail.add, read: (state: SubscriptionState) => state };
-    return [tail, createView(client, JSON.parse(key) as string[], { last: HISTORY }, collector)];
+    return [tail, createView(client, JSON.parse(key) as string[], { last: MAX_LAST }, collector)];
   }, [client, key]);
   return {
     tail,
