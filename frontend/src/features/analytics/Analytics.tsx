@@ -13,11 +13,11 @@ import { count } from '../../lib/text';
 import { TopicChoice } from '../../ui/TopicChoice';
 import { TopicGate } from '../../ui/TopicGate';
 import { useView } from '../../lib/use-view';
-import { type Buckets, collectBuckets } from './buckets';
+import { collectBuckets } from './buckets';
 import { columnOf } from './column';
 import { FigureTotal } from './FigureTotal';
 import { type Columns, isCount, sortColumns } from './figures';
-import { windowOf } from './window';
+import { type Part, windowOf } from './window';
 
 const MINUTE = 60;
 const spans = [1, 5, 15].map((minutes) => ({ value: minutes * MINUTE, text: `${minutes} min` }));
@@ -90,9 +90,6 @@ function Charts({ topic, span }: { topic: string; span: number }) {
     </TopicGate>
   );
 }
-
-/** A part of the screen, for the newest seconds of a series. */
-type Part<T> = T & { series: Buckets; span: number };
 
 function FigureChart({ series, field, column, span }: Part<Columns['figures'][number]>) {
   const drawn = useMemo(() => columnOf(series, column), [series, column]);

@@ -20,7 +20,7 @@ export interface Sample {
 
 /**
  * The rates per second between two samples; `undefined` where they cannot be compared: of two gateways behind one
- * address, or of one that has started anew in between.
+ * address, or of one that has restarted in between.
  */
 export function ratesBetween(before: Sample, after: Sample) {
   const seconds = (after.at - before.at) / 1_000;

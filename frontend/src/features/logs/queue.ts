@@ -8,7 +8,7 @@ export function createQueue<T>() {
   let items: (T | undefined)[] = [];
   let start = 0;
 
-  /** Removes the oldest item; `undefined` if there is none. */
+  /** Removes and returns the oldest item; `undefined` if the list is empty. */
   function shift(): T | undefined {
     if (start === items.length) return undefined;
     const item = items[start];
@@ -26,7 +26,7 @@ export function createQueue<T>() {
     get length() {
       return items.length - start;
     },
-    /** The item at a place counted from the oldest; the place must be within the length. */
+    /** The item at an index from the oldest one; the index must be below the length. */
     at: (index: number) => items[start + index] as T,
     push: (item: T) => void items.push(item),
     shift,
