@@ -83,7 +83,6 @@ interface ShownProps {
   onShown: (isShown: true) => void;
   screen: ScreenEntry;
   search: string;
-  /** The topics if the address names none. */
   fallback: readonly string[];
 }
 

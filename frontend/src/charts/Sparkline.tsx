@@ -1,17 +1,12 @@
 import { memo } from 'react';
 
-interface Props {
-  /** Oldest first. */
-  values: readonly number[];
-}
-
 const WIDTH = 128;
 const HEIGHT = 24;
 /** Keeps the line's thickness inside. */
 const MARGIN = 2;
 
-/** The course of a figure as a small line; for those who do not see it, the figures beside it say enough. */
-export const Sparkline = memo(function Sparkline({ values }: Props) {
+/** The course of a figure, oldest value first, as a small line; for those who do not see it, the figures beside it say enough. */
+export const Sparkline = memo(function Sparkline({ values }: { values: readonly number[] }) {
   return (
     <svg
       viewBox={`0 0 ${WIDTH} ${HEIGHT}`}

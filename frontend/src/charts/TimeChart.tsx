@@ -1,24 +1,20 @@
 import { useEffect, useEffectEvent, useId, useRef, useState } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
-import { chartOptions, type LineColour } from './chart-options';
+import { chartOptions, type ChartSpec } from './chart-options';
 import { quantity, type Unit } from '../lib/quantity';
 import { inTurn } from './in-turn';
-import { type Columns, summarise } from './series-summary';
-import { count } from '../lib/text';
+import { type Columns, type SeriesSummary, summarise } from './series-summary';
+import { plural } from '../lib/text';
 import { TimeTable } from './TimeTable';
 
-export interface TimeChartProps {
+export interface TimeChartProps extends Pick<ChartSpec, 'unit' | 'lines' | 'max'> {
   title: string;
-  unit: Unit;
-  lines: readonly { label: string; colour: LineColour }[];
   data: Columns;
   /** Where data may be missing, in seconds since the epoch. */
   gaps: readonly number[];
   /** How much time is shown at most, in seconds, up to the newest of the data. */
   span: number;
-  /** The largest value there can be, such as 100%. */
-  max?: number | undefined;
 }
 
 /** Lines over time, with their figures as text and as a table for those who do not see them. */
@@ -72,20 +68,12 @@ function gapsText(gaps: number): string {
   return gaps === 1 ? 'one gap in the data' : `${gaps} gaps in the data`;
 }
 
-function summaryText(
-  label: string,
-  summary: ReturnType<typeof summarise> | undefined,
-  unit: Unit,
-): string {
+function summaryText(label: string, summary: SeriesSummary | undefined, unit: Unit): string {
   if (!summary) return `${label}: no data yet`;
   const [latest, min, max, mean] = [summary.latest, summary.min, summary.max, summary.mean].map(
     (value) => quantity(value, unit),
   );
-  return `${label}: now ${latest}, from ${min} to ${max}, ${mean} on average of ${points(summary.count)}`;
-}
-
-function points(n: number): string {
-  return `${count(n)} ${n === 1 ? 'point' : 'points'}`;
+  return `${label}: now ${latest}, from ${min} to ${max}, ${mean} on average of ${plural(summary.count, 'point')}`;
 }
 
 interface Plot extends Omit<TimeChartProps, 'title'> {
@@ -113,7 +101,6 @@ function usePlot({ unit, lines, data, gaps, span, max, onCursor }: Plot) {
     const target = element.current;
     if (!target) return;
     let size = { width: 0, height: 0 };
-    let created: uPlot | undefined;
     let cancel: (() => void) | undefined;
     const options = chartOptions({
       ...{ unit, max, lines: JSON.parse(spec) as TimeChartProps['lines'] },
@@ -121,24 +108,23 @@ function usePlot({ unit, lines, data, gaps, span, max, onCursor }: Plot) {
       onCursor: (index) => onCursorEvent(index),
     });
     const create = () => {
-      created = new uPlot({ ...options, ...size }, undefined, target);
-      chart.current = created;
+      chart.current = new uPlot({ ...options, ...size }, undefined, target);
       show();
     };
     // Its entries have the size: to ask the element for it would lay out the page once for each chart.
     const resizing = new ResizeObserver(([entry]) => {
       const { width = 0, height = 0 } = entry?.contentRect ?? {};
       size = { width: Math.round(width), height: Math.round(height) };
-      if (created) created.setSize(size);
+      if (chart.current) chart.current.setSize(size);
       else cancel ??= inTurn(create);
     });
     resizing.observe(target);
-    const stopTheme = onThemeChange(() => created?.redraw());
+    const stopTheme = onThemeChange(() => chart.current?.redraw());
     return () => {
       cancel?.();
       resizing.disconnect();
       stopTheme();
-      created?.destroy();
+      chart.current?.destroy();
       chart.current = undefined;
     };
   }, [unit, spec, max]);

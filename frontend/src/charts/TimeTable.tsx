@@ -1,19 +1,11 @@
-import { useId, useState } from 'react';
+import { useEffect, useEffectEvent, useId, useState } from 'react';
 import { clock } from '../lib/clock';
-import { quantity, type Unit } from '../lib/quantity';
-import type { Columns } from './series-summary';
+import { quantity } from '../lib/quantity';
+import type { TimeChartProps } from './TimeChart';
 import { newestRows } from './time-table';
-import { useSteady } from './use-steady';
 
-interface Props {
-  /** The title of the chart that shows the same. */
-  title: string;
-  unit: Unit;
-  lines: readonly { readonly label: string }[];
-  data: Columns;
-  /** Where data may be missing, in seconds since the epoch. */
-  gaps: readonly number[];
-}
+/** The properties of the chart that shows the same. */
+type Props = Pick<TimeChartProps, 'title' | 'unit' | 'lines' | 'data' | 'gaps'>;
 
 const ROWS = 50;
 /** Milliseconds: a table that changes with each event cannot be read. */
@@ -36,7 +28,7 @@ export function TimeTable(props: Props) {
 }
 
 function Rows(props: Props) {
-  const { title, unit, lines, data, gaps } = useSteady(props, INTERVAL);
+  const { title, unit, lines, data, gaps } = useSteady(props);
   const captionId = useId();
   const rows = newestRows(data, gaps, ROWS);
   return (
@@ -87,3 +79,14 @@ function Rows(props: Props) {
 }
 
 const cell = 'px-3 py-1 text-end font-normal whitespace-nowrap first:text-start';
+
+/** A value that changes often, renewed once in each interval. */
+function useSteady<T extends object>(value: T): T {
+  const [shown, setShown] = useState(value);
+  const renew = useEffectEvent(() => setShown(value));
+  useEffect(() => {
+    const timer = setInterval(() => renew(), INTERVAL);
+    return () => clearInterval(timer);
+  }, []);
+  return shown;
+}

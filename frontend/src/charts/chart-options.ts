@@ -4,7 +4,7 @@ import { quantity, type Unit } from '../lib/quantity';
 import { type Column, isValue } from './series-summary';
 
 /** The design tokens that lines are drawn in. */
-export type LineColour = 'accent' | 'warning-line' | 'control';
+type LineColour = 'accent' | 'warning-line' | 'control';
 
 /** The content of a chart. Times are in seconds since the epoch. */
 export interface ChartSpec {
@@ -73,12 +73,9 @@ export function chartOptions(spec: ChartSpec): Omit<uPlot.Options, 'width' | 'he
 
 /** The places of values without a neighbour, which no line shows. */
 export function lonely(values: Column): number[] {
-  const places: number[] = [];
-  for (let n = 0; n < values.length; n++) {
-    const [before, here, after] = [values[n - 1], values[n], values[n + 1]];
-    if (isValue(here) && !isValue(before) && !isValue(after)) places.push(n);
-  }
-  return places;
+  const isAt = (n: number) => isValue(values[n]);
+  const places = Array.from(values, (_, n) => n);
+  return places.filter((n) => isAt(n) && !isAt(n - 1) && !isAt(n + 1));
 }
 
 /** The range of the axis. It includes zero, so heights can be compared, and a margin above the data. */

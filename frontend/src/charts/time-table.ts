@@ -1,30 +1,14 @@
 import { type Columns, isValue } from './series-summary';
 
-/** The values of a chart at one time. */
-export interface TimeRow {
-  /** Seconds since the epoch. */
-  readonly time: number;
-  /** A value for each line, `undefined` where it has none. */
-  readonly values: readonly (number | undefined)[];
-  readonly isGap: boolean;
-}
-
-/** The newest rows of a chart's columns that say something, newest first. */
-export function newestRows(
-  [times, ...columns]: Columns,
-  gaps: readonly number[],
-  limit: number,
-): TimeRow[] {
+/** The newest rows of a chart's columns that say something, newest first; in a row, a line without a value has `undefined`. */
+export function newestRows([times, ...columns]: Columns, gaps: readonly number[], limit: number) {
   const gapTimes = new Set(gaps);
-  const rows: TimeRow[] = [];
-  for (let n = times.length - 1; n >= 0 && rows.length < limit; n--) {
-    const time = times[n] ?? 0;
-    const values = columns.map((column) => {
-      const value = column[n];
-      return isValue(value) ? value : undefined;
-    });
-    const isEmpty = values.every((value) => value === undefined);
-    if (!isEmpty || gapTimes.has(time)) rows.push({ time, values, isGap: isEmpty });
-  }
-  return rows;
+  return times
+    .map((time, n) => {
+      const values = columns.map((column) => (isValue(column[n]) ? column[n] : undefined));
+      return { time, values, isGap: values.every((value) => value === undefined) };
+    })
+    .filter(({ time, isGap }) => !isGap || gapTimes.has(time))
+    .slice(-limit)
+    .reverse();
 }

@@ -1,9 +1,10 @@
+import { type RefObject, useLayoutEffect, useState } from 'react';
 import type { Entries } from '@sluice/client';
+import { Button } from '../ui/Button';
 import { Counts } from './Counts';
 import { EventList } from './EventList';
 import { NewEvents } from './NewEvents';
 import { useFeed } from './use-feed';
-import { useHeight } from './use-height';
 
 interface Props {
   snapshot: Entries<unknown>;
@@ -29,9 +30,7 @@ export function EventFeed({ snapshot, showTopics, labelledBy }: Props) {
     <>
       <div className="flex items-center justify-between gap-4 border-b border-line bg-raised px-4 py-1.5 sm:px-5">
         <Counts snapshot={snapshot} />
-        <button type="button" className="button" onClick={togglePause}>
-          {heldBy ? 'Resume' : 'Pause'}
-        </button>
+        <Button onClick={togglePause}>{heldBy ? 'Resume' : 'Pause'}</Button>
       </div>
       <div className="relative flex min-h-0 flex-1 flex-col">
         <NewEvents count={waiting} onShow={showNewest} />
@@ -45,4 +44,19 @@ export function EventFeed({ snapshot, showTopics, labelledBy }: Props) {
       </div>
     </>
   );
+}
+
+/** The height of an element's inside, in pixels. */
+function useHeight(element: RefObject<HTMLElement | null>): number {
+  const [height, setHeight] = useState(0);
+
+  useLayoutEffect(() => {
+    const target = element.current;
+    if (!target) return;
+    const resizing = new ResizeObserver(() => setHeight(target.clientHeight));
+    resizing.observe(target);
+    return () => resizing.disconnect();
+  }, [element]);
+
+  return height;
 }

@@ -8,7 +8,6 @@ interface Props {
   showTopic: boolean;
 }
 
-/** A row that says that events may be missing. */
 export const GapRow = memo(function GapRow({ gap, showTopic }: Props) {
   return (
     <div className="flex flex-wrap items-baseline gap-x-4 gap-y-0.5 border-y border-dashed border-warning-line bg-warning-soft px-4 py-2 text-warning sm:flex-nowrap sm:px-5">

@@ -3,11 +3,10 @@ import { CopyButton } from '../ui/CopyButton';
 import { count } from '../lib/text';
 
 interface Props {
-  /** What to show. */
   text: string;
-  /** What to copy. */
-  raw: string;
-  render: (text: string) => ReactNode;
+  /** The text to copy, if it is another one. */
+  raw?: string;
+  render?: (text: string) => ReactNode;
 }
 
 const PREVIEW_CHARACTERS = 280;
@@ -16,7 +15,7 @@ const PREVIEW_LINES = 6;
 const MAX_CHARACTERS = 20_000;
 
 /** Text of any length in monospace, short until the reader asks for more. */
-export function LongText({ text, raw, render }: Props) {
+export function LongText({ text, raw = text, render = (text) => text }: Props) {
   const [expanded, setExpanded] = useState(false);
   const id = useId();
   const preview = previewOf(text);

@@ -44,7 +44,7 @@ function Data({ data, payload }: { data: string; payload: Payload }) {
       return data === '' ? (
         <p className="text-muted italic">Empty message</p>
       ) : (
-        <LongText text={data} raw={data} render={renderText} />
+        <LongText text={data} />
       );
   }
 }
@@ -57,10 +57,6 @@ function Reading({ time, value }: { time: string; value: string }) {
       <strong className="font-semibold text-accent">{value}</strong>
     </p>
   );
-}
-
-function renderText(text: string) {
-  return text;
 }
 
 function renderJSON(text: string) {

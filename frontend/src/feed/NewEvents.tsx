@@ -1,12 +1,7 @@
 import { count, plural } from '../lib/text';
 
-interface Props {
-  count: number;
-  onShow: () => void;
-}
-
 /** Shows how many events have arrived since the reader scrolled down or paused, and a button to show them. */
-export function NewEvents({ count: waiting, onShow }: Props) {
+export function NewEvents({ count: waiting, onShow }: { count: number; onShow: () => void }) {
   if (waiting === 0) return null;
   return (
     <button

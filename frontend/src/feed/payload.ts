@@ -1,6 +1,5 @@
 import { parse } from '@sluice/client';
 
-/** The kind of a message's data. */
 export type Payload =
   | { readonly kind: 'reading'; readonly time: string; readonly value: string }
   /** JSON without the spaces between its tokens, numbers as they were written. */
@@ -41,15 +40,9 @@ function compact(json: string): string {
   return json.replace(new RegExp(`(${STRING.source})|\\s+`, 'g'), '$1');
 }
 
-/** A part of a compact JSON text. */
-export interface JSONPart {
-  readonly text: string;
-  readonly isKey: boolean;
-}
-
 /** Splits compact JSON, perhaps cut off, into its keys and what is between them. */
-export function splitKeys(json: string): JSONPart[] {
-  const parts: JSONPart[] = [];
+export function splitKeys(json: string) {
+  const parts: { readonly text: string; readonly isKey: boolean }[] = [];
   let end = 0;
   for (const { 0: text, index } of json.matchAll(new RegExp(`${STRING.source}(:?)`, 'g'))) {
     if (!text.endsWith('":')) continue;

@@ -1,4 +1,4 @@
-import { type RefObject, type UIEvent, useRef, useState } from 'react';
+import { type UIEvent, useRef, useState } from 'react';
 import type { Entry } from '@sluice/client';
 
 /** A few pixels from the top still count as the top: fingers and zoomed pages are not exact. */
@@ -9,25 +9,13 @@ interface Held {
   readonly by: 'scrolling' | 'pause';
 }
 
-/** A list in an element that scrolls, newest on top; see {@link useFeed}. */
-export interface Feed {
-  /** The entries to show: the newest, or those from when the hold began. */
-  readonly shown: readonly Entry[];
-  readonly heldBy: Held['by'] | undefined;
-  /** How many entries have arrived since the hold began. */
-  readonly waiting: number;
-  readonly scroller: RefObject<HTMLDivElement | null>;
-  readonly onScroll: (event: UIEvent<HTMLElement>) => void;
-  /** Scrolls to the top and releases the hold. */
-  readonly showNewest: () => void;
-  readonly togglePause: () => void;
-}
+export type Feed = ReturnType<typeof useFeed>;
 
 /**
  * Holds a list while the reader has scrolled down or paused it. New rows at the top move all others down, and a
  * bounded list drops the oldest, so the list must not change at all during a hold.
  */
-export function useFeed(entries: readonly Entry[]): Feed {
+export function useFeed(entries: readonly Entry[]) {
   const [held, setHeld] = useState<Held>();
   const scroller = useRef<HTMLDivElement>(null);
   const heldBy = held?.by;
@@ -39,6 +27,7 @@ export function useFeed(entries: readonly Entry[]): Feed {
     else if (heldBy === 'scrolling') setHeld(undefined);
   }
 
+  /** Scrolls to the top and releases the hold. */
   function showNewest() {
     setHeld(undefined);
     scroller.current?.scrollTo({ top: 0 });
@@ -46,6 +35,7 @@ export function useFeed(entries: readonly Entry[]): Feed {
 
   return {
     ...{ shown: held?.entries ?? entries, heldBy, scroller, onScroll, showNewest },
+    /** How many entries have arrived since the hold began. */
     waiting: held ? newest(entries) - newest(held.entries) : 0,
     togglePause: () => (heldBy ? showNewest() : hold('pause')),
   };

@@ -1,11 +1,5 @@
 import { isGlob, subscribedAs } from '@sluice/client';
 
-/** A way to publish an event, for a terminal. */
-export interface Command {
-  readonly tool: string;
-  readonly text: string;
-}
-
 /** An event to be published. */
 export interface Publication {
   /** `kind:name`, literal: a glob's special characters have a backslash before them. */
@@ -24,24 +18,15 @@ const anything: Publication = { topic: 'channel:updates', data: '{"value":42}' }
  * How to publish what the example does: to the first of the topics that can be published to, or where they
  * are globs, to the example's own topic if one of them covers it.
  */
-export function publishCommands(
-  topics: readonly string[],
-  eventsURL: string,
-  example = anything,
-): Command[] {
+export function publishCommands(topics: readonly string[], eventsURL: string, example = anything) {
   const literal = topics.find((candidate) => !isGlob(candidate));
   const covered = example !== anything && subscribedAs(example.topic, topics) !== undefined;
-  const topic = literal ?? (covered ? example.topic : undefined);
-  if (topic === undefined) return [];
-  const publication = { ...example, topic };
-  const redis = redisCommand(publication);
-  const curl = curlCommand(publication, eventsURL);
-  return redis && curl
-    ? [
-        { tool: 'Redis', text: redis },
-        { tool: 'HTTP', text: curl },
-      ]
-    : [];
+  const publication = { ...example, topic: literal ?? (covered ? example.topic : '') };
+  const commands = [
+    { tool: 'Redis', text: redisCommand(publication) ?? '' },
+    { tool: 'HTTP', text: curlCommand(publication, eventsURL) ?? '' },
+  ];
+  return commands.filter(({ text }) => text !== '');
 }
 
 /** The command for redis-cli; `undefined` where the topic is none. */

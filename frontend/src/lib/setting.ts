@@ -2,13 +2,8 @@ import { useSyncExternalStore } from 'react';
 import type { Store } from '@sluice/client';
 import { store, stored } from './stored';
 
-/** A value that the browser keeps for all tabs and for next time. */
-interface Setting<T> extends Store<T> {
-  readonly set: (value: T) => void;
-}
-
 /**
- * Keeps a value under a name in the browser. It follows other tabs until the page is closed.
+ * Keeps a value under a name in the browser, for all tabs and for next time. It follows other tabs until the page is closed.
  *
  * @param read - reads it from there; it is called with the present value, which is `undefined` at first
  */
@@ -16,7 +11,7 @@ export function createKept<T>(
   name: string,
   read: (before: T | undefined) => T,
   format: (value: T) => string | undefined,
-): Setting<T> {
+) {
   const listeners = new Set<() => void>();
   let current = read(undefined);
 
@@ -31,11 +26,11 @@ export function createKept<T>(
 
   return {
     getSnapshot: () => current,
-    subscribe: (onChange) => {
+    subscribe: (onChange: () => void) => {
       listeners.add(onChange);
       return () => listeners.delete(onChange);
     },
-    set: (next) => {
+    set: (next: T) => {
       show(next);
       store(name, format(next));
     },
@@ -43,15 +38,11 @@ export function createKept<T>(
 }
 
 /** Keeps a choice among some values; the first is the default. */
-export function createSetting<T extends string>(
-  name: string,
-  values: readonly [T, ...T[]],
-): Setting<T> {
+export function createSetting<T extends string>(name: string, values: readonly [T, ...T[]]) {
   const read = () => values.find((known) => known === stored(name)) ?? values[0];
-  return createKept(name, read, (value) => value);
+  return createKept<T>(name, read, (value) => value);
 }
 
-/** The value of a setting. */
-export function useSetting<T>({ subscribe, getSnapshot }: Setting<T>): T {
+export function useSetting<T>({ subscribe, getSnapshot }: Store<T>): T {
   return useSyncExternalStore(subscribe, getSnapshot);
 }

@@ -4,6 +4,7 @@ import { causeText, count, plural } from '../lib/text';
 import { useNow } from '../lib/use-now';
 import type { StreamStatus } from '@sluice/client';
 import { useStreamClient, useStreamStatus } from '@sluice/client/react';
+import { Button } from '../ui/Button';
 
 interface Props {
   /** The element that it belongs to. */
@@ -11,7 +12,6 @@ interface Props {
   onClose: () => void;
 }
 
-/** All that there is to say about the connection. */
 export default function ConnectionDetails({ anchor, onClose }: Props) {
   const status = useStreamStatus();
   return (
@@ -62,9 +62,9 @@ function Details(stream: StreamStatus) {
         </p>
       )}
       {(status.phase === 'waiting' || refused.size > 0) && (
-        <button type="button" className="button mt-3" onClick={client.retryNow}>
+        <Button className="mt-3" onClick={client.retryNow}>
           Retry now
-        </button>
+        </Button>
       )}
     </>
   );

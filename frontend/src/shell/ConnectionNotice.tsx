@@ -1,4 +1,5 @@
-import { useDialogs } from '../ui/dialog-context';
+import { Button } from '../ui/Button';
+import { useOpenDialog } from '../ui/dialog-context';
 import { causeText } from '../lib/text';
 import { type Cause, needsToken } from '@sluice/client';
 import { useStreamClient, useStreamStatus } from '@sluice/client/react';
@@ -7,7 +8,7 @@ import { useStreamClient, useStreamStatus } from '@sluice/client/react';
 export function ConnectionNotice() {
   const { status, refused } = useStreamStatus();
   const client = useStreamClient();
-  const { open } = useDialogs();
+  const open = useOpenDialog();
   const cause = 'cause' in status ? status.cause : undefined;
   if (!cause) return null;
   return (
@@ -18,18 +19,17 @@ export function ConnectionNotice() {
       </p>
       <div className="flex flex-wrap gap-2">
         {cause.kind === 'refused' && needsToken(cause.refusal) && (
-          <button type="button" className="button text-ink" onClick={() => open('token')}>
+          <Button className="text-ink" onClick={() => open('token')}>
             Enter a token
-          </button>
+          </Button>
         )}
-        <button
-          type="button"
-          className="button text-ink"
+        <Button
+          className="text-ink"
           aria-disabled={status.phase !== 'waiting'}
           onClick={client.retryNow}
         >
           Retry now
-        </button>
+        </Button>
       </div>
     </div>
   );

@@ -6,7 +6,6 @@ import { useNow } from '../lib/use-now';
 import { Boundary } from '../ui/Boundary';
 import { type Losses, useReconnection, useUnseen } from './losses';
 
-/** Loads the code of the details. */
 export const loadDetails = () => import('./ConnectionDetails');
 
 const ConnectionDetails = lazy(loadDetails);
@@ -61,11 +60,7 @@ function lookOf({ status }: StreamStatus, unseen: Losses): keyof typeof looks {
   return unseen.gaps > 0 ? 'bad' : 'good';
 }
 
-interface SummaryProps extends StreamStatus {
-  unseen: Losses;
-}
-
-function Summary({ unseen, ...stream }: SummaryProps) {
+function Summary({ unseen, ...stream }: StreamStatus & { unseen: Losses }) {
   const { status, latency, resumed } = stream;
   const reconnection = useReconnection(stream);
   switch (status.phase) {

@@ -1,4 +1,4 @@
-import { lazy, type ReactNode, Suspense, useMemo, useState } from 'react';
+import { lazy, type ReactNode, Suspense, useCallback, useState } from 'react';
 import { Boundary } from '../ui/Boundary';
 import { type DialogName, DialogsContext } from '../ui/dialog-context';
 import { useShortcuts } from './shortcuts';
@@ -17,22 +17,18 @@ const dialogs = {
   token: lazy(code.token),
 };
 
-/** Loads the code of the dialogs. */
 export const loadDialogs = () => Object.values(code).map((load) => load());
 
 /** Holds the dialogs, whose code is loaded when they are first opened, and the keys that open them. */
 export function Dialogs({ children }: { children: ReactNode }) {
   const [current, setCurrent] = useState<DialogName>();
   const [loaded, setLoaded] = useState<ReadonlySet<DialogName>>(new Set());
-  const opener = useMemo(() => {
-    function open(name: DialogName) {
-      setCurrent(name);
-      // A dialog stays mounted after its first opening: when it closes, it returns the focus.
-      setLoaded((before) => new Set([...before, name]));
-    }
-    return { open };
+  const open = useCallback((name: DialogName) => {
+    setCurrent(name);
+    // A dialog stays mounted after its first opening: when it closes, it returns the focus.
+    setLoaded((before) => new Set([...before, name]));
   }, []);
-  useShortcuts(opener.open);
+  useShortcuts(open);
 
   function close(name: DialogName) {
     setCurrent((now) => (now === name ? undefined : now));
@@ -44,7 +40,7 @@ export function Dialogs({ children }: { children: ReactNode }) {
   }
 
   return (
-    <DialogsContext value={opener}>
+    <DialogsContext value={open}>
       {children}
       {[...loaded].map((name) => {
         const Dialog = dialogs[name];

@@ -3,7 +3,7 @@ import { Logo } from '../ui/Logo';
 import { useSingleKeys } from '../lib/single-keys';
 import { count } from '../lib/text';
 import { ConnectionPill } from './ConnectionPill';
-import { useDialogs } from '../ui/dialog-context';
+import { useOpenDialog } from '../ui/dialog-context';
 import { Icon } from './Icon';
 import { Link } from './Link';
 import { lastAddress } from './location';
@@ -12,13 +12,8 @@ import { type ScreenEntry, screens } from './screens';
 /** How many screens have a tab on a phone. The others are behind "More". */
 const TABS = 4;
 
-interface Props {
-  path: string;
-  unread: number;
-}
-
 /** The way to all screens: at the side, or on a phone at the top and the bottom. */
-export function Menu({ path, unread }: Props) {
+export function Menu({ path, unread }: { path: string; unread: number }) {
   return (
     <header className="flex shrink-0 items-center gap-3 border-line max-md:border-b max-md:px-4 max-md:py-2 md:w-56 md:flex-col md:items-stretch md:border-e md:overflow-y-auto md:bg-surface md:p-3 md:short:p-2">
       <Link href="/" className="flex items-center gap-2.5 rounded-lg md:px-2 md:py-1">
@@ -37,7 +32,8 @@ export function Menu({ path, unread }: Props) {
             >
               <MenuLink
                 screen={screen}
-                isCurrent={screen.path === path}
+                path={path}
+                className={item}
                 unread={screen.path === '/notifications' ? unread : 0}
               />
             </li>
@@ -84,14 +80,11 @@ function More({ path }: { path: string }) {
         {isOpen &&
           others.map((screen) => (
             <li key={screen.path}>
-              <Link
-                href={screen.path === path ? path : lastAddress(screen.path)}
-                aria-current={screen.path === path ? 'page' : undefined}
+              <MenuLink
+                screen={screen}
+                path={path}
                 className="flex items-center gap-3 rounded-lg px-3 py-2.5 text-sm font-medium text-muted aria-[current]:bg-accent-soft aria-[current]:text-accent"
-              >
-                <Icon name={screen.icon} />
-                {screen.name}
-              </Link>
+              />
             </li>
           ))}
       </ul>
@@ -104,19 +97,22 @@ const item =
 
 interface MenuLinkProps {
   screen: ScreenEntry;
-  isCurrent: boolean;
-  unread: number;
+  /** The path of the screen that is shown. */
+  path: string;
+  className: string;
+  unread?: number;
 }
 
-function MenuLink({ screen: { path, name, icon }, isCurrent, unread }: MenuLinkProps) {
+function MenuLink({ screen, path, className, unread = 0 }: MenuLinkProps) {
+  const isCurrent = screen.path === path;
   return (
     <Link
-      href={isCurrent ? path : lastAddress(path)}
+      href={isCurrent ? path : lastAddress(screen.path)}
       aria-current={isCurrent ? 'page' : undefined}
-      className={item}
+      className={className}
     >
-      <Icon name={icon} />
-      <span className="max-w-full truncate">{name}</span>
+      <Icon name={screen.icon} />
+      <span className="max-w-full truncate">{screen.name}</span>
       {unread > 0 && (
         <span className="rounded-full bg-accent px-1.5 text-[0.6875rem]/4 font-semibold text-surface tabular-nums max-md:absolute max-md:start-1/2 max-md:top-0.5 md:ms-auto">
           {count(unread)}
@@ -128,7 +124,7 @@ function MenuLink({ screen: { path, name, icon }, isCurrent, unread }: MenuLinkP
 }
 
 function Tools() {
-  const { open } = useDialogs();
+  const open = useOpenDialog();
   return (
     <div className="flex gap-1">
       <button

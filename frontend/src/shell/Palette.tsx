@@ -2,7 +2,7 @@ import { Autocomplete } from '@base-ui/react/autocomplete';
 import { Dialog } from '@base-ui/react/dialog';
 import { useState } from 'react';
 import { useStreamClient } from '@sluice/client/react';
-import { useDialogs } from '../ui/dialog-context';
+import { useOpenDialog } from '../ui/dialog-context';
 import { Icon } from './Icon';
 import { Keys } from './Keys';
 import { allCommands, type Command, findCommands } from './palette-commands';
@@ -25,7 +25,7 @@ export default function Palette({ isOpen, onClose }: DialogProps) {
 
 function Finder({ onDone }: { onDone: () => void }) {
   const client = useStreamClient();
-  const { open } = useDialogs();
+  const open = useOpenDialog();
   const [typed, setTyped] = useState('');
 
   function run(command: Command) {

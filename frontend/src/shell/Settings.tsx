@@ -6,7 +6,6 @@ import { paletteKey } from './shortcuts';
 import { type Theme, theme } from './theme';
 import { TokenEntry } from './TokenEntry';
 
-/** The settings of the reader. */
 export default function Settings(props: DialogProps) {
   return (
     <ShellDialog title="Settings" {...props}>

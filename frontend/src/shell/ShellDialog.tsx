@@ -2,7 +2,6 @@ import { Dialog } from '@base-ui/react/dialog';
 import type { ReactNode, RefObject } from 'react';
 import { Icon } from './Icon';
 
-/** The properties of the dialogs of the shell. */
 export interface DialogProps {
   isOpen: boolean;
   onClose: () => void;
@@ -15,7 +14,6 @@ interface Props extends DialogProps {
   children: ReactNode;
 }
 
-/** A dialog in the middle of the page. */
 export function ShellDialog({ title, initialFocus, isOpen, onClose, children }: Props) {
   return (
     <Dialog.Root open={isOpen} onOpenChange={(open) => !open && onClose()}>

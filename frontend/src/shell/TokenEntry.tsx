@@ -1,15 +1,10 @@
 import { type Ref, type SubmitEvent, useId, useState } from 'react';
 import { useStreamClient } from '@sluice/client/react';
+import { Button } from '../ui/Button';
 import { changeToken, token } from './token';
 
-interface Props {
-  onDone: () => void;
-  /** The field. */
-  ref?: Ref<HTMLInputElement>;
-}
-
 /** A field for an access token, which is used at once. */
-export function TokenEntry({ onDone, ref }: Props) {
+export function TokenEntry({ onDone, ref }: { onDone: () => void; ref?: Ref<HTMLInputElement> }) {
   const client = useStreamClient();
   const [text, setText] = useState(() => token() ?? '');
   const id = useId();
@@ -46,14 +41,8 @@ export function TokenEntry({ onDone, ref }: Props) {
           onChange={({ target }) => setText(target.value)}
           onFocus={({ target }) => target.select()}
         />
-        <button type="submit" className="button">
-          Use
-        </button>
-        {token() !== undefined && (
-          <button type="button" className="button" onClick={() => change('')}>
-            Remove
-          </button>
-        )}
+        <Button type="submit">Use</Button>
+        {token() !== undefined && <Button onClick={() => change('')}>Remove</Button>}
       </div>
     </form>
   );

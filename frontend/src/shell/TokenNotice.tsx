@@ -1,12 +1,13 @@
 import { useStreamClient, useStreamStatus } from '@sluice/client/react';
-import { useDialogs } from '../ui/dialog-context';
+import { Button } from '../ui/Button';
+import { useOpenDialog } from '../ui/dialog-context';
 import { changeToken, token } from './token';
 
 /** Says that the server does not accept the saved token, and offers to remove it. */
 export function TokenNotice() {
   const { tokenRefusal } = useStreamStatus();
   const client = useStreamClient();
-  const { open } = useDialogs();
+  const open = useOpenDialog();
   if (!tokenRefusal || token() === undefined) return null;
   return (
     <div
@@ -19,12 +20,12 @@ export function TokenNotice() {
         are followed.
       </p>
       <div className="flex flex-wrap gap-2">
-        <button type="button" className="button text-ink" onClick={() => open('token')}>
+        <Button className="text-ink" onClick={() => open('token')}>
           Enter another token
-        </button>
-        <button type="button" className="button text-ink" onClick={() => changeToken(client, '')}>
+        </Button>
+        <Button className="text-ink" onClick={() => changeToken(client, '')}>
           Remove the token
-        </button>
+        </Button>
       </div>
     </div>
   );

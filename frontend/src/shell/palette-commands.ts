@@ -7,7 +7,6 @@ import { screens } from './screens';
 import { helpKeys, screenKeys } from './shortcuts';
 import { theme } from './theme';
 
-/** Something that the palette can do. */
 export interface Command {
   readonly name: string;
   /** The kind of command, for example "Theme". */

@@ -2,7 +2,6 @@ import { type ComponentType, lazy, type LazyExoticComponent } from 'react';
 import type { ScreenProps } from '../ui/screen-props';
 import type { IconName } from './Icon';
 
-/** A screen of the app. */
 export interface ScreenEntry {
   readonly path: string;
   readonly name: string;
@@ -13,45 +12,27 @@ export interface ScreenEntry {
   readonly Component: LazyExoticComponent<ComponentType<ScreenProps>>;
 }
 
-function screen(
-  path: string,
-  name: string,
-  icon: IconName,
-  topics: readonly string[],
-  load: ScreenEntry['load'],
-): ScreenEntry {
+/** A screen whose name and path follow from the name of its icon. */
+function screen(icon: IconName, topics: readonly string[], load: ScreenEntry['load']): ScreenEntry {
+  const name = icon.charAt(0).toUpperCase() + icon.slice(1);
+  const path = icon === 'live' ? '/' : `/${icon}`;
   return { path, name, icon, topics, load, Component: lazy(load) };
 }
 
 /** All screens, in the order of the menu. The code of each is loaded when it is opened. */
 export const screens: readonly ScreenEntry[] = [
-  screen('/', 'Live', 'live', [], () => import('../features/live/Live')),
+  screen('live', [], () => import('../features/live/Live')),
+  screen('analytics', ['channel:analytics'], () => import('../features/analytics/Analytics')),
+  screen('logs', ['stream:logs'], () => import('../features/logs/Logs')),
   screen(
-    '/analytics',
-    'Analytics',
-    'analytics',
-    ['channel:analytics'],
-    () => import('../features/analytics/Analytics'),
-  ),
-  screen('/logs', 'Logs', 'logs', ['stream:logs'], () => import('../features/logs/Logs')),
-  screen(
-    '/notifications',
-    'Notifications',
     'notifications',
     ['stream:notifications'],
     () => import('../features/notifications/Notifications'),
   ),
-  screen('/prices', 'Prices', 'prices', ['key:price:*'], () => import('../features/prices/Prices')),
-  screen(
-    '/health',
-    'Health',
-    'health',
-    ['channel:metrics'],
-    () => import('../features/health/Health'),
-  ),
-  screen('/runs', 'Runs', 'runs', ['key:run:latest'], () => import('../features/runs/Runs')),
-  screen('/explorer', 'Explorer', 'explorer', [], () => import('../features/explorer/Explorer')),
+  screen('prices', ['key:price:*'], () => import('../features/prices/Prices')),
+  screen('health', ['channel:metrics'], () => import('../features/health/Health')),
+  screen('runs', ['key:run:latest'], () => import('../features/runs/Runs')),
+  screen('explorer', [], () => import('../features/explorer/Explorer')),
 ];
 
-/** The screen of a path, if there is one. */
 export const screenAt = (path: string) => screens.find((screen) => screen.path === path);

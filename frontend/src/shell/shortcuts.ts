@@ -4,12 +4,6 @@ import type { DialogName } from '../ui/dialog-context';
 import { navigate } from './location';
 import { screens } from './screens';
 
-/** A key and what it does, for people. */
-export interface Shortcut {
-  readonly keys: readonly string[];
-  readonly what: string;
-}
-
 const isApple = /Mac|iPhone|iPad/.test(navigator.userAgent);
 
 /** How the key that opens the palette is written on this machine. */
@@ -20,7 +14,7 @@ export const screenKeys = (index: number): readonly string[] => ['g', String(ind
 export const helpKeys: readonly string[] = ['?'];
 
 /** The keys of all screens. A screen shows its own keys itself. */
-export const shortcuts: readonly Shortcut[] = [
+export const shortcuts = [
   { keys: [paletteKey], what: 'Commands' },
   ...screens.map(({ name }, index) => ({ keys: screenKeys(index), what: `Go to ${name}` })),
   { keys: helpKeys, what: 'Keyboard shortcuts' },

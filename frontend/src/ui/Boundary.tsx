@@ -1,4 +1,5 @@
 import { Component, type ReactNode } from 'react';
+import { Button } from './Button';
 import { ScreenState } from './ScreenState';
 
 interface Props {
@@ -9,10 +10,6 @@ interface Props {
   children: ReactNode;
 }
 
-interface State {
-  readonly error: unknown;
-}
-
 const places = {
   screen: 'flex h-full p-6',
   dialog: 'fixed inset-x-4 top-16 z-50 mx-auto flex max-w-md rounded-2xl bg-surface shadow-lg',
@@ -20,10 +17,10 @@ const places = {
 };
 
 /** Limits a failure to a part of the app. With another `key`, the part is rendered again. */
-export class Boundary extends Component<Props, State> {
-  override state: State = { error: undefined };
+export class Boundary extends Component<Props, { readonly error: unknown }> {
+  override state = { error: undefined as unknown };
 
-  static getDerivedStateFromError(error: unknown): State {
+  static getDerivedStateFromError(error: unknown) {
     return { error };
   }
 
@@ -42,14 +39,8 @@ export class Boundary extends Component<Props, State> {
               : error instanceof Error && error.message}
           </p>
           <div className="flex justify-center gap-2 text-ink">
-            <button type="button" className="button" onClick={() => window.location.reload()}>
-              Reload
-            </button>
-            {onClose && (
-              <button type="button" className="button" onClick={onClose}>
-                Close
-              </button>
-            )}
+            <Button onClick={() => window.location.reload()}>Reload</Button>
+            {onClose && <Button onClick={onClose}>Close</Button>}
           </div>
         </ScreenState>
       </div>

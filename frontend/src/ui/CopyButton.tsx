@@ -3,14 +3,11 @@ import { useEffect, useState } from 'react';
 /** How long the button says that it has copied. */
 const THANKS = 2_000;
 
-interface Props {
-  text: string;
-  /** The name of the copied text, for screen readers. */
-  what: string;
-}
-
-/** Copies a text. Shows nothing where the browser has no clipboard, as on plain HTTP from another machine. */
-export function CopyButton({ text, what }: Props) {
+/**
+ * Copies a text, which `what` names for screen readers. Shows nothing where the browser has no clipboard, as on plain HTTP
+ * from another machine.
+ */
+export function CopyButton({ text, what }: { text: string; what: string }) {
   const [copied, setCopied] = useState(false);
 
   useEffect(() => {

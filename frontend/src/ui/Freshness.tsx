@@ -1,16 +1,11 @@
 import { quantity } from '../lib/quantity';
 import { useNow } from '../lib/use-now';
 
-interface Props {
-  /** When the newest data arrived, in milliseconds since the epoch. */
-  at: number | undefined;
-}
-
 /** How old data may be before it is called old, in milliseconds. New data arrives every few seconds. */
 const STALE_AFTER = 10_000;
 
-/** Says so when what is shown is no longer how things are. */
-export function Freshness({ at }: Props) {
+/** Says so if the newest data, which arrived at this time in milliseconds since the epoch, is old. */
+export function Freshness({ at }: { at: number | undefined }) {
   const age = useNow() - (at ?? 0);
   const isStale = at !== undefined && age > STALE_AFTER;
   return (

@@ -1,15 +1,10 @@
 import type { ReactNode } from 'react';
 import { needsToken, type Refusal } from '@sluice/client';
 import { shellQuote } from '../lib/commands';
-import { useDialogs } from './dialog-context';
+import { Button } from './Button';
+import { useOpenDialog } from './dialog-context';
 
-interface Props {
-  title: string;
-  children?: ReactNode;
-}
-
-/** What stands in the place of content that is not there. */
-export function ScreenState({ title, children }: Props) {
+export function ScreenState({ title, children }: { title: string; children?: ReactNode }) {
   return (
     <div className="flex min-h-48 flex-1 flex-col items-center justify-center gap-2 rounded-2xl border border-dashed border-line p-6 text-center">
       <h2 className="font-semibold wrap-anywhere">{title}</h2>
@@ -34,7 +29,7 @@ const DEFAULT_OPEN = 'channel:updates';
 /** Explains why the gateway refuses a topic, and how to allow it. */
 export function Refused({ topic, refusal }: { topic: string; refusal: Refusal }) {
   const { status, detail } = refusal;
-  const { open } = useDialogs();
+  const open = useOpenDialog();
   const isPermission = needsToken(refusal);
   return (
     <ScreenState
@@ -43,9 +38,9 @@ export function Refused({ topic, refusal }: { topic: string; refusal: Refusal })
       <p className="wrap-anywhere">{`The server answered ${status}${detail ? `: ${detail}` : '.'}`}</p>
       {isPermission && (
         <>
-          <button type="button" className="button text-ink" onClick={() => open('token')}>
+          <Button className="text-ink" onClick={() => open('token')}>
             Enter a token
-          </button>
+          </Button>
           <p>
             Or make the topic public when you start the server:{' '}
             <code className="mt-1 block font-mono text-ink wrap-anywhere">

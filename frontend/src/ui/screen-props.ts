@@ -2,7 +2,6 @@
 export interface ScreenProps {
   /** The topics that the address names, or else the screen's own default ones. */
   readonly topics: readonly string[];
-  /** The query of the address. */
   readonly query: URLSearchParams;
   /**
    * Changes the query of the address, which can be shared and reloaded. With `isStep`, the Back button returns to

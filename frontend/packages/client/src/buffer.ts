@@ -1,18 +1,3 @@
-/** The newest entries, bounded in number and in size. */
-export interface Buffer<T> {
-  /** Adds an entry, and evicts the oldest ones if a bound is exceeded. */
-  push: (entry: T) => void;
-  /** A copy of the newest `count` entries, by default of all, oldest first. */
-  toArray: (count?: number) => T[];
-  /** The newest entry. */
-  last: () => T | undefined;
-  /** The number of entries. */
-  length: () => number;
-  /** The number of entries evicted so far. */
-  dropped: () => number;
-}
-
-/** The bounds of a buffer. */
 export interface BufferBounds<T> {
   /** The largest number of entries. */
   readonly limit: number;
@@ -21,13 +6,14 @@ export interface BufferBounds<T> {
   readonly sizeOf: (entry: T) => number;
 }
 
-/** Creates an empty buffer. Adding is cheap at any rate of events and any `limit`. */
-export function createBuffer<T>({ limit, maxSize, sizeOf }: BufferBounds<T>): Buffer<T> {
+/** Creates an empty buffer of the newest entries, bounded in number and in size. Adding is cheap at any rate of events and any `limit`. */
+export function createBuffer<T>({ limit, maxSize, sizeOf }: BufferBounds<T>) {
   let entries: (T | undefined)[] = [];
   let start = 0;
   let size = 0;
   let dropped = 0;
 
+  /** Adds an entry, and evicts the oldest ones if a bound is exceeded. */
   function push(entry: T) {
     entries.push(entry);
     size += sizeOf(entry);
@@ -52,7 +38,9 @@ export function createBuffer<T>({ limit, maxSize, sizeOf }: BufferBounds<T>): Bu
     push,
     length,
     last: () => (length() > 0 ? entries.at(-1) : undefined),
+    /** A copy of the newest `count` entries, oldest first. */
     toArray: (count = Infinity) => entries.slice(Math.max(start, entries.length - count)) as T[],
+    /** The number of entries evicted so far. */
     dropped: () => dropped,
   };
 }

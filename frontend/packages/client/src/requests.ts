@@ -8,13 +8,12 @@ import type { Report, Request, SharedState } from './sharing/multiplexer.js';
 /** One topic of a subscription. Its functions must not throw. */
 export interface Wanted extends Omit<Request, 'key'> {
   readonly onItem: (item: Item) => void;
-  /** What {@link Followed.served} returns has changed. */
+  /** What `served` of the topic returns has changed. */
   readonly onServed: () => void;
   /** Called instead if the topic is empty: with the default topics, and their positions if they are known. */
   readonly onDefaults: (topics: readonly string[], positions: readonly Position[]) => void;
 }
 
-/** The state of a topic. */
 export interface Served {
   readonly status: Status;
   readonly refusal: Refusal | undefined;
@@ -25,22 +24,9 @@ export interface Served {
 }
 
 /** A topic as its subscription sees it. */
-export interface Followed {
-  readonly end: () => void;
-  readonly position: () => Position | undefined;
-  readonly served: () => Served;
-}
+export type Followed = ReturnType<Requests['add']>;
 
-/** See {@link createRequests}. */
-export interface Requests {
-  readonly add: (wanted: Wanted) => Followed;
-  /** All requests, each from the position that it has reached. */
-  readonly all: () => readonly Request[];
-  /** Prepares to send all requests to another host, or with another token. */
-  readonly renew: () => void;
-  readonly receive: (reports: readonly Report[]) => void;
-  readonly status: () => StreamStatus;
-}
+export type Requests = ReturnType<typeof createRequests>;
 
 interface Entry {
   readonly wanted: Wanted;
@@ -68,9 +54,9 @@ const isWanted = (type: string, { types }: Wanted) =>
  * Keeps the page's requests, each with its own cursor, and passes each item on to the requests for its topic.
  *
  * @param onChange - the requests have changed
- * @param onStatus - what {@link Requests.status} returns has changed
+ * @param onStatus - what `status` returns has changed
  */
-export function createRequests(onChange: () => void, onStatus: () => void): Requests {
+export function createRequests(onChange: () => void, onStatus: () => void) {
   const entries = new Set<Entry>();
   let state = nothing;
   /** Whether the host has answered since the last renewal. Until then, the state can be that of another token. */
@@ -82,7 +68,7 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
 
   const fresh = () => ({ key: ++keys, channel: undefined, offset: undefined });
 
-  function add(wanted: Wanted): Followed {
+  function add(wanted: Wanted) {
     const entry: Entry = { wanted, ...fresh(), position: wanted.from };
     entries.add(entry);
     onChange();
@@ -189,6 +175,7 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
     for (const { wanted } of entries) wanted.onServed();
   }
 
+  /** All requests, each from the position that it has reached. */
   function all(): Request[] {
     return Array.from(entries, ({ key, position, wanted: { topic, every, last, types } }) => ({
       ...{ key, topic, every, last, types, from: position },
@@ -212,6 +199,7 @@ export function createRequests(onChange: () => void, onStatus: () => void): Requ
     };
   }
 
+  /** Prepares to send all requests to another host, or with another token. */
   function renew() {
     isCurrent = false;
     for (const entry of entries) {

@@ -1,12 +1,8 @@
+import type { StreamClient } from './client.js';
 import type { Refusal } from './connection/diagnose.js';
 import { isEnd, readObject } from './connection/protocol.js';
 import type { Entry } from './entry.js';
-import type {
-  Observer,
-  SubscribeOptions,
-  Subscription,
-  SubscriptionState,
-} from './subscription.js';
+import type { Observer, SubscriptionState } from './subscription.js';
 
 /** One entry of a run. */
 export interface RunChunk {
@@ -117,11 +113,7 @@ const explain = ({ status, detail = `HTTP status ${status}` }: Refusal) => detai
  * @param renewal - returns the renewal of the token, if there is one: it can change a refusal for want of a valid token
  */
 export function iterateRun(
-  subscribe: (
-    topics: readonly string[],
-    options: SubscribeOptions,
-    observer: Observer,
-  ) => Subscription,
+  subscribe: StreamClient['subscribe'],
   topic: string,
   { events, mustExist, signal }: RunIteratorOptions,
   renewal: () => Promise<void> | undefined,

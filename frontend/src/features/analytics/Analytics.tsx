@@ -1,19 +1,23 @@
-import { useState } from 'react';
+import { useMemo, useState } from 'react';
+import { Bars } from '../../charts/Bars';
+import { summarise } from '../../charts/series-summary';
+import { TimeChart } from '../../charts/TimeChart';
 import { Choice } from '../../ui/Choice';
 import { Freshness } from '../../ui/Freshness';
 import { MAX_LAST } from '../../lib/query-last';
 import { Panel } from '../../ui/Panel';
 import type { ScreenProps } from '../../ui/screen-props';
 import { Screen } from '../../ui/Screen';
+import { labelOf, quantity, unitOf } from '../../lib/quantity';
 import { count } from '../../lib/text';
 import { TopicChoice } from '../../ui/TopicChoice';
 import { TopicGate } from '../../ui/TopicGate';
 import { useView } from '../../lib/use-view';
-import { Breakdown } from './Breakdown';
 import { collectBuckets } from './buckets';
-import { FigureChart } from './FigureChart';
+import { columnOf } from './column';
 import { FigureTotal } from './FigureTotal';
-import { sortColumns } from './figures';
+import { type Columns, isCount, sortColumns } from './figures';
+import { type Part, windowOf } from './window';
 
 const MINUTE = 60;
 const spans = [1, 5, 15].map((minutes) => ({ value: minutes * MINUTE, text: `${minutes} min` }));
@@ -77,12 +81,46 @@ function Charts({ topic, span }: { topic: string; span: number }) {
         ))}
       </div>
       <div className="grid gap-4 empty:hidden lg:grid-cols-2">
-        {breakdowns.map(({ field, parts }) => (
-          <Panel key={field}>
-            <Breakdown series={series} field={field} parts={parts} span={span} />
+        {breakdowns.map((breakdown) => (
+          <Panel key={breakdown.field}>
+            <Breakdown series={series} {...breakdown} span={span} />
           </Panel>
         ))}
       </div>
     </TopicGate>
+  );
+}
+
+function FigureChart({ series, field, column, span }: Part<Columns['figures'][number]>) {
+  const drawn = useMemo(() => columnOf(series, column), [series, column]);
+  const label = labelOf(field);
+  return (
+    <TimeChart
+      title={isCount(field) ? `${label} per second` : label}
+      unit={unitOf(field)}
+      lines={[{ label, colour: 'accent' }]}
+      data={drawn}
+      gaps={series.gaps}
+      span={span}
+    />
+  );
+}
+
+/** The sums of the parts of a figure in the selected time range. */
+function Breakdown({ series, field, parts, span }: Part<Columns['breakdowns'][number]>) {
+  const [times, ...columns] = series.data;
+  const { from, covered } = windowOf(series, span);
+  const values = parts.map(({ name, column }) => ({
+    name,
+    value: summarise(times, columns[column] ?? [], from)?.sum ?? 0,
+  }));
+  return (
+    <Bars
+      title={labelOf(field)}
+      note={`in ${quantity(covered, 'seconds')}`}
+      caption="Total"
+      unit={unitOf(field)}
+      values={values}
+    />
   );
 }

@@ -1,23 +1,13 @@
 import { Figure } from '../../ui/Figure';
 import { labelOf, quantity, unitOf } from '../../lib/quantity';
 import { type SeriesSummary, summarise, trend } from '../../charts/series-summary';
-import type { Series } from '@sluice/client';
-import { windowOf } from './window';
-import { isCount } from './figures';
-
-interface Props {
-  series: Series;
-  field: string;
-  column: number;
-  /** Seconds. */
-  span: number;
-}
+import { type Part, windowOf } from './window';
+import { type Columns, isCount } from './figures';
 
 /** The total of a figure in the selected time range, and its change from the range before. */
-export function FigureTotal({ series, field, column, span }: Props) {
-  const { data } = series;
-  const [times] = data;
-  const values = data[column + 1] ?? [];
+export function FigureTotal({ series, field, column, span }: Part<Columns['figures'][number]>) {
+  const [times, ...columns] = series.data;
+  const values = columns[column] ?? [];
   const { from, covered } = windowOf(series, span);
   const isCounted = isCount(field);
   const now = summarise(times, values, from);

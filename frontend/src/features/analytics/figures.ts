@@ -53,29 +53,21 @@ function numberIn(value: unknown): number | undefined {
   return Number.isFinite(figure) ? figure : undefined;
 }
 
-/** The columns of a message: figures to be drawn over time, and breakdowns to be summed up. */
-export interface Columns {
-  /** The place of each figure among the columns. */
-  readonly figures: readonly { readonly field: string; readonly column: number }[];
-  readonly breakdowns: readonly {
-    readonly field: string;
-    readonly parts: readonly { readonly name: string; readonly column: number }[];
-  }[];
-}
+export type Columns = ReturnType<typeof sortColumns>;
 
-/** Sorts the columns that {@link figuresOf} made, in the order in which they are given. */
-export function sortColumns(names: readonly string[]): Columns {
+/**
+ * Sorts the columns that {@link figuresOf} made, in the order in which they are given: figures to be drawn over time, and
+ * breakdowns to be summed up.
+ */
+export function sortColumns(names: readonly string[]) {
   const figures: { field: string; column: number }[] = [];
   const breakdowns = new Map<string, { name: string; column: number }[]>();
-  names.forEach((column, index) => {
-    const [field = '', name] = column.split(SEPARATOR);
-    if (name === undefined) figures.push({ field, column: index });
-    else breakdowns.set(field, [...(breakdowns.get(field) ?? []), { name, column: index }]);
+  names.forEach((key, column) => {
+    const [field = '', name] = key.split(SEPARATOR);
+    if (name === undefined) figures.push({ field, column });
+    else breakdowns.set(field, [...(breakdowns.get(field) ?? []), { name, column }]);
   });
-  return {
-    figures,
-    breakdowns: Array.from(breakdowns, ([field, parts]) => ({ field, parts })),
-  };
+  return { figures, breakdowns: Array.from(breakdowns, ([field, parts]) => ({ field, parts })) };
 }
 
 /** Figures that count what happened, and so add up; others, such as users or percents, are measured. */

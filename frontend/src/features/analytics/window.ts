@@ -1,15 +1,13 @@
 import type { Series } from '@sluice/client';
 
-/** The buckets of the time shown. */
-export interface Window {
-  /** The time of the first bucket, in seconds since the epoch. */
-  readonly from: number;
-  /** How many seconds the series covers of it: fewer than the span until enough time has passed. */
-  readonly covered: number;
-}
+/** The properties of a part of the screen, which shows the newest `span` seconds of a series. */
+export type Part<T> = T & { series: Series; span: number };
 
-/** The newest `span` seconds of a series of buckets of one second. */
-export function windowOf({ data: [times] }: Series, span: number): Window {
+/**
+ * The newest `span` seconds of a series of buckets of one second: the time of the first bucket, in seconds since the epoch,
+ * and how many seconds the series covers, which are fewer than the span until enough time has passed.
+ */
+export function windowOf({ data: [times] }: Series, span: number) {
   const end = Math.floor(times.at(-1) ?? 0);
   const first = Math.floor(times[0] ?? end);
   return { from: end - span + 1, covered: Math.min(end - first + 1, span) };

@@ -11,12 +11,7 @@ interface Props {
   rowHeight: number;
 }
 
-/**
- * Entries in an element that scrolls, newest first. Only visible rows are in the page.
- *
- * A log is a live region by default; read aloud event by event it would never end. The summary that is
- * read instead is in `Announcements`.
- */
+/** Entries in an element that scrolls, newest first. Only visible rows are in the page. */
 export function EntryList({ feed, renderEntry, rowHeight }: Props) {
   const { shown, scroller, onScroll } = feed;
   const newestFirst = useMemo(() => shown.toReversed(), [shown]);

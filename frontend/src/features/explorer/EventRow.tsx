@@ -30,7 +30,7 @@ export const EventRow = memo(function EventRow({ entry, isPretty }: Props) {
       {isPretty ? (
         <PrettyData data={entry.data} max={MAX_CHARACTERS} />
       ) : (
-        <LongText text={entry.data} raw={entry.data} render={(text) => text} />
+        <LongText text={entry.data} />
       )}
     </div>
   );

@@ -1,3 +1,4 @@
+import { Button } from '../../ui/Button';
 import { Choice } from '../../ui/Choice';
 import { Counts } from '../../feed/Counts';
 import { NewEvents } from '../../feed/NewEvents';
@@ -22,7 +23,6 @@ interface Props {
   onFormat: (format: Format) => void;
 }
 
-/** The events of the topics, newest first. */
 export function Events({ exploration, format, onFormat }: Props) {
   const stream = useExploration(exploration);
   const { entries } = stream;
@@ -35,9 +35,7 @@ export function Events({ exploration, format, onFormat }: Props) {
           <Counts snapshot={stream} />
           <div className="flex flex-wrap gap-2">
             <Choice label="Format" options={formats} value={format} onChange={onFormat} />
-            <button type="button" className="button" onClick={feed.togglePause}>
-              {feed.heldBy ? 'Resume' : 'Pause'}
-            </button>
+            <Button onClick={feed.togglePause}>{feed.heldBy ? 'Resume' : 'Pause'}</Button>
           </div>
         </div>
         <div className="relative">

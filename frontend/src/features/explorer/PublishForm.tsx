@@ -1,5 +1,6 @@
 import { type SubmitEvent, useId, useState } from 'react';
 import { type Kind, splitTopic } from '../../lib/topic';
+import { Button } from '../../ui/Button';
 import { CopyButton } from '../../ui/CopyButton';
 import { curlCommand, redisCommand } from '../../lib/commands';
 import { useHasRedis } from '../../lib/use-has-redis';
@@ -103,9 +104,7 @@ export function PublishForm({ topics, onPublish }: Props) {
           spellCheck={false}
           className="field block w-full py-2 font-mono"
         />
-        <button type="submit" className="button">
-          Publish
-        </button>
+        <Button type="submit">Publish</Button>
         <p role="status" className="text-sm wrap-anywhere empty:hidden">
           {outcome && <OutcomeText outcome={outcome} />}
         </p>

@@ -2,6 +2,7 @@ import { type SubmitEvent, useId, useRef, useState } from 'react';
 import type { Kind } from '../../lib/topic';
 import { focusNeighbour } from '../../lib/focus';
 import { MAX_LAST } from '../../lib/query-last';
+import { Button } from '../../ui/Button';
 import { Panel } from '../../ui/Panel';
 import { type Exploration, hints, problemOf } from './topics';
 import { KindSelect } from './KindSelect';
@@ -13,7 +14,6 @@ interface Props {
 
 const intervals = ['100ms', '250ms', '1s', '5s', '60s'];
 
-/** Says what to follow, and how. */
 export function SubscribeForm({ exploration, onChange }: Props) {
   const { topics, last, every, events } = exploration;
   const [kind, setKind] = useState<Kind>('channel');
@@ -47,9 +47,7 @@ export function SubscribeForm({ exploration, onChange }: Props) {
           autoCapitalize="off"
           className="field min-w-0 grow basis-28 font-mono"
         />
-        <button type="submit" className="button">
-          Follow
-        </button>
+        <Button type="submit">Follow</Button>
         <p
           id={`${id}-hint`}
           role="status"

@@ -1,6 +1,5 @@
 import { type Publication, publishURL } from '../../lib/commands';
 
-/** The result of a publish request. */
 export type Outcome =
   | { readonly kind: 'published'; readonly topic: string; readonly id: string | undefined }
   /** In full sentences. */

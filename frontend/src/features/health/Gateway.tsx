@@ -6,13 +6,7 @@ import { count } from '../../lib/text';
 import { TimeChart } from '../../charts/TimeChart';
 import { useGateway } from './use-gateway';
 
-interface Props {
-  /** Seconds. */
-  span: number;
-}
-
-/** How the gateway is that serves this page's streams. */
-export function Gateway({ span }: Props) {
+export function Gateway({ span }: { span: number }) {
   const { history, problem } = useGateway();
   const { newest, rates, data } = history;
   const stats = newest?.stats;

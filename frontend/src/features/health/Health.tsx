@@ -8,8 +8,8 @@ import { MachineHealth } from './MachineHealth';
 const MINUTE = 60;
 const spans = [1, 5, 15].map((minutes) => ({ value: minutes * MINUTE, text: `${minutes} min` }));
 
-/** How the machines and the gateway are. */
 export default function Health({ topics }: ScreenProps) {
+  /** Seconds. */
   const [span, setSpan] = useState(5 * MINUTE);
   return (
     <Screen

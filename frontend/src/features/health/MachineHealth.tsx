@@ -12,12 +12,6 @@ import type { Series } from '@sluice/client';
 import { useSeries, useStream } from '@sluice/client/react';
 import { chartedFigures, exampleSample, type Machine, machineSchema } from './machine';
 
-interface Props {
-  topic: string;
-  /** Seconds. */
-  span: number;
-}
-
 type ChartedFigure = keyof ReturnType<typeof chartedFigures>;
 
 const KEPT = 16 * 60 * 1_000;
@@ -26,8 +20,7 @@ const newestOnly = { last: MAX_LAST, limit: 2, remember: false };
 
 const example = { topic: 'channel:metrics', data: JSON.stringify(exampleSample) };
 
-/** A machine's own figures, as they come on a topic. */
-export function MachineHealth({ topic, span }: Props) {
+export function MachineHealth({ topic, span }: { topic: string; span: number }) {
   const series = useSeries(topic, chartedFigures, {
     ...{ schema: machineSchema, at: timeOf, window: KEPT, last: MAX_LAST },
   });

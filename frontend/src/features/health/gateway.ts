@@ -18,17 +18,11 @@ export interface Sample {
   readonly at: number;
 }
 
-/** Per second, between two samples. */
-export interface Rates {
-  readonly events: number;
-  readonly deliveries: number;
-}
-
 /**
- * The rates between two samples; `undefined` where they cannot be compared: of two gateways behind one
- * address, or of one that has started anew in between.
+ * The rates per second between two samples; `undefined` where they cannot be compared: of two gateways behind one
+ * address, or of one that has restarted in between.
  */
-export function ratesBetween(before: Sample, after: Sample): Rates | undefined {
+export function ratesBetween(before: Sample, after: Sample) {
   const seconds = (after.at - before.at) / 1_000;
   const isSame = before.stats.node === after.stats.node;
   const wentOn = after.stats.uptime_seconds >= before.stats.uptime_seconds;
@@ -41,7 +35,7 @@ export function ratesBetween(before: Sample, after: Sample): Rates | undefined {
 /** How the gateway was over time, in columns for a chart: seconds since the epoch, events/s, deliveries/s. */
 export interface GatewayHistory {
   readonly newest: Sample | undefined;
-  readonly rates: Rates | undefined;
+  readonly rates: ReturnType<typeof ratesBetween>;
   readonly data: readonly [number[], (number | null)[], (number | null)[]];
 }
 

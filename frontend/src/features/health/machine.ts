@@ -1,38 +1,18 @@
 /** A sample of a machine, as the demo feed sends it. Sizes are in bytes, rates per second, shares in percent. */
-export interface Machine {
-  readonly time: string;
-  readonly cpu_percent: number;
-  readonly memory: Store;
-  /** Over 1, 5 and 15 minutes. */
-  readonly load: readonly [number, number, number];
-  readonly disk: Store & {
-    readonly read_bytes_per_second: number;
-    readonly written_bytes_per_second: number;
-  };
-  readonly network: {
-    readonly received_bytes_per_second: number;
-    readonly sent_bytes_per_second: number;
-  };
-}
-
-interface Store {
-  readonly used_bytes: number;
-  readonly total_bytes: number;
-  readonly used_percent: number;
-}
-
-/** A sample, for those who want to send one. */
-export const exampleSample: Machine = {
+export const exampleSample = {
   time: '',
   cpu_percent: 12.5,
   memory: { used_bytes: 4e9, total_bytes: 16e9, used_percent: 25 },
-  load: [0.5, 0.4, 0.3],
+  /** Over 1, 5 and 15 minutes. */
+  load: [0.5, 0.4, 0.3] as [number, number, number],
   disk: {
     ...{ used_bytes: 1e11, total_bytes: 5e11, used_percent: 20 },
     ...{ read_bytes_per_second: 0, written_bytes_per_second: 4096 },
   },
   network: { received_bytes_per_second: 2048, sent_bytes_per_second: 1024 },
 };
+
+export type Machine = typeof exampleSample;
 
 /** Accepts what has the shape of a {@link Machine}; names the first field that has not. */
 export const machineSchema = {

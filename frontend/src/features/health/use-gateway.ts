@@ -1,6 +1,6 @@
 import { useEffect, useRef, useState } from 'react';
 import { useStreamClient, useStreamStatus } from '@sluice/client/react';
-import { addSample, emptyHistory, type GatewayHistory, type GatewayStats } from './gateway';
+import { addSample, emptyHistory, type GatewayStats } from './gateway';
 
 /** How often the gateway is asked, in milliseconds. */
 const INTERVAL = 3_000;
@@ -8,22 +8,14 @@ const INTERVAL = 3_000;
 /** How long a replay takes after the connection is open, in milliseconds. */
 const SETTLE = 1_000;
 
-/** The state of the gateway. */
-export interface GatewayHealth {
-  readonly history: GatewayHistory;
-  /** Why the last question had no answer; `undefined` where it had one. */
-  readonly problem: string | undefined;
-}
-
 /** Asks the gateway how it is, again and again while the page can be seen. */
-export function useGateway(): GatewayHealth {
+export function useGateway() {
   const { url } = useStreamClient();
   const { phase } = useStreamStatus().status;
   const settledAt = useRef(Infinity);
-  const [health, setHealth] = useState<GatewayHealth>({
-    history: emptyHistory,
-    problem: undefined,
-  });
+  const [history, setHistory] = useState(emptyHistory);
+  /** Why the last request has failed. */
+  const [problem, setProblem] = useState<string>();
 
   useEffect(() => {
     settledAt.current = Date.now() + SETTLE;
@@ -37,14 +29,11 @@ export function useGateway(): GatewayHealth {
         const stats = await fetchStats(url, ending.signal);
         const sample = { stats, at: Date.now() };
         const since = settledAt.current;
-        setHealth(({ history }) => ({
-          history: addSample(history, sample, since),
-          problem: undefined,
-        }));
+        setHistory((history) => addSample(history, sample, since));
+        setProblem(undefined);
       } catch (error) {
         if (ending.signal.aborted) return;
-        const problem = error instanceof Error ? error.message : String(error);
-        setHealth(({ history }) => ({ history, problem }));
+        setProblem(error instanceof Error ? error.message : String(error));
       }
     };
     void ask();
@@ -55,7 +44,7 @@ export function useGateway(): GatewayHealth {
     };
   }, [url]);
 
-  return health;
+  return { history, problem };
 }
 
 async function fetchStats(url: string, signal: AbortSignal): Promise<GatewayStats> {

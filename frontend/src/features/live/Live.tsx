@@ -2,7 +2,6 @@ import { parseLast } from '../../lib/query-last';
 import type { ScreenProps } from '../../ui/screen-props';
 import { SSEStream } from './SSEStream';
 
-/** The tutorial's page. */
 export default function Live({ topics, query }: ScreenProps) {
   return (
     <div className="mx-auto flex h-full min-h-96 w-full max-w-7xl flex-col px-4 sm:px-6">

@@ -1,28 +1,19 @@
 import { useId } from 'react';
 import { isGlob } from '@sluice/client';
-import { useStream, useStreamClient } from '@sluice/client/react';
+import { useStream, type UseStreamOptions, useStreamClient } from '@sluice/client/react';
 import { Announcements } from '../../feed/Announcements';
 import { EmptyState } from '../../ui/EmptyState';
 import { EventFeed } from '../../feed/EventFeed';
 import { Refused } from '../../ui/ScreenState';
-import { TopicList } from './TopicList';
 
-interface Props {
-  /** What to follow; nothing are the gateway's default topics. */
+interface Props extends Pick<UseStreamOptions<unknown>, 'last' | 'every' | 'events' | 'limit'> {
+  /** The topics to follow; empty for the gateway's default topics. */
   topics: readonly string[];
-  /** With how many recent events to begin. Default 0. */
-  last?: number;
-  /** At most one event per topic in each interval, such as `1s`. Default: all events. */
-  every?: string;
-  /** Types that publishers give to their events. */
-  events?: readonly string[];
-  /** How many entries to keep. Default 200. */
-  limit?: number;
 }
 
 /** Follows topics, and shows each event as it arrives. */
-export function SSEStream({ topics: asked, last = 0, every = '', events, limit = 200 }: Props) {
-  const stream = useStream(asked, { last, every, events, limit });
+export function SSEStream({ topics: asked, ...options }: Props) {
+  const stream = useStream(asked, options);
   const { status, entries, topics, refused } = stream;
   const client = useStreamClient();
   const headingId = useId();
@@ -58,5 +49,21 @@ export function SSEStream({ topics: asked, last = 0, every = '', events, limit =
         />
       )}
     </section>
+  );
+}
+
+function TopicList({ topics }: { topics: readonly string[] }) {
+  if (topics.length === 0) return null;
+  return (
+    <ul aria-label="Topics" className="flex basis-full flex-wrap gap-1.5">
+      {topics.map((topic) => (
+        <li
+          key={topic}
+          className="rounded-md bg-accent-soft px-2 py-0.5 font-mono text-xs text-accent wrap-anywhere"
+        >
+          {topic}
+        </li>
+      ))}
+    </ul>
   );
 }

@@ -4,13 +4,7 @@ import { entryID } from '../../lib/entry-id';
 import { gapText } from '../../lib/text';
 import type { LogRow } from './line';
 
-interface Props {
-  row: LogRow;
-  onClose: () => void;
-}
-
-/** All that there is to a row. */
-export function Detail({ row, onClose }: Props) {
+export function Detail({ row, onClose }: { row: LogRow; onClose: () => void }) {
   const { entry } = row;
   return (
     <aside

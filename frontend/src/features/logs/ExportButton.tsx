@@ -1,3 +1,4 @@
+import { Button } from '../../ui/Button';
 import { toNDJSON } from './ndjson';
 import type { Rows } from './tail';
 
@@ -14,8 +15,8 @@ export function ExportButton({ rows }: { rows: Rows }) {
   }
 
   return (
-    <button type="button" className="button" onClick={save}>
+    <Button onClick={save}>
       Export<span className="sr-only"> the lines shown as NDJSON</span>
-    </button>
+    </Button>
   );
 }

@@ -17,7 +17,6 @@ interface Props {
   isActive: boolean;
 }
 
-/** One line of the log, or a place where lines may be missing. */
 export const LogRowView = memo(function LogRowView(props: Props) {
   const { id, row, top, position, matcher, isActive } = props;
   const look =

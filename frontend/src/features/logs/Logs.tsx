@@ -41,7 +41,6 @@ interface LinesProps {
   matcher: Matcher | undefined;
 }
 
-/** The rows, and the detail of one of them. */
 function Lines({ tail, snapshot, matcher }: LinesProps) {
   const [active, setActive] = useState<LogRow>();
   const [isOpen, setIsOpen] = useState(false);

@@ -1,6 +1,7 @@
 import { useEffect, useEffectEvent, useId, useRef } from 'react';
 import { isTyping, useSingleKeys } from '../../lib/single-keys';
 import { count } from '../../lib/text';
+import { Button } from '../../ui/Button';
 import { ExportButton } from './ExportButton';
 import { levels } from './levels';
 import { levelLooks } from './level-looks';
@@ -42,15 +43,14 @@ export function Toolbar({ tail, snapshot, filter }: Props) {
           onChange={({ target }) => setQuery({ ...query, text: target.value })}
           className="field w-full min-w-0 font-mono"
         />
-        <button
-          type="button"
+        <Button
           aria-pressed={query.isRegex}
           onClick={() => setQuery({ ...query, isRegex: !query.isRegex })}
-          className="button font-mono aria-pressed:border-accent aria-pressed:bg-accent-soft aria-pressed:text-accent"
+          className="font-mono aria-pressed:border-accent aria-pressed:bg-accent-soft aria-pressed:text-accent"
         >
           <span aria-hidden="true">.*</span>
           <span className="sr-only">Regular expression</span>
-        </button>
+        </Button>
       </div>
       <div role="group" aria-label="Levels shown" className="flex flex-wrap gap-1">
         {levels
@@ -69,13 +69,9 @@ export function Toolbar({ tail, snapshot, filter }: Props) {
           ))}
       </div>
       <div className="flex gap-2">
-        <button
-          type="button"
-          className="button"
-          onClick={() => (isHeld ? tail.release() : tail.hold('pause'))}
-        >
+        <Button onClick={() => (isHeld ? tail.release() : tail.hold('pause'))}>
           {isHeld ? 'Resume' : 'Pause'}
-        </button>
+        </Button>
         <ExportButton rows={snapshot.rows} />
       </div>
       <p id={problemId} role="status" className="basis-full text-sm text-warning empty:hidden">

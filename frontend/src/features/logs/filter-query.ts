@@ -1,13 +1,9 @@
-import { type Level, levels } from './levels';
-import type { Query } from './matcher';
+import { levels } from './levels';
 
 /** The filter of the lines, as in the address. */
-export interface Narrowing {
-  readonly query: Query;
-  readonly hidden: ReadonlySet<Level>;
-}
+export type Narrowing = ReturnType<typeof readNarrowing>;
 
-export function readNarrowing(address: URLSearchParams): Narrowing {
+export function readNarrowing(address: URLSearchParams) {
   const hidden = address.get('hide')?.split(',') ?? [];
   return {
     query: { text: address.get('filter') ?? '', isRegex: address.has('regex') },

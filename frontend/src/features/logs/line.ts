@@ -19,14 +19,9 @@ export interface LogLine {
   readonly fieldsStart: number;
 }
 
-/** A place where lines may be missing. */
-export interface LogGap {
-  readonly kind: 'gap';
-  readonly seq: number;
-  readonly entry: GapEntry;
-}
-
-export type LogRow = LogLine | LogGap;
+/** A line, or a place where lines may be missing. */
+export type LogRow =
+  LogLine | { readonly kind: 'gap'; readonly seq: number; readonly entry: GapEntry };
 
 /** The maximum characters of a row. The detail of a line shows all of it. */
 const MAX_TEXT = 4_096;

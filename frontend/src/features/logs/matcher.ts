@@ -11,7 +11,6 @@ export interface Matcher {
   ranges: (text: string) => readonly Range[];
 }
 
-/** The query of a search. */
 export interface Query {
   readonly text: string;
   readonly isRegex: boolean;
@@ -41,12 +40,8 @@ function compileText(text: string): Matcher {
   return {
     test: (candidate) => first.test(candidate),
     ranges: (candidate) => {
-      const ranges: Range[] = [];
-      for (const { 0: match, index } of candidate.matchAll(all)) {
-        if (ranges.length === MAX_RANGES) break;
-        ranges.push({ start: index, end: index + match.length });
-      }
-      return ranges;
+      const matches = [...candidate.matchAll(all)].slice(0, MAX_RANGES);
+      return matches.map(({ 0: { length }, index }) => ({ start: index, end: index + length }));
     },
   };
 }

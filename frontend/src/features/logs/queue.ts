@@ -1,22 +1,14 @@
-/** A list that grows at its end and shrinks at its start, both cheap at any length. */
-export interface Queue<T> {
-  readonly length: number;
-  /** The item at a place counted from the oldest; the place must be within the length. */
-  at: (index: number) => T;
-  push: (item: T) => void;
-  /** Takes the oldest item away; `undefined` where there is none. */
-  shift: () => T | undefined;
-  /** A copy, oldest first. */
-  toArray: () => T[];
-}
-
 /** Below this many free places at the start, moving the items is not worth it. */
 const MIN_SLACK = 1_024;
 
-export function createQueue<T>(): Queue<T> {
+export type Queue<T> = ReturnType<typeof createQueue<T>>;
+
+/** A list that grows at its end and shrinks at its start, both cheap at any length. */
+export function createQueue<T>() {
   let items: (T | undefined)[] = [];
   let start = 0;
 
+  /** Removes and returns the oldest item; `undefined` if the list is empty. */
   function shift(): T | undefined {
     if (start === items.length) return undefined;
     const item = items[start];
@@ -34,9 +26,11 @@ export function createQueue<T>(): Queue<T> {
     get length() {
       return items.length - start;
     },
-    at: (index) => items[start + index] as T,
-    push: (item) => void items.push(item),
+    /** The item at an index from the oldest one; the index must be below the length. */
+    at: (index: number) => items[start + index] as T,
+    push: (item: T) => void items.push(item),
     shift,
+    /** A copy, oldest first. */
     toArray: () => items.slice(start) as T[],
   };
 }

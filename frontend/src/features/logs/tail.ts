@@ -36,21 +36,9 @@ export interface TailSnapshot {
   readonly progress: number | undefined;
 }
 
-/** The newest lines of a log, filtered; see {@link createTail}. */
-export interface Tail {
-  readonly subscribe: (onChange: () => void) => () => void;
-  readonly getSnapshot: () => TailSnapshot;
-  /** Adds an entry. Entries must be added in order. */
-  readonly add: (entry: Entry) => void;
-  /** Filters all rows again. The shown rows stay until the new result is complete. */
-  readonly setFilter: (filter: Filter) => void;
-  /** Freezes the shown rows. The tail continues to receive. */
-  readonly hold: (by: Holder) => void;
-  readonly release: () => void;
-}
+export type Tail = ReturnType<typeof createTail>;
 
 interface TailOptions {
-  /** The largest number of rows. */
   readonly limit?: number;
   /** The largest number of characters of data, as a few huge lines would otherwise fill the memory. */
   readonly maxCharacters?: number;
@@ -85,7 +73,7 @@ export function createTail({
   schedule = nextFrame,
   publishing = schedule,
   slice = 500,
-}: TailOptions = {}): Tail {
+}: TailOptions = {}) {
   const all = createQueue<LogRow>();
   const counts = Object.fromEntries(levels.map((level) => [level, 0])) as Record<Level, number>;
   const subscribers = new Set<() => void>();
@@ -100,6 +88,7 @@ export function createTail({
   let characters = 0;
   let snapshot = takeSnapshot();
 
+  /** Adds an entry. Entries must be added in order. */
   function add(entry: Entry) {
     seq += 1;
     const row: LogRow = entry.kind === 'gap' ? { kind: 'gap', seq, entry } : readLine(entry, seq);
@@ -124,6 +113,7 @@ export function createTail({
     if (scan) dropUntil(scan.passing, row.seq);
   }
 
+  /** Filters all rows again. The shown rows stay until the new result is complete. */
   function setFilter(next: Filter) {
     filter = next;
     scan = { passing: createQueue(), next: oldest() };
@@ -157,6 +147,7 @@ export function createTail({
     held.waiting = rows.length - held.rows.length;
   }
 
+  /** Freezes the shown rows. The tail continues to receive. */
   function hold(by: Holder) {
     held ??= { rows: passing.toArray(), until: seq, by, waiting: 0 };
     changes.request();
@@ -179,7 +170,7 @@ export function createTail({
 
   function takeSnapshot(): TailSnapshot {
     return {
-      rows: held ? fixed(held.rows) : passing,
+      rows: held ? (held.rows as Rows) : passing,
       levels: { ...counts },
       kept: all.length,
       dropped: oldest() - 1,
@@ -215,10 +206,6 @@ function dropUntil(rows: Queue<LogRow>, seq: number) {
 
 function sizeOf(row: LogRow): number {
   return row.kind === 'line' ? row.entry.data.length : 0;
-}
-
-function fixed<T>(rows: readonly T[]) {
-  return { length: rows.length, at: (index: number) => rows[index] as T };
 }
 
 /** The row with a number; `undefined` where it is not among the rows. */

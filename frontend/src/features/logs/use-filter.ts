@@ -1,21 +1,13 @@
 import { useEffect, useEffectEvent, useState } from 'react';
+import type { ScreenProps } from '../../ui/screen-props';
 import { readNarrowing, writeNarrowing } from './filter-query';
 import type { Level } from './levels';
 import { compileQuery, type Matcher, type Query } from './matcher';
 import type { Tail } from './tail';
 
-/** The filter that the reader has typed, and its error. */
-export interface FilterControl {
-  readonly query: Query;
-  readonly setQuery: (query: Query) => void;
-  readonly hidden: ReadonlySet<Level>;
-  readonly toggle: (level: Level) => void;
-  /** The query in force: the last one without an error. */
-  readonly matcher: Matcher | undefined;
-  /** Why the query is not in force. */
-  readonly problem: string | undefined;
-}
+export type FilterControl = ReturnType<typeof useFilter>;
 
+/** The query in force, which is the last one without an error, and why another one is not. */
 interface Compiled {
   readonly matcher: Matcher | undefined;
   readonly problem?: string;
@@ -24,14 +16,8 @@ interface Compiled {
 /** How long to wait for the next key before the address changes, in milliseconds: browsers limit how often it may. */
 const TYPING = 300;
 
-/** The page's address, as screens get it. */
-interface Address {
-  readonly query: URLSearchParams;
-  readonly setQuery: (query: URLSearchParams) => void;
-}
-
 /** Filters a tail by what the reader types and clicks, and keeps that in the address. */
-export function useFilter(tail: Tail, address: Address): FilterControl {
+export function useFilter(tail: Tail, address: Pick<ScreenProps, 'query' | 'setQuery'>) {
   const [narrowing, setNarrowing] = useState(() => readNarrowing(address.query));
   const { query, hidden } = narrowing;
   const [seen, setSeen] = useState(address.query);

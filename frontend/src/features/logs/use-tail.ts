@@ -1,26 +1,18 @@
 import { useMemo, useSyncExternalStore } from 'react';
 import { createView, nextFrame, paced, type SubscriptionState } from '@sluice/client';
 import { useStreamClient } from '@sluice/client/react';
-import { createTail, type Tail, type TailSnapshot } from './tail';
-
-/** As much history as the gateway gives. */
-const HISTORY = 1_000;
-
-interface Tailing {
-  readonly tail: Tail;
-  readonly snapshot: TailSnapshot;
-  readonly stream: SubscriptionState;
-}
+import { MAX_LAST } from '../../lib/query-last';
+import { createTail } from './tail';
 
 /** A tail of what comes on the topics, for as long as the component is mounted. */
-export function useTail(topics: readonly string[]): Tailing {
+export function useTail(topics: readonly string[]) {
   const client = useStreamClient();
   // A new array with each render says the same.
   const key = JSON.stringify(topics);
   const [tail, view] = useMemo(() => {
     const tail = createTail({ publishing: paced(nextFrame) });
     const collector = { onEntry: tail.add, read: (state: SubscriptionState) => state };
-    return [tail, createView(client, JSON.parse(key) as string[], { last: HISTORY }, collector)];
+    return [tail, createView(client, JSON.parse(key) as string[], { last: MAX_LAST }, collector)];
   }, [client, key]);
   return {
     tail,

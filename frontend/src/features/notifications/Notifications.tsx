@@ -1,4 +1,5 @@
 import { useEffect, useRef, useState } from 'react';
+import { Button } from '../../ui/Button';
 import { ArrivalTime } from '../../ui/ArrivalTime';
 import { focusNeighbour } from '../../lib/focus';
 import { Screen } from '../../ui/Screen';
@@ -32,23 +33,12 @@ export default function Notifications({ topics, setQuery }: ScreenProps) {
       description={unread.length > 0 ? `${count(unread.length)} unread` : 'All read'}
       actions={
         <>
-          <button
-            ref={filter}
-            type="button"
-            className="button"
-            aria-pressed={onlyUnread}
-            onClick={() => setOnlyUnread(!onlyUnread)}
-          >
+          <Button ref={filter} aria-pressed={onlyUnread} onClick={() => setOnlyUnread(!onlyUnread)}>
             Unread only
-          </button>
-          <button
-            type="button"
-            className="button"
-            aria-disabled={unread.length === 0}
-            onClick={() => markRead(unread)}
-          >
+          </Button>
+          <Button aria-disabled={unread.length === 0} onClick={() => markRead(unread)}>
             Mark all read
-          </button>
+          </Button>
           {canNotify() && <DesktopButton />}
         </>
       }
@@ -101,20 +91,19 @@ function ToldOf({ topics, onBack }: { topics: readonly string[]; onBack: () => v
 
 function DesktopButton() {
   const { isOn, isForbidden, isUnable, toggle } = useDesktop();
-  if (isUnable) {
+  if (isUnable || (isForbidden && !isOn)) {
     return (
-      <span className="text-sm text-muted">This browser cannot show desktop notifications</span>
-    );
-  }
-  if (isForbidden && !isOn) {
-    return (
-      <span className="text-sm text-muted">Desktop notifications are blocked in the browser</span>
+      <span className="text-sm text-muted">
+        {isUnable
+          ? 'This browser cannot show desktop notifications'
+          : 'Desktop notifications are blocked in the browser'}
+      </span>
     );
   }
   return (
-    <button type="button" className="button" aria-pressed={isOn} onClick={toggle}>
+    <Button aria-pressed={isOn} onClick={toggle}>
       {isOn ? 'Disable desktop notifications' : 'Enable desktop notifications'}
-    </button>
+    </Button>
   );
 }
 

@@ -11,9 +11,7 @@ const manager = Toast.createToastManager<Notification>();
 const added = new WeakSet<Notification>();
 
 interface Props {
-  /** The newest notifications. */
   news: readonly Notification[];
-  /** The maximum number of visible toasts. */
   limit: number;
   isHidden: boolean;
 }

@@ -9,17 +9,11 @@ import { showVisibility } from './visible-tabs';
 /** Its code is loaded for the first notification: most pages show none. */
 const ToastList = lazy(() => import('./ToastList'));
 
-interface Props {
-  topics: readonly string[];
-  /** The screen shows the notifications itself. */
-  isHidden: boolean;
-}
-
 const none: readonly Notification[] = [];
 const MAX_TOASTS = 3;
 
-/** Shows new notifications of some topics below the screen, or on the desktop. */
-export function Toasts({ topics, isHidden }: Props) {
+/** Shows new notifications of some topics below the screen, unless it shows them itself, or on the desktop. */
+export function Toasts({ topics, isHidden }: { topics: readonly string[]; isHidden: boolean }) {
   const client = useStreamClient();
   const [news, setNews] = useState(none);
 

@@ -34,15 +34,8 @@ function show(title: string, options: NotificationOptions) {
   }
 }
 
-/** Whether notifications are shown outside of the page, and what asks the reader for it. */
-export interface Desktop {
-  readonly isOn: boolean;
-  readonly isForbidden: boolean;
-  readonly isUnable: boolean;
-  readonly toggle: () => void;
-}
-
-export function useDesktop(): Desktop {
+/** Whether notifications are shown outside of the page, and the function that asks the reader for it. */
+export function useDesktop() {
   const state = useSetting(setting);
   const [permission, setPermission] = useState(() =>
     canNotify() ? Notification.permission : 'denied',

@@ -12,20 +12,16 @@ const REFUSAL = 'sluice:notification-refusal';
 /** How long not to ask again, in milliseconds. */
 const PAUSE = 24 * 60 * 60_000;
 
-/** The topics of the notifications on each screen. */
-export interface NotificationTopics {
-  readonly chosen: readonly string[];
-  /** The topics to subscribe to. Empty if the gateway has recently refused them. */
-  readonly topics: readonly string[];
-}
-
 const choice = createKept(CHOICE, chosenTopics, (topics) => {
   const text = JSON.stringify(topics);
   return text === JSON.stringify(defaultTopics) ? undefined : text;
 });
 
-/** See {@link NotificationTopics}; reads them again when the choice or the token changes. */
-export function useNotificationTopics(): NotificationTopics {
+/**
+ * The topics that the reader has chosen, and those to subscribe to: none if the gateway has recently refused them. Reads
+ * them again when the choice or the token changes.
+ */
+export function useNotificationTopics() {
   const client = useStreamClient();
   const chosen = useSetting(choice);
   return useMemo(() => withoutRefused(client, chosen), [client, chosen]);
@@ -48,16 +44,11 @@ function chosenTopics(): readonly string[] {
 }
 
 /** Leaves out topics that were refused recently, since each page would cost a refused request. */
-function withoutRefused(client: StreamClient, chosen: readonly string[]): NotificationTopics {
-  const refusal = storedJSON(REFUSAL) as Partial<Refusal> | null;
+function withoutRefused(client: StreamClient, chosen: readonly string[]) {
+  const refusal = storedJSON(REFUSAL) as { key?: string; at?: number } | null;
   const isRefused =
     refusal?.key === refusalKey(client, chosen) && Date.now() - (refusal.at ?? 0) < PAUSE;
   return { chosen, topics: isRefused ? [] : chosen };
-}
-
-interface Refusal {
-  readonly key: string;
-  readonly at: number;
 }
 
 /** Identifies the token and the topics without containing the token: their FNV-1a hash. */
@@ -72,8 +63,7 @@ export function rememberRefusal(client: StreamClient, state: SubscriptionState) 
   const { status, topics, refused } = state;
   if (topics.length === 0 || JSON.stringify(topics) !== JSON.stringify(chosenTopics())) return;
   if (refused.size === topics.length) {
-    const refusal: Refusal = { key: refusalKey(client, topics), at: Date.now() };
-    store(REFUSAL, JSON.stringify(refusal));
+    store(REFUSAL, JSON.stringify({ key: refusalKey(client, topics), at: Date.now() }));
   } else if (status.phase === 'live') {
     store(REFUSAL, undefined);
   }

@@ -5,7 +5,6 @@ const severities = ['info', 'success', 'warning', 'critical'] as const;
 
 export type Severity = (typeof severities)[number];
 
-/** A notification. */
 export interface Notification {
   /** The same in every tab and after every reload, and for all that say the same of the same time. */
   readonly key: string;

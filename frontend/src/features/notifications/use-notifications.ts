@@ -1,18 +1,11 @@
 import { useMemo, useSyncExternalStore } from 'react';
 import { useStreamClient } from '@sluice/client/react';
-import { centerOf, type Inbox } from './center';
+import { centerOf } from './center';
 import type { Notification } from './notification';
 import { readMarks as marks } from './read-marks';
 
-/** What there is to know, and what of it is new to the reader. */
-export interface Notifications extends Inbox {
-  readonly unread: readonly Notification[];
-  readonly isUnread: (notification: Notification) => boolean;
-  readonly markRead: (notifications: readonly Notification[]) => void;
-}
-
 /** The notifications of some topics, with what the reader has seen of them, in all tabs. */
-export function useNotifications(topics: readonly string[]): Notifications {
+export function useNotifications(topics: readonly string[]) {
   const client = useStreamClient();
   const center = centerOf(client, topics);
   const inbox = useSyncExternalStore(center.subscribe, center.getSnapshot);
@@ -26,7 +19,7 @@ export function useNotifications(topics: readonly string[]): Notifications {
       ...inbox,
       isUnread,
       unread: inbox.notifications.filter(isUnread),
-      markRead: (some) => marks.mark(some.map(({ key }) => key)),
+      markRead: (some: readonly Notification[]) => marks.mark(some.map(({ key }) => key)),
     };
   }, [inbox, since, read]);
 }

@@ -8,7 +8,6 @@ interface Props {
   onSort: (column: Column) => void;
 }
 
-/** Quotes as a table that its heads sort. */
 export function QuoteTable({ quotes, order, onSort }: Props) {
   const head = (column: Column, text: string, className: string) => (
     <th

@@ -1,6 +1,5 @@
 import { changeOf, type Quote } from './quote';
 
-/** The columns by which the table can be sorted. */
 export type Column = 'name' | 'price' | 'change';
 
 export interface Order {

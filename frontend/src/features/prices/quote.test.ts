@@ -58,7 +58,7 @@ describe('a quote', () => {
 
   it('is marked as deleted with its key, keeps its last price, and returns with the key', () => {
     const gone = follow('100', '120', deleted);
-    expect(gone).toMatchObject({ state: 'gone', price: 120, direction: undefined, at: 9 });
+    expect(gone).toMatchObject({ state: 'gone', price: 120, direction: undefined });
     expect(follow('100', '120', deleted, '130')).toMatchObject({
       state: 'there',
       direction: 'up',

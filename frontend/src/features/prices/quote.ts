@@ -22,12 +22,9 @@ export interface Quote {
   /** The first price that was seen. */
   readonly opened: number | undefined;
   readonly direction: 'up' | 'down' | undefined;
-  /** The number of changes of the price. */
   readonly changes: number;
   /** The newest prices, oldest first. */
   readonly history: readonly number[];
-  /** When it last changed, in milliseconds since the epoch. */
-  readonly at: number;
 }
 
 /** Points of the small line of a row. */
@@ -43,7 +40,6 @@ const MAX_ABSENT = 300;
 
 const collator = new Intl.Collator('en', { numeric: true });
 
-/** The quotes of a subscription at one moment. */
 export interface Quotes {
   readonly stream: SubscriptionState;
   /** The topics in the order of their names: the same array until a key comes or goes. */
@@ -54,7 +50,6 @@ export interface Quotes {
 /** Collects the quotes of all keys that a subscription finds. */
 export function collectQuotes(): Collector<Quotes> {
   const quotes = new Map<string, Quote>();
-  /** The quotes of keys that are not there any more, oldest first. */
   const absent = new Set<string>();
   let topics: readonly string[] = [];
   let byTopic: ReadonlyMap<string, Quote> = new Map();
@@ -113,19 +108,17 @@ function inOrder(before: readonly string[], quotes: ReadonlyMap<string, Quote>):
   return [...staying, ...added].sort(collator.compare);
 }
 
-/** The quote after an event of its key. */
 export function nextQuote(before: Quote | undefined, entry: MessageEntry): Quote {
   const quote = before ?? newQuote(entry.topic);
-  const at = entry.receivedAt;
   // A deleted key keeps its last price.
-  if (entry.type === 'key.deleted') return { ...quote, state: 'gone', direction: undefined, at };
+  if (entry.type === 'key.deleted') return { ...quote, state: 'gone', direction: undefined };
   if (entry.type === 'key.unsupported') {
-    return { ...quote, state: 'unsupported', direction: undefined, detail: '', at };
+    return { ...quote, state: 'unsupported', direction: undefined, detail: '' };
   }
   const { price, detail, decimals } = readValue(entry.data);
   const isChanged = price !== undefined && price !== quote.price;
   return {
-    ...{ topic: quote.topic, state: 'there', price, detail, at },
+    ...{ topic: quote.topic, state: 'there', price, detail },
     decimals: Math.max(quote.decimals, decimals),
     opened: quote.opened ?? price,
     direction: isChanged ? directionOf(quote.price, price) : quote.direction,
@@ -137,7 +130,7 @@ export function nextQuote(before: Quote | undefined, entry: MessageEntry): Quote
 function newQuote(topic: string): Quote {
   return {
     ...{ topic, state: 'there', price: undefined, decimals: 0, detail: '', opened: undefined },
-    ...{ direction: undefined, changes: 0, history: [], at: 0 },
+    ...{ direction: undefined, changes: 0, history: [] },
   };
 }
 

@@ -1,5 +1,6 @@
 import type { RunStatus } from '@sluice/client';
 import type { Run } from '@sluice/client/react';
+import { Button } from '../../ui/Button';
 import { Panel } from '../../ui/Panel';
 import { count } from '../../lib/text';
 
@@ -11,7 +12,6 @@ const looks: Readonly<Record<RunStatus, { name: string; sign: string; className:
   missing: { name: 'Gone', sign: '!', className: 'text-warning' },
 };
 
-/** A run: its state, and its text so far. */
 export function Answer({ topic, run }: { topic: string; run: Run<string> }) {
   const { status, value, error, chunks, restart } = run;
   const { name, sign, className } = looks[status];
@@ -45,11 +45,7 @@ export function Answer({ topic, run }: { topic: string; run: Run<string> }) {
             </span>
             {error !== undefined && ` · ${error}`}
           </span>
-          {status === 'missing' && (
-            <button type="button" className="button" onClick={restart}>
-              Read it again
-            </button>
-          )}
+          {status === 'missing' && <Button onClick={restart}>Read it again</Button>}
         </footer>
       </article>
     </Panel>

@@ -7,6 +7,7 @@ import {
   isOrdered,
   type Item,
   type Offset,
+  textOf,
   type Values,
 } from './history.js';
 import {
@@ -34,7 +35,6 @@ export interface Position {
   readonly isEnded?: boolean;
 }
 
-/** A request for one topic. */
 export interface TopicRequest {
   /** Empty for the gateway's default topics. */
   readonly topic: string;
@@ -46,14 +46,6 @@ export interface TopicRequest {
   readonly from: Position | undefined;
 }
 
-/** What another channel needs to continue a topic. */
-export interface Transfer {
-  readonly from: Position;
-  /** The values of a key topic; `undefined` if they cannot be compared. */
-  readonly values: Values | undefined;
-}
-
-/** The state of a channel. */
 export interface ChannelState {
   readonly status: Status;
   readonly refused: ReadonlyMap<string, Refusal>;
@@ -77,32 +69,8 @@ export interface ChannelObserver {
   readonly onTokenRefused: (refusal: Refusal) => void;
 }
 
-/** See {@link createChannel}. */
-export interface Channel {
-  /** Whether the topic can be added to those that are followed. */
-  readonly fits: (topic: string) => boolean;
-  readonly follow: (request: TopicRequest) => void;
-  readonly unfollow: (topic: string) => void;
-  /** Adds event types to receive. A topic that is already followed continues from here with all of them. */
-  readonly hear: (topic: string, types: readonly string[]) => void;
-  /**
-   * The items that a request has not received; `undefined` if the channel does not have them all.
-   *
-   * @param values - those of the channel that serves the request now, if it is to move
-   */
-  readonly itemsFor: (request: TopicRequest, values?: Values) => readonly Item[] | undefined;
-  /** `undefined` if the topic cannot move to another channel now. */
-  readonly transferOf: (topic: string) => Transfer | undefined;
-  readonly positionOf: (topic: string) => Position;
-  /** Sends a new request, with the present token. */
-  readonly tokenChanged: () => void;
-  /** Tries at once, including the topics that were refused. */
-  readonly retryNow: () => void;
-  readonly wake: (isOnline: boolean) => void;
-  readonly close: () => void;
-}
+export type Channel = ReturnType<typeof createChannel>;
 
-/** A followed topic. */
 interface Feed {
   readonly last: number;
   readonly begin: Position;
@@ -151,7 +119,7 @@ const MAX_TOPICS = 64;
  * that both deliver are passed on once.
  *
  * A refused topic must not affect the others. So when the gateway refuses a request, the channel asks for
- * each topic alone, and leaves the refused ones out until {@link Channel.retryNow}.
+ * each topic alone, and leaves the refused ones out until `retryNow`.
  *
  * A stream that has ended is not part of later requests. The connection is closed when all topics have ended.
  *
@@ -163,7 +131,7 @@ export function createChannel(
   observer: ChannelObserver,
   token: () => string,
   options: ConnectionOptions = {},
-): Channel {
+) {
   const followed = new Map<string, Feed>();
   const types = new Set<string>(ownTypes);
   let refused = new Map<string, Refusal>();
@@ -181,7 +149,8 @@ export function createChannel(
 
   const connection = createConnection(attempt, onStatus, options);
 
-  function fits(topic: string) {
+  /** Whether the topic can be added to those that are followed. */
+  function fits(topic: string): boolean {
     const names = [...followed.keys()];
     if (names.length === 0) return true;
     // A request for the default topics can name no others, so it has to be the first of its connection.
@@ -216,6 +185,11 @@ export function createChannel(
     return feed;
   }
 
+  /**
+   * The items that a request has not received; `undefined` if the channel does not have them all.
+   *
+   * @param values - those of the channel that serves the request now, if it is to move
+   */
   function itemsFor({ topic, last, types, from }: TopicRequest, values?: Values) {
     const feed = followed.get(topic);
     if (!feed) return undefined;
@@ -237,7 +211,8 @@ export function createChannel(
     return isHeard || items?.length === 0 ? items : undefined;
   }
 
-  function transferOf(topic: string): Transfer | undefined {
+  /** What another channel needs to continue a topic; `undefined` if the topic cannot move to one now. */
+  function transferOf(topic: string) {
     const feed = followed.get(topic);
     // From the cursor of a part, the gateway would send all of it again.
     if (!feed?.cursor || feed.isPartial) return undefined;
@@ -264,6 +239,7 @@ export function createChannel(
     setState({ ended: allEnded(), missing: without(state.missing, topic) });
   }
 
+  /** Adds event types to receive. A topic that is already followed continues from here with all of them. */
   function hear(topic: string, names: readonly string[]) {
     addTypes(names);
     // A request without these types delivers nothing more of the topic, so the next one misses none of its events.
@@ -486,7 +462,7 @@ export function createChannel(
     frame: TopicFrame,
     origin: string,
   ) {
-    const text = frame.kind === 'gap' ? '' : `${frame.type}\n${frame.data}`;
+    const text = textOf(frame);
     const isRepeated = text !== '' && opening.seen.get(origin) === text;
     opening.seen.delete(origin);
     if (latest && latest !== opening) latest.seen.set(origin, text);
@@ -554,6 +530,7 @@ export function createChannel(
 
   const allRefused = () => new Map([...refused, ...hopeless]);
 
+  /** Tries at once, including the topics that were refused. */
   function retryNow() {
     if (refused.size > 0) change(0);
     refused = new Map();
@@ -569,9 +546,10 @@ export function createChannel(
     itemsFor,
     transferOf,
     positionOf,
+    /** Sends a new request, with the present token. */
     tokenChanged: () => connection.replace(),
     retryNow,
-    wake: (isOnline) => {
+    wake: (isOnline: boolean) => {
       if (isOnline) connection.retryNow();
       connection.wake();
     },

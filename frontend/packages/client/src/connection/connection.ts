@@ -24,7 +24,6 @@ export interface ConnectionOptions {
   readonly EventSource?: EventSourceConstructor | undefined;
 }
 
-/** One request to the gateway. */
 export interface Attempt {
   /** The URL, with the cursors to resume from. */
   readonly url: string;
@@ -35,26 +34,7 @@ export interface Attempt {
   readonly explain: (signal: AbortSignal) => Promise<Refusal | undefined>;
 }
 
-/** See {@link createConnection}. */
-export interface Connection {
-  /** Connects, and stays connected until {@link stop}. Does nothing if the connection is started. */
-  start: () => void;
-  /** Closes the connection; no socket or timer stays open. It can be started again. */
-  stop: () => void;
-  /** Tries at once if the connection, or the request that is to replace the present one, waits. */
-  retryNow: () => void;
-  /** Does what timers would have done while the page or the machine slept. */
-  wake: () => void;
-  /**
-   * Sends a new request. If the connection is live, it stays in use until the gateway has opened the
-   * new one. A connection that waits continues to wait, unless its request was refused.
-   */
-  replace: () => void;
-  /** Drops the new request that was to replace the present one. */
-  keep: () => void;
-  /** Closes the present request and sends a new one at once. */
-  restart: () => void;
-}
+export type Connection = ReturnType<typeof createConnection>;
 
 interface Opened {
   readonly attempt: Attempt;
@@ -80,7 +60,7 @@ export function createConnection(
   plan: () => Attempt,
   onStatus: (status: Status) => void,
   options: ConnectionOptions = {},
-): Connection {
+) {
   const { staleAfter = 40_000 } = options;
   const watchdog = createWatchdog(staleAfter, () =>
     retry({ kind: status.phase === 'live' ? 'stale' : 'unreachable' }),
@@ -96,27 +76,35 @@ export function createConnection(
   let nextTimer: ReturnType<typeof setTimeout> | undefined;
   let diagnosis = new AbortController();
 
+  /** Connects, and stays connected until {@link stop}. Does nothing if the connection is started. */
   function start() {
     if (status.phase !== 'closed') return;
     failures = 0;
     connect();
   }
 
+  /** Closes the connection; no socket or timer stays open. It can be started again. */
   function stop() {
     hangUp();
     setStatus({ phase: 'closed' });
   }
 
+  /** Tries at once if the connection, or the request that is to replace the present one, waits. */
   function retryNow() {
     if (status.phase === 'waiting') connect();
     else if (nextTimer !== undefined && !next) replace();
   }
 
+  /** Does what timers would have done while the page or the machine slept. */
   function wake() {
     watchdog.check();
     if (status.phase === 'waiting' && status.retryAt <= Date.now()) connect();
   }
 
+  /**
+   * Sends a new request. If the connection is live, it stays in use until the gateway has opened the
+   * new one. A connection that waits continues to wait, unless its request was refused.
+   */
   function replace() {
     if (status.phase === 'live') {
       dropNext();
@@ -127,6 +115,7 @@ export function createConnection(
     }
   }
 
+  /** Closes the present request and sends a new one at once. */
   function restart() {
     if (status.phase === 'live') reopen();
     else replace();
@@ -198,6 +187,7 @@ export function createConnection(
     if (failed?.source.readyState === CLOSED) void explain(failed.attempt);
   }
 
+  /** Drops the new request that was to replace the present one. */
   function dropNext() {
     clearTimeout(nextTimer);
     nextTimer = undefined;

@@ -43,10 +43,11 @@ async function readRefusal(response: Response): Promise<Refusal | undefined> {
 }
 
 function readDetail(problem: unknown): { detail?: string } {
-  if (typeof problem !== 'object' || problem === null) return {};
-  const { detail, title }: { detail?: unknown; title?: unknown } = problem;
-  if (typeof detail === 'string') return { detail };
-  return typeof title === 'string' ? { detail: title } : {};
+  const { detail, title }: { detail?: unknown; title?: unknown } = {
+    ...(problem as object | null),
+  };
+  const text = [detail, title].find((it) => typeof it === 'string');
+  return text === undefined ? {} : { detail: text };
 }
 
 /** Whether another token could change the answer. */

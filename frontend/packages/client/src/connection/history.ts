@@ -59,7 +59,7 @@ export function haveSameValues(source: Values | undefined, target: Values | unde
   if (newest?.frame.kind !== 'message' || newest.origin !== other?.origin) return false;
   const isReceived = (name: string, item: Item) => {
     const own = target.items.get(name);
-    return own ? textOf(own) === textOf(item) : item.receivedAt < other.receivedAt;
+    return own ? textOf(own.frame) === textOf(item.frame) : item.receivedAt < other.receivedAt;
   };
   const isKnown = (name: string, item: Item) =>
     source.items.has(name) || item.frame.kind === 'gap' || item.receivedAt < source.since;
@@ -69,7 +69,9 @@ export function haveSameValues(source: Values | undefined, target: Values | unde
   );
 }
 
-const textOf = ({ frame }: Item) => (frame.kind === 'gap' ? '' : `${frame.type}\n${frame.data}`);
+/** The content of a message; empty for a gap. */
+export const textOf = (frame: TopicFrame): string =>
+  frame.kind === 'gap' ? '' : `${frame.type}\n${frame.data}`;
 
 const MAX_ITEMS = 4_096;
 const MAX_CHARACTERS = 4 * 1024 * 1024;

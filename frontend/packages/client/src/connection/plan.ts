@@ -16,7 +16,6 @@ export interface Start {
   readonly cursor: Cursor | undefined;
 }
 
-/** One request to the gateway. */
 export interface Plan {
   readonly topics: readonly string[];
   readonly last: number;
@@ -109,7 +108,6 @@ export function isSameCursor(a: Cursor, b: Cursor | undefined): boolean {
   return a.covers.length === b.covers.length && a.covers.every((it) => b.covers.includes(it));
 }
 
-/** The URL of a request. */
 export function urlOf(
   eventsURL: string,
   { topics, last, ids }: Plan,

@@ -67,18 +67,9 @@ export interface CloseFrame {
   readonly reason: CloseReason;
 }
 
-/** An event of one topic. */
 export type TopicFrame = MessageFrame | GapFrame;
 
-/** Any event of a connection. */
 export type Frame = TopicFrame | OpenFrame | PingFrame | CloseFrame;
-
-/** The part of a DOM `MessageEvent` that carries an event. */
-export interface WireEvent {
-  readonly type: string;
-  readonly data: string;
-  readonly lastEventId: string;
-}
 
 const controlFrames = new Map<string, (data: string, id: string) => Frame>([
   ['stream.open', readOpen],
@@ -101,7 +92,9 @@ export const isEnd = (frame: Frame): frame is MessageFrame =>
  * Turns an event into a frame. A control event whose data cannot be parsed still counts as what its
  * name says: an unreadable gap is a gap.
  */
-export function readFrame(event: WireEvent): Frame {
+export function readFrame(
+  event: Pick<MessageEvent<string>, 'type' | 'data' | 'lastEventId'>,
+): Frame {
   const readControl = controlFrames.get(event.type);
   if (readControl) return readControl(event.data, event.lastEventId);
   return { kind: 'message', id: event.lastEventId, type: event.type, data: event.data };

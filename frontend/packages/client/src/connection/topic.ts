@@ -1,14 +1,7 @@
-/** The names that a topic matches: those that begin with the text, or exactly the text. */
-interface Reach {
-  /** The name with its kind, without escapes, up to the first wildcard. */
-  readonly prefix: string;
-  readonly isGlob: boolean;
-}
-
-const reaches = new Map<string, Reach>();
+const reaches = new Map<string, ReturnType<typeof readReach>>();
 
 /** Parses the text of a followed topic once: each event needs the result. */
-function reachOf(topic: string): Reach {
+function reachOf(topic: string) {
   const known = reaches.get(topic);
   if (known) return known;
   const reach = readReach(topic);
@@ -16,7 +9,11 @@ function reachOf(topic: string): Reach {
   return reach;
 }
 
-function readReach(topic: string): Reach {
+/**
+ * The names that a topic matches: those that begin with `prefix`, or exactly the prefix. It is the name with its kind,
+ * without escapes, up to the first wildcard.
+ */
+function readReach(topic: string) {
   const hasGlobs = !isStream(topic);
   let prefix = '';
   for (let i = 0; i < topic.length; i++) {

@@ -1,7 +1,6 @@
 import type { ConnectionOptions } from '../connection/connection.js';
 import { createMultiplexer, type Multiplexer, type Report, type Request } from './multiplexer.js';
 
-/** A message from a tab to its host. */
 export type ToHost =
   | {
       /** All requests of the tab from now on. The keys of new ones are larger than all before. */
@@ -17,7 +16,6 @@ export type ToHost =
   /** The tab's reader asks for a retry. */
   | { readonly kind: 'retry' };
 
-/** A message from a host to a tab. */
 export type FromHost =
   | { readonly kind: 'pong' }
   /** The host has dropped the tab, which has to send its requests again, under other keys. */

@@ -4,10 +4,7 @@ import { startWorker } from '../start-worker.js';
 import type { FromHost, ToHost } from './host.js';
 
 /** A tab's access to the host of its connections. */
-export interface Link {
-  readonly send: (message: ToHost) => void;
-  readonly close: () => void;
-}
+export type Link = ReturnType<typeof createLink>;
 
 export interface LinkOptions extends ConnectionOptions {
   /** The URL of another copy of the worker's file, of the page's origin. */
@@ -33,7 +30,7 @@ export function createLink(
   { workerURL, ...options }: LinkOptions,
   onStart: () => void,
   onMessage: (message: FromHost) => void,
-): Link {
+) {
   // A worker cannot use the page's constructor.
   let isAlone = options.EventSource !== undefined;
   let port: MessagePort | undefined;

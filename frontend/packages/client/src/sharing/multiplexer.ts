@@ -21,7 +21,6 @@ export interface Request extends TopicRequest {
   readonly every: string;
 }
 
-/** The state of the connections. */
 export interface SharedState {
   /** By the channels' names. */
   readonly channels: ReadonlyMap<string, ChannelState>;
@@ -29,7 +28,6 @@ export interface SharedState {
   readonly tokenRefusal: Refusal | undefined;
 }
 
-/** A message of the multiplexer to one tab. */
 export type Report =
   /** The request starts at a position of a channel; these are the items after its own position. */
   | {
@@ -59,16 +57,7 @@ export type Report =
 /** Sends reports to a tab, in order. */
 export type Tab = (report: Report) => void;
 
-/** See {@link createMultiplexer}. */
-export interface Multiplexer {
-  /** Replaces all requests of a tab. */
-  readonly setRequests: (tab: Tab, requests: readonly Request[]) => void;
-  /** Reports to a tab how far its topics have been delivered to it; called after a number of items. */
-  readonly reportCursors: (tab: Tab) => void;
-  readonly hasTabs: () => boolean;
-  readonly retryNow: () => void;
-  readonly wake: (isOnline: boolean) => void;
-}
+export type Multiplexer = ReturnType<typeof createMultiplexer>;
 
 /** A request, and the tab that made it. */
 interface Joined extends Request {
@@ -99,7 +88,7 @@ export function createMultiplexer(
   eventsURL: string,
   token: string,
   options: ConnectionOptions = {},
-): Multiplexer {
+) {
   const channels = new Map<string, SharedChannel>();
   const states = new Map<string, ChannelState>();
   const tabs = new Map<Tab, Map<number, Joined>>();
@@ -108,6 +97,7 @@ export function createMultiplexer(
   let created = 0;
   let merging: ReturnType<typeof setTimeout> | undefined;
 
+  /** Replaces all requests of a tab. */
   function setRequests(tab: Tab, requests: readonly Request[]) {
     const before = tabs.get(tab) ?? new Map<number, Joined>();
     if (!tabs.has(tab)) tab({ kind: 'state', state: sharedState() });
@@ -260,6 +250,7 @@ export function createMultiplexer(
     mergeSoon();
   }
 
+  /** Reports to a tab how far its topics have been delivered to it; called after a number of items. */
   function reportCursors(tab: Tab) {
     for (const { name, feeds, channel } of channels.values()) {
       const topicsAt = new Map<Cursor, string[]>();
@@ -284,6 +275,6 @@ export function createMultiplexer(
     reportCursors,
     hasTabs: () => tabs.size > 0,
     retryNow,
-    wake: (isOnline) => channels.forEach(({ channel }) => channel.wake(isOnline)),
+    wake: (isOnline: boolean) => channels.forEach(({ channel }) => channel.wake(isOnline)),
   };
 }

@@ -29,13 +29,6 @@ export interface EntriesOptions<T> {
   readonly schema?: StandardSchemaV1<unknown, T> | undefined;
 }
 
-interface Saved {
-  readonly entries: readonly Entry[];
-  readonly received: number;
-  readonly missed: number;
-  readonly dropped: number;
-}
-
 /** A browser's session storage holds a few MiB. */
 const MAX_SAVED = 200;
 const MAX_SAVED_CHARACTERS = 256 * 1024;
@@ -69,7 +62,7 @@ export function collectEntries<T>(options: EntriesOptions<T>): Collector<Entries
     to.buffer.push({ ...arrived, ...parsed, seq });
   }
 
-  function save(): Saved {
+  function save() {
     const { buffer } = state;
     const entries: Entry[] = [];
     let free = MAX_SAVED_CHARACTERS;
@@ -89,7 +82,7 @@ export function collectEntries<T>(options: EntriesOptions<T>): Collector<Entries
   }
 
   function restore(saved: unknown) {
-    const { entries, received, missed, dropped } = saved as Saved;
+    const { entries, received, missed, dropped } = saved as ReturnType<typeof save>;
     const restored = create();
     for (const entry of entries) add(restored, entry);
     state = { ...restored, received, missed, unsaved: dropped - restored.buffer.dropped() };

@@ -1,12 +1,5 @@
 import type { Entry } from '../entry.js';
-import {
-  addEntry,
-  newRecord,
-  type RunChunk,
-  type RunRecord,
-  type RunState,
-  stateOf,
-} from '../run.js';
+import { addEntry, newRecord, type RunChunk, type RunState, stateOf } from '../run.js';
 import type { SubscriptionState } from '../subscription.js';
 import type { Collector } from './view.js';
 
@@ -23,11 +16,6 @@ export type ReduceRun<T> = (value: T | undefined, chunk: RunChunk) => T;
 
 /** Appends the text of a chunk. */
 export const concatenate: ReduceRun<string> = (value = '', { data }) => value + data;
-
-interface Saved {
-  readonly record: RunRecord;
-  readonly chunks: readonly RunChunk[];
-}
 
 /**
  * Collects the chunks of a run. The subscription must follow the topic from its start.
@@ -56,13 +44,15 @@ export function collectRun<T>(
     return { ...stateOf(record, state, topic, mustExist), chunks: published, value };
   }
 
+  const save = () => ({ record, chunks });
+
   function restore(saved: unknown) {
-    const { record: known, chunks: kept } = saved as Saved;
+    const { record: known, chunks: kept } = saved as ReturnType<typeof save>;
     // The reducer may throw.
     value = kept.reduce<T | undefined>((value, chunk) => reduce(value, chunk), undefined);
     record = known;
     chunks = [...kept];
   }
 
-  return { onEntry, read, save: (): Saved => ({ record, chunks }), restore };
+  return { onEntry, read, save, restore };
 }
