@@ -175,11 +175,15 @@ func (l *ConnLimiter) begin(c net.Conn) (finish func(), evicted net.Conn) {
 	defer l.mu.Unlock()
 	t := l.conns[c]
 	l.addRequests(t, 1)
-	finish = sync.OnceFunc(func() {
+	counted := true
+	finish = func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		l.addRequests(t, -1)
-	})
+		if counted {
+			counted = false
+			l.addRequests(t, -1)
+		}
+	}
 	if l.requests <= l.maxRequests {
 		return finish, nil
 	}

@@ -339,3 +339,21 @@ func TestPublish_ForbiddenExpiry(t *testing.T) {
 		t.Errorf("got %v streams after a publish that failed", n)
 	}
 }
+
+// Without XINFO no stream can be followed. The error names the stream, which must not be taken for
+// the command that it is named after.
+func TestStream_NameOfCommandWithoutXINFO(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t, "--rename-command", "XINFO", "")
+	src := openRedis(t, server.URL())
+	for _, name := range []string{"other", "eval_ro"} {
+		following := src.Follow(streamNamed(name), newRecordingSink(t))
+		if err := following.Live(t.Context()); err == nil {
+			t.Errorf("stream %s: Live: got no error", name)
+		}
+		following.Close()
+	}
+	if calls := commandCalls(t, server, "multi"); calls > 20 {
+		t.Errorf("got %d transactions, want few", calls)
+	}
+}

@@ -51,10 +51,11 @@ func (r *stateReader) queue(ctx context.Context, pipe redis.Pipeliner, name stri
 	return pipe.Do(ctx, "xinfo", "stream", name)
 }
 
-// isScriptForbidden reports whether an error of a queued read says that Redis does not allow the
+// isScriptForbidden reports whether the error of a queued read says that Redis does not allow the
 // script. All states are then read without.
-func (r *stateReader) isScriptForbidden(err error) bool {
-	if err == nil || !strings.Contains(err.Error(), "'eval_ro'") && !strings.Contains(err.Error(), "executing the script") {
+func (r *stateReader) isScriptForbidden(read *redis.Cmd) bool {
+	err := read.Err()
+	if err == nil || read.Name() != "eval_ro" || !strings.Contains(err.Error(), "'eval_ro'") && !strings.Contains(err.Error(), "executing the script") {
 		return false
 	}
 	r.forbidden.Store(true)
@@ -83,7 +84,7 @@ func (r *stateReader) readWith(ctx context.Context, client redis.UniversalClient
 	_ = tx.Process(ctx, read)
 	info := r.queue(ctx, tx, name)
 	_, err := tx.Exec(ctx)
-	if r.isScriptForbidden(info.Err()) {
+	if r.isScriptForbidden(info) {
 		return r.readWith(ctx, client, name, read)
 	}
 	// The transaction's own error may hide why a command was refused.

@@ -112,7 +112,6 @@ func (c *conn) run(ctx context.Context) {
 	warned := false
 	for ctx.Err() == nil {
 		connected, err := c.connect(ctx)
-		c.lost(err)
 		if ctx.Err() != nil {
 			return
 		}
@@ -149,10 +148,11 @@ func (c *conn) connect(ctx context.Context) (connected bool, err error) {
 	defer client.Close()
 	s.redis = client.Subscribe(ctx)
 	defer s.redis.Close()
-	defer s.close() // first
+	defer s.close()
 	defer cancel()
 	stop := context.AfterFunc(ctx, s.close) // Receive ignores the context
 	defer stop()
+	defer func() { c.lost(err) }() // first, since closing can block
 	if err := greet(ctx, s.redis); err != nil {
 		return false, err
 	}
