@@ -28,7 +28,7 @@ import (
 // After the response begins, a subscriber costs its connection and its position in the journal.
 // net/http, gin and the connection limiter keep no memory for it.
 func TestBudget_IdleConnectionBytes(t *testing.T) {
-	const few, many, most = 100, 1100, 400 // bytes per connection
+	const few, many, most = 100, 4100, 400 // bytes per connection; with fewer of them, the memory of the runtime counts
 	counters := metrics.New()
 	address := serve(t, counters)
 	goroutines := runtime.NumGoroutine()
