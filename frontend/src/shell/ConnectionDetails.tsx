@@ -62,7 +62,7 @@ function Details(stream: StreamStatus) {
         </p>
       )}
       {(status.phase === 'waiting' || refused.size > 0) && (
-        <Button className="mt-3" onClick={client.retryNow}>
+        <Button primary className="mt-3" onClick={client.retryNow}>
           Retry now
         </Button>
       )}

@@ -41,7 +41,9 @@ export function TokenEntry({ onDone, ref }: { onDone: () => void; ref?: Ref<HTML
           onChange={({ target }) => setText(target.value)}
           onFocus={({ target }) => target.select()}
         />
-        <Button type="submit">Use</Button>
+        <Button primary type="submit">
+          Use
+        </Button>
         {token() !== undefined && <Button onClick={() => change('')}>Remove</Button>}
       </div>
     </form>

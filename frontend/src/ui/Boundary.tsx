@@ -39,7 +39,9 @@ export class Boundary extends Component<Props, { readonly error: unknown }> {
               : error instanceof Error && error.message}
           </p>
           <div className="flex justify-center gap-2 text-ink">
-            <Button onClick={() => window.location.reload()}>Reload</Button>
+            <Button primary onClick={() => window.location.reload()}>
+              Reload
+            </Button>
             {onClose && <Button onClick={onClose}>Close</Button>}
           </div>
         </ScreenState>

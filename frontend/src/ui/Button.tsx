@@ -1,6 +1,13 @@
 import type { ComponentProps } from 'react';
 
-/** A button in the usual look; it submits no form unless its type says so. */
-export function Button({ className = '', ...props }: ComponentProps<'button'>) {
-  return <button type="button" {...props} className={`button ${className}`} />;
+interface Props extends ComponentProps<'button'> {
+  /** It does what the form or the screen is for. */
+  primary?: boolean;
+}
+
+/** A button with a border, or a primary one; it submits no form unless its type says so. */
+export function Button({ primary, className = '', ...props }: Props) {
+  return (
+    <button type="button" {...props} data-primary={primary} className={`button ${className}`} />
+  );
 }

@@ -38,7 +38,7 @@ export function Refused({ topic, refusal }: { topic: string; refusal: Refusal })
       <p className="wrap-anywhere">{`The server answered ${status}${detail ? `: ${detail}` : '.'}`}</p>
       {isPermission && (
         <>
-          <Button className="text-ink" onClick={() => open('token')}>
+          <Button primary onClick={() => open('token')}>
             Enter a token
           </Button>
           <p>

@@ -104,7 +104,9 @@ export function PublishForm({ topics, onPublish }: Props) {
           spellCheck={false}
           className="field block w-full py-2 font-mono"
         />
-        <Button type="submit">Publish</Button>
+        <Button primary type="submit">
+          Publish
+        </Button>
         <p role="status" className="text-sm wrap-anywhere empty:hidden">
           {outcome && <OutcomeText outcome={outcome} />}
         </p>

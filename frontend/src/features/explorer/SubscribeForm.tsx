@@ -47,7 +47,9 @@ export function SubscribeForm({ exploration, onChange }: Props) {
           autoCapitalize="off"
           className="field min-w-0 grow basis-28 font-mono"
         />
-        <Button type="submit">Follow</Button>
+        <Button primary type="submit">
+          Follow
+        </Button>
         <p
           id={`${id}-hint`}
           role="status"

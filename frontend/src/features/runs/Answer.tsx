@@ -45,7 +45,11 @@ export function Answer({ topic, run }: { topic: string; run: Run<string> }) {
             </span>
             {error !== undefined && ` · ${error}`}
           </span>
-          {status === 'missing' && <Button onClick={restart}>Read it again</Button>}
+          {status === 'missing' && (
+            <Button primary onClick={restart}>
+              Read it again
+            </Button>
+          )}
         </footer>
       </article>
     </Panel>
