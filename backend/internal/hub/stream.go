@@ -108,14 +108,9 @@ func (s *streamCursors) prepareFresh(ctx context.Context, last int) (func() star
 			}
 			tail, _ := s.tail()
 			number, _ := s.topicLog.view.Back(tail, last)
-			cursor := s.topicLog.view.CursorAt(number)
-			return startPosition{pos: number, cursor: cursor, before: cursor}
+			return s.startAt(number)
 		}
-		// The replay begins at the position alone: the client has no entry, so the one before may be
-		// removed.
-		p := s.startAfter(positionCursor(source.Position{ID: older.start.id}))
-		p.cursor = older.start.String()
-		p.before = p.cursor
+		p := s.startAfter(older.start)
 		if r, ok := p.replay.(*streamReplay); ok {
 			r.fresh = removalsOf(older.state)
 		}
@@ -123,9 +118,26 @@ func (s *streamCursors) prepareFresh(ctx context.Context, last int) (func() star
 	}, nil
 }
 
+// startAt returns the start position of a client that has nothing before a number. All lives of a
+// stream can have the same position, so the cursor names the entry that follows.
+func (s *streamCursors) startAt(number uint64) startPosition {
+	view := s.topicLog.view
+	cursor := view.CursorAt(number)
+	if c, _ := parseStreamCursor(cursor); !c.isEntry() && number < view.Head() {
+		if next, _ := parseStreamCursor(view.CursorAfter(number)); next.isEntry() {
+			cursor = beforeEntry(next).String()
+		}
+	}
+	return startPosition{pos: number, cursor: cursor, before: cursor}
+}
+
 // prepareResume prepares the start of a client whose cursor is not in the journal.
 func (s *streamCursors) prepareResume(ctx context.Context, c streamCursor, text string) (func() startPosition, error) {
-	page, err := s.topicLog.readRange(ctx, source.Range{After: c.id.Prev(), UpTo: c.id, Count: 1})
+	r := source.Range{After: c.id.Prev(), UpTo: c.id, Count: 1}
+	if _, isBefore := c.nextCheck(); isBefore {
+		r.After, r.UpTo = c.id, c.id.Next()
+	}
+	page, err := s.topicLog.readRange(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -162,13 +174,14 @@ func (s *streamCursors) isBehind(c streamCursor, page source.Page) bool {
 }
 
 // verify returns the cursor from which a client continues, and the gap before it, if entries
-// may be missing. The page answers the range of the cursor's id alone.
+// may be missing. The page answers the range of the cursor's id alone, or of the entry that follows directly.
 func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, *event.Gap) {
 	trimmed, exact := page.State.TrimmedBefore()
 	oldest := source.Position{ID: page.State.Continuity()}
 	if exact {
 		oldest.Ordinal = trimmed
 	}
+	next, isBefore := c.nextCheck()
 	unknown := &event.Gap{Reason: event.UnknownCursor, Lost: event.LostUnknown}
 	expired := &event.Gap{Reason: event.HistoryExpired, Lost: event.LostUnknown}
 	switch {
@@ -177,6 +190,11 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 			return c, nil // none was trimmed; at most one was deleted
 		}
 		return positionCursor(oldest), nil
+	case isBefore && len(page.Entries) > 0:
+		if e := page.Entries[0]; next != checkOf(e.Type, e.Data) {
+			return positionCursor(source.Position{ID: c.id}), unknown // of another life
+		}
+		return c, nil
 	case c.isEntry() && len(page.Entries) > 0:
 		e := page.Entries[0]
 		found := entryCursor(source.Position{ID: e.ID, Ordinal: s.ordinal(e.ID, page.State)}, e.Type, e.Data)
@@ -314,7 +332,15 @@ func (s *streamCursors) find(c streamCursor) (p startPosition, ok bool) {
 		if _, after := s.tail(); !after.ID.IsZero() {
 			return startPosition{}, false
 		}
-		return at(s.search(c.id)), true
+		return s.startAt(s.search(c.id)), true
+	}
+	if next, isBefore := c.nextCheck(); isBefore {
+		number := s.search(c.id)
+		if number == view.Head() {
+			return startPosition{}, false
+		}
+		following, _ := parseStreamCursor(view.CursorAfter(number))
+		return startPosition{pos: number, cursor: c.String(), before: c.String()}, following.id == c.id.Next() && following.check == next
 	}
 	tail, base := view.Tail()
 	if number := s.search(c.id); number > max(tail, s.life) && matches(view.CursorAt(number)) {
@@ -369,46 +395,29 @@ func (s *streamCursors) older(ctx context.Context, last int) (*olderEntries, err
 
 // newest finds the newest n entries in Redis up to an id; if n is zero, the newest one if it is the
 // end of the stream. It returns nil if it finds nothing.
-func (s *streamCursors) newest(ctx context.Context, upTo event.StreamID, n int) (*olderEntries, error) {
-	found, onlyEnd := 0, n == 0
+func (s *streamCursors) newest(ctx context.Context, upTo event.StreamID, n int) (older *olderEntries, err error) {
+	onlyEnd := n == 0
 	n = max(n, 1)
 	r := source.Range{UpTo: upTo, Newest: true, Count: firstReplayPage}
 	for {
+		r.Count = min(n, r.Count)
 		page, err := s.topicLog.readRange(ctx, r)
 		if err != nil {
 			return nil, err
 		}
-		for _, e := range page.Entries {
-			switch {
-			case found == n: // the one before them
-				start := entryCursor(source.Position{ID: e.ID}, e.Type, e.Data)
-				start.ended = false // entries follow
-				return &olderEntries{start, page.State}, nil
-			case onlyEnd && e.Type != event.StreamEnd:
+		if count := len(page.Entries); count > 0 {
+			if onlyEnd && page.Entries[0].Type != event.StreamEnd {
 				return nil, nil
 			}
-			found++
-			r.UpTo = e.ID.Prev()
+			oldest := page.Entries[count-1]
+			start := beforeEntry(entryCursor(source.Position{ID: oldest.ID}, oldest.Type, oldest.Data))
+			older = &olderEntries{start, page.State}
+			r.UpTo = start.id
+			n -= count
 		}
-		if !page.More {
-			if found == 0 {
-				return nil, nil
-			}
-			return &olderEntries{positionCursor(oldestPosition(page.State)), page.State}, nil
+		if n == 0 || !page.More {
+			return older, nil
 		}
-		r.Count = min(nextCount(r.Count, page.Entries), n+1-found)
+		r.Count = nextCount(r.Count, page.Entries)
 	}
-}
-
-// oldestPosition returns the position before the oldest entry in Redis. Its ordinal is zero if it
-// is not known.
-func oldestPosition(state source.StreamState) source.Position {
-	trimmed, exact := state.TrimmedBefore()
-	switch {
-	case !exact:
-		return source.Position{ID: state.Continuity()}
-	case trimmed == 0:
-		return source.Position{}
-	}
-	return source.Position{ID: state.Continuity(), Ordinal: trimmed}
 }

@@ -14,7 +14,7 @@ import (
 type streamCursor struct {
 	id      event.StreamID
 	ordinal uint64 // entries added up to here, 0 if unknown
-	check   string // of the entry; positionCheck or a birth check if the cursor is not that of an entry, empty for a bare id
+	check   string // of the entry; positionCheck, a birth check or one before an entry if the cursor is not that of an entry; empty for a bare id
 	ended   bool   // the entry ends the stream
 }
 
@@ -22,7 +22,9 @@ const (
 	// positionCheck is the check of a position that is not that of an entry: it is after a
 	// gap, or in an empty stream.
 	positionCheck = "g"
-	endSuffix     = ".end"
+	// beforePrefix begins the check of a position before an entry: the check of that entry follows.
+	beforePrefix = "b"
+	endSuffix    = ".end"
 	// startCursor is the cursor of a client that has nothing of a stream.
 	startCursor = "0"
 )
@@ -49,6 +51,17 @@ func positionCursor(at source.Position) streamCursor {
 // entryCursor returns the cursor after an entry.
 func entryCursor(at source.Position, eventType string, data []byte) streamCursor {
 	return streamCursor{at.ID, at.Ordinal, checkOf(eventType, data), eventType == event.StreamEnd}
+}
+
+// beforeEntry returns the cursor of the position before an entry, in the life that the entry is of.
+func beforeEntry(entry streamCursor) streamCursor {
+	return streamCursor{id: entry.id.Prev(), check: beforePrefix + entry.check}
+}
+
+// nextCheck returns the check of the entry that follows directly, if the cursor has it.
+func (c streamCursor) nextCheck() (check string, ok bool) {
+	check, ok = strings.CutPrefix(c.check, beforePrefix)
+	return check, ok && isCheck(check)
 }
 
 func (c streamCursor) appendTo(dst []byte) []byte {
@@ -82,11 +95,13 @@ func parseStreamCursor(text string) (c streamCursor, ok bool) {
 		return c, false
 	}
 	c.check = check
-	return c, check == positionCheck || isCheck(check) || isBirthCheck(check)
+	_, isBefore := c.nextCheck()
+	return c, check == positionCheck || isCheck(check) || isBirthCheck(check) || isBefore
 }
 
 func (c streamCursor) isEntry() bool {
-	return c.check != positionCheck && !c.id.IsZero()
+	_, isBefore := c.nextCheck()
+	return c.check != positionCheck && !isBefore && !c.id.IsZero()
 }
 
 func (c streamCursor) position() source.Position {
