@@ -25,14 +25,9 @@ func newPublish(f flags) (publish audit.Publish, done func(), err error) {
 		publish, done = publishHTTP(f.Targets)
 		return publish, done, nil
 	}
-	options, err := redis.ParseURL(f.RedisURL)
+	options, err := redis.Configure(f.RedisURL, f.RedisCA)
 	if err != nil {
-		return nil, nil, fmt.Errorf("--redis-url: %w", err)
-	}
-	if f.RedisCA != "" {
-		if err := options.UseCA(f.RedisCA); err != nil {
-			return nil, nil, fmt.Errorf("--redis-ca: %w", err)
-		}
+		return nil, nil, err
 	}
 	publisher := redis.OpenPublisher(options)
 	publish = func(ctx context.Context, topic event.Topic, data []byte) error {
