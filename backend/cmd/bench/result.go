@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -30,7 +31,7 @@ type result struct {
 	Behind              int                     `json:"behind"`                  // subscribers that did not receive the last message
 	Kept                bool                    `json:"promise_kept"`
 
-	kinds []event.Kind
+	kinds []event.Kind // of the topics, each once
 }
 
 func (b *bench) result(took time.Duration) result {
@@ -40,16 +41,18 @@ func (b *bench) result(took time.Duration) result {
 		Seconds:     took.Seconds(),
 		Latency:     b.latencies.result(),
 		Audit:       make(map[string]audit.Result),
-		kinds:       topicKinds(b.flags.Topics),
 	}
 	if b.storm != nil {
 		r.StormSeconds = b.storm.took.Seconds()
 	}
 	for _, p := range b.publications {
 		r.Topics = append(r.Topics, p.Topic.String())
+		r.kinds = append(r.kinds, p.Topic.Kind)
 		r.Published += p.Begun()
 		r.Doubtful += p.Doubtful()
 	}
+	slices.Sort(r.kinds)
+	r.kinds = slices.Compact(r.kinds)
 	var all audit.Result
 	for _, s := range b.subscribers {
 		r.Reconnects += s.reconnects.Load()
