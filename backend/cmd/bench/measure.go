@@ -160,7 +160,9 @@ func (b *bench) publishAll(ctx, early context.Context) (time.Duration, error) {
 func (b *bench) await(ctx, early context.Context) {
 	progress := newStallDetector(b.flags.Patience)
 	tail := newStallDetector(tailEvery)
-	interrupted := early.Err() != nil
+	if early.Err() != nil { // the signal that ended publishing does not end this too
+		early = ctx
+	}
 	for {
 		received, behind := b.state()
 		if len(behind) == 0 || progress.stalled(received) {
@@ -174,10 +176,9 @@ func (b *bench) await(ctx, early context.Context) {
 			}
 			tail = newStallDetector(tailEvery)
 		}
-		if !interrupted && early.Err() != nil {
+		if !audit.Pause(early, tick) {
 			return
 		}
-		time.Sleep(tick)
 	}
 }
 

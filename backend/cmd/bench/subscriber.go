@@ -115,10 +115,7 @@ func sourceAddresses(f flags) func() net.IP {
 		return nil
 	}
 	for _, target := range f.Targets {
-		u, err := url.Parse(target)
-		if err != nil {
-			return nil
-		}
+		u, _ := url.Parse(target) // Validate has checked it
 		if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip.To4() == nil || !ip.IsLoopback()) {
 			return nil
 		}
