@@ -61,7 +61,8 @@ func measure(ctx, early context.Context, f flags, stderr io.Writer) (result, err
 		rejected:   make(chan error, 1),
 	}
 	if f.Storm > 0 {
-		b.storm = newStorm(ctx)
+		b.storm = &storm{reconnect: make(chan struct{})}
+		b.storm.disconnected, b.storm.disconnect = context.WithCancel(ctx)
 	}
 	id := strings.ToLower(rand.Text()[:8])
 	for _, t := range f.Topics {

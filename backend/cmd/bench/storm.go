@@ -23,12 +23,6 @@ type storm struct {
 	took         time.Duration // time until all were connected again
 }
 
-func newStorm(ctx context.Context) *storm {
-	s := &storm{reconnect: make(chan struct{})}
-	s.disconnected, s.disconnect = context.WithCancel(ctx)
-	return s
-}
-
 // runStorm disconnects all subscribers, and returns when all are connected again. It blocks for
 // half of the configured duration first.
 func (b *bench) runStorm(early context.Context) error {
