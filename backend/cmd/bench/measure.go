@@ -8,7 +8,10 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"sluice/internal/audit"
 	"sluice/internal/event"
@@ -16,6 +19,9 @@ import (
 
 // tick is the interval between checks while the bench waits for a condition.
 const tick = 50 * time.Millisecond
+
+// openedTick is the interval between checks whether all subscribers are connected.
+const openedTick = 10 * time.Millisecond
 
 // tailEvery is the time without deliveries after which another message is published to each
 // topic that is not complete. On a channel, only a later message shows that one is missing.
@@ -28,13 +34,17 @@ type bench struct {
 	publications []*audit.Publication
 	subscribers  []*subscriber
 	latencies    *latencies
-	storm        *storm        // nil without --storm
-	settling     chan struct{} // closed after publishing; ends churn and slow reading
-	rejected     chan error    // error after which a subscriber does not reconnect
+	opened       atomic.Int64        // subscribers whose first connection was opened
+	connecting   *semaphore.Weighted // bounds the first connections that are being opened
+	storm        *storm              // nil without --storm
+	settling     chan struct{}       // closed after publishing; ends churn and slow reading
+	rejected     chan error          // error after which a subscriber does not reconnect
 }
 
 // measure runs a measurement. The end of early ends publishing before the configured time.
 func measure(ctx, early context.Context, f flags, stderr io.Writer) (result, error) {
+	var running sync.WaitGroup
+	defer running.Wait()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	publish, closePublisher, err := newPublish(f)
@@ -43,26 +53,27 @@ func measure(ctx, early context.Context, f flags, stderr io.Writer) (result, err
 	}
 	defer closePublisher()
 	b := &bench{
-		flags:     f,
-		publish:   publish,
-		latencies: newLatencies(),
-		settling:  make(chan struct{}),
-		rejected:  make(chan error, 1),
+		flags:      f,
+		publish:    publish,
+		latencies:  newLatencies(),
+		connecting: semaphore.NewWeighted(maxConnecting),
+		settling:   make(chan struct{}),
+		rejected:   make(chan error, 1),
 	}
 	if f.Storm > 0 {
-		b.storm = newStorm(ctx)
+		b.storm = &storm{reconnect: make(chan struct{})}
+		b.storm.disconnected, b.storm.disconnect = context.WithCancel(ctx)
 	}
 	id := strings.ToLower(rand.Text()[:8])
 	for _, t := range f.Topics {
 		b.publications = append(b.publications, audit.NewPublication(id, t))
 	}
 	b.subscribers = b.newSubscribers()
-	var running sync.WaitGroup
-	defer running.Wait()
-	defer cancel()
-	defer b.showProgress(stderr)()
-
-	if err := b.connect(ctx, early, &running); err != nil {
+	running.Go(func() { b.showProgress(ctx, stderr) })
+	for _, s := range b.subscribers {
+		running.Go(func() { s.run(ctx) })
+	}
+	if err := b.awaitOpened(early, &b.opened, "connect", errors.New("interrupted before all subscribers were connected")); err != nil {
 		return result{}, err
 	}
 	took, err := b.publishAll(ctx, early)
@@ -74,37 +85,23 @@ func measure(ctx, early context.Context, f flags, stderr io.Writer) (result, err
 	return b.result(took), nil
 }
 
-// connect starts the subscribers in running, and waits until all are connected.
-func (b *bench) connect(ctx, early context.Context, running *sync.WaitGroup) error {
-	for _, s := range b.subscribers {
-		running.Go(func() { s.run(ctx) })
-	}
-	return b.awaitOpened(early, tick, "connect", errors.New("interrupted before all subscribers were connected"))
-}
-
-// awaitOpened waits until all subscribers have connected, during a storm until all have
-// reconnected, and checks at each interval. It returns interrupted if early ends before.
-func (b *bench) awaitOpened(early context.Context, interval time.Duration, verb string, interrupted error) error {
+// awaitOpened waits until opened counts all subscribers. It returns interrupted if early ends before.
+func (b *bench) awaitOpened(early context.Context, opened *atomic.Int64, verb string, interrupted error) error {
 	progress := newStallDetector(b.flags.Patience)
 	for {
-		opened := 0
-		for _, s := range b.subscribers {
-			if s.recorder.Opened() > s.openedBefore {
-				opened++
-			}
-		}
-		if opened == len(b.subscribers) {
+		n := opened.Load()
+		if n == int64(len(b.subscribers)) {
 			return nil
 		}
-		if progress.stalled(int64(opened)) {
-			return fmt.Errorf("only %d of %d subscribers could %s: %w", opened, len(b.subscribers), verb, b.subscriberError())
+		if progress.stalled(n) {
+			return fmt.Errorf("only %d of %d subscribers could %s: %w", n, len(b.subscribers), verb, b.subscriberError())
 		}
 		select {
 		case err := <-b.rejected:
 			return err
 		case <-early.Done():
 			return interrupted
-		case <-time.After(interval):
+		case <-time.After(openedTick):
 		}
 	}
 }
@@ -127,10 +124,9 @@ func (b *bench) publishAll(ctx, early context.Context) (time.Duration, error) {
 		}
 	}
 	start := time.Now()
-	publishing, stop := context.WithCancel(ctx)
-	defer stop()
 	var running sync.WaitGroup
 	defer running.Wait()
+	publishing, stop := context.WithCancel(ctx)
 	defer stop()
 	for _, p := range b.publications {
 		running.Go(func() { p.PublishAtRate(publishing, b.flags.Rate, b.flags.Size, b.publish) })
@@ -165,7 +161,9 @@ func (b *bench) publishAll(ctx, early context.Context) (time.Duration, error) {
 func (b *bench) await(ctx, early context.Context) {
 	progress := newStallDetector(b.flags.Patience)
 	tail := newStallDetector(tailEvery)
-	interrupted := early.Err() != nil
+	if early.Err() != nil { // the signal that ended publishing does not end this too
+		early = ctx
+	}
 	for {
 		received, behind := b.state()
 		if len(behind) == 0 || progress.stalled(received) {
@@ -179,10 +177,9 @@ func (b *bench) await(ctx, early context.Context) {
 			}
 			tail = newStallDetector(tailEvery)
 		}
-		if !interrupted && early.Err() != nil {
+		if !audit.Pause(early, tick) {
 			return
 		}
-		time.Sleep(tick)
 	}
 }
 

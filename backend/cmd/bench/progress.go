@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -8,6 +9,8 @@ import (
 
 	"github.com/dustin/go-humanize"
 	"github.com/mattn/go-isatty"
+
+	"sluice/internal/audit"
 )
 
 const (
@@ -15,46 +18,31 @@ const (
 	clearLine     = "\r\x1b[K"
 )
 
-// showProgress prints a progress line and updates it, if w is a terminal. The function that it
-// returns stops this and clears the line.
-func (b *bench) showProgress(w io.Writer) func() {
+// showProgress prints a progress line and updates it until the context ends, if w is a terminal. It
+// clears the line before it returns.
+func (b *bench) showProgress(ctx context.Context, w io.Writer) {
 	file, ok := w.(*os.File)
 	if !ok || !isatty.IsTerminal(file.Fd()) {
-		return func() {}
+		return
 	}
-	stop, stopped := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(stopped)
-		start, before := time.Now(), int64(0)
-		for {
-			select {
-			case <-stop:
-				fmt.Fprint(w, clearLine)
-				return
-			case <-time.After(progressEvery):
+	defer fmt.Fprint(w, clearLine)
+	start, before := time.Now(), int64(0)
+	for audit.Pause(ctx, progressEvery) {
+		var connected, published, received int64
+		for _, p := range b.publications {
+			published += p.Begun()
+		}
+		for _, s := range b.subscribers {
+			if s.connected.Load() {
+				connected++
 			}
-			connected, published, received := b.progress()
-			perSecond := (received - before) * int64(time.Second/progressEvery)
-			before = received
-			fmt.Fprintf(w, "%s%s  %s of %s connected  %s published  %s delivered  %s/s",
-				clearLine, time.Since(start).Round(time.Second),
-				humanize.Comma(connected), humanize.Comma(int64(b.flags.Subscribers)),
-				humanize.Comma(published), humanize.Comma(received), humanize.Comma(perSecond))
+			received += s.received.Load()
 		}
-	}()
-	return func() { close(stop); <-stopped }
-}
-
-// progress returns the current counts.
-func (b *bench) progress() (connected, published, received int64) {
-	for _, p := range b.publications {
-		published += p.Begun()
+		perSecond := (received - before) * int64(time.Second/progressEvery)
+		before = received
+		fmt.Fprintf(w, "%s%s  %s of %s connected  %s published  %s delivered  %s/s",
+			clearLine, time.Since(start).Round(time.Second),
+			humanize.Comma(connected), humanize.Comma(int64(b.flags.Subscribers)),
+			humanize.Comma(published), humanize.Comma(received), humanize.Comma(perSecond))
 	}
-	for _, s := range b.subscribers {
-		if s.connected.Load() {
-			connected++
-		}
-		received += s.received.Load()
-	}
-	return connected, published, received
 }

@@ -22,17 +22,11 @@ const publishTimeout = 10 * time.Second
 // newPublish returns the function that publishes, and done, which closes its connections.
 func newPublish(f flags) (publish audit.Publish, done func(), err error) {
 	if f.PublishHTTP {
-		publish, done = publishHTTP(f.Targets)
-		return publish, done, nil
+		return publishHTTP(f.Targets), func() {}, nil
 	}
-	options, err := redis.ParseURL(f.RedisURL)
+	options, err := redis.Configure(f.RedisURL, f.RedisCA)
 	if err != nil {
-		return nil, nil, fmt.Errorf("--redis-url: %w", err)
-	}
-	if f.RedisCA != "" {
-		if err := options.UseCA(f.RedisCA); err != nil {
-			return nil, nil, fmt.Errorf("--redis-ca: %w", err)
-		}
+		return nil, nil, err
 	}
 	publisher := redis.OpenPublisher(options)
 	publish = func(ctx context.Context, topic event.Topic, data []byte) error {
@@ -43,14 +37,13 @@ func newPublish(f flags) (publish audit.Publish, done func(), err error) {
 }
 
 // publishHTTP publishes over HTTP, to each target in turn.
-func publishHTTP(targets []string) (publish audit.Publish, done func()) {
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	client := &http.Client{Transport: transport, Timeout: publishTimeout}
+func publishHTTP(targets []string) audit.Publish {
+	client := &http.Client{Timeout: publishTimeout}
 	var next atomic.Uint64
-	publish = func(ctx context.Context, topic event.Topic, data []byte) error {
+	return func(ctx context.Context, topic event.Topic, data []byte) error {
 		target := targets[next.Add(1)%uint64(len(targets))]
 		query := url.Values{topic.Kind.String(): {topic.Pattern}}
-		request, err := http.NewRequestWithContext(ctx, http.MethodPost, eventsURL(target)+"?"+query.Encode(), bytes.NewReader(data))
+		request, err := http.NewRequestWithContext(ctx, http.MethodPost, baseURL(target)+eventsPath+"?"+query.Encode(), bytes.NewReader(data))
 		if err != nil {
 			return err
 		}
@@ -67,5 +60,4 @@ func publishHTTP(targets []string) (publish audit.Publish, done func()) {
 		}
 		return err
 	}
-	return publish, transport.CloseIdleConnections
 }

@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"text/tabwriter"
 	"time"
 
 	"github.com/dustin/go-humanize"
+	"github.com/dustin/go-humanize/english"
 
 	"sluice/internal/audit"
 	"sluice/internal/event"
@@ -30,7 +33,7 @@ type result struct {
 	Behind              int                     `json:"behind"`                  // subscribers that did not receive the last message
 	Kept                bool                    `json:"promise_kept"`
 
-	kinds []event.Kind
+	kinds []event.Kind // of the topics, each once
 }
 
 func (b *bench) result(took time.Duration) result {
@@ -40,16 +43,18 @@ func (b *bench) result(took time.Duration) result {
 		Seconds:     took.Seconds(),
 		Latency:     b.latencies.result(),
 		Audit:       make(map[string]audit.Result),
-		kinds:       topicKinds(b.flags.Topics),
 	}
 	if b.storm != nil {
 		r.StormSeconds = b.storm.took.Seconds()
 	}
 	for _, p := range b.publications {
 		r.Topics = append(r.Topics, p.Topic.String())
+		r.kinds = append(r.kinds, p.Topic.Kind)
 		r.Published += p.Begun()
 		r.Doubtful += p.Doubtful()
 	}
+	slices.Sort(r.kinds)
+	r.kinds = slices.Compact(r.kinds)
 	var all audit.Result
 	for _, s := range b.subscribers {
 		r.Reconnects += s.reconnects.Load()
@@ -77,7 +82,8 @@ func (r result) printJSON(w io.Writer) error {
 }
 
 func (r result) printTable(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var out bytes.Buffer
+	t := tabwriter.NewWriter(&out, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "subscribers\t%s on %s, %s\n", humanize.Comma(int64(r.Subscribers)),
 		count(len(r.Targets), "target"), count(len(r.Topics), "topic"))
 	fmt.Fprintf(t, "published\t%s in %.1f s", humanize.Comma(r.Published), r.Seconds)
@@ -90,27 +96,24 @@ func (r result) printTable(w io.Writer) error {
 	if r.StormSeconds > 0 {
 		fmt.Fprintf(t, "storm\tall were connected again after %.2f s\n", r.StormSeconds)
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
-	fmt.Fprintln(w)
-	if err := r.auditTable(w); err != nil {
-		return err
-	}
+	_ = t.Flush() // writes to memory do not fail
+	fmt.Fprintln(&out)
+	r.auditTable(&out)
 	if r.Behind > 0 {
-		fmt.Fprintf(w, "\n%s did not receive the last message.\n", count(r.Behind, "subscriber"))
+		fmt.Fprintf(&out, "\n%s did not receive the last message.\n", count(r.Behind, "subscriber"))
 	}
 	verdict := "The promise was kept: nothing lost, repeated or out of order, except where a gap said so."
 	if !r.Kept {
 		verdict = "The promise was BROKEN."
 	}
-	_, err := fmt.Fprintf(w, "\n%s\n", verdict)
+	fmt.Fprintf(&out, "\n%s\n", verdict)
+	_, err := out.WriteTo(w)
 	return err
 }
 
 // auditTable prints the audit with a column for each kind of topic.
-func (r result) auditTable(w io.Writer) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+func (r result) auditTable(out *bytes.Buffer) {
+	t := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprint(t, "audit\t")
 	for _, k := range r.kinds {
 		fmt.Fprintf(t, "%s\t", k)
@@ -136,12 +139,9 @@ func (r result) auditTable(w io.Writer) error {
 		}
 		fmt.Fprintln(t)
 	}
-	return t.Flush()
+	_ = t.Flush()
 }
 
 func count(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return humanize.Comma(int64(n)) + " " + what + "s"
+	return humanize.Comma(int64(n)) + " " + english.PluralWord(n, what, "")
 }

@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
+	"sync/atomic"
 	"time"
 
 	"sluice/internal/audit"
 )
-
-// stormTick is the interval between counts of the connected subscribers.
-const stormTick = 10 * time.Millisecond
 
 // errInterrupted is returned when a signal ends a storm before all subscribers are connected.
 var errInterrupted = errors.New("interrupted before all subscribers were connected again")
@@ -22,13 +19,8 @@ type storm struct {
 	disconnected context.Context // ends when the subscribers disconnect
 	disconnect   context.CancelFunc
 	reconnect    chan struct{} // closed when the subscribers may reconnect
+	opened       atomic.Int64  // subscribers that are connected again
 	took         time.Duration // time until all were connected again
-}
-
-func newStorm(ctx context.Context) *storm {
-	s := &storm{reconnect: make(chan struct{})}
-	s.disconnected, s.disconnect = context.WithCancel(ctx)
-	return s
 }
 
 // runStorm disconnects all subscribers, and returns when all are connected again. It blocks for
@@ -50,12 +42,9 @@ func (b *bench) runStorm(early context.Context) error {
 			return errInterrupted
 		}
 	}
-	for _, sub := range b.subscribers {
-		sub.openedBefore = sub.recorder.Opened()
-	}
 	start := time.Now()
 	close(s.reconnect)
-	err := b.awaitOpened(early, stormTick, "reconnect", errInterrupted)
+	err := b.awaitOpened(early, &s.opened, "reconnect", errInterrupted)
 	s.took = time.Since(start)
 	return err
 }
@@ -65,7 +54,7 @@ func (b *bench) ready(ctx context.Context) bool {
 	for _, target := range b.flags.Targets {
 		ctx, cancel := context.WithTimeout(ctx, time.Second)
 		defer cancel()
-		request, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimSuffix(eventsURL(target), eventsPath)+"/readyz", nil)
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, baseURL(target)+"/readyz", nil)
 		if err != nil {
 			return false
 		}

@@ -5,14 +5,12 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"sluice/internal/audit"
-	"sluice/internal/event"
 	"sluice/internal/test/sseclient"
 )
 
@@ -34,14 +32,11 @@ const (
 
 // subscriber is one client with its recorder.
 type subscriber struct {
-	bench      *bench
-	client     sseclient.Client
-	recorder   *audit.Recorder
-	index      int
-	slow       bool
-	connecting chan struct{} // semaphore of the first connections of all subscribers
-
-	openedBefore int64 // number of connections before the storm reconnects all
+	bench    *bench
+	client   sseclient.Client
+	recorder *audit.Recorder
+	index    int
+	slow     bool
 
 	connected  atomic.Bool
 	received   atomic.Int64
@@ -51,7 +46,6 @@ type subscriber struct {
 }
 
 func (b *bench) newSubscribers() []*subscriber {
-	connecting := make(chan struct{}, maxConnecting)
 	transport := sseclient.Transport{Source: sourceAddresses(b.flags), HTTP2: b.flags.HTTP2}
 	usual := sseclient.NewHTTP(transport)
 	transport.ReadBuffer = slowBuffer
@@ -62,7 +56,7 @@ func (b *bench) newSubscribers() []*subscriber {
 		if !b.flags.Mixed {
 			followed = b.publications[i%len(b.publications) : i%len(b.publications)+1]
 		}
-		s := &subscriber{bench: b, index: i, connecting: connecting, recorder: audit.NewRecorder(followed...)}
+		s := &subscriber{bench: b, index: i, recorder: audit.NewRecorder(followed...)}
 		s.client = sseclient.Client{
 			Target:   b.targets(followed),
 			HTTP:     usual,
@@ -90,18 +84,14 @@ func (b *bench) targets(followed []*audit.Publication) func() string {
 	}
 	urls := make([]string, len(b.flags.Targets))
 	for i, target := range b.flags.Targets {
-		urls[i] = eventsURL(target) + "?" + query.Encode()
+		urls[i] = baseURL(target) + eventsPath + "?" + query.Encode()
 	}
 	return func() string { return urls[rand.IntN(len(urls))] }
 }
 
-// eventsURL returns the URL of the events of a target, given with or without their path.
-func eventsURL(target string) string {
-	target = strings.TrimRight(target, "/")
-	if strings.HasSuffix(target, eventsPath) {
-		return target
-	}
-	return target + eventsPath
+// baseURL returns the URL of a target, given with or without the path of the events.
+func baseURL(target string) string {
+	return strings.TrimSuffix(strings.TrimRight(target, "/"), eventsPath)
 }
 
 // lifetime returns the time after which the next connection is closed, or 0 for never.
@@ -125,10 +115,7 @@ func sourceAddresses(f flags) func() net.IP {
 		return nil
 	}
 	for _, target := range f.Targets {
-		u, err := url.Parse(target)
-		if err != nil {
-			return nil
-		}
+		u, _ := url.Parse(target) // Validate has checked it
 		if ip := net.ParseIP(u.Hostname()); u.Hostname() != "localhost" && (ip.To4() == nil || !ip.IsLoopback()) {
 			return nil
 		}
@@ -140,19 +127,19 @@ func sourceAddresses(f flags) func() net.IP {
 
 // run follows the topics until the context ends.
 func (s *subscriber) run(ctx context.Context) {
-	select {
-	case s.connecting <- struct{}{}:
-	case <-ctx.Done():
+	if s.bench.connecting.Acquire(ctx, 1) != nil {
 		return
 	}
-	release := sync.OnceFunc(func() { <-s.connecting })
+	release := sync.OnceFunc(func() { s.bench.connecting.Release(1) })
 	defer release()
-	follow := func(ctx context.Context) {
+	follow := func(ctx context.Context, opened *atomic.Int64) {
+		count := sync.OnceFunc(func() { opened.Add(1) })
 		err := s.client.Run(ctx, func(e sseclient.Event) {
+			s.record(e)
 			if e.Type == "stream.open" {
 				release()
+				count()
 			}
-			s.record(e)
 		}, s.ended)
 		s.connected.Store(false)
 		if err != nil {
@@ -162,14 +149,16 @@ func (s *subscriber) run(ctx context.Context) {
 			}
 		}
 	}
+	opened := &s.bench.opened
 	if storm := s.bench.storm; storm != nil {
-		follow(storm.disconnected)
+		follow(storm.disconnected, opened)
 		select {
 		case <-storm.reconnect:
 		case <-ctx.Done():
 		}
+		opened = &storm.opened
 	}
-	follow(ctx)
+	follow(ctx, opened)
 }
 
 func (s *subscriber) record(e sseclient.Event) {
@@ -191,11 +180,4 @@ func (s *subscriber) ended(err error) {
 	s.connected.Store(false)
 	s.reconnects.Add(1)
 	s.err.Store(&err)
-}
-
-// topicKinds returns the kinds among topics, each once.
-func topicKinds(topics []event.Topic) []event.Kind {
-	return slices.DeleteFunc(slices.Clone(event.Kinds), func(k event.Kind) bool {
-		return !slices.ContainsFunc(topics, func(t event.Topic) bool { return t.Kind == k })
-	})
 }

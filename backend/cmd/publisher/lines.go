@@ -49,12 +49,12 @@ func publishUntilDone(ctx context.Context, topic event.Topic, line []byte, publi
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = 100*time.Millisecond, 2*time.Second
 	failures := 0
-	_, err := backoff.Retry(ctx, func() (struct{}, error) {
-		err := publish(ctx, topic, demo.Message{Data: line})
+	_, err := backoff.Retry(ctx, func() (event.StreamID, error) {
+		id, err := publish(ctx, topic, source.Message{Data: line, MaxLen: source.DefaultMaxLen})
 		if errors.Is(err, source.ErrWrongType) {
 			err = backoff.Permanent(err)
 		}
-		return struct{}{}, err
+		return id, err
 	}, backoff.WithBackOff(wait), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
 		if failures == 0 {
 			log.Warn("line not published, retrying", "error", err)

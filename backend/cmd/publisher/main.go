@@ -15,7 +15,6 @@ import (
 
 	"sluice/internal/demo"
 	"sluice/internal/event"
-	"sluice/internal/source"
 	"sluice/internal/source/redis"
 )
 
@@ -39,20 +38,15 @@ func main() {
 }
 
 func run(ctx context.Context, f flags, in io.Reader, log *slog.Logger) error {
-	options, err := redis.ParseURL(f.RedisURL)
+	options, err := redis.Configure(f.RedisURL, f.RedisCA)
 	if err != nil {
-		return fmt.Errorf("--redis-url: %w", err)
-	}
-	if f.RedisCA != "" {
-		if err := options.UseCA(f.RedisCA); err != nil {
-			return fmt.Errorf("--redis-ca: %w", err)
-		}
+		return err
 	}
 	publisher := redis.OpenPublisher(options)
 	defer publisher.Close()
 	if f.Stdin == nil {
 		log.Info("publishing the demo feeds", "topics", demo.Topics())
-		demo.Run(ctx, publishTo(publisher), false, log)
+		demo.Run(ctx, publisher.Publish, false, log)
 		return nil
 	}
 	topic, err := event.ParseTopic(*f.Stdin)
@@ -63,19 +57,11 @@ func run(ctx context.Context, f flags, in io.Reader, log *slog.Logger) error {
 		return errors.New("--stdin: lines go to one topic, as in --stdin stream:logs; write \\*, \\? or \\[ for the character itself")
 	}
 	published := make(chan error, 1)
-	go func() { published <- publishLines(ctx, in, topic, publishTo(publisher), log) }()
+	go func() { published <- publishLines(ctx, in, topic, publisher.Publish, log) }()
 	select {
 	case err := <-published:
 		return err
 	case <-ctx.Done(): // do not wait for publishLines: a read of in cannot be interrupted
 		return ctx.Err()
-	}
-}
-
-// publishTo returns a function that publishes to Redis, with the default length of streams.
-func publishTo(publisher *redis.Publisher) demo.Publish {
-	return func(ctx context.Context, topic event.Topic, m demo.Message) error {
-		_, err := publisher.Publish(ctx, topic, source.Message{Data: m.Data, Type: m.Type, TTL: m.TTL, MaxLen: source.DefaultMaxLen})
-		return err
 	}
 }

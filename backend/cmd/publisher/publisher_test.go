@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"sluice/internal/demo"
 	"sluice/internal/event"
 	"sluice/internal/source"
 	"sluice/internal/source/redis"
@@ -49,7 +48,7 @@ func TestStdin_PublishesEachLineInOrder(t *testing.T) {
 		t.Fatal(err)
 	}
 	const input = "first\nsecond with spaces \n\nüñí 🚀\nCR at the end\r\n{\"json\":true}\nno line break at the end"
-	if err := publishLines(t.Context(), strings.NewReader(input), event.Literal(event.Channel, "logs"), publishTo(newPublisher(t, server)), discard); err != nil {
+	if err := publishLines(t.Context(), strings.NewReader(input), event.Literal(event.Channel, "logs"), newPublisher(t, server).Publish, discard); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
@@ -68,7 +67,7 @@ func TestStdin_PublishesEachLineInOrder(t *testing.T) {
 func TestStdin_AddsEntryForEachLine(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
-	if err := publishLines(t.Context(), strings.NewReader("a\nb\n"), event.Literal(event.Stream, "logs"), publishTo(newPublisher(t, server)), discard); err != nil {
+	if err := publishLines(t.Context(), strings.NewReader("a\nb\n"), event.Literal(event.Stream, "logs"), newPublisher(t, server).Publish, discard); err != nil {
 		t.Fatal(err)
 	}
 	entries, err := server.Client().XRange(t.Context(), "logs", "-", "+").Result()
@@ -84,7 +83,7 @@ func TestStdin_KeepsPositionWhileRedisRestarts(t *testing.T) {
 	in, lines := io.Pipe()
 	done := make(chan error, 1)
 	go func() {
-		done <- publishLines(context.Background(), in, event.Literal(event.Channel, "logs"), publishTo(p), discard)
+		done <- publishLines(context.Background(), in, event.Literal(event.Channel, "logs"), p.Publish, discard)
 	}()
 	write := func(text string) {
 		t.Helper()
@@ -146,14 +145,14 @@ type flaky struct {
 	got      []string
 }
 
-func (f *flaky) publish(_ context.Context, _ event.Topic, m demo.Message) error {
+func (f *flaky) publish(_ context.Context, _ event.Topic, m source.Message) (event.StreamID, error) {
 	if f.left > 0 {
 		f.left--
-		return errors.New("away")
+		return event.StreamID{}, errors.New("away")
 	}
 	f.left = f.failures
 	f.got = append(f.got, string(m.Data))
-	return nil
+	return event.StreamID{}, nil
 }
 
 func TestStdin_RetriesFailedLine(t *testing.T) {

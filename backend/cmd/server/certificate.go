@@ -53,10 +53,7 @@ func (c *certificate) changed() bool {
 	c.checked = time.Now()
 	files := c.stat()
 	return !slices.EqualFunc(files[:], c.files[:], func(file, last os.FileInfo) bool {
-		if file == nil || last == nil {
-			return file == last
-		}
-		return os.SameFile(file, last) && file.ModTime().Equal(last.ModTime()) && file.Size() == last.Size()
+		return file == last || os.SameFile(file, last) && file.ModTime().Equal(last.ModTime()) && file.Size() == last.Size()
 	})
 }
 

@@ -155,7 +155,7 @@ func (s *Server) runBackground() {
 		running.Go(func() { s.keys.Run(ctx) })
 	}
 	if s.cfg.Demo {
-		running.Go(func() { demo.Run(ctx, demoPublisher(s.source), s.cfg.RedisURL == "", s.log) })
+		running.Go(func() { demo.Run(ctx, s.source.Publish, s.cfg.RedisURL == "", s.log) })
 	}
 }
 
@@ -258,25 +258,12 @@ func openSource(cfg config.Config, node string, counters *metrics.Metrics, log *
 		broker.KeyBytes = int(cfg.KeyBytes) // so every glob of keys fits into the hub's limit
 		return broker, nil
 	}
-	options, err := redis.ParseURL(cfg.RedisURL)
+	options, err := redis.Configure(cfg.RedisURL, cfg.RedisCA)
 	if err != nil {
-		return nil, fmt.Errorf("--redis-url: %w", err)
-	}
-	if cfg.RedisCA != "" {
-		if err := options.UseCA(cfg.RedisCA); err != nil {
-			return nil, fmt.Errorf("--redis-ca: %w", err)
-		}
+		return nil, err
 	}
 	options.Lag, options.KeyUnreadable = counters.RedisLag, counters.KeyUnreadable
 	return redis.Open(options, node, fill, log), nil
-}
-
-// demoPublisher returns a function that publishes to src, with the default length of streams.
-func demoPublisher(src source.Source) demo.Publish {
-	return func(ctx context.Context, topic event.Topic, m demo.Message) error {
-		_, err := src.Publish(ctx, topic, source.Message{Data: m.Data, Type: m.Type, TTL: m.TTL, MaxLen: source.DefaultMaxLen})
-		return err
-	}
 }
 
 // anyoneGrant returns the permissions of requests without a token.

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"slices"
 
 	"sluice/internal/event"
@@ -51,9 +52,9 @@ type span struct {
 
 // pendingGaps sums up the gaps announced since the last number.
 type pendingGaps struct {
-	count   int
-	lost    int64
-	unknown bool // at least one gap had no number of lost events
+	announced bool // at least one gap was announced
+	lost      int64
+	unknown   bool // at least one gap had no number of lost events
 }
 
 func (s *sequence) opened() {
@@ -64,7 +65,7 @@ func (s *sequence) opened() {
 
 func (s *sequence) gap(lost int64) {
 	s.counts.Gaps++
-	s.gaps.count++
+	s.gaps.announced = true
 	if lost == event.LostUnknown {
 		s.gaps.unknown = true
 	} else {
@@ -77,19 +78,16 @@ func (s *sequence) deleted() {}
 func (s *sequence) received(n int64) {
 	s.counts.Received++
 	switch {
-	case s.first == 0 && (s.next == 0 || n < s.next):
-		// Published before the topic was live: allowed, and the sequence starts here.
-		s.first, s.next = n, n+1
-		s.gaps = pendingGaps{}
-	case n < s.next:
+	case s.first > 0 && n < s.next:
 		s.late(n)
+		return
+	case s.next == 0 || n < s.next:
+		// Published before the topic was live: allowed, and the sequence starts here.
+		s.gaps = pendingGaps{}
 	default:
 		s.skip(n)
-		if s.first == 0 {
-			s.first = n
-		}
-		s.next = n + 1
 	}
+	s.first, s.next = cmp.Or(s.first, n), n+1
 }
 
 // skip counts the numbers from next up to but not including n.
@@ -102,16 +100,12 @@ func (s *sequence) skip(n int64) {
 	}
 	g := s.gaps
 	s.gaps = pendingGaps{}
-	if g.count > 0 {
-		s.counts.Announced += least
-		if !g.unknown && (g.lost < least || g.lost > most) {
-			s.counts.WrongCounts++
-		}
-	} else {
-		s.counts.Lost += least
+	s.counts.addMissing(least, g.announced)
+	if g.announced && !g.unknown && (g.lost < least || g.lost > most) {
+		s.counts.WrongCounts++
 	}
 	if skipped > 0 {
-		s.skipped = append(s.skipped, span{s.next, n, g.count > 0})
+		s.skipped = append(s.skipped, span{s.next, n, g.announced})
 	}
 }
 
@@ -129,15 +123,10 @@ func (s *sequence) late(n int64) {
 	sp := s.skipped[i]
 	s.skipped[i].to = n
 	s.skipped = append(s.skipped, span{n + 1, sp.to, sp.announced})
-	switch {
-	case s.published.isDoubtful(n):
-		return
-	case sp.announced:
-		s.counts.Announced--
-	default:
-		s.counts.Lost--
+	if !s.published.isDoubtful(n) {
+		s.counts.addMissing(-1, sp.announced)
+		s.counts.OutOfOrder++
 	}
-	s.counts.OutOfOrder++
 }
 
 func (s *sequence) complete() bool {
@@ -150,12 +139,7 @@ func (s *sequence) result() Result {
 	if s.next == 0 || s.next >= end {
 		return t
 	}
-	missing := end - s.next - s.published.doubtfulBetween(s.next, end)
-	if s.gaps.count > 0 {
-		t.Announced += missing
-	} else {
-		t.Lost += missing
-	}
+	t.addMissing(end-s.next-s.published.doubtfulBetween(s.next, end), s.gaps.announced)
 	return t
 }
 

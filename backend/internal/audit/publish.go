@@ -26,12 +26,9 @@ const (
 // context ends. It continues after an error.
 func (p *Publication) PublishAtRate(ctx context.Context, rate float64, size int, publish Publish) {
 	every := time.Duration(float64(time.Second) / rate)
-	for due := time.Now(); ctx.Err() == nil; due = due.Add(every) {
+	for due := time.Now(); Pause(ctx, time.Until(due)); due = due.Add(every) {
 		if delay := time.Since(due); delay > maxDelay {
 			due = due.Add(delay)
-		}
-		if !Pause(ctx, time.Until(due)) {
-			return
 		}
 		if p.PublishNext(ctx, size, publish) != nil {
 			Pause(ctx, failurePause)

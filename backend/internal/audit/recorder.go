@@ -15,7 +15,6 @@ type Recorder struct {
 	mu        sync.Mutex
 	topics    []event.Topic
 	checkers  map[event.Topic]checker
-	opened    int64                 // number of stream.open events
 	misplaced map[event.Topic]int64 // messages received under the wrong topic, by that topic
 }
 
@@ -38,7 +37,6 @@ func (r *Recorder) Record(id, eventType, data string) (Message, bool) {
 	defer r.mu.Unlock()
 	switch eventType {
 	case "stream.open":
-		r.opened++
 		for _, c := range r.checkers {
 			c.opened()
 		}
@@ -88,13 +86,6 @@ func (r *Recorder) topic(id string) event.Topic {
 		return topic
 	}
 	return r.topics[0]
-}
-
-// Opened returns the number of stream.open events so far.
-func (r *Recorder) Opened() int64 {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.opened
 }
 
 // Behind returns the topics whose newest confirmed message has not been received.

@@ -28,6 +28,15 @@ func (r *Result) Add(other Result) {
 	r.Misplaced += other.Misplaced
 }
 
+// addMissing adds n missing numbers. announced says whether they are at an announced gap.
+func (r *Result) addMissing(n int64, announced bool) {
+	if announced {
+		r.Announced += n
+	} else {
+		r.Lost += n
+	}
+}
+
 // Broken reports whether the delivery guarantee was broken: each event once and in order, and
 // none missing except at an announced gap.
 func (r Result) Broken() bool {

@@ -12,17 +12,11 @@ import (
 	"time"
 
 	"sluice/internal/event"
+	"sluice/internal/source"
 )
 
-// Publish publishes a message to a literal topic.
-type Publish func(ctx context.Context, topic event.Topic, m Message) error
-
-// Message is an event of a feed.
-type Message struct {
-	Type string // for streams; empty for none
-	Data []byte
-	TTL  time.Duration // time after which the key expires; 0 for never
-}
+// Publish publishes a message to a literal topic, as [source.Source] does.
+type Publish func(ctx context.Context, topic event.Topic, m source.Message) (event.StreamID, error)
 
 // feed generates the events of one demo topic, or of a glob of topics.
 type feed struct {
@@ -129,5 +123,6 @@ func (f feed) publish(ctx context.Context, now time.Time, publish Publish) error
 	if m.name != "" {
 		topic = event.Literal(topic.Kind, m.name)
 	}
-	return publish(ctx, topic, Message{Data: data})
+	_, err = publish(ctx, topic, source.Message{Data: data, MaxLen: source.DefaultMaxLen})
+	return err
 }

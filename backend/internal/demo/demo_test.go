@@ -9,22 +9,23 @@ import (
 	"time"
 
 	"sluice/internal/event"
+	"sluice/internal/source"
 )
 
 // analyticsTimes runs the feeds for some time and returns the times of the analytics.
 func analyticsTimes(t *testing.T, withPast bool, d time.Duration) []time.Time {
 	t.Helper()
 	var times []time.Time
-	publish := func(_ context.Context, topic event.Topic, m Message) error {
+	publish := func(_ context.Context, topic event.Topic, m source.Message) (event.StreamID, error) {
 		if topic.String() != "channel:analytics" {
-			return nil
+			return event.StreamID{}, nil
 		}
 		var count struct{ Time time.Time }
 		if err := json.Unmarshal(m.Data, &count); err != nil {
 			t.Error(err)
 		}
 		times = append(times, count.Time)
-		return nil
+		return event.StreamID{}, nil
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), d)
 	defer cancel()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"sluice/internal/event"
+	"sluice/internal/source"
 )
 
 const (
@@ -48,11 +49,11 @@ func publishRun(ctx context.Context, publish Publish, name, text string) error {
 	topic := event.Literal(event.Stream, name)
 	words := strings.SplitAfter(text, " ")
 	for i, word := range words {
-		if err := publish(ctx, topic, Message{Data: []byte(word), TTL: runTTL}); err != nil {
+		if _, err := publish(ctx, topic, source.Message{Data: []byte(word), TTL: runTTL, MaxLen: source.DefaultMaxLen}); err != nil {
 			return err
 		}
 		if i == 0 {
-			if err := publish(ctx, latestRun, Message{Data: []byte(topic.String())}); err != nil {
+			if _, err := publish(ctx, latestRun, source.Message{Data: []byte(topic.String())}); err != nil {
 				return err
 			}
 		}
@@ -63,5 +64,6 @@ func publishRun(ctx context.Context, publish Publish, name, text string) error {
 		}
 	}
 	end := fmt.Appendf(nil, `{"words":%d}`, len(words))
-	return publish(ctx, topic, Message{Type: event.StreamEnd, Data: end, TTL: runTTL})
+	_, err := publish(ctx, topic, source.Message{Type: event.StreamEnd, Data: end, TTL: runTTL, MaxLen: source.DefaultMaxLen})
+	return err
 }

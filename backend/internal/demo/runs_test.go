@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 
 	"sluice/internal/event"
+	"sluice/internal/source"
 )
 
 func TestPublishRun_WritesTheTextAndItsEnd(t *testing.T) {
@@ -15,7 +16,7 @@ func TestPublishRun_WritesTheTextAndItsEnd(t *testing.T) {
 		var text strings.Builder
 		var latest string
 		ended := false
-		publish := func(_ context.Context, topic event.Topic, m Message) error {
+		publish := func(_ context.Context, topic event.Topic, m source.Message) (event.StreamID, error) {
 			switch {
 			case topic == latestRun:
 				latest = string(m.Data)
@@ -26,7 +27,7 @@ func TestPublishRun_WritesTheTextAndItsEnd(t *testing.T) {
 			default:
 				text.Write(m.Data)
 			}
-			return nil
+			return event.StreamID{}, nil
 		}
 		if err := publishRun(t.Context(), publish, "run:1", answers[0]); err != nil {
 			t.Fatal(err)

@@ -6,11 +6,9 @@ import (
 	"time"
 )
 
-// millis is RFC 3339 with milliseconds.
-const millis = "2006-01-02T15:04:05.000Z07:00"
-
+// timestamp returns a time in RFC 3339 with milliseconds.
 func timestamp(t time.Time) string {
-	return t.UTC().Format(millis)
+	return t.UTC().Format("2006-01-02T15:04:05.000Z07:00")
 }
 
 // update returns the message of the tutorial.

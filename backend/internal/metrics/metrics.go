@@ -43,22 +43,18 @@ var closeReasons = [...]event.CloseReason{
 
 // New returns counters that are all zero.
 func New() *Metrics {
-	buckets := []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 	return &Metrics{
-		latency: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: "sluice",
-			Name:      "delivery_latency_seconds",
-			Help: "Time from the arrival of an event to the end of its write to all clients whose sockets accepted it. " +
-				"Sampled: the oldest event of a round of writing.",
-			Buckets: buckets,
-		}),
-		redisLag: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Namespace: "sluice",
-			Name:      "redis_lag_seconds",
-			Help:      "Time from publishing a message to its arrival from Redis. Sampled: the gateway's own probes.",
-			Buckets:   buckets,
-		}),
+		latency: histogram("delivery_latency_seconds",
+			"Time from the arrival of an event to the end of its write to all clients whose sockets accepted it. "+
+				"Sampled: the oldest event of a round of writing."),
+		redisLag: histogram("redis_lag_seconds",
+			"Time from publishing a message to its arrival from Redis. Sampled: the gateway's own probes."),
 	}
+}
+
+func histogram(name, help string) prometheus.Histogram {
+	buckets := []float64{.0001, .00025, .0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+	return prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: "sluice", Name: name, Help: help, Buckets: buckets})
 }
 
 // EventReceived counts an event from a source.

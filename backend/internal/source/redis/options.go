@@ -173,8 +173,22 @@ func refuseReplica(ctx context.Context, conn *redis.Conn) error {
 	return nil
 }
 
-// UseCA has TLS connections trust the authorities in a PEM file, and no others.
-func (o *Options) UseCA(file string) error {
+// Configure returns the options of --redis-url and --redis-ca, which all programs have. Errors name
+// the flag. If ca is not empty, TLS connections trust the authorities in this PEM file, and no others.
+func Configure(url, ca string) (*Options, error) {
+	o, err := ParseURL(url)
+	if err != nil {
+		return nil, fmt.Errorf("--redis-url: %w", err)
+	}
+	if ca != "" {
+		if err := o.useCA(ca); err != nil {
+			return nil, fmt.Errorf("--redis-ca: %w", err)
+		}
+	}
+	return o, nil
+}
+
+func (o *Options) useCA(file string) error {
 	if o.tls == nil {
 		return errors.New("an authority is for connections with TLS: the address of Redis must begin with rediss")
 	}

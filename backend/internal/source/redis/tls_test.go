@@ -36,11 +36,8 @@ func allow(server *redistest.Server, user, password string, more ...string) {
 // openTLS opens a source over TLS that trusts an authority.
 func openTLS(t *testing.T, url string, authority *redistest.Authority, log *slog.Logger) *redis.Source {
 	t.Helper()
-	options, err := redis.ParseURL(url)
+	options, err := redis.Configure(url, authority.File)
 	if err != nil {
-		t.Fatal(err)
-	}
-	if err := options.UseCA(authority.File); err != nil {
 		t.Fatal(err)
 	}
 	return closing(t, redis.Open(options, "n", someHistory, log))
@@ -146,7 +143,7 @@ func TestRedis_ErrorNamesWrongPassword(t *testing.T) {
 	}
 }
 
-func TestOptions_UseCARequiresTLSAndCertificate(t *testing.T) {
+func TestConfigure_CARequiresTLSAndCertificate(t *testing.T) {
 	t.Parallel()
 	empty := filepath.Join(t.TempDir(), "empty.pem")
 	if err := os.WriteFile(empty, nil, 0o600); err != nil {
@@ -158,11 +155,7 @@ func TestOptions_UseCARequiresTLSAndCertificate(t *testing.T) {
 		{"rediss://127.0.0.1", empty, "no certificate"},
 		{"rediss-sentinel://127.0.0.1?master_name=m", empty + "x", "no such file"},
 	} {
-		options, err := redis.ParseURL(tt.address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := options.UseCA(tt.file); err == nil || !strings.Contains(err.Error(), tt.want) {
+		if _, err := redis.Configure(tt.address, tt.file); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s with %s: %v", tt.address, filepath.Base(tt.file), err)
 		}
 	}
