@@ -125,7 +125,7 @@ func (s *streamCursors) startAt(number uint64) startPosition {
 	cursor := view.CursorAt(number)
 	if c, _ := parseStreamCursor(cursor); !c.isEntry() && number < view.Head() {
 		if next, _ := parseStreamCursor(view.CursorAfter(number)); next.isEntry() {
-			cursor = beforeEntry(next).String()
+			cursor = beforeEntry(c.id, next.check).String()
 		}
 	}
 	return startPosition{pos: number, cursor: cursor, before: cursor}
@@ -135,7 +135,7 @@ func (s *streamCursors) startAt(number uint64) startPosition {
 func (s *streamCursors) prepareResume(ctx context.Context, c streamCursor, text string) (func() startPosition, error) {
 	r := source.Range{After: c.id.Prev(), UpTo: c.id, Count: 1}
 	if _, isBefore := c.nextCheck(); isBefore {
-		r.After, r.UpTo = c.id, c.id.Next()
+		r.After, r.UpTo = c.id, event.MaxStreamID
 	}
 	page, err := s.topicLog.readRange(ctx, r)
 	if err != nil {
@@ -174,7 +174,7 @@ func (s *streamCursors) isBehind(c streamCursor, page source.Page) bool {
 }
 
 // verify returns the cursor from which a client continues, and the gap before it, if entries
-// may be missing. The page answers the range of the cursor's id alone, or of the entry that follows directly.
+// may be missing. The page answers the range of the cursor's id alone, or of the next entry.
 func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, *event.Gap) {
 	trimmed, exact := page.State.TrimmedBefore()
 	oldest := source.Position{ID: page.State.Continuity()}
@@ -190,10 +190,7 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 			return c, nil // none was trimmed; at most one was deleted
 		}
 		return positionCursor(oldest), nil
-	case isBefore && len(page.Entries) > 0:
-		if e := page.Entries[0]; next != checkOf(e.Type, e.Data) {
-			return positionCursor(source.Position{ID: c.id}), unknown // of another life
-		}
+	case isBefore && len(page.Entries) > 0 && next == checkOf(page.Entries[0].Type, page.Entries[0].Data):
 		return c, nil
 	case c.isEntry() && len(page.Entries) > 0:
 		e := page.Entries[0]
@@ -254,7 +251,7 @@ func (s *streamCursors) ordinal(id event.StreamID, state source.StreamState) uin
 // that is the next one that was added. oldest is the position before the oldest entry in
 // Redis, whose ordinal is known if exact is true.
 func (s *streamCursors) continues(c streamCursor, oldest source.Position, exact bool) bool {
-	if c.ordinal == 0 && !c.id.IsZero() {
+	if _, isBefore := c.nextCheck(); isBefore || c.ordinal == 0 && !c.id.IsZero() {
 		return false
 	}
 	_, tail := s.tail()
@@ -340,7 +337,7 @@ func (s *streamCursors) find(c streamCursor) (p startPosition, ok bool) {
 			return startPosition{}, false
 		}
 		following, _ := parseStreamCursor(view.CursorAfter(number))
-		return startPosition{pos: number, cursor: c.String(), before: c.String()}, following.id == c.id.Next() && following.check == next
+		return startPosition{pos: number, cursor: c.String(), before: c.String()}, following.check == next
 	}
 	tail, base := view.Tail()
 	if number := s.search(c.id); number > max(tail, s.life) && matches(view.CursorAt(number)) {
@@ -410,7 +407,7 @@ func (s *streamCursors) newest(ctx context.Context, upTo event.StreamID, n int) 
 				return nil, nil
 			}
 			oldest := page.Entries[count-1]
-			start := beforeEntry(entryCursor(source.Position{ID: oldest.ID}, oldest.Type, oldest.Data))
+			start := beforeEntry(oldest.ID.Prev(), checkOf(oldest.Type, oldest.Data))
 			older = &olderEntries{start, page.State}
 			r.UpTo = start.id
 			n -= count

@@ -53,12 +53,12 @@ func entryCursor(at source.Position, eventType string, data []byte) streamCursor
 	return streamCursor{at.ID, at.Ordinal, checkOf(eventType, data), eventType == event.StreamEnd}
 }
 
-// beforeEntry returns the cursor of the position before an entry, in the life that the entry is of.
-func beforeEntry(entry streamCursor) streamCursor {
-	return streamCursor{id: entry.id.Prev(), check: beforePrefix + entry.check}
+// beforeEntry returns the cursor of a position after which an entry with a check follows.
+func beforeEntry(at event.StreamID, check string) streamCursor {
+	return streamCursor{id: at, check: beforePrefix + check}
 }
 
-// nextCheck returns the check of the entry that follows directly, if the cursor has it.
+// nextCheck returns the check of the next entry, if the cursor has it.
 func (c streamCursor) nextCheck() (check string, ok bool) {
 	check, ok = strings.CutPrefix(c.check, beforePrefix)
 	return check, ok && isCheck(check)
