@@ -2,7 +2,6 @@ package hub_test
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"slices"
@@ -271,63 +270,6 @@ func TestStream_LastResumesBeforeFirstEntryOfTrimmed(t *testing.T) {
 	defer back.close()
 	back.read()
 	back.check("trimmed since", numbers(51, 100), []string{"stream:s history-expired null"})
-}
-
-// The id of stream.open belongs to one life of the stream, also if that begins with the same ids.
-func TestStream_OpenIDTellsLives(t *testing.T) {
-	t.Parallel()
-	for name, tt := range map[string]struct {
-		held    int // events
-		entries int
-		trimmed any // entries left
-		start   bool
-	}{
-		"in the journal":         {1000, 5, nil, false},
-		"from the start":         {1000, 5, nil, true},
-		"older than the journal": {10, 100, nil, false},
-		"trimmed":                {10, 100, 60, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			server := redistest.Start(t)
-			add := func() (newest string) {
-				for n := range tt.entries {
-					newest = rand.Text()
-					server.Do("XADD", "s", fmt.Sprint(n+1, "-0"), "data", newest)
-				}
-				if tt.trimmed != nil {
-					server.Do("XTRIM", "s", "MAXLEN", tt.trimmed)
-				}
-				return newest
-			}
-			add()
-			node, other := redisGateway(t, server, history(tt.held)), redisGateway(t, server, history(tt.held))
-			req := hub.Request{Topics: topics(t, "stream:s"), Start: tt.start}
-			if !tt.start {
-				req.Last = 1000
-			}
-			s := node.subscribe(t, req)
-			s.close()
-			watching := []*testClient{node.subscribe(t, hub.Request{Topics: req.Topics}), other.subscribe(t, hub.Request{Topics: req.Topics})}
-			back := other.subscribe(t, hub.Request{Topics: req.Topics, IDs: []string{s.openID}})
-			back.checkResumed("the same stream", true)
-			back.close()
-			server.Do("DEL", "s")
-			for _, w := range watching {
-				w.await("a gap", func() bool { return len(w.gaps()) > 0 })
-				w.close()
-			}
-			newest := add()
-			for where, g := range map[string]gateway{"the same node": node, "another node": other, "a new node": redisGateway(t, server, history(tt.held))} {
-				back := g.subscribe(t, hub.Request{Topics: req.Topics, IDs: []string{s.openID}})
-				back.awaitData(newest)
-				if len(back.gaps()) == 0 {
-					t.Errorf("%s: got %d entries, to the end of another stream, without a gap after %s", where, len(back.data()), s.openID)
-				}
-				back.close()
-			}
-		})
-	}
 }
 
 func TestStream_EndResumesBeforeItIsDelivered(t *testing.T) {

@@ -67,7 +67,7 @@ func (v *viewer) connect() (finished bool) {
 	req := hub.Request{Topics: v.topics, Start: true, Every: v.every}
 	if v.id != "" {
 		id := v.id
-		if v.bare && len(v.topics) == 1 {
+		if v.bare && len(v.topics) == 1 && !strings.Contains(id, ".0-b") { // which is not the id of an entry
 			end := strings.HasSuffix(id, ".end")
 			id, _, _ = strings.Cut(id, ".")
 			if end { // without it, entries after the end would follow

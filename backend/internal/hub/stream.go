@@ -84,6 +84,9 @@ func (s *streamCursors) prepare(ctx context.Context, c clientCursor) (func() sta
 			if p, ok := s.find(cursor); ok {
 				return p
 			}
+			if _, after := s.tail(); !cursor.id.Before(after.ID) {
+				return s.topicLog.unknown() // another life since
+			}
 			return s.startAfter(cursor) // evicted since
 		}, nil
 	}
@@ -119,13 +122,14 @@ func (s *streamCursors) prepareFresh(ctx context.Context, last int) (func() star
 }
 
 // startAt returns the start position of a client that has nothing before a number. All lives of a
-// stream can have the same position, so the cursor names the entry that follows.
+// stream can have the same position, so the cursor names the entry that follows; so it does after the
+// end of the stream, since it is not that of a client that has the end.
 func (s *streamCursors) startAt(number uint64) startPosition {
 	view := s.topicLog.view
 	cursor := view.CursorAt(number)
-	if c, _ := parseStreamCursor(cursor); !c.isEntry() && number < view.Head() {
+	if c, _ := parseStreamCursor(cursor); number < view.Head() && (!c.isEntry() || c.ended) {
 		if next, _ := parseStreamCursor(view.CursorAfter(number)); next.isEntry() {
-			cursor = beforeEntry(c.id, next.check).String()
+			cursor = beforeEntry(next.id, next.check).String()
 		}
 	}
 	return startPosition{pos: number, cursor: cursor, before: cursor}
@@ -135,8 +139,11 @@ func (s *streamCursors) startAt(number uint64) startPosition {
 func (s *streamCursors) prepareResume(ctx context.Context, c streamCursor, text string) (func() startPosition, error) {
 	r := source.Range{After: c.id.Prev(), UpTo: c.id, Count: 1}
 	if _, isBefore := c.nextCheck(); isBefore {
-		r.After, r.UpTo = c.id, event.MaxStreamID
+		r.After, r.UpTo = c.id, c.id.Next()
+	} else if c == (streamCursor{}) {
+		r.UpTo = event.MaxStreamID
 	}
+	life := s.currentLife()
 	page, err := s.topicLog.readRange(ctx, r)
 	if err != nil {
 		return nil, err
@@ -144,11 +151,14 @@ func (s *streamCursors) prepareResume(ctx context.Context, c streamCursor, text 
 	if err := s.topicLog.sync(ctx); err != nil && (ctx.Err() != nil || s.isBehind(c, page)) {
 		return nil, err
 	}
+	if s.currentLife() != life {
+		return s.prepareResume(ctx, c, text) // the page may be of the life before
+	}
 	return func() startPosition {
 		if p, ok := s.find(c); ok {
 			return p
 		}
-		if page.State.Last.Before(c.id) || s.last.ID.Before(c.id) {
+		if s.life != life || page.State.Last.Before(c.id) || s.last.ID.Before(c.id) {
 			return s.topicLog.unknown()
 		}
 		start, gap := s.verify(c, page)
@@ -163,6 +173,12 @@ func (s *streamCursors) prepareResume(ctx context.Context, c streamCursor, text 
 		}
 		return p
 	}, nil
+}
+
+func (s *streamCursors) currentLife() uint64 {
+	s.topicLog.lock()
+	defer s.topicLog.unlock()
+	return s.life
 }
 
 // isBehind reports whether Redis has the entry of a cursor that this node has not read yet. The page
@@ -185,6 +201,9 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 	unknown := &event.Gap{Reason: event.UnknownCursor, Lost: event.LostUnknown}
 	expired := &event.Gap{Reason: event.HistoryExpired, Lost: event.LostUnknown}
 	switch {
+	case c == streamCursor{} && len(page.Entries) > 0:
+		e := page.Entries[0]
+		return beforeEntry(e.ID, checkOf(e.Type, e.Data)), nil
 	case c == streamCursor{}: // the start of the stream; trimmed entries are not a gap
 		if trimmed == 0 || trimmed == 1 && !exact {
 			return c, nil // none was trimmed; at most one was deleted
@@ -337,7 +356,7 @@ func (s *streamCursors) find(c streamCursor) (p startPosition, ok bool) {
 			return startPosition{}, false
 		}
 		following, _ := parseStreamCursor(view.CursorAfter(number))
-		return startPosition{pos: number, cursor: c.String(), before: c.String()}, following.check == next
+		return startPosition{pos: number, cursor: c.String(), before: c.String()}, following.id == c.id.Next() && following.check == next
 	}
 	tail, base := view.Tail()
 	if number := s.search(c.id); number > max(tail, s.life) && matches(view.CursorAt(number)) {
@@ -407,7 +426,7 @@ func (s *streamCursors) newest(ctx context.Context, upTo event.StreamID, n int) 
 				return nil, nil
 			}
 			oldest := page.Entries[count-1]
-			start := beforeEntry(oldest.ID.Prev(), checkOf(oldest.Type, oldest.Data))
+			start := beforeEntry(oldest.ID, checkOf(oldest.Type, oldest.Data))
 			older = &olderEntries{start, page.State}
 			r.UpTo = start.id
 			n -= count

@@ -53,9 +53,9 @@ func entryCursor(at source.Position, eventType string, data []byte) streamCursor
 	return streamCursor{at.ID, at.Ordinal, checkOf(eventType, data), eventType == event.StreamEnd}
 }
 
-// beforeEntry returns the cursor of a position after which an entry with a check follows.
-func beforeEntry(at event.StreamID, check string) streamCursor {
-	return streamCursor{id: at, check: beforePrefix + check}
+// beforeEntry returns the cursor of the position directly before an entry.
+func beforeEntry(id event.StreamID, check string) streamCursor {
+	return streamCursor{id: id.Prev(), check: beforePrefix + check}
 }
 
 // nextCheck returns the check of the next entry, if the cursor has it.

@@ -122,10 +122,15 @@ func (r *streamReplay) read(ctx context.Context, at streamCursor, count int) (so
 	if err != nil {
 		return page, err
 	}
+	next, isBefore := at.nextCheck()
 	switch {
 	case page.State.Last.Before(r.upTo.ID):
 		return page, errInterrupted
 	case !at.isEntry() && r.countsOther(at, page):
+		return page, errInterrupted
+	case isBefore && (len(page.Entries) == 0 || page.Entries[0].ID != at.id.Next()):
+		return page, errRemoved
+	case isBefore && next != checkOf(page.Entries[0].Type, page.Entries[0].Data):
 		return page, errInterrupted
 	case !at.isEntry():
 		return page, nil
