@@ -318,3 +318,110 @@ func TestStream_LifeEndsAfterReadOfCursor(t *testing.T) {
 		})
 	}
 }
+
+// A cursor at the beginning of a life has no id, so another life can begin at the same position.
+func TestStream_LifeEndsWhileResumingAtItsBeginning(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		added   int  // entries of the life that is followed first
+		earlier bool // this life ends before the client resumes
+		start   bool // the client has no cursor
+		gap     bool
+	}{
+		"the present life": {added: 2, gap: true},
+		"an earlier life":  {added: 2, earlier: true, gap: true},
+		"from the start":   {added: 30, start: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			src := &hookedSource{Source: redisSource(t, server, history(10))}
+			g := newGateway(t, src, history(10))
+			publish(t, src, "stream:other", numbers(1, 100)...)
+			transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, 3, "first") })
+			list := topics(t, "stream:s", "stream:other")
+			s := g.subscribe(t, hub.Request{Topics: list[:1], Last: 10})
+			defer s.close()
+			s.awaitData("first3")
+			endLife := func() {
+				gaps := len(s.gaps())
+				server.Do("DEL", "s")
+				s.await("a gap", func() bool { return len(s.gaps()) > gaps })
+			}
+			endLife()
+			birth := s.lastID()
+			transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, tt.added, "old") })
+			s.awaitData(fmt.Sprint("old", tt.added))
+			if tt.earlier {
+				endLife()
+			}
+			var once sync.Once
+			src.set(func(name string) {
+				if name != "other" {
+					return
+				}
+				once.Do(func() {
+					if !tt.earlier {
+						endLife()
+					}
+					transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, 30, "new") })
+					s.awaitData("new30")
+				})
+			}, nil)
+			req := hub.Request{Topics: list, IDs: []string{"stream:other@1-0"}, Start: tt.start}
+			if !tt.start {
+				req.IDs = append(req.IDs, "stream:s@"+birth)
+			}
+			back := g.subscribe(t, req)
+			defer back.close()
+			src.set(nil, nil)
+			server.Do("XADD", "s", "*", "data", "newest")
+			back.awaitData("newest")
+			var texts []string
+			gap := false
+			for _, f := range back.got {
+				if f.origin() == "stream:s" {
+					texts = append(texts, f.data)
+					gap = gap || f.isGap()
+				}
+			}
+			if gap != tt.gap {
+				t.Errorf("got %q, want a gap: %t", texts, tt.gap)
+			}
+			if tt.start && !slices.Contains(texts, "new1") {
+				t.Errorf("got %q, want the new life from its start", texts)
+			}
+		})
+	}
+}
+
+// A stream that is created again at each read must not keep a subscriber from its start.
+func TestStream_ResumesThoughEachReadEndsALife(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	src := &hookedSource{Source: redisSource(t, server, history(10))}
+	g := newGateway(t, src, history(10))
+	transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, 100, "old") })
+	s := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), Last: 50})
+	defer s.close()
+	s.awaitData("old100")
+	reads := 0
+	src.set(nil, func(string) {
+		if reads++; reads > 10 {
+			return
+		}
+		gaps := len(s.gaps())
+		server.Do("DEL", "s")
+		s.await("a gap", func() bool { return len(s.gaps()) > gaps })
+		transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 100*reads, 100*reads+5, "new") })
+	})
+	back := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{s.got[3].id}})
+	defer back.close()
+	back.read()
+	if len(back.gaps()) == 0 {
+		t.Error("got no gap")
+	}
+	if reads > 5 {
+		t.Errorf("got %d reads, want few", reads)
+	}
+}

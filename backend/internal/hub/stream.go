@@ -77,20 +77,22 @@ func (s *streamCursors) prepare(ctx context.Context, c clientCursor) (func() sta
 		return func() startPosition { return finished(c.text) }, nil
 	}
 	s.topicLog.lock()
-	_, held := s.find(cursor)
+	p, held := s.find(cursor)
+	life := s.life
+	earlier := p.pos <= life && life > journal.First
 	s.topicLog.unlock()
 	if held {
 		return func() startPosition {
 			if p, ok := s.find(cursor); ok {
 				return p
 			}
-			if _, after := s.tail(); !cursor.id.Before(after.ID) {
-				return s.topicLog.unknown() // another life since
+			if cursor != (streamCursor{}) && (s.life != life || earlier) {
+				return s.topicLog.unknown() // of an earlier life
 			}
 			return s.startAfter(cursor) // evicted since
 		}, nil
 	}
-	return s.prepareResume(ctx, cursor, c.text)
+	return s.prepareResume(ctx, cursor, c.text, true)
 }
 
 // finished returns the start position of a client that has received the end of the stream.
@@ -136,7 +138,7 @@ func (s *streamCursors) startAt(number uint64) startPosition {
 }
 
 // prepareResume prepares the start of a client whose cursor is not in the journal.
-func (s *streamCursors) prepareResume(ctx context.Context, c streamCursor, text string) (func() startPosition, error) {
+func (s *streamCursors) prepareResume(ctx context.Context, c streamCursor, text string, again bool) (func() startPosition, error) {
 	r := source.Range{After: c.id.Prev(), UpTo: c.id, Count: 1}
 	if _, isBefore := c.nextCheck(); isBefore {
 		r.After, r.UpTo = c.id, c.id.Next()
@@ -151,12 +153,15 @@ func (s *streamCursors) prepareResume(ctx context.Context, c streamCursor, text 
 	if err := s.topicLog.sync(ctx); err != nil && (ctx.Err() != nil || s.isBehind(c, page)) {
 		return nil, err
 	}
-	if s.currentLife() != life {
-		return s.prepareResume(ctx, c, text) // the page may be of the life before
+	if again && s.currentLife() != life {
+		return s.prepareResume(ctx, c, text, false) // the page may be of the life before
 	}
 	return func() startPosition {
 		if p, ok := s.find(c); ok {
 			return p
+		}
+		if s.life != life && c == (streamCursor{}) {
+			return s.startAfter(c) // of any life
 		}
 		if s.life != life || page.State.Last.Before(c.id) || s.last.ID.Before(c.id) {
 			return s.topicLog.unknown()
