@@ -18,8 +18,26 @@ import (
 	"sluice/internal/test/redistest"
 )
 
-// The id of stream.open belongs to one life of the stream, also if that begins with the same ids.
-func TestStream_OpenIDTellsLives(t *testing.T) {
+// endLife deletes the stream s, and waits until the node of a subscriber has noticed it.
+func endLife(server *redistest.Server, s *testClient) {
+	s.t.Helper()
+	gaps := len(s.gaps())
+	server.Do("DEL", "s")
+	s.await("a gap", func() bool { return len(s.gaps()) > gaps })
+}
+
+// framesOf returns the frames of one topic among those that a client has.
+func framesOf(c *testClient, topic string) (frames []frame) {
+	for _, f := range c.got {
+		if f.origin() == topic {
+			frames = append(frames, f)
+		}
+	}
+	return frames
+}
+
+// Another life can begin with the same ids.
+func TestStream_OpenIDBelongsToOneLife(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		held    int // events
@@ -61,7 +79,7 @@ func TestStream_OpenIDTellsLives(t *testing.T) {
 			back.close()
 			server.Do("DEL", "s")
 			for _, w := range watching {
-				w.await("a gap", func() bool { return len(w.gaps()) > 0 })
+				awaitGap(w)
 				w.close()
 			}
 			newest := add()
@@ -106,8 +124,7 @@ func TestStream_OpenIDOfLivesWithEqualFirstEntries(t *testing.T) {
 			s := g.subscribe(t, req)
 			s.close()
 			watching := g.subscribe(t, hub.Request{Topics: req.Topics})
-			server.Do("DEL", "s")
-			awaitGap(watching)
+			endLife(server, watching)
 			watching.close()
 			add(3, "new")
 			for where, g := range map[string]gateway{"the same node": g, "a new node": redisGateway(t, server, history(100))} {
@@ -222,24 +239,15 @@ func TestStream_LifeEndsWhileResuming(t *testing.T) {
 				if name != "other" {
 					return
 				}
-				once.Do(func() {
-					server.Do("DEL", "s")
-					awaitGap(s)
-				})
+				once.Do(func() { endLife(server, s) })
 			}, nil)
 			back := g.subscribe(t, hub.Request{Topics: list, IDs: []string{"stream:s@" + id, "stream:other@1-0"}})
 			defer back.close()
 			src.set(nil, nil)
 			server.Do("XADD", "s", "*", "data", "new")
 			back.awaitData("new")
-			var of []string
-			for _, f := range back.got {
-				if f.origin() == "stream:s" {
-					of = append(of, f.name+f.data)
-				}
-			}
-			if !slices.ContainsFunc(back.got, func(f frame) bool { return f.isGap() && f.origin() == "stream:s" }) {
-				t.Errorf("got %q without a gap after %s", of, id)
+			if got := framesOf(back, "stream:s"); !slices.ContainsFunc(got, frame.isGap) {
+				t.Errorf("got %v without a gap after %s", got, id)
 			}
 		})
 	}
@@ -296,8 +304,7 @@ func TestStream_LifeEndsAfterReadOfCursor(t *testing.T) {
 			src.set(nil, func(string) {
 				once.Do(func() {
 					if strings.HasSuffix(kind, "two steps") {
-						server.Do("DEL", "s")
-						awaitGap(s)
+						endLife(server, s)
 						transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 101, 105, "new") })
 						s.awaitData("new105")
 						return
@@ -343,17 +350,12 @@ func TestStream_LifeEndsWhileResumingAtItsBeginning(t *testing.T) {
 			s := g.subscribe(t, hub.Request{Topics: list[:1], Last: 10})
 			defer s.close()
 			s.awaitData("first3")
-			endLife := func() {
-				gaps := len(s.gaps())
-				server.Do("DEL", "s")
-				s.await("a gap", func() bool { return len(s.gaps()) > gaps })
-			}
-			endLife()
+			endLife(server, s)
 			birth := s.lastID()
 			transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, tt.added, "old") })
 			s.awaitData(fmt.Sprint("old", tt.added))
 			if tt.earlier {
-				endLife()
+				endLife(server, s)
 			}
 			var once sync.Once
 			src.set(func(name string) {
@@ -362,7 +364,7 @@ func TestStream_LifeEndsWhileResumingAtItsBeginning(t *testing.T) {
 				}
 				once.Do(func() {
 					if !tt.earlier {
-						endLife()
+						endLife(server, s)
 					}
 					transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, 30, "new") })
 					s.awaitData("new30")
@@ -377,19 +379,12 @@ func TestStream_LifeEndsWhileResumingAtItsBeginning(t *testing.T) {
 			src.set(nil, nil)
 			server.Do("XADD", "s", "*", "data", "newest")
 			back.awaitData("newest")
-			var texts []string
-			gap := false
-			for _, f := range back.got {
-				if f.origin() == "stream:s" {
-					texts = append(texts, f.data)
-					gap = gap || f.isGap()
-				}
+			got := framesOf(back, "stream:s")
+			if slices.ContainsFunc(got, frame.isGap) != tt.gap {
+				t.Errorf("got %v, want a gap: %t", got, tt.gap)
 			}
-			if gap != tt.gap {
-				t.Errorf("got %q, want a gap: %t", texts, tt.gap)
-			}
-			if tt.start && !slices.Contains(texts, "new1") {
-				t.Errorf("got %q, want the new life from its start", texts)
+			if tt.start && got[0].data != "new1" {
+				t.Errorf("got %v, want the new life from its start", got)
 			}
 		})
 	}
@@ -410,9 +405,7 @@ func TestStream_ResumesThoughEachReadEndsALife(t *testing.T) {
 		if reads++; reads > 10 {
 			return
 		}
-		gaps := len(s.gaps())
-		server.Do("DEL", "s")
-		s.await("a gap", func() bool { return len(s.gaps()) > gaps })
+		endLife(server, s)
 		transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 100*reads, 100*reads+5, "new") })
 	})
 	back := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{s.got[3].id}})

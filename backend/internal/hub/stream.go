@@ -202,7 +202,6 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 	if exact {
 		oldest.Ordinal = trimmed
 	}
-	next, isBefore := c.nextCheck()
 	unknown := &event.Gap{Reason: event.UnknownCursor, Lost: event.LostUnknown}
 	expired := &event.Gap{Reason: event.HistoryExpired, Lost: event.LostUnknown}
 	switch {
@@ -214,7 +213,7 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 			return c, nil // none was trimmed; at most one was deleted
 		}
 		return positionCursor(oldest), nil
-	case isBefore && len(page.Entries) > 0 && next == checkOf(page.Entries[0].Type, page.Entries[0].Data):
+	case len(page.Entries) > 0 && c.precedes(page.Entries[0]):
 		return c, nil
 	case c.isEntry() && len(page.Entries) > 0:
 		e := page.Entries[0]

@@ -64,6 +64,12 @@ func (c streamCursor) nextCheck() (check string, ok bool) {
 	return check, ok && isCheck(check)
 }
 
+// precedes reports whether an entry is the next one that the cursor has the check of.
+func (c streamCursor) precedes(e source.Entry) bool {
+	check, ok := c.nextCheck()
+	return ok && c.id.Next() == e.ID && check == checkOf(e.Type, e.Data)
+}
+
 func (c streamCursor) appendTo(dst []byte) []byte {
 	dst = c.id.AppendTo(dst)
 	if c.check != "" {

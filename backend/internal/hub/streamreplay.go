@@ -111,8 +111,8 @@ func (r *streamReplay) hasGap(ctx context.Context) (bool, error) {
 	return missing != 0, err
 }
 
-// read reads the entries after a cursor. The entry of the cursor is read again: its presence
-// shows that the stream is the same.
+// read reads the entries after a cursor. The entry of the cursor is read again, or the one that it
+// precedes: its presence shows that the stream is the same.
 func (r *streamReplay) read(ctx context.Context, at streamCursor, count int) (source.Page, error) {
 	q := source.Range{After: at.id, UpTo: r.upTo.ID, Count: count}
 	if at.isEntry() {
@@ -122,7 +122,7 @@ func (r *streamReplay) read(ctx context.Context, at streamCursor, count int) (so
 	if err != nil {
 		return page, err
 	}
-	next, isBefore := at.nextCheck()
+	_, isBefore := at.nextCheck()
 	switch {
 	case page.State.Last.Before(r.upTo.ID):
 		return page, errInterrupted
@@ -130,7 +130,7 @@ func (r *streamReplay) read(ctx context.Context, at streamCursor, count int) (so
 		return page, errInterrupted
 	case isBefore && (len(page.Entries) == 0 || page.Entries[0].ID != at.id.Next()):
 		return page, errRemoved
-	case isBefore && next != checkOf(page.Entries[0].Type, page.Entries[0].Data):
+	case isBefore && !at.precedes(page.Entries[0]):
 		return page, errInterrupted
 	case !at.isEntry():
 		return page, nil

@@ -79,7 +79,7 @@ func TestCluster_LostMasterWithoutReplica(t *testing.T) {
 	}
 }
 
-// checkNotServed checks that topics can be neither followed nor published to.
+// checkNotServed checks that a source rejects topics, to follow and to publish.
 func checkNotServed(t *testing.T, src source.Source, topics ...event.Topic) {
 	t.Helper()
 	for _, topic := range topics {

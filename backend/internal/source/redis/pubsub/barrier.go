@@ -42,7 +42,7 @@ func (c *conn) lift(ctx context.Context, held []*following, nodes []string) {
 	s := c.session
 	c.mu.Unlock()
 	if s != nil {
-		_ = s.redis.Ping(ctx) // the answer wakes the reader, as does each new connection
+		_ = s.redis.Ping(ctx) // the answer wakes the reader; on a new connection, the next ping does
 	}
 }
 

@@ -12,7 +12,8 @@ import (
 )
 
 const (
-	// markerInterval is the longest time without a marker on a server.
+	// markerInterval is the time between two looks at whether a marker has arrived, so a server can be
+	// without one for almost twice as long.
 	markerInterval = 3 * time.Second
 	// markerSpacing bounds the rate of markers that are asked for.
 	markerSpacing = 50 * time.Millisecond
