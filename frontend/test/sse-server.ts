@@ -100,6 +100,9 @@ function answer(visit: Visit, failedOnce: Set<string>) {
         }),
       );
       return;
+    case '/cut-problem':
+      response.writeHead(409, { 'Content-Type': 'application/problem+json' }).end('{"detail":');
+      return;
     case '/web-page':
       response.writeHead(200, { 'Content-Type': 'text/html' }).end('<!doctype html>');
       return;

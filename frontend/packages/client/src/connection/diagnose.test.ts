@@ -22,6 +22,10 @@ describe('diagnose', () => {
     expect(await ask('/nowhere')).toEqual({ status: 404 });
   });
 
+  it('keeps the status of a problem document that is not JSON', async () => {
+    expect(await ask('/cut-problem')).toEqual({ status: 409 });
+  });
+
   it('asks as an EventSource does', async () => {
     await ask('/forbidden');
     expect(server.visits[0]?.request.headers.accept).toBe('text/event-stream');

@@ -34,20 +34,24 @@ async function readRefusal(response: Response): Promise<Refusal | undefined> {
   const { status } = response;
   const type = response.headers.get('Content-Type') ?? '';
   if (type.startsWith('application/problem+json')) {
-    const problem: unknown = await response.json();
-    return { status, ...readDetail(problem) };
+    return { status, ...readDetail(await response.text()) };
   }
   if (status !== 200) return { status };
   if (type.startsWith('text/event-stream')) return undefined;
   return { status, detail: `The answer is ${type || 'of no known type'}, not text/event-stream.` };
 }
 
-function readDetail(problem: unknown): { detail?: string } {
-  const { detail, title }: { detail?: unknown; title?: unknown } = {
-    ...(problem as object | null),
-  };
-  const text = [detail, title].find((it) => typeof it === 'string');
-  return text === undefined ? {} : { detail: text };
+/** Reads a problem document; one that is not JSON has no detail. */
+function readDetail(problem: string): { detail?: string } {
+  try {
+    const { detail, title }: { detail?: unknown; title?: unknown } = {
+      ...(JSON.parse(problem) as object | null),
+    };
+    const text = [detail, title].find((it) => typeof it === 'string');
+    return text === undefined ? {} : { detail: text };
+  } catch {
+    return {};
+  }
 }
 
 /** Whether another token could change the answer. */
