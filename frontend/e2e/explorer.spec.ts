@@ -100,6 +100,18 @@ test('keeps its list when a topic is added, and goes back by one topic', async (
   await expect(rows).toHaveText([/five/, /four/, /two/, /one/]);
 });
 
+test('announces a gap to screen readers', async ({ page, processes }) => {
+  const redis = await processes.startRedis();
+  const gateway = await processes.startGateway({ redis, flags: open });
+  await redis.command('XADD', 'b', '*', 'data', 'one');
+  await page.goto(`${gateway.url}/explorer?stream=b`);
+  await expect(page.getByRole('log', { name: 'Events' }).getByRole('listitem')).toHaveText([/one/]);
+  await redis.command('DEL', 'b');
+  await expect(
+    page.getByRole('status').filter({ hasText: 'Some events may have been missed' }),
+  ).toBeAttached();
+});
+
 test('publishes, and shows the same as commands', async ({ page, processes }) => {
   const redis = await processes.startRedis();
   const gateway = await processes.startGateway({ redis, flags: [...open, ...writable] });

@@ -1,5 +1,6 @@
 import { Button } from '../../ui/Button';
 import { Choice } from '../../ui/Choice';
+import { Announcements } from '../../feed/Announcements';
 import { Counts } from '../../feed/Counts';
 import { NewEvents } from '../../feed/NewEvents';
 import { Panel } from '../../ui/Panel';
@@ -30,6 +31,7 @@ export function Events({ exploration, format, onFormat }: Props) {
   const isPretty = format === 'pretty';
   return (
     <TopicGate stream={stream} isEmpty={entries.length === 0}>
+      <Announcements stream={stream} />
       <Panel className="overflow-hidden">
         <div className="flex flex-wrap items-center justify-between gap-2 border-b border-line bg-raised px-4 py-2">
           <Counts snapshot={stream} />
