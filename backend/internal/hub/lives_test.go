@@ -485,21 +485,41 @@ func TestStream_LastIDsNamePositions(t *testing.T) {
 // node must not receive its old entries again at another node.
 func TestStream_ComesBackAtAnotherNode(t *testing.T) {
 	t.Parallel()
+	t.Run("in its first life", func(t *testing.T) { testComesBackAtAnotherNode(t, 0) })
+	t.Run("after two other lives", func(t *testing.T) { testComesBackAtAnotherNode(t, 2) })
+}
+
+func testComesBackAtAnotherNode(t *testing.T, lives int) {
+	t.Parallel()
 	server := redistest.Start(t)
 	g, other := redisGateway(t, server, history(100)), redisGateway(t, server, history(100))
-	transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, 5, "") })
 	here, there := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")}), other.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
 	defer there.close()
-	server.Do("RENAME", "s", "away")
-	awaitGap(here)
-	awaitGap(there)
+	gaps := 0
+	disappear := func(command ...any) {
+		server.Do(command...)
+		gaps++
+		for _, c := range []*testClient{here, there} {
+			c.await("a gap", func() bool { return len(c.gaps()) == gaps })
+		}
+	}
+	for n := range lives {
+		transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 10+n, 10+n, "") })
+		here.awaitData(strconv.Itoa(10 + n))
+		there.awaitData(strconv.Itoa(10 + n))
+		disappear("DEL", "s")
+	}
+	transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, 5, "") })
+	here.awaitData("5")
+	there.awaitData("5")
+	disappear("RENAME", "s", "away")
 	id := here.lastID()
 	here.close()
 	passing := other.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{id}})
 	ids := []string{id, passing.lastID()} // also of a client that was at both nodes while the stream was away
 	passing.close()
 	server.Do("RENAME", "away", "s")
-	there.await("the gap of the stream that is back", func() bool { return len(there.gaps()) == 2 })
+	there.await("the gap of the stream that is back", func() bool { return len(there.gaps()) == gaps+1 })
 	var back []*testClient
 	for _, id := range ids {
 		c := other.subscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{id}})
@@ -510,5 +530,57 @@ func TestStream_ComesBackAtAnotherNode(t *testing.T) {
 	for _, c := range back {
 		c.awaitData("6")
 		c.checkTexts("after the stream is back", "gap", "6")
+	}
+}
+
+// A client has no entry yet. A whole life of the stream passes before it resumes, and the journal
+// has no frame of that life left.
+func TestStream_LivesEvictedBeforeResume(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		births int // before the client subscribes
+	}{
+		{"the stream did not exist before", 0},
+		{"the stream was deleted before", 1},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t)
+			g := redisGateway(t, server, history(3))
+			steady := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+			defer steady.close()
+			live := func(first, last int) {
+				transact(t, server, func(tx redis.Pipeliner) { addAll(tx, first, last, "") })
+				steady.awaitData(strconv.Itoa(last))
+			}
+			remove := func() {
+				before := len(steady.gaps())
+				server.Do("DEL", "s")
+				steady.await("a gap", func() bool { return len(steady.gaps()) > before })
+			}
+			for range tt.births {
+				live(21, 22)
+				remove()
+			}
+			early := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+			request := hub.Request{Topics: topics(t, "stream:s"), IDs: []string{early.lastID()}}
+			early.close()
+			live(11, 15)
+			remove()
+			same := g.subscribe(t, hub.Request{Topics: topics(t, "stream:s")})
+			defer same.close()
+			id := same.lastID()
+			live(3, 6)
+			back := g.subscribe(t, request)
+			defer back.close()
+			back.awaitData("6")
+			back.checkTexts("a client of the life before", "gap", "3", "4", "5", "6")
+			request.IDs = []string{id}
+			present := g.subscribe(t, request)
+			defer present.close()
+			present.awaitData("6")
+			present.checkTexts("a client of the present life", "3", "4", "5", "6")
+		})
 	}
 }

@@ -16,15 +16,15 @@ type streamCursors struct {
 	topicLog *topicLog
 	last     source.Position // of the head
 
-	// Ids grow during one life of the stream. The present life begins with a gap.
-	life   uint64          // number of the gap
-	start  source.Position // the journal holds, or held, every entry of the life after this position
-	bottom event.StreamID  // Redis has no entry up to this id, inclusive
+	// Ids grow during one life of the stream. The present life begins with a gap, except the first.
+	life   uint64         // number of the gap, 0 in the first life
+	start  streamCursor   // the journal holds, or held, every entry of the life after this position
+	bottom event.StreamID // Redis has no entry up to this id, inclusive
 }
 
 func (s *streamCursors) begin(at source.Position) {
-	s.life, s.start, s.last = journal.First, at, at
-	s.topicLog.log.Rebase(positionCursor(at).String())
+	s.start, s.last = positionCursor(at), at
+	s.topicLog.log.Rebase(s.start.String())
 }
 
 func (s *streamCursors) event(dst []byte, e event.Event, at source.Position, _ uint64) []byte {
@@ -34,12 +34,12 @@ func (s *streamCursors) event(dst []byte, e event.Event, at source.Position, _ u
 
 func (s *streamCursors) gap(g source.Gap, number, _ uint64) string {
 	s.last = g.At
-	if g.Reason == event.SourceInterrupted {
-		s.life, s.start, s.bottom = number, g.At, event.StreamID{}
-	}
 	cursor := positionCursor(g.At)
 	if g.At.ID.IsZero() {
 		cursor.check = newBirthCheck()
+	}
+	if g.Reason == event.SourceInterrupted {
+		s.life, s.start, s.bottom = number, cursor, event.StreamID{}
 	}
 	return cursor.String()
 }
@@ -54,7 +54,7 @@ func (s *streamCursors) head() string {
 func (s *streamCursors) tail() (number uint64, after source.Position) {
 	number, cursor := s.topicLog.view.Tail()
 	if number <= s.life {
-		return s.life, s.start
+		return s.life, s.start.position()
 	}
 	c, _ := parseStreamCursor(cursor)
 	return number, c.position()
@@ -79,7 +79,7 @@ func (s *streamCursors) prepare(ctx context.Context, c clientCursor) (func() sta
 	s.topicLog.lock()
 	p, held := s.find(cursor)
 	life := s.life
-	earlier := p.pos <= life && life > journal.First
+	earlier := p.pos <= life
 	s.topicLog.unlock()
 	if held {
 		return func() startPosition {
@@ -225,10 +225,8 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 			found.ordinal = c.ordinal
 		}
 		return found, nil
-	case isBirthCheck(c.check) && s.isBack():
-		return positionCursor(s.start), unknown // of a life that had no entry
-	case isBirthCheck(c.check) && s.births(journal.First, s.life+1) > 1:
-		return positionCursor(source.Position{}), unknown // of any of these lives
+	case s.isOfOtherLife(c):
+		return s.start, unknown
 	case s.continues(c, oldest, exact):
 		if isBirthCheck(c.check) {
 			return c, nil // still that of the life that its node saw
@@ -240,10 +238,17 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 	return positionCursor(source.Position{ID: c.id}), expired
 }
 
-// isBack reports whether the stream was deleted and then was there again, as after RENAME and
-// RENAME back, so the present life began before the newest birth.
-func (s *streamCursors) isBack() bool {
-	return !s.start.ID.IsZero() && s.births(s.life-1, s.life) > 0
+// isOfOtherLife reports whether a cursor at the beginning of a life, which is not in the journal, may
+// be that of an earlier life than the present one: this node saw several lives begin, or does not
+// hold all frames since it followed the stream. If the stream was deleted and then was there again,
+// as after RENAME and RENAME back, the present life began before the newest birth.
+func (s *streamCursors) isOfOtherLife(c streamCursor) bool {
+	if !c.id.IsZero() || c == s.start || s.life == 0 {
+		return false
+	}
+	tail, _ := s.topicLog.view.Tail()
+	isBack := s.births(s.life-1, s.life) > 0
+	return isBack || tail > journal.First || s.births(journal.First, s.life+1) > 1
 }
 
 // births returns the number of lives whose beginning the journal holds in [from, to).
