@@ -379,8 +379,8 @@ func TestStream_ResumesFromBeginningOfLife(t *testing.T) {
 	}
 }
 
-// A node that saw several lives begin cannot know which one a client of another node has.
-func TestStream_AmbiguousBeginningIsGap(t *testing.T) {
+// A node finds the beginning of the present life, and of no earlier one, in a cursor of another node.
+func TestStream_BeginningOfEarlierLifeIsGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)
 	g, other := redisGateway(t, server, history(100)), redisGateway(t, server, history(100))
@@ -388,14 +388,13 @@ func TestStream_AmbiguousBeginningIsGap(t *testing.T) {
 	server.Do("XADD", "s", "1-0", "data", "a")
 	s, o := g.subscribe(t, request), other.subscribe(t, request)
 	defer o.close()
+	var ids []string
 	for n, text := range []string{"b", "c"} {
 		server.Do("DEL", "s")
 		for _, testClient := range []*testClient{s, o} {
 			testClient.await("a gap", func() bool { return len(testClient.gaps()) == n+1 })
 		}
-		if text == "c" {
-			request.IDs = []string{s.lastID()}
-		}
+		ids = append(ids, s.lastID())
 		server.Do("XADD", "s", "1-0", "data", text)
 		s.awaitData(text)
 		o.awaitData(text)
@@ -404,15 +403,25 @@ func TestStream_AmbiguousBeginningIsGap(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		node gateway
+		id   string
 		want []string
 	}{
-		{"the same node", g, []string{"c"}},
-		{"another node", other, []string{"gap", "c"}},
+		{"the same node, before two lives", g, ids[0], []string{"b", "gap", "c"}},
+		{"the same node", g, ids[1], []string{"c"}},
+		{"another node", other, ids[1], []string{"c"}},
 	} {
+		request.IDs = []string{tt.id}
 		back := tt.node.subscribe(t, request)
 		back.awaitData("c")
 		back.checkTexts(tt.name, tt.want...)
 		back.close()
+	}
+	request.IDs = []string{ids[0]}
+	back := other.subscribe(t, request)
+	defer back.close()
+	back.awaitData("c")
+	if len(back.gaps()) == 0 {
+		t.Errorf("another node, before two lives: received %q, want a gap", back.texts())
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"sluice/internal/event"
 	"sluice/internal/journal"
@@ -17,9 +18,11 @@ type streamCursors struct {
 	last     source.Position // of the head
 
 	// Ids grow during one life of the stream. The present life begins with a gap, except the first.
-	life   uint64         // number of the gap, 0 in the first life
-	start  streamCursor   // the journal holds, or held, every entry of the life after this position
-	bottom event.StreamID // Redis has no entry up to this id, inclusive
+	life    uint64         // number of the gap, 0 in the first life
+	start   streamCursor   // the journal holds, or held, every entry of the life after this position
+	first   event.StreamID // of these entries, zero before it
+	earlier event.StreamID // the newest id of earlier lives
+	bottom  event.StreamID // Redis has no entry up to this id, inclusive
 }
 
 func (s *streamCursors) begin(at source.Position) {
@@ -29,18 +32,23 @@ func (s *streamCursors) begin(at source.Position) {
 
 func (s *streamCursors) event(dst []byte, e event.Event, at source.Position, _ uint64) []byte {
 	s.last = at
+	if s.first.IsZero() {
+		s.first = at.ID
+	}
 	return entryCursor(at, e.Type, e.Data).appendTo(dst)
 }
 
 func (s *streamCursors) gap(g source.Gap, number, _ uint64) string {
-	s.last = g.At
 	cursor := positionCursor(g.At)
-	if g.At.ID.IsZero() {
-		cursor.check = newBirthCheck()
-	}
 	if g.Reason == event.SourceInterrupted {
-		s.life, s.start, s.bottom = number, cursor, event.StreamID{}
+		before, _ := parseStreamCursor(s.head())
+		cursor = startOf(g.At, before, time.Now())
+		s.life, s.start, s.first, s.bottom = number, cursor, event.StreamID{}, event.StreamID{}
+		if s.earlier.Before(s.last.ID) {
+			s.earlier = s.last.ID
+		}
 	}
+	s.last = g.At
 	return cursor.String()
 }
 
@@ -224,11 +232,16 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 		case found.ordinal == 0:
 			found.ordinal = c.ordinal
 		}
+		if s.skipsStart(c.id) {
+			return found, unknown
+		}
 		return found, nil
-	case s.isOfOtherLife(c):
+	case s.isOfOtherLife(c) && c.id.IsZero() && (s.start.id.IsZero() || s.start.ordinal > 0):
 		return s.start, unknown
+	case s.isOfOtherLife(c):
+		return positionCursor(source.Position{ID: c.id}), unknown
 	case s.continues(c, oldest, exact):
-		if isBirthCheck(c.check) {
+		if _, _, isStart := c.start(); isStart {
 			return c, nil // still that of the life that its node saw
 		}
 		return positionCursor(c.position()), nil
@@ -238,27 +251,17 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 	return positionCursor(source.Position{ID: c.id}), expired
 }
 
-// isOfOtherLife reports whether a cursor at the beginning of a life, which is not in the journal, may
-// be that of an earlier life than the present one: this node saw several lives begin, or does not
-// hold all frames since it followed the stream. If the stream was deleted and then was there again,
-// as after RENAME and RENAME back, the present life began before the newest birth.
+// isOfOtherLife reports whether a cursor, whose entry is neither in the journal nor in Redis, may be
+// that of an earlier life than the present one.
 func (s *streamCursors) isOfOtherLife(c streamCursor) bool {
-	if !c.id.IsZero() || c == s.start || s.life == 0 {
-		return false
-	}
-	tail, _ := s.topicLog.view.Tail()
-	isBack := s.births(s.life-1, s.life) > 0
-	return isBack || tail > journal.First || s.births(journal.First, s.life+1) > 1
+	return s.life > 0 && !c.isSameStart(s.start) && (!s.earlier.Before(c.id) || c.id.Before(s.first))
 }
 
-// births returns the number of lives whose beginning the journal holds in [from, to).
-func (s *streamCursors) births(from, to uint64) (n int) {
-	for f := range s.topicLog.view.Between(from, to) {
-		if c, _ := parseStreamCursor(string(f.Cursor)); isBirthCheck(c.check) {
-			n++
-		}
-	}
-	return n
+// skipsStart reports whether a client that has an entry would not get the gap at which the present
+// life begins, although the stream lost entries there that followed that entry.
+func (s *streamCursors) skipsStart(id event.StreamID) bool {
+	tail, _ := s.topicLog.view.Tail()
+	return s.start.id.Before(s.earlier) && (id == s.start.id || id.Before(s.start.id) && tail > s.life)
 }
 
 // ordinal returns the ordinal of an entry that is in Redis, 0 if unknown.

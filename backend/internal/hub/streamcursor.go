@@ -1,9 +1,9 @@
 package hub
 
 import (
-	"math/rand/v2"
 	"strconv"
 	"strings"
+	"time"
 
 	"sluice/internal/event"
 	"sluice/internal/source"
@@ -14,7 +14,7 @@ import (
 type streamCursor struct {
 	id      event.StreamID
 	ordinal uint64 // entries added up to here, 0 if unknown
-	check   string // of the entry; positionCheck, a birth check or one before an entry if the cursor is not that of an entry; empty for a bare id
+	check   string // of the entry, empty for a bare id; positions have positionCheck, one of startOf or one of beforeEntry
 	ended   bool   // the entry ends the stream
 }
 
@@ -27,20 +27,41 @@ const (
 	endSuffix    = ".end"
 	// startCursor is the cursor of a client that has nothing of a stream.
 	startCursor = "0"
+
+	startSumBits = 22
+	maxStartLag  = 2000 // milliseconds, for differences of the clocks too
 )
 
-// newBirthCheck returns the check of the position before the first entry of a life. All lives
-// begin at the same position, so the check is random: only the node that issued it finds it.
-func newBirthCheck() string {
-	return positionCheck + string(appendNumber(nil, rand.Uint64()))
+// startOf returns the cursor of the position at which a life begins, after the cursor before it on
+// this node. Other lives can begin at the same position, so the check has the time at which the node
+// saw the beginning, in milliseconds, and a checksum of the cursor before it in startSumBits bits.
+func startOf(at source.Position, before streamCursor, now time.Time) streamCursor {
+	if !before.isEntry() {
+		before = positionCursor(before.position())
+	}
+	sum := event.Sum("", []byte(before.String())) >> (64 - startSumBits)
+	c := positionCursor(at)
+	c.check = string(appendNumber([]byte(positionCheck), uint64(now.UnixMilli())<<startSumBits|sum))
+	return c
 }
 
-func isBirthCheck(s string) bool {
-	number, ok := strings.CutPrefix(s, positionCheck)
-	if ok {
-		_, ok = parseNumber(number)
+// start returns the time, in milliseconds, and the checksum of a cursor of startOf.
+func (c streamCursor) start() (seen, sum uint64, ok bool) {
+	text, ok := strings.CutPrefix(c.check, positionCheck)
+	if !ok {
+		return 0, 0, false
 	}
-	return ok
+	number, ok := parseNumber(text)
+	return number >> startSumBits, number & (1<<startSumBits - 1), ok
+}
+
+// isSameStart reports whether a cursor of any node is at the beginning of the same life as one of
+// this node. This node must not have seen the beginning much later, since it could have missed a
+// whole life between.
+func (c streamCursor) isSameStart(here streamCursor) bool {
+	seen, sum, ok := c.start()
+	seenHere, sumHere, okHere := here.start()
+	return c == here || ok && okHere && c.position() == here.position() && sum == sumHere && seenHere <= seen+maxStartLag
 }
 
 // positionCursor returns the cursor of a position that is not that of an entry.
@@ -102,12 +123,12 @@ func parseStreamCursor(text string) (c streamCursor, ok bool) {
 	}
 	c.check = check
 	_, isBefore := c.nextCheck()
-	return c, check == positionCheck || isCheck(check) || isBirthCheck(check) || isBefore
+	_, _, isStart := c.start()
+	return c, check == positionCheck || isCheck(check) || isStart || isBefore
 }
 
 func (c streamCursor) isEntry() bool {
-	_, isBefore := c.nextCheck()
-	return c.check != positionCheck && !isBefore && !c.id.IsZero()
+	return !c.id.IsZero() && (c.check == "" || isCheck(c.check))
 }
 
 func (c streamCursor) position() source.Position {
