@@ -366,8 +366,8 @@ func TestStream_LifeEndsWhileResumingAtItsBeginning(t *testing.T) {
 					if !tt.earlier {
 						endLife(server, s)
 					}
-					transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 1, 30, "new") })
-					s.awaitData("new30")
+					transact(t, server, func(tx redis.Pipeliner) { addAll(tx, 101, 130, "new") })
+					s.awaitData("new130")
 				})
 			}, nil)
 			req := hub.Request{Topics: list, IDs: []string{"stream:other@1-0"}, Start: tt.start}
@@ -383,7 +383,7 @@ func TestStream_LifeEndsWhileResumingAtItsBeginning(t *testing.T) {
 			if slices.ContainsFunc(got, frame.isGap) != tt.gap {
 				t.Errorf("got %v, want a gap: %t", got, tt.gap)
 			}
-			if tt.start && got[0].data != "new1" {
+			if tt.start && got[0].data != "new101" {
 				t.Errorf("got %v, want the new life from its start", got)
 			}
 		})

@@ -42,7 +42,7 @@ func (s *streamCursors) gap(g source.Gap, number, _ uint64) string {
 	cursor := positionCursor(g.At)
 	if g.Reason == event.SourceInterrupted {
 		before, _ := parseStreamCursor(s.head())
-		cursor = startOf(g.At, before, time.Now())
+		cursor = startOf(g.At, before, s.start, time.Now())
 		s.life, s.start, s.first, s.bottom = number, cursor, event.StreamID{}, event.StreamID{}
 		if s.earlier.Before(s.last.ID) {
 			s.earlier = s.last.ID
@@ -232,7 +232,7 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 		case found.ordinal == 0:
 			found.ordinal = c.ordinal
 		}
-		if s.skipsStart(c.id) {
+		if s.isOld(c.id) && !s.getsStart(c.id) { // a stream that is restored has the entries of an earlier life
 			return found, unknown
 		}
 		return found, nil
@@ -251,17 +251,22 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 	return positionCursor(source.Position{ID: c.id}), expired
 }
 
+// isOld reports whether an id may be one of an earlier life.
+func (s *streamCursors) isOld(id event.StreamID) bool {
+	return s.life > 0 && !s.earlier.Before(id)
+}
+
 // isOfOtherLife reports whether a cursor, whose entry is neither in the journal nor in Redis, may be
 // that of an earlier life than the present one.
 func (s *streamCursors) isOfOtherLife(c streamCursor) bool {
-	return s.life > 0 && !c.isSameStart(s.start) && (!s.earlier.Before(c.id) || c.id.Before(s.first))
+	return !c.isSameStart(s.start) && (s.isOld(c.id) || s.life > 0 && c.id.Before(s.first))
 }
 
-// skipsStart reports whether a client that has an entry would not get the gap at which the present
-// life begins, although the stream lost entries there that followed that entry.
-func (s *streamCursors) skipsStart(id event.StreamID) bool {
+// getsStart reports whether a client that continues after an entry receives the gap at which the
+// present life begins.
+func (s *streamCursors) getsStart(id event.StreamID) bool {
 	tail, _ := s.topicLog.view.Tail()
-	return s.start.id.Before(s.earlier) && (id == s.start.id || id.Before(s.start.id) && tail > s.life)
+	return id.Before(s.start.id) && tail <= s.life
 }
 
 // ordinal returns the ordinal of an entry that is in Redis, 0 if unknown.
@@ -310,7 +315,7 @@ func (s *streamCursors) startAfter(c streamCursor) startPosition {
 		return p
 	}
 	p.pos = tail
-	p.replay = &streamReplay{topicLog: s.topicLog, at: c, upTo: after, count: firstReplayPage}
+	p.replay = &streamReplay{cursors: s, life: s.life, at: c, upTo: after, count: firstReplayPage}
 	return p
 }
 
@@ -371,13 +376,15 @@ func (s *streamCursors) find(c streamCursor) (p startPosition, ok bool) {
 		return startPosition{pos: number, cursor: c.String(), before: c.String()}, following.id == c.id.Next() && following.check == next
 	}
 	tail, base := view.Tail()
+	if s.isOld(c.id) {
+		for f := range view.Between(tail, s.life+1) { // of earlier lives, and the gap
+			if matches(string(f.Cursor)) {
+				return at(f.Next), true
+			}
+		}
+	}
 	if number := s.search(c.id); number > max(tail, s.life) && matches(view.CursorAt(number)) {
 		return at(number), true
-	}
-	for f := range view.Between(tail, s.life+1) { // of earlier lives, and the gap
-		if matches(string(f.Cursor)) {
-			return at(f.Next), true
-		}
 	}
 	if matches(base) {
 		return at(tail), true

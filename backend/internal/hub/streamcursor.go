@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"math/rand/v2"
 	"strconv"
 	"strings"
 	"time"
@@ -32,16 +33,21 @@ const (
 	maxStartLag  = 2000 // milliseconds, for differences of the clocks too
 )
 
-// startOf returns the cursor of the position at which a life begins, after the cursor before it on
-// this node. Other lives can begin at the same position, so the check has the time at which the node
-// saw the beginning, in milliseconds, and a checksum of the cursor before it in startSumBits bits.
-func startOf(at source.Position, before streamCursor, now time.Time) streamCursor {
+// startOf returns the cursor of the position at which a life begins, after a position on this node.
+// Other lives can begin at the same position, so the check has the time at which the node saw the
+// beginning, in milliseconds, and a checksum of what was before it in startSumBits bits. If the life
+// before began shortly before, other nodes could take one for the other, so the checksum is random.
+func startOf(at source.Position, before, lifeBefore streamCursor, now time.Time) streamCursor {
 	if !before.isEntry() {
 		before = positionCursor(before.position())
 	}
-	sum := event.Sum("", []byte(before.String())) >> (64 - startSumBits)
+	milliseconds := uint64(now.UnixMilli())
+	sum := event.Sum("", []byte(before.String()))
+	if seen, _, ok := lifeBefore.start(); ok && milliseconds <= seen+maxStartLag {
+		sum = rand.Uint64()
+	}
 	c := positionCursor(at)
-	c.check = string(appendNumber([]byte(positionCheck), uint64(now.UnixMilli())<<startSumBits|sum))
+	c.check = string(appendNumber([]byte(positionCheck), milliseconds<<startSumBits|sum>>(64-startSumBits)))
 	return c
 }
 

@@ -15,19 +15,22 @@ func TestStreamCursor_SameStart(t *testing.T) {
 	zero := source.Position{}
 	at := source.Position{ID: event.StreamID{Millis: 5}, Ordinal: 5}
 	entry := entryCursor(at, "", []byte("a"))
-	here := startOf(zero, entry, now)
+	first := positionCursor(zero)
+	here := startOf(zero, entry, first, now)
 	for _, tt := range []struct {
 		name  string
 		other streamCursor
 		want  bool
 	}{
 		{"its own", here, true},
-		{"seen a moment before", startOf(zero, entry, now.Add(-time.Second)), true},
-		{"seen long before: lives can be between", startOf(zero, entry, now.Add(-time.Minute)), false},
-		{"seen later", startOf(zero, entry, now.Add(time.Minute)), true},
-		{"after another entry", startOf(zero, entryCursor(at, "", []byte("b")), now), false},
-		{"after another ordinal", startOf(zero, positionCursor(source.Position{ID: at.ID, Ordinal: 6}), now), false},
-		{"at another position", startOf(at, entry, now), false},
+		{"seen a moment before", startOf(zero, entry, first, now.Add(-time.Second)), true},
+		{"seen long before: lives can be between", startOf(zero, entry, first, now.Add(-time.Minute)), false},
+		{"seen later", startOf(zero, entry, first, now.Add(time.Minute)), true},
+		{"after another entry", startOf(zero, entryCursor(at, "", []byte("b")), first, now), false},
+		{"after another ordinal", startOf(zero, positionCursor(source.Position{ID: at.ID, Ordinal: 6}), first, now), false},
+		{"at another position", startOf(at, entry, first, now), false},
+		{"another one, shortly after", startOf(zero, entry, here, now.Add(time.Second)), false},
+		{"another one, long after", startOf(zero, entry, here, now.Add(time.Minute)), true},
 		{"no start of a life", positionCursor(zero), false},
 	} {
 		parsed, ok := parseStreamCursor(tt.other.String())

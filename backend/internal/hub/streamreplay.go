@@ -11,10 +11,11 @@ import (
 
 // streamReplay reads the entries between two positions of a stream from Redis.
 type streamReplay struct {
-	topicLog *topicLog
-	at       streamCursor    // of the last entry that was read, or the position before the first
-	upTo     source.Position // after the last entry
-	count    int             // entries of the next page
+	cursors *streamCursors
+	life    uint64          // at the beginning
+	at      streamCursor    // of the last entry that was read, or the position before the first
+	upTo    source.Position // after the last entry
+	count   int             // entries of the next page
 	// The removals when a client without a cursor subscribed, or nil. It had no entry before, so
 	// these are not a gap.
 	fresh *removals
@@ -112,21 +113,25 @@ func (r *streamReplay) hasGap(ctx context.Context) (bool, error) {
 }
 
 // read reads the entries after a cursor. The entry of the cursor is read again, or the one that it
-// precedes: its presence shows that the stream is the same.
+// precedes: its presence shows that the stream is the same. If the client has no entry yet, the gateway
+// reads the stream after the page, and so finds out whether its life has ended.
 func (r *streamReplay) read(ctx context.Context, at streamCursor, count int) (source.Page, error) {
 	q := source.Range{After: at.id, UpTo: r.upTo.ID, Count: count}
 	if at.isEntry() {
 		q.After, q.Count = at.id.Prev(), count+1
 	}
-	page, err := r.topicLog.readRange(ctx, q)
+	page, err := r.cursors.topicLog.readRange(ctx, q)
 	if err != nil {
 		return page, err
 	}
+	if !at.isEntry() {
+		if err := r.cursors.topicLog.sync(ctx); err != nil {
+			return page, err
+		}
+	}
 	_, isBefore := at.nextCheck()
 	switch {
-	case page.State.Last.Before(r.upTo.ID):
-		return page, errInterrupted
-	case !at.isEntry() && r.countsOther(at, page):
+	case page.State.Last.Before(r.upTo.ID), r.cursors.currentLife() != r.life:
 		return page, errInterrupted
 	case isBefore && (len(page.Entries) == 0 || page.Entries[0].ID != at.id.Next()):
 		return page, errRemoved
@@ -141,16 +146,6 @@ func (r *streamReplay) read(ctx context.Context, at streamCursor, count int) (so
 	}
 	page.Entries = page.Entries[1:]
 	return page, nil
-}
-
-// countsOther reports whether the counts of a page after a position show that the stream is not the
-// one that the replay began with.
-func (r *streamReplay) countsOther(at streamCursor, page source.Page) bool {
-	if !at.position().Counted() || r.upTo.Ordinal == 0 {
-		return false
-	}
-	isComplete := page.State.Added == page.State.Length && !page.More
-	return page.State.Added < r.upTo.Ordinal || isComplete && at.ordinal+uint64(len(page.Entries)) != r.upTo.Ordinal
 }
 
 // countMissing counts the missing entries up to the end of the range, since entries were
@@ -179,7 +174,8 @@ func (r *streamReplay) countMissing(ctx context.Context) error {
 
 // gap returns the frame of a gap, after which the stream continues at a cursor.
 func (r *streamReplay) gap(reason event.GapReason, lost int64, at streamCursor, final bool) journal.Frame {
-	body := r.topicLog.hub.appendGapBody(nil, event.Gap{Topic: r.topicLog.topic, Reason: reason, Lost: lost})
+	t := r.cursors.topicLog
+	body := t.hub.appendGapBody(nil, event.Gap{Topic: t.topic, Reason: reason, Lost: lost})
 	return journal.Frame{Cursor: at.appendTo(nil), Body: body, Lost: lost, Final: final}
 }
 

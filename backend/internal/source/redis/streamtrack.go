@@ -16,9 +16,10 @@ const rememberedEntries = 64
 // streamLife is what was read of one life of a stream. It identifies a stream that was deleted and is
 // restored, as after RENAME.
 type streamLife struct {
-	at      source.Position   // after the newest entry that was read
-	entry   rememberedEntry   // at the position; zero if the position is not that of an entry
-	entries []rememberedEntry // the newest, and some older ones, to find out where another life of the stream begins
+	at      source.Position    // after the newest entry that was read
+	entry   rememberedEntry    // at the position; zero if the position is not that of an entry
+	entries []rememberedEntry  // the newest, and some older ones, to find out where another life of the stream begins
+	state   source.StreamState // at the last read
 }
 
 // rememberedEntry identifies an entry of one life of a stream.
@@ -83,10 +84,12 @@ func (f *streamFollowing) read(ctx context.Context, r streamReader) error {
 		}
 		same := false
 		if f.isEntry() && len(page.Entries) > 0 && page.Entries[0].ID == f.at.ID {
-			same = remember(page.Entries[0]) == f.entry
+			other := page.Entries[0]
+			same = remember(other) == f.entry
 			page.Entries = page.Entries[1:]
 			if !same {
 				f.restart(source.Position{ID: f.at.ID})
+				f.remember(other)
 				continue
 			}
 		}
@@ -201,7 +204,11 @@ func (f *streamFollowing) isAnother(page source.Page) bool {
 	if !page.More {
 		added += uint64(len(page.Entries))
 	}
-	return f.at.Counted() && (state.Added < added || state.Length > 0 && f.at.ID.Before(state.First) && state.Added-state.Length < f.at.Ordinal)
+	removed := state.Added - state.Length
+	if f.at.Counted() && removed < f.state.Added-f.state.Length {
+		return true
+	}
+	return f.at.Counted() && (state.Added < added || state.Length > 0 && f.at.ID.Before(state.First) && removed < f.at.Ordinal)
 }
 
 // restart reports a gap of unknown size. The stream continues at a position.
@@ -219,11 +226,11 @@ func (f *streamFollowing) deliver(page source.Page) {
 			f.sink.Gap(source.Gap{Reason: event.HistoryExpired, Lost: lost, At: at})
 		}
 	}, func(e source.Entry, at source.Position) {
-		f.told = false
 		f.at = at
 		f.sink.Event(event.Event{Topic: f.topic, Type: e.Type, Data: e.Data}, at)
 		f.remember(e)
 	})
+	f.told, f.state = false, page.State
 	if page.More {
 		return
 	}
