@@ -147,3 +147,59 @@ func TestStream_GapIDOfEarlierLifeIsGap(t *testing.T) {
 	f.add(2, 2, "d")
 	f.wantGapBefore(f.subscribe(id), "d2")
 }
+
+// An entry was deleted from a life that began unseen. It is after the position of the first gap.
+func TestStream_HoleInNewLifeIsGap(t *testing.T) {
+	f := newLifeTest(t)
+	f.add(1, 3, "a")
+	f.steady.got = nil
+	f.do(func(tx redis.Pipeliner) {
+		tx.Del(context.Background(), "s")
+		addAll(tx, 11, 14, "b")
+		tx.XDel(context.Background(), "s", "13-0")
+	})
+	f.steady.checkTexts("the new life", "gap", "b11", "b12", "gap", "b14")
+}
+
+// A life begins with a gap. A client that has the id of that gap resumes after it.
+func TestStream_ResumesAfterGapAtBeginning(t *testing.T) {
+	f := newLifeTest(t)
+	f.add(1, 2, "a")
+	f.do(func(tx redis.Pipeliner) { tx.Del(context.Background(), "s") })
+	f.do(func(tx redis.Pipeliner) {
+		addAll(tx, 11, 15, "b")
+		tx.XTrimMaxLen(context.Background(), "s", 0)
+	})
+	id := f.leave()
+	f.add(21, 26, "b")
+	c := f.subscribe(id)
+	c.read()
+	c.checkTexts("after the gap", "b21", "b22", "b23", "b24", "b25", "b26")
+}
+
+// The new life is trimmed already. One gap covers that too.
+func TestStream_CursorOfEarlierLifeIsOneGap(t *testing.T) {
+	f := newLifeTest(t)
+	f.add(1, 5, "a")
+	id := f.steady.lastID()
+	f.add(6, 6, "a")
+	f.do(func(tx redis.Pipeliner) { tx.Del(context.Background(), "s") })
+	f.add(11, 20, "b")
+	f.do(func(tx redis.Pipeliner) { tx.XTrimMaxLen(context.Background(), "s", 3) })
+	c := f.subscribe(id)
+	c.read()
+	c.checkTexts("in the new life", "gap", "b18", "b19", "b20")
+}
+
+// A gateway gives the gap of an earlier life once, also while nothing is added.
+func TestStream_GapOfEarlierLifeIsGivenOnce(t *testing.T) {
+	f := newLifeTest(t)
+	f.add(1, 3, "a")
+	f.replace(1, 3, "b") // all gateways begin this life at their own cursor of entry 3
+	c := f.subscribe("3-0.0-g")
+	c.read()
+	c.checkTexts("a cursor of another gateway", "gap")
+	c = f.subscribe(c.lastID())
+	c.read()
+	c.checkTexts("its next connection")
+}

@@ -20,7 +20,7 @@ type streamCursors struct {
 	// Ids grow during one life of the stream. The present life begins with a gap, except the first.
 	life    uint64         // number of the gap, 0 in the first life
 	start   streamCursor   // the journal holds, or held, every entry of the life after this position
-	first   event.StreamID // of these entries, zero before it
+	first   event.StreamID // the first id of the life that was reported, zero before it
 	earlier event.StreamID // the newest id of earlier lives
 	bottom  event.StreamID // Redis has no entry up to this id, inclusive
 }
@@ -47,6 +47,8 @@ func (s *streamCursors) gap(g source.Gap, number, _ uint64) string {
 		if s.earlier.Before(s.last.ID) {
 			s.earlier = s.last.ID
 		}
+	} else if s.first.IsZero() {
+		s.first = g.At.ID
 	}
 	s.last = g.At
 	return cursor.String()
@@ -236,10 +238,15 @@ func (s *streamCursors) verify(c streamCursor, page source.Page) (streamCursor, 
 			return found, unknown
 		}
 		return found, nil
-	case s.isOfOtherLife(c) && c.id.IsZero() && (s.start.id.IsZero() || s.start.ordinal > 0):
-		return s.start, unknown
 	case s.isOfOtherLife(c):
-		return positionCursor(source.Position{ID: c.id}), unknown
+		start := positionCursor(source.Position{ID: c.id})
+		if c.id == s.start.id || c.id.IsZero() && s.start.ordinal > 0 {
+			start = s.start
+		}
+		if start.id.Before(oldest.ID) {
+			start = positionCursor(oldest)
+		}
+		return start, unknown
 	case s.continues(c, oldest, exact):
 		if _, _, isStart := c.start(); isStart {
 			return c, nil // still that of the life that its node saw

@@ -193,6 +193,9 @@ func (m *streamModel) subscribe(name string, node int) *roamer {
 			r.start = m.order[present[0]]
 		}
 	case 1: // a node may count deleted entries, so only those after the first one that arrives are sure
+		if m.unread {
+			m.settle() // else they can be of two lives, in the order of the ids
+		}
 		r.request.Last = 1 + m.rand.IntN(8)
 	}
 	r.connect(node)

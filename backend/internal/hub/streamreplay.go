@@ -113,8 +113,8 @@ func (r *streamReplay) hasGap(ctx context.Context) (bool, error) {
 }
 
 // read reads the entries after a cursor. The entry of the cursor is read again, or the one that it
-// precedes: its presence shows that the stream is the same. If the client has no entry yet, the gateway
-// reads the stream after the page, and so finds out whether its life has ended.
+// precedes: its presence shows that the stream is the same. Without such an entry, the gateway reads
+// the stream after the page, and so finds out whether its life has ended.
 func (r *streamReplay) read(ctx context.Context, at streamCursor, count int) (source.Page, error) {
 	q := source.Range{After: at.id, UpTo: r.upTo.ID, Count: count}
 	if at.isEntry() {
@@ -124,12 +124,12 @@ func (r *streamReplay) read(ctx context.Context, at streamCursor, count int) (so
 	if err != nil {
 		return page, err
 	}
-	if !at.isEntry() {
+	_, isBefore := at.nextCheck()
+	if !at.isEntry() && !isBefore {
 		if err := r.cursors.topicLog.sync(ctx); err != nil {
 			return page, err
 		}
 	}
-	_, isBefore := at.nextCheck()
 	switch {
 	case page.State.Last.Before(r.upTo.ID), r.cursors.currentLife() != r.life:
 		return page, errInterrupted

@@ -226,6 +226,7 @@ func (f *streamFollowing) deliver(page source.Page) {
 			f.sink.Gap(source.Gap{Reason: event.HistoryExpired, Lost: lost, At: at})
 		}
 	}, func(e source.Entry, at source.Position) {
+		f.told = false
 		f.at = at
 		f.sink.Event(event.Event{Topic: f.topic, Type: e.Type, Data: e.Data}, at)
 		f.remember(e)
