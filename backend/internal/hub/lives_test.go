@@ -379,7 +379,7 @@ func TestStream_ResumesFromBeginningOfLife(t *testing.T) {
 	}
 }
 
-// Another node cannot tell the beginnings of lives that follow each other quickly.
+// Another node cannot distinguish the beginnings of lives that follow each other quickly.
 func TestStream_AmbiguousBeginningIsGap(t *testing.T) {
 	t.Parallel()
 	server := redistest.Start(t)

@@ -21,9 +21,7 @@ import (
 // endLife deletes the stream s, and waits until the node of a subscriber has noticed it.
 func endLife(server *redistest.Server, s *testClient) {
 	s.t.Helper()
-	gaps := len(s.gaps())
-	server.Do("DEL", "s")
-	s.await("a gap", func() bool { return len(s.gaps()) > gaps })
+	beginLife(server, s, "DEL", "s")
 }
 
 // framesOf returns the frames of one topic among those that a client has.

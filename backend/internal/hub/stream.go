@@ -20,7 +20,7 @@ type streamCursors struct {
 	// Ids grow during one life of the stream. The present life begins with a gap, except the first.
 	life    uint64         // number of the gap, 0 in the first life
 	start   streamCursor   // the journal holds, or held, every entry of the life after this position
-	first   event.StreamID // the first id of the life that was reported, zero before it
+	first   event.StreamID // the first id of the life, zero until it is reported
 	earlier event.StreamID // the newest id of earlier lives
 	bottom  event.StreamID // Redis has no entry up to this id, inclusive
 }
@@ -263,8 +263,8 @@ func (s *streamCursors) isOld(id event.StreamID) bool {
 	return s.life > 0 && !s.earlier.Before(id)
 }
 
-// isOfOtherLife reports whether a cursor, whose entry is neither in the journal nor in Redis, may be
-// that of an earlier life than the present one.
+// isOfOtherLife reports whether a cursor may be that of an earlier life than the present one. The
+// journal and Redis do not have its entry.
 func (s *streamCursors) isOfOtherLife(c streamCursor) bool {
 	return !c.isSameStart(s.start) && (s.isOld(c.id) || s.life > 0 && c.id.Before(s.first))
 }

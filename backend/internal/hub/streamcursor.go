@@ -29,14 +29,17 @@ const (
 	// startCursor is the cursor of a client that has nothing of a stream.
 	startCursor = "0"
 
+	// startSumBits is the size of the checksum of startOf. The time has the other bits of the number.
 	startSumBits = 22
-	maxStartLag  = 2000 // milliseconds, for differences of the clocks too
+	// maxStartLag is the time, in milliseconds, by which one node may see a life begin after another. It
+	// allows for the difference of their clocks.
+	maxStartLag = 2000
 )
 
 // startOf returns the cursor of the position at which a life begins, after a position on this node.
 // Other lives can begin at the same position, so the check has the time at which the node saw the
 // beginning, in milliseconds, and a checksum of what was before it in startSumBits bits. If the life
-// before began shortly before, other nodes could take one for the other, so the checksum is random.
+// before began within maxStartLag, other nodes could confuse the two, so the checksum is random.
 func startOf(at source.Position, before, lifeBefore streamCursor, now time.Time) streamCursor {
 	if !before.isEntry() {
 		before = positionCursor(before.position())

@@ -33,7 +33,7 @@ type streamModel struct {
 	order     map[string]int    // of these payloads, from 1
 	newest    map[string]string // the newest payload of each stream, empty if the stream does not exist
 	previous  map[string]string // the payload that was added to the stream before a payload
-	restored  map[string][]int  // len(published) whenever a payload was a part of a stream that came back
+	restored  map[string][]int  // len(published) whenever a stream with the payload was restored
 }
 
 // roamer is a client with connections to one node after another.
@@ -236,7 +236,7 @@ func (r *roamer) disconnect() {
 	r.request.IDs, r.conn = []string{id}, nil
 }
 
-// checkRepeated checks that the connection delivered no payload twice, unless its stream came back.
+// checkRepeated checks that the connection delivered no payload twice, unless its stream was restored.
 func (r *roamer) checkRepeated() {
 	times := map[string]int{}
 	for _, g := range r.got[r.first:] {
@@ -269,7 +269,7 @@ func (r *roamer) check() {
 				r.fail("missed %s before %s without a gap", missed, g.text)
 			}
 		}
-		// With the right counts, a stream that came back looks like the present one after a trim.
+		// With the right counts, a restored stream looks like the present one after a trim.
 		if !isGap && order <= m.order[last] && m.restored[g.text] == nil {
 			r.fail("received %s after %s without a gap", g.text, last)
 		}
@@ -282,7 +282,7 @@ func (r *roamer) check() {
 }
 
 // restorations returns the number of payloads before the newest time, up to a number, at which a stream
-// with one of the payloads came back. A cursor there is the same as before, so the lives between can be
+// with one of the payloads was restored. A cursor there is the same as before, so the lives between can be
 // missed without a gap.
 func (m *streamModel) restorations(payloads []string, upTo int) (published int) {
 	for _, payload := range payloads {
@@ -346,7 +346,7 @@ func (m *streamModel) finish() {
 	}
 }
 
-// Clients resume at one of two nodes that follow the stream, whatever happens to it. Each gets all
+// Clients resume at one of two nodes that follow the stream, which changes at random. Each gets all
 // entries that were published since it subscribed, or a gap where some are missing. SLUICE_SEEDS is
 // the number of seeds.
 func TestStream_RoamingClientsHaveNoSilentHole(t *testing.T) {

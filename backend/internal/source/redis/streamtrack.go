@@ -84,12 +84,12 @@ func (f *streamFollowing) read(ctx context.Context, r streamReader) error {
 		}
 		same := false
 		if f.isEntry() && len(page.Entries) > 0 && page.Entries[0].ID == f.at.ID {
-			other := page.Entries[0]
-			same = remember(other) == f.entry
+			e := page.Entries[0]
+			same = remember(e) == f.entry
 			page.Entries = page.Entries[1:]
 			if !same {
 				f.restart(source.Position{ID: f.at.ID})
-				f.remember(other)
+				f.remember(e)
 				continue
 			}
 		}
@@ -193,22 +193,25 @@ func (f *streamFollowing) hasKnown(ctx context.Context, r streamReader, last eve
 }
 
 // isAnother reports whether a stream without the entry at the position is not the one that was
-// read: the entry cannot have been trimmed or deleted, or fewer entries were added than were
-// counted.
+// read: the entry cannot have been trimmed or deleted, or fewer entries were added or removed than
+// were counted.
 func (f *streamFollowing) isAnother(page source.Page) bool {
 	state := page.State
 	if f.isEntry() && state.Length > 0 && !f.at.ID.Before(state.First) && state.Deleted.Before(f.at.ID) {
 		return true
 	}
+	if !f.at.Counted() {
+		return false
+	}
 	added := f.at.Ordinal
 	if !page.More {
 		added += uint64(len(page.Entries))
 	}
-	removed := state.Added - state.Length
-	if f.at.Counted() && removed < f.state.Added-f.state.Length {
-		return true
+	removed := f.state.Added - f.state.Length
+	if state.Length > 0 && f.at.ID.Before(state.First) {
+		removed = max(removed, f.at.Ordinal)
 	}
-	return f.at.Counted() && (state.Added < added || state.Length > 0 && f.at.ID.Before(state.First) && removed < f.at.Ordinal)
+	return state.Added < added || state.Added-state.Length < removed
 }
 
 // restart reports a gap of unknown size. The stream continues at a position.
