@@ -1,4 +1,4 @@
-import { expect, test } from './fixtures';
+import { interruptScroll, expect, test } from './fixtures';
 
 test.describe('without Redis, on the embedded broker', () => {
   for (const colorScheme of ['light', 'dark'] as const) {
@@ -55,6 +55,23 @@ test.describe('without Redis, on the embedded broker', () => {
     await expect(live.rows).toHaveCount(150);
     await live.log.press('End');
     await expect(live.rows.last()).toBeInViewport();
+  });
+
+  test('shows the newest event also while a scroll is animated', async ({
+    page,
+    live,
+    processes,
+  }) => {
+    const gateway = await processes.startGateway();
+    await live.open(gateway.url);
+    await gateway.publishAll(
+      'updates',
+      Array.from({ length: 60 }, (_, n) => `event ${n}`),
+    );
+    await expect(page.getByText('60 received')).toBeVisible();
+    await interruptScroll(live.log, 'PageDown', 'Resume');
+    expect(await live.log.evaluate(({ scrollTop }) => scrollTop)).toBe(0);
+    await expect(live.button('Pause')).toBeVisible();
   });
 
   test('follows the topics in the page’s address', async ({ page, live, processes }) => {

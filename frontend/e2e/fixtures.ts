@@ -75,6 +75,33 @@ export class LivePage {
   }
 }
 
+/**
+ * Scrolls a list with a key. While the browser still animates the scroll, it clicks Resume or sends the list another
+ * key. Returns when the list no longer moves.
+ */
+export async function interruptScroll(
+  list: Locator,
+  key: 'PageUp' | 'PageDown',
+  by: 'Resume' | 'ArrowUp',
+): Promise<void> {
+  const scroll = await list.evaluateHandle((element, by) => {
+    const end = new Promise<void>((resolve) => {
+      element.addEventListener('scroll', function onScroll() {
+        const buttons = [...document.querySelectorAll('button')];
+        const resume = buttons.find(({ textContent }) => textContent === 'Resume');
+        if (!resume) return;
+        element.removeEventListener('scroll', onScroll);
+        element.addEventListener('scrollend', () => resolve(), { once: true });
+        if (by === 'Resume') resume.click();
+        else element.dispatchEvent(new KeyboardEvent('keydown', { key: by, bubbles: true }));
+      });
+    });
+    return { end };
+  }, by);
+  await list.press(key);
+  await scroll.evaluate(({ end }) => end);
+}
+
 /** Opens the live page in a new tab, and waits until its topics are live. */
 export async function openTab(context: BrowserContext, url: string): Promise<Page> {
   const page = await context.newPage();

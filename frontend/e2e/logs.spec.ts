@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Locator, Page } from '@playwright/test';
 import { expectAccessible } from './axe';
-import { expect, test } from './fixtures';
+import { interruptScroll, expect, test } from './fixtures';
 import type { Gateway, Processes } from './processes';
 
 const levels = ['info', 'debug', 'warn', 'error'];
@@ -168,6 +168,24 @@ test('a pause lasts until the reader ends it, wherever the list is scrolled', as
   await redis.pipe(appends(201, 203));
   await logs.expectCount('200 of 203');
   await expect(logs.button('↓ 3 new')).toBeVisible();
+});
+
+test('the list goes where the reader wants also while a scroll is animated', async ({
+  page,
+  processes,
+}) => {
+  const { redis, gateway, logs } = await start(page, processes);
+  await redis.pipe(appends(1, 200));
+  await logs.open(gateway);
+  await logs.expectCount('200 of 200');
+  await interruptScroll(logs.list, 'PageUp', 'Resume');
+  await expect(logs.rows.last()).toBeInViewport();
+  await expect(logs.rows.last()).toContainText('order 200 placed');
+  await expect(logs.button('Pause')).toBeVisible();
+
+  await interruptScroll(logs.list, 'PageUp', 'ArrowUp');
+  await expect(logs.page.getByRole('option', { selected: true })).toContainText('order 200 placed');
+  await expect(logs.rows.last()).toBeInViewport();
 });
 
 test('the filter is in the address, and survives a visit to another screen', async ({

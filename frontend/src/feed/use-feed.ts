@@ -1,5 +1,6 @@
 import { type UIEvent, useRef, useState } from 'react';
 import type { Entry } from '@sluice/client';
+import { stopScroll } from '../lib/scroll';
 
 /** A few pixels from the top still count as the top: fingers and zoomed pages are not exact. */
 const TOP = 8;
@@ -30,6 +31,7 @@ export function useFeed(entries: readonly Entry[]) {
   /** Scrolls to the top and releases the hold. */
   function showNewest() {
     setHeld(undefined);
+    stopScroll(scroller.current);
     scroller.current?.scrollTo({ top: 0 });
   }
 

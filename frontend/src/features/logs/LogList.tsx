@@ -7,6 +7,7 @@ import {
   useLayoutEffect,
   useRef,
 } from 'react';
+import { stopScroll } from '../../lib/scroll';
 import { count } from '../../lib/text';
 import type { LogRow } from './line';
 import { LogRowView } from './LogRowView';
@@ -54,6 +55,10 @@ export function LogList({ tail, snapshot, matcher, active, onActive, onOpen, onC
     scroller.current.scrollTo({ top: rows.length * ROW });
     lastTop.current = scroller.current.scrollTop;
   });
+  // Only at the end of a hold: with each snapshot, the reader could not scroll away from the newest row.
+  useLayoutEffect(() => {
+    if (!isHeld) stopScroll(scroller.current);
+  }, [isHeld]);
   useLayoutEffect(() => followEnd(), [snapshot]);
 
   function onScroll() {
@@ -71,6 +76,7 @@ export function LogList({ tail, snapshot, matcher, active, onActive, onOpen, onC
     // The rows must not move while the reader moves through them with the keyboard.
     tail.hold('scrolling');
     onActive(rows.at(bounded));
+    stopScroll(scroller.current);
     virtualizer.scrollToIndex(bounded);
   }
 

@@ -19,7 +19,10 @@ export interface Rows {
   at: (index: number) => LogRow;
 }
 
-/** What a view shows of a tail. A new one replaces it, at most once per frame; its rows are read at once. */
+/**
+ * What a view shows of a tail; its rows are read at once. A new one replaces it at most once per frame, and whenever
+ * a hold begins or ends.
+ */
 export interface TailSnapshot {
   /** The rows that pass the filter. */
   readonly rows: Rows;
@@ -147,15 +150,18 @@ export function createTail({
     held.waiting = rows.length - held.rows.length;
   }
 
-  /** Freezes the shown rows. The tail continues to receive. */
+  /**
+   * Freezes the shown rows. The tail continues to receive. Like `release`, it is shown at once: until then, a list
+   * takes the reader's scrolling for that of the state before.
+   */
   function hold(by: Holder) {
     held ??= { rows: passing.toArray(), until: seq, by, waiting: 0 };
-    changes.request();
+    publish();
   }
 
   function release() {
     held = undefined;
-    changes.request();
+    publish();
   }
 
   function publish() {
