@@ -86,15 +86,17 @@ export async function interruptScroll(
 ): Promise<void> {
   const scroll = await list.evaluateHandle((element, by) => {
     const end = new Promise<void>((resolve) => {
-      element.addEventListener('scroll', function onScroll() {
+      // Not only in scroll events: on a busy machine there may be no other after the one that begins the hold.
+      const changes = new MutationObserver(() => {
         const buttons = [...document.querySelectorAll('button')];
         const resume = buttons.find(({ textContent }) => textContent === 'Resume');
         if (!resume) return;
-        element.removeEventListener('scroll', onScroll);
+        changes.disconnect();
         element.addEventListener('scrollend', () => resolve(), { once: true });
         if (by === 'Resume') resume.click();
         else element.dispatchEvent(new KeyboardEvent('keydown', { key: by, bubbles: true }));
       });
+      changes.observe(document.body, { subtree: true, childList: true, characterData: true });
     });
     return { end };
   }, by);

@@ -188,6 +188,27 @@ test('the list goes where the reader wants also while a scroll is animated', asy
   await expect(logs.rows.last()).toBeInViewport();
 });
 
+test('the first pixels of a scroll away from the end keep the hold', async ({
+  page,
+  processes,
+}) => {
+  const { redis, gateway, logs } = await start(page, processes);
+  await redis.pipe(appends(1, 200));
+  await logs.open(gateway);
+  await logs.expectCount('200 of 200');
+  await logs.list.press('ArrowUp');
+  await expect(logs.button('Resume')).toBeVisible();
+  await logs.list.evaluate(async (list) => {
+    const scrolled = new Promise((resolve) => {
+      list.addEventListener('scroll', resolve, { once: true });
+    });
+    list.scrollBy(0, -4);
+    await scrolled;
+  });
+  await redis.pipe(appends(201, 203));
+  await expect(logs.button('↓ 3 new')).toBeVisible();
+});
+
 test('the filter is in the address, and survives a visit to another screen', async ({
   page,
   processes,

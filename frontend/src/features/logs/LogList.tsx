@@ -64,10 +64,11 @@ export function LogList({ tail, snapshot, matcher, active, onActive, onOpen, onC
   function onScroll() {
     const { scrollHeight = 0, scrollTop = 0, clientHeight = 0 } = scroller.current ?? {};
     const isAtEnd = scrollHeight - scrollTop - clientHeight <= END;
-    const isUpwards = scrollTop < lastTop.current;
+    // A filter that leaves fewer rows also decreases the position, but no further than to the new end.
+    const isUpwards = scrollTop < Math.min(lastTop.current, scrollHeight - clientHeight);
     lastTop.current = scrollTop;
     if (!isAtEnd && isUpwards) tail.hold('scrolling');
-    else if (isAtEnd && heldBy === 'scrolling') tail.release();
+    else if (isAtEnd && !isUpwards && heldBy === 'scrolling') tail.release();
   }
 
   function moveTo(index: number) {
@@ -98,7 +99,11 @@ export function LogList({ tail, snapshot, matcher, active, onActive, onOpen, onC
       ArrowUp: () => moveTo(index - 1),
       ArrowDown: () => moveTo(index + 1),
       Home: () => moveTo(0),
-      End: tail.release,
+      End: () => {
+        // The reader's last scroll may not have begun a hold yet.
+        stopScroll(scroller.current);
+        tail.release();
+      },
       Enter: onOpen,
       Escape: onClose,
       ' ': () => (isHeld ? tail.release() : tail.hold('pause')),

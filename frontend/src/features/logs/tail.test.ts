@@ -168,12 +168,12 @@ describe('holding', () => {
     add(tail, lines(1, 4));
     settle();
     tail.hold('pause');
+    expect(tail.getSnapshot().heldBy).toBe('pause');
     add(tail, [...lines(5, 12), gap]);
     settle();
     expect(shown(tail)).toEqual(['line 1', 'line 2', 'line 3', 'line 4']);
     expect(tail.getSnapshot()).toMatchObject({ waiting: 9, kept: 5 });
     tail.release();
-    settle();
     expect(shown(tail)).toEqual(['line 9', 'line 10', 'line 11', 'line 12', 'gap']);
     expect(tail.getSnapshot().waiting).toBeUndefined();
   });

@@ -47,7 +47,7 @@ interface TailOptions {
   readonly maxCharacters?: number;
   /** When to filter; as a rule with each frame. */
   readonly schedule?: Scheduler;
-  /** When to notify subscribers. Default: together with the filter. */
+  /** When to notify subscribers of new rows. Default: together with the filter. */
   readonly publishing?: Scheduler;
   /** How many rows a new filter goes through between two looks at the clock. */
   readonly slice?: number;
@@ -155,7 +155,8 @@ export function createTail({
    * takes the reader's scrolling for that of the state before.
    */
   function hold(by: Holder) {
-    held ??= { rows: passing.toArray(), until: seq, by, waiting: 0 };
+    if (held) return;
+    held = { rows: passing.toArray(), until: seq, by, waiting: 0 };
     publish();
   }
 
