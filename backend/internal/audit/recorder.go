@@ -67,8 +67,8 @@ func (r *Recorder) gap(data string) {
 }
 
 func (r *Recorder) message(id, data string) (Message, bool) {
-	m, ok := parseMessage(data)
-	if !ok || m.Run != r.run {
+	var m Message
+	if err := json.Unmarshal([]byte(data), &m); err != nil || m.N < 1 || m.Run != r.run {
 		return m, false // from another publisher, or from an earlier audit
 	}
 	topic := r.topic(id)
