@@ -132,7 +132,7 @@ func TestBench_Errors(t *testing.T) {
 
 func TestMovement_EndsAfterPatience(t *testing.T) {
 	t.Parallel()
-	m := newStallDetector(time.Hour)
+	m := stallDetector{patience: time.Hour}
 	for range 2 {
 		if m.stalled(0) {
 			t.Error("movement ended too early")

@@ -87,7 +87,7 @@ func measure(ctx, early context.Context, f flags, stderr io.Writer) (result, err
 
 // awaitOpened waits until opened counts all subscribers. It returns interrupted if early ends before.
 func (b *bench) awaitOpened(early context.Context, opened *atomic.Int64, verb string, interrupted error) error {
-	progress := newStallDetector(b.flags.Patience)
+	progress := stallDetector{patience: b.flags.Patience}
 	for {
 		n := opened.Load()
 		if n == int64(len(b.subscribers)) {
@@ -159,8 +159,8 @@ func (b *bench) publishAll(ctx, early context.Context) (time.Duration, error) {
 // await waits until every subscriber has the last message, or the number of received messages
 // has not changed for the patience.
 func (b *bench) await(ctx, early context.Context) {
-	progress := newStallDetector(b.flags.Patience)
-	tail := newStallDetector(tailEvery)
+	progress := stallDetector{patience: b.flags.Patience}
+	tail := stallDetector{patience: tailEvery}
 	if early.Err() != nil { // the signal that ended publishing does not end this too
 		early = ctx
 	}
@@ -175,7 +175,7 @@ func (b *bench) await(ctx, early context.Context) {
 					_ = p.PublishNext(ctx, b.flags.Size, b.publish) // after an error, the next message shows the same
 				}
 			}
-			tail = newStallDetector(tailEvery)
+			tail = stallDetector{patience: tailEvery}
 		}
 		if !audit.Pause(early, tick) {
 			return
@@ -200,17 +200,13 @@ func (b *bench) state() (received int64, behind map[event.Topic]int) {
 type stallDetector struct {
 	patience time.Duration
 	value    int64
-	since    time.Time // time of the last change
-}
-
-func newStallDetector(patience time.Duration) *stallDetector {
-	return &stallDetector{patience: patience, value: -1}
+	since    time.Time // time of the last change; zero before the first value
 }
 
 // stalled records the current number. It reports whether the number has not changed for the
 // patience.
 func (d *stallDetector) stalled(value int64) bool {
-	if value != d.value {
+	if value != d.value || d.since.IsZero() {
 		d.value, d.since = value, time.Now()
 	}
 	return time.Since(d.since) >= d.patience

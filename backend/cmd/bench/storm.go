@@ -34,7 +34,7 @@ func (b *bench) runStorm(early context.Context) error {
 	if !audit.Pause(early, b.flags.Storm) {
 		return errInterrupted
 	}
-	for waiting := newStallDetector(b.flags.Patience); !b.ready(early); {
+	for waiting := (stallDetector{patience: b.flags.Patience}); !b.ready(early); {
 		if waiting.stalled(0) {
 			return errors.New("the targets were not ready again after the storm")
 		}
