@@ -2,8 +2,8 @@ package demo
 
 import (
 	"context"
-	"math"
 	"math/rand/v2"
+	"strconv"
 	"time"
 )
 
@@ -26,11 +26,6 @@ const volatility = 0.0008
 func (m market) tick(context.Context, time.Time) (message, error) {
 	q := &m[rand.IntN(len(m))]
 	q.price *= 1 + volatility*rand.NormFloat64()
-	return message{name: "price:" + q.symbol, value: significant(q.price)}, nil
-}
-
-// significant rounds a price to six significant digits.
-func significant(price float64) float64 {
-	scale := math.Pow(10, 5-math.Floor(math.Log10(price)))
-	return math.Round(price*scale) / scale
+	shown, err := strconv.ParseFloat(strconv.FormatFloat(q.price, 'g', 6, 64), 64) // six significant digits
+	return message{name: "price:" + q.symbol, value: shown}, err
 }

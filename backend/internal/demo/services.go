@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"time"
 )
 
@@ -47,10 +48,5 @@ func pick[T any](items []T, weight func(T) int) T {
 		total += weight(item)
 	}
 	n := rand.IntN(total)
-	for _, item := range items {
-		if n -= weight(item); n < 0 {
-			return item
-		}
-	}
-	panic("unreachable: the weights add up to total")
+	return items[slices.IndexFunc(items, func(item T) bool { n -= weight(item); return n < 0 })]
 }
