@@ -30,16 +30,8 @@ type connection struct {
 	prefixes []string      // that glob tracks
 }
 
-// connect opens the target and the literal tracker to one address.
-func connect(ctx context.Context, settings *redis.Options) (*connection, error) {
-	c := &connection{settings: settings}
-	if err := c.open(ctx); err != nil {
-		c.close()
-		return nil, err
-	}
-	return c, nil
-}
-
+// open opens the target and the literal tracker to one address. After an error, some of them may be
+// open.
 func (c *connection) open(ctx context.Context) error {
 	c.pinAddress()
 	target := c.single()
@@ -127,7 +119,6 @@ func (c *connection) setPrefixes(ctx context.Context, prefixes []string) error {
 	return err
 }
 
-// close closes all connections.
 func (c *connection) close() {
 	if c.target != nil {
 		_ = c.target.Close()

@@ -112,13 +112,13 @@ func (s *session) run(ctx context.Context) {
 func (s *session) serve(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	c, err := connect(ctx, s.tracker.options.Connection(s.addr))
-	if err != nil {
-		return err
-	}
 	var receiving sync.WaitGroup
 	defer receiving.Wait()
+	c := &connection{settings: s.tracker.options.Connection(s.addr)}
 	defer c.close() // ends receiveAll
+	if err := c.open(ctx); err != nil {
+		return err
+	}
 	receiving.Go(func() { cancel(s.receiveAll(ctx, c)) })
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
