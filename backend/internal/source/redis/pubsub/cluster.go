@@ -63,25 +63,23 @@ func (r *Router) followTopology(ctx context.Context) {
 
 // readTopology asks one of the masters whose connections work, another one each time, and another
 // if that does not answer. Without such a master, it asks the addresses of the settings.
-func (r *Router) readTopology(ctx context.Context) (Topology, error) {
-	err := errors.New("no node of the cluster answers")
+func (r *Router) readTopology(ctx context.Context) (t Topology, err error) {
+	err = errors.New("no node of the cluster answers")
 	clients := r.clients()
 	for _, client := range clients[:min(len(clients), connectedAsked)] {
-		var t Topology
 		if t, err = ask(ctx, client); err == nil {
 			return t, nil
 		}
 	}
 	for _, i := range rand.Perm(len(r.options.Seeds)) {
 		client := r.options.OpenNode(r.options.Seeds[i])
-		var t Topology
 		t, err = ask(ctx, client)
 		_ = client.Close() // it is not used again
 		if err == nil {
 			return t, nil
 		}
 	}
-	return Topology{}, err
+	return t, err
 }
 
 // clients returns clients of the masters whose connections work, in random order.

@@ -13,16 +13,11 @@ import (
 	"github.com/redis/go-redis/v9"
 )
 
-const (
-	first  = 100 * time.Millisecond
-	atMost = 2 * time.Second
-)
-
 // Delays returns the delays before the next attempts. They are random, so gateways do not return
 // together, and grow from about 0.1 s to at most 3 s until Reset is called.
 func Delays() *backoff.ExponentialBackOff {
 	b := backoff.NewExponentialBackOff()
-	b.InitialInterval, b.MaxInterval = first, atMost
+	b.InitialInterval, b.MaxInterval = 100*time.Millisecond, 2*time.Second
 	return b
 }
 
