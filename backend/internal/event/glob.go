@@ -1,9 +1,6 @@
 package event
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 // globMeta holds the characters that are special in a glob.
 const globMeta = `*?[\`
@@ -203,10 +200,6 @@ func (g Glob) problem() string {
 		}
 	}
 	return ""
-}
-
-func (g Glob) isGlob() bool {
-	return slices.ContainsFunc(g, func(t token) bool { return t.set != nil })
 }
 
 // matches reports whether the token matches one byte. It returns false for *.
