@@ -71,15 +71,14 @@ func (s *segment) end(k int) int {
 
 func (s *segment) frame(k int) Frame {
 	r := &s.recs[k]
-	f := Frame{
+	return Frame{
 		Qualifier: r.qualifier,
 		Cursor:    s.buf[r.start+idField+len(r.qualifier) : r.body-newline],
 		Body:      s.buf[r.body:s.end(k)],
 		Lost:      r.lost,
 		Final:     r.final,
+		Next:      r.next(),
 	}
-	f.Next = r.next()
-	return f
 }
 
 // find returns the segment and the record with the first number that is at least pos. For the head
