@@ -1,6 +1,9 @@
 package event
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // globMeta holds the characters that are special in a glob.
 const globMeta = `*?[\`
@@ -200,6 +203,10 @@ func (g Glob) problem() string {
 		}
 	}
 	return ""
+}
+
+func (g Glob) isGlob() bool {
+	return slices.ContainsFunc(g, func(t token) bool { return t.set != nil })
 }
 
 // matches reports whether the token matches one byte. It returns false for *.

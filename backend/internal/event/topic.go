@@ -6,7 +6,6 @@ package event
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
 )
@@ -116,8 +115,7 @@ func (t Topic) String() string {
 
 // IsGlob reports whether the topic stands for more than one name.
 func (t Topic) IsGlob() bool {
-	return strings.ContainsAny(t.Pattern, globMeta) &&
-		slices.ContainsFunc(CompileGlob(t.Pattern), func(t token) bool { return t.set != nil })
+	return strings.ContainsAny(t.Pattern, globMeta) && CompileGlob(t.Pattern).isGlob()
 }
 
 // Name returns the name of a literal topic, without escapes.
