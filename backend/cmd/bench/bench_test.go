@@ -130,20 +130,20 @@ func TestBench_Errors(t *testing.T) {
 	}
 }
 
-func TestMovement_EndsAfterPatience(t *testing.T) {
+func TestStallDetector_ReportsAfterPatience(t *testing.T) {
 	t.Parallel()
-	m := stallDetector{patience: time.Hour}
+	d := stallDetector{patience: time.Hour}
 	for range 2 {
-		if m.stalled(0) {
-			t.Error("movement ended too early")
+		if d.stalled(0) {
+			t.Error("stalled before the patience had passed")
 		}
 	}
-	m.since = time.Now().Add(-2 * time.Hour)
-	if !m.stalled(0) {
-		t.Error("movement did not end after its patience")
+	d.since = time.Now().Add(-2 * time.Hour)
+	if !d.stalled(0) {
+		t.Error("not stalled after the patience")
 	}
-	if m.stalled(1) {
-		t.Error("movement ended after a change")
+	if d.stalled(1) {
+		t.Error("stalled after a change")
 	}
 }
 
