@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
 )
 
@@ -48,5 +47,10 @@ func pick[T any](items []T, weight func(T) int) T {
 		total += weight(item)
 	}
 	n := rand.IntN(total)
-	return items[slices.IndexFunc(items, func(item T) bool { n -= weight(item); return n < 0 })]
+	for _, item := range items {
+		if n -= weight(item); n < 0 {
+			return item
+		}
+	}
+	panic("unreachable: the weights add up to total")
 }
