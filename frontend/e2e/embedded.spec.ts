@@ -1,4 +1,4 @@
-import { interruptScroll, expect, test } from './fixtures';
+import { expect, interruptScroll, test } from './fixtures';
 
 test.describe('without Redis, on the embedded broker', () => {
   for (const colorScheme of ['light', 'dark'] as const) {

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Locator, Page } from '@playwright/test';
 import { expectAccessible } from './axe';
-import { interruptScroll, expect, test } from './fixtures';
+import { expect, interruptScroll, test } from './fixtures';
 import type { Gateway, Processes } from './processes';
 
 const levels = ['info', 'debug', 'warn', 'error'];
@@ -33,6 +33,17 @@ class LogsPage {
 
   button(name: string | RegExp) {
     return this.page.getByRole('button', { name });
+  }
+
+  /** Scrolls the list down by a number of pixels, and waits until the list has noticed it. */
+  async scrollBy(pixels: number) {
+    await this.list.evaluate(async (list, top) => {
+      const scrolled = new Promise((resolve) => {
+        list.addEventListener('scroll', resolve, { once: true });
+      });
+      list.scrollBy({ top });
+      await scrolled;
+    }, pixels);
   }
 
   /** The footer's `12 of 1,000 lines`. */
@@ -151,20 +162,12 @@ test('a pause lasts until the reader ends it, wherever the list is scrolled', as
   await redis.pipe(appends(1, 200));
   await logs.open(gateway);
   await logs.expectCount('200 of 200');
-  const scrollTo = (top: number) =>
-    logs.list.evaluate(async (list, top) => {
-      const scrolled = new Promise((resolve) => {
-        list.addEventListener('scroll', resolve, { once: true });
-      });
-      list.scrollTo(0, top);
-      await scrolled;
-    }, top);
   // First by scrolling, which scrolling would end too.
-  await scrollTo(0);
+  await logs.scrollBy(-200 * 28);
   await logs.button('Resume').click();
   await logs.button('Pause').click();
-  await scrollTo(0);
-  await scrollTo(200 * 28);
+  await logs.scrollBy(-200 * 28);
+  await logs.scrollBy(200 * 28);
   await redis.pipe(appends(201, 203));
   await logs.expectCount('200 of 203');
   await expect(logs.button('↓ 3 new')).toBeVisible();
@@ -198,13 +201,7 @@ test('the first pixels of a scroll away from the end keep the hold', async ({
   await logs.expectCount('200 of 200');
   await logs.list.press('ArrowUp');
   await expect(logs.button('Resume')).toBeVisible();
-  await logs.list.evaluate(async (list) => {
-    const scrolled = new Promise((resolve) => {
-      list.addEventListener('scroll', resolve, { once: true });
-    });
-    list.scrollBy(0, -4);
-    await scrolled;
-  });
+  await logs.scrollBy(-4);
   await redis.pipe(appends(201, 203));
   await expect(logs.button('↓ 3 new')).toBeVisible();
 });

@@ -55,7 +55,7 @@ export function LogList({ tail, snapshot, matcher, active, onActive, onOpen, onC
     scroller.current.scrollTo({ top: rows.length * ROW });
     lastTop.current = scroller.current.scrollTop;
   });
-  // Only at the end of a hold: with each snapshot, the reader could not scroll away from the newest row.
+  // The end of a hold stops a scroll, a snapshot does not: the reader must be able to scroll away from the newest row.
   useLayoutEffect(() => {
     if (!isHeld) stopScroll(scroller.current);
   }, [isHeld]);

@@ -20,8 +20,8 @@ export interface Rows {
 }
 
 /**
- * What a view shows of a tail; its rows are read at once. A new one replaces it at most once per frame, and whenever
- * a hold begins or ends.
+ * The state of a tail for a view, which must read the rows at once. A new one replaces it at most once per frame, and
+ * whenever a hold begins or ends.
  */
 export interface TailSnapshot {
   /** The rows that pass the filter. */
