@@ -91,10 +91,11 @@ func (c *channelCursors) head() string {
 	return c.topicLog.view.CursorAt(pos)
 }
 
-// prepare implements [cursors]. If the client has received more than this node, prepare
-// waits until this node has received the same. If that fails, the client would return to the older
-// position of this node: that is an error. A node that may not publish can never wait, so its
-// clients start after a gap instead of being rejected until the ACL is changed.
+// prepare implements [cursors]. If the client may have received more than this node, prepare
+// waits until this node has received the same. Then it has the client's position, or the client
+// starts after a gap at a position that is not older. If that fails, it is an error. A node whose
+// probes Redis refuses can never wait, so its clients start after a gap instead of being rejected
+// until Redis allows the probes.
 func (c *channelCursors) prepare(ctx context.Context, cc clientCursor) (func() startPosition, error) {
 	if cc.known && c.isBehind(cc.text) {
 		if err := c.topicLog.sync(ctx); err != nil && !errors.Is(err, source.ErrForbidden) {
@@ -110,10 +111,21 @@ func (c *channelCursors) prepare(ctx context.Context, cc clientCursor) (func() s
 	}, nil
 }
 
+// isBehind reports whether a client may have received more than this node: this node does not
+// find the position of the cursor, which a node can have sent.
+func (c *channelCursors) isBehind(text string) bool {
+	c.topicLog.lock()
+	defer c.topicLog.unlock()
+	if _, _, found := c.find(text); found {
+		return false
+	}
+	_, ok := parseJournalCursor(text)
+	return ok || text == lostCursor
+}
+
 func (c *channelCursors) resume(text string) startPosition {
-	cursor, ok := parseJournalCursor(text)
-	pos, found := c.find(cursor)
-	if !ok || !found {
+	cursor, pos, ok := c.find(text)
+	if !ok {
 		return c.topicLog.unknown()
 	}
 	p := c.topicLog.atNumber(pos, text)
@@ -125,18 +137,19 @@ func (c *channelCursors) resume(text string) startPosition {
 	return p
 }
 
-// find returns the number of the event after a cursor.
-func (c *channelCursors) find(cursor journalCursor) (pos uint64, ok bool) {
+// find parses a cursor and returns the number of the event after it.
+func (c *channelCursors) find(text string) (cursor journalCursor, pos uint64, ok bool) {
+	cursor, ok = parseJournalCursor(text)
 	head := c.topicLog.view.Head()
-	if cursor.epoch == c.epoch {
-		return cursor.pos, cursor.pos <= head
+	if !ok || cursor.epoch == c.epoch {
+		return cursor, cursor.pos, ok && cursor.pos <= head
 	}
 	start, ok := c.findMarker(cursor.marker)
 	pos = start + cursor.count
 	if !ok || pos < start || pos > head || !c.topicLog.view.Unbroken(start, pos) {
-		return 0, false
+		return cursor, 0, false
 	}
-	return pos, cursor.count == 0 || c.checks(pos, cursor.check)
+	return cursor, pos, cursor.count == 0 || c.checks(pos, cursor.check)
 }
 
 // findMarker returns the number of the first event after a marker.
@@ -147,7 +160,7 @@ func (c *channelCursors) findMarker(m marker.Marker) (pos uint64, ok bool) {
 	if pos, ok, newer := c.index.find(m); !newer {
 		return pos, ok
 	}
-	ordinal, _, ok := c.view.Find(m)
+	ordinal, ok := c.view.Find(m)
 	return c.topicLog.view.Head(), ok && ordinal > c.seen
 }
 
@@ -159,21 +172,6 @@ func (c *channelCursors) checks(pos uint64, check string) bool {
 	}
 	own, ok := parseJournalCursor(c.topicLog.view.CursorAt(pos))
 	return ok && (own.check == "" || own.check == check)
-}
-
-// isBehind reports whether a cursor may name a position that this node has not reached yet.
-func (c *channelCursors) isBehind(text string) bool {
-	c.topicLog.lock()
-	defer c.topicLog.unlock()
-	cursor, ok := parseJournalCursor(text)
-	if !ok || cursor.epoch == c.epoch || c.view == nil || cursor.marker == (marker.Marker{}) {
-		return false
-	}
-	if start, ok := c.findMarker(cursor.marker); ok {
-		return start+cursor.count > c.topicLog.view.Head()
-	}
-	_, ahead, _ := c.view.Find(cursor.marker)
-	return ahead
 }
 
 // markerIndex finds the position after a marker. It holds, by node, the markers that arrived

@@ -220,30 +220,43 @@ func TestChannel_OpensWithoutMarkers(t *testing.T) {
 }
 
 // The gateway that issued the cursor is gone, and the new one cannot wait until it has received what
-// the client has: it may not publish the probe that proves that.
+// the client has: Redis refuses the probe that proves that.
 func TestChannel_UnknownNodeWithoutProbesIsGap(t *testing.T) {
 	t.Parallel()
-	server := redistest.Start(t)
-	req := hub.Request{Topics: topics(t, "channel:c")}
-	t.Run("the gateway that is gone", func(t *testing.T) {
-		one := redisGateway(t, server, history(100))
-		s := one.subscribe(t, req)
-		defer s.close()
-		server.Do("PUBLISH", "c", "1")
-		s.awaitData("1")
-		req.IDs = []string{s.lastID()}
-	})
-	server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "allkeys", "allchannels", "-publish")
-	g := userGateway(t, server, "gateway", "secret", history(100))
-	s, err := g.trySubscribe(t, req)
-	if err != nil {
-		t.Fatalf("the client with the id %q is rejected: %v", req.IDs, err)
+	for _, tt := range []struct {
+		name, topic string
+		denied      string // by the ACL of the new gateway
+		publish     string // name of the command PUBLISH
+	}{
+		{"publish is denied", "channel:c", "-publish", "PUBLISH"},
+		{"subscribe is denied", "channel:c*", "-subscribe", "PUBLISH"},
+		{"publish is unknown", "channel:c", "-debug", "HIDDEN"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			server := redistest.Start(t, "--rename-command", "PUBLISH", tt.publish)
+			req := hub.Request{Topics: topics(t, tt.topic)}
+			t.Run("the gateway that is gone", func(t *testing.T) {
+				one := redisGateway(t, server, history(100))
+				s := one.subscribe(t, req)
+				defer s.close()
+				server.Do(tt.publish, "c", "1")
+				s.awaitData("1")
+				req.IDs = []string{s.lastID()}
+			})
+			server.Do("ACL", "SETUSER", "gateway", "on", ">secret", "+@all", "allkeys", "allchannels", tt.denied)
+			g := userGateway(t, server, "gateway", "secret", history(100))
+			s, err := g.trySubscribe(t, req)
+			if err != nil {
+				t.Fatalf("the client with the id %q is rejected: %v", req.IDs, err)
+			}
+			defer s.close()
+			s.checkResumed("the client", false)
+			server.Do(tt.publish, "c", "2")
+			s.awaitData("2")
+			s.check("the client", []string{"2"}, []string{tt.topic + " unknown-cursor null"})
+		})
 	}
-	defer s.close()
-	s.checkResumed("the client", false)
-	server.Do("PUBLISH", "c", "2")
-	s.awaitData("2")
-	s.check("the client", []string{"2"}, []string{"channel:c unknown-cursor null"})
 }
 
 // limitedGateway returns a gateway whose Redis user may use channels that begin with "ok.".

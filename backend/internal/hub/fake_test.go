@@ -15,6 +15,7 @@ type fakeSource struct {
 	never    bool  // Live blocks until its context ends
 	begin    source.Position
 	onExists func() // called by Exists, if set
+	onSync   func() // called by Sync, if set
 
 	mu    sync.Mutex
 	sinks map[string]source.Sink
@@ -58,7 +59,12 @@ func (s *fakeSource) Ready(context.Context) (string, error) { return "", nil }
 func (s *fakeSource) Reconnects() int64                     { return 0 }
 func (s *fakeSource) Close() error                          { return nil }
 
-func (f *fakeFollowing) Sync(context.Context) error { return nil }
+func (f *fakeFollowing) Sync(context.Context) error {
+	if f.src.onSync != nil {
+		f.src.onSync()
+	}
+	return nil
+}
 
 func (f *fakeFollowing) Exists(context.Context) (bool, error) {
 	if f.src.onExists != nil {

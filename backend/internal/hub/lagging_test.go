@@ -3,11 +3,13 @@ package hub_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 
 	"sluice/internal/event"
 	"sluice/internal/hub"
 	"sluice/internal/source"
+	"sluice/internal/source/marker"
 )
 
 // laggingSource is a source of a stream whose newest entry it cannot deliver.
@@ -41,4 +43,104 @@ func TestStream_LaggingNodeRejectsClient(t *testing.T) {
 	if _, err := g.trySubscribe(t, hub.Request{Topics: topics(t, "stream:s"), IDs: []string{"2-0"}}); !errors.Is(err, source.ErrUnavailable) {
 		t.Errorf("got error %v, want one of a source that is unavailable", err)
 	}
+}
+
+// A client resumes with a cursor that a node cannot place, and the node has not received all events of
+// the client yet. The client must not get these events again after the gap.
+func TestChannel_LaggingNodeReceivesEventsBeforeGap(t *testing.T) {
+	t.Parallel()
+	mark, nextMark := marker.Marker{Node: "onlynode", Sequence: 1}, marker.Marker{Node: "onlynode", Sequence: 2}
+	for _, tt := range []struct {
+		name   string
+		lost   bool                   // the id of the client is "lost", not that of its newest event
+		before func(n *laggingMember) // messages to the node before the client resumes
+		after  func(n *laggingMember) // later messages
+	}{
+		{"it received the marker before an interruption", false,
+			func(n *laggingMember) { n.mark(mark); n.disconnect(); n.resume() },
+			func(n *laggingMember) { n.events("1", "2", "3") }},
+		{"it received the first event before an interruption", false,
+			func(n *laggingMember) { n.mark(mark); n.events("1"); n.disconnect(); n.resume() },
+			func(n *laggingMember) { n.events("2", "3") }},
+		{"its new connection received the marker before it followed the topic", false,
+			func(n *laggingMember) { n.disconnect(); n.mark(mark); n.resume() },
+			func(n *laggingMember) { n.events("1", "2", "3") }},
+		{"its connection is lost", false,
+			func(n *laggingMember) { n.disconnect() },
+			func(n *laggingMember) { n.mark(mark); n.resume(); n.events("2", "3") }},
+		{"it began after the marker", false,
+			func(n *laggingMember) { n.mark(nextMark); n.events("1") },
+			func(n *laggingMember) { n.events("2", "3") }},
+		{"the client lost its connection before a gap", true,
+			func(n *laggingMember) { n.events("1") },
+			func(n *laggingMember) { n.events("2", "3") }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			ahead, lagging := newLaggingMember(t), newLaggingMember(t)
+			s := ahead.subscribe(t, hub.Request{Topics: ahead.topics})
+			ahead.mark(mark)
+			ahead.events("1", "2", "3")
+			s.awaitData("3")
+			s.close()
+			id := s.lastID()
+			if tt.lost {
+				id = "lost"
+			}
+			tt.before(lagging)
+			receive := sync.OnceFunc(func() { tt.after(lagging) })
+			lagging.source.onSync = receive
+			back := lagging.subscribe(t, hub.Request{Topics: lagging.topics, IDs: []string{id}})
+			defer back.close()
+			receive()
+			lagging.events("4")
+			back.awaitData("4")
+			back.check("the client", []string{"4"}, []string{"channel:c unknown-cursor null"})
+		})
+	}
+}
+
+// laggingMember is a node that follows channel:c, and its connection.
+type laggingMember struct {
+	gateway
+	t       *testing.T
+	source  *fakeSource
+	topics  []event.Topic
+	markers *marker.Log
+	view    *marker.View
+}
+
+func newLaggingMember(t *testing.T) *laggingMember {
+	t.Helper()
+	n := &laggingMember{t: t, source: newFakeSource(), topics: topics(t, "channel:c"), markers: marker.NewLog()}
+	n.view = n.markers.View()
+	n.source.begin.Markers = n.view
+	n.gateway = newGateway(t, n.source, history(10))
+	t.Cleanup(n.subscribe(t, hub.Request{Topics: n.topics}).close)
+	return n
+}
+
+func (n *laggingMember) mark(m marker.Marker) {
+	n.markers.Add(m)
+}
+
+func (n *laggingMember) events(payloads ...string) {
+	n.t.Helper()
+	for _, payload := range payloads {
+		n.source.event(n.t, "channel:c", "c", payload)
+	}
+}
+
+// disconnect replaces the connection by a new one, on which the topic is not followed yet.
+func (n *laggingMember) disconnect() {
+	n.view.End()
+	n.markers = marker.NewLog()
+}
+
+// resume follows the topic again.
+func (n *laggingMember) resume() {
+	n.t.Helper()
+	n.view = n.markers.View()
+	at := source.Position{Markers: n.view}
+	n.source.sink(n.t, "channel:c").Gap(source.Gap{Reason: event.SourceInterrupted, Lost: event.LostUnknown, At: at})
 }

@@ -182,9 +182,8 @@ func (v *View) Since(ordinal uint64, yield func(m Marker, floor uint64)) uint64 
 }
 
 // Find looks for a marker in the view. It returns the newest ordinal of the marker's node,
-// and false if the view does not contain the marker. In that case ahead reports whether the
-// marker may still arrive.
-func (v *View) Find(m Marker) (ordinal uint64, ahead, ok bool) {
+// and false if the view does not contain the marker.
+func (v *View) Find(m Marker) (ordinal uint64, ok bool) {
 	v.log.mu.Lock()
 	defer v.log.mu.Unlock()
 	var r record
@@ -195,9 +194,9 @@ func (v *View) Find(m Marker) (ordinal uint64, ahead, ok bool) {
 		r, known = *e.Value.(*record), true
 	}
 	if !known || m.Sequence > r.Sequence {
-		return 0, end == nil, false
+		return 0, false
 	}
-	return r.ordinal, false, m.Sequence > v.floor(&r)
+	return r.ordinal, m.Sequence > v.floor(&r)
 }
 
 // Knows reports whether the view's connection has received a marker of a node recently.

@@ -67,10 +67,10 @@ func checkSince(t *testing.T, v *View, ordinal uint64, want map[string]string, n
 	}
 }
 
-func checkFind(t *testing.T, v *View, m Marker, wantAhead, want bool) {
+func checkFind(t *testing.T, v *View, m Marker, want bool) {
 	t.Helper()
-	if _, ahead, ok := v.Find(m); ahead != wantAhead || ok != want {
-		t.Errorf("Find(%v) returns ahead %v and %v, want %v and %v", m, ahead, ok, wantAhead, want)
+	if _, ok := v.Find(m); ok != want {
+		t.Errorf("Find(%v) returns %v, want %v", m, ok, want)
 	}
 }
 
@@ -86,10 +86,10 @@ func TestView_EmptyLog(t *testing.T) {
 	v := NewLog().View()
 	checkNewest(t, v, Marker{}, false)
 	checkSince(t, v, 0, nil, 0)
-	checkFind(t, v, Marker{node(1), 1}, true, false)
+	checkFind(t, v, Marker{node(1), 1}, false)
 	v.End()
 	checkSince(t, v, 0, nil, 0)
-	checkFind(t, v, Marker{node(1), 1}, false, false)
+	checkFind(t, v, Marker{node(1), 1}, false)
 }
 
 // A connection may begin in the middle of a node's sequence.
@@ -103,10 +103,10 @@ func TestView_FirstMarkerHasFloorBelowIt(t *testing.T) {
 	l.Add(Marker{node(1), 8})
 	l.Add(Marker{node(1), 9})
 	checkSince(t, v, 0, map[string]string{node(1): "6-9"}, 3)
-	checkFind(t, v, Marker{node(1), 6}, false, false)
-	checkFind(t, v, Marker{node(1), 7}, false, true)
-	checkFind(t, v, Marker{node(1), 9}, false, true)
-	checkFind(t, v, Marker{node(1), 10}, true, false)
+	checkFind(t, v, Marker{node(1), 6}, false)
+	checkFind(t, v, Marker{node(1), 7}, true)
+	checkFind(t, v, Marker{node(1), 9}, true)
+	checkFind(t, v, Marker{node(1), 10}, false)
 }
 
 func TestView_ExcludesMarkersBeforeItsStart(t *testing.T) {
@@ -118,13 +118,13 @@ func TestView_ExcludesMarkersBeforeItsStart(t *testing.T) {
 	v := l.View()
 	checkNewest(t, v, Marker{}, false)
 	checkSince(t, v, 0, nil, 3)
-	checkFind(t, v, Marker{node(1), 4}, false, false)
+	checkFind(t, v, Marker{node(1), 4}, false)
 	l.Add(Marker{node(1), 6})
 	checkNewest(t, v, Marker{node(1), 6}, true)
 	checkSince(t, v, 0, map[string]string{node(1): "4-6"}, 4)
-	checkFind(t, v, Marker{node(1), 4}, false, false)
-	checkFind(t, v, Marker{node(1), 5}, false, true)
-	checkFind(t, v, Marker{node(2), 1}, false, false)
+	checkFind(t, v, Marker{node(1), 4}, false)
+	checkFind(t, v, Marker{node(1), 5}, true)
+	checkFind(t, v, Marker{node(2), 1}, false)
 }
 
 func TestView_SinceYieldsEachNodeOnce(t *testing.T) {
@@ -155,14 +155,14 @@ func TestView_ExcludesMarkersAfterItsEnd(t *testing.T) {
 	checkNewest(t, v, Marker{}, false)
 	checkSince(t, v, 0, map[string]string{node(1): "0-1"}, 1)
 	checkSince(t, v, 1, nil, 1)
-	checkFind(t, v, Marker{node(1), 1}, false, true)
-	checkFind(t, v, Marker{node(1), 2}, false, false)
-	checkFind(t, v, Marker{node(2), 1}, false, false)
+	checkFind(t, v, Marker{node(1), 1}, true)
+	checkFind(t, v, Marker{node(1), 2}, false)
+	checkFind(t, v, Marker{node(2), 1}, false)
 
 	later := l.View()
 	l.Add(Marker{node(1), 3})
 	checkSince(t, later, 0, map[string]string{node(1): "2-3"}, 4)
-	checkFind(t, later, Marker{node(1), 2}, false, false)
+	checkFind(t, later, Marker{node(1), 2}, false)
 }
 
 func TestLog_IgnoresOlderMarkers(t *testing.T) {
@@ -197,7 +197,7 @@ func TestLog_BoundsNodes(t *testing.T) {
 	if want := map[string]string{node(0): "8-9"}; !maps.Equal(got, want) {
 		t.Errorf("node that returned: got %v, want %v", got, want)
 	}
-	checkFind(t, v, Marker{node(0), 8}, false, false)
+	checkFind(t, v, Marker{node(0), 8}, false)
 }
 
 func TestLog_EvictsIdleNodes(t *testing.T) {
@@ -312,7 +312,7 @@ func TestView_EndIsEqualForAllReaders(t *testing.T) {
 					seen = max(seen, m.Sequence)
 				}
 				v.Since(0, func(m Marker, _ uint64) { seen = max(seen, m.Sequence) })
-				if _, _, ok := v.Find(Marker{node(1), seen + 1}); ok {
+				if _, ok := v.Find(Marker{node(1), seen + 1}); ok {
 					seen++
 				}
 				select {

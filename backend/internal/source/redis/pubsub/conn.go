@@ -205,6 +205,13 @@ func (f *following) pending() bool {
 	return len(f.missing) > 0 || f.held
 }
 
+// refusal returns why Redis refuses f, or nil.
+func (f *following) refusal() error {
+	f.owner.mu.Lock()
+	defer f.owner.mu.Unlock()
+	return f.refused
+}
+
 // interrupted records that Redis no longer follows some of the names. owner.mu must be held.
 func (f *following) interrupted(names ...Subscription) {
 	f.endView()

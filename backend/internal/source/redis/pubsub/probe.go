@@ -3,10 +3,12 @@ package pubsub
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -106,14 +108,16 @@ func (p *probe) send(ctx context.Context) {
 }
 
 // unsent removes a probe that could not be published. Its callers get an error if Redis refuses
-// it, since Redis refuses all later probes too until its ACL is changed. Otherwise they wait for
-// the next probe. mu must be held.
+// it, since Redis refuses all later probes too until its ACL or its commands are changed.
+// Otherwise they wait for the next probe. mu must be held.
 func (p *probe) unsent(number uint64, err error) {
 	delete(p.sent, number)
+	answer, isAnswer := errors.AsType[redis.Error](err)
+	refused := redis.IsPermissionError(err) || isAnswer && strings.HasPrefix(answer.Error(), "ERR unknown")
 	for result, n := range p.waiting {
 		switch {
 		case n != number:
-		case redis.IsPermissionError(err):
+		case refused:
 			result <- fmt.Errorf("%w: PUBLISH: %w", ErrForbidden, err)
 			delete(p.waiting, result)
 		default:
@@ -166,7 +170,7 @@ func (p *probe) disconnected() {
 }
 
 // sync waits until a probe that is sent after the call has arrived. It returns at once, with an
-// error that wraps [ErrForbidden], if the ACL does not let the gateway publish the probe.
+// error that wraps [ErrForbidden], if Redis refuses to publish the probe.
 func (p *probe) sync(ctx context.Context) error {
 	result := make(chan error, 1) // has room, so the sender does not block
 	p.mu.Lock()

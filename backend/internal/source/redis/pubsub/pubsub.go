@@ -16,7 +16,7 @@ var (
 	// ErrUnavailable is wrapped by errors that end when Redis can be reached again.
 	ErrUnavailable = errors.New("pub/sub is unavailable")
 	// ErrForbidden is wrapped by the error of a subscription that Redis refuses, and of
-	// [Route.Sync] if Redis refuses to publish the probe.
+	// [Route.Sync] if Redis refuses the probe.
 	ErrForbidden = errors.New("redis refuses the command")
 )
 

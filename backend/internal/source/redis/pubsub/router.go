@@ -217,14 +217,17 @@ func (r *Router) Ready(ctx context.Context) (unserved string, err error) {
 }
 
 // Sync waits until every message that was published before the call has reached the
-// receiver. It returns an error that wraps [ErrForbidden] if the gateway may not publish the
-// message whose arrival proves that.
+// receiver. It returns an error that wraps [ErrForbidden] if the gateway may not publish or
+// receive the message whose arrival proves that.
 func (rt *Route) Sync(ctx context.Context) error {
 	rt.router.mu.RLock()
 	node := rt.node
 	rt.router.mu.RUnlock()
 	if node == nil {
 		return fmt.Errorf("%w: no server has slot %d", ErrUnavailable, rt.slot)
+	}
+	if err := node.owner.probing.refusal(); err != nil {
+		return err
 	}
 	return node.owner.probe.sync(ctx)
 }
