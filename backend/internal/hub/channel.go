@@ -54,6 +54,7 @@ func (c *channelCursors) event(dst []byte, e event.Event, _ source.Position, num
 
 func (c *channelCursors) gap(g source.Gap, number, next uint64) string {
 	c.indexMarkers(number)
+	c.index.addGap(number)
 	c.newest, c.count = marker.Marker{}, 0
 	if g.At.Markers != nil {
 		c.view, c.seen = g.At.Markers, 0
@@ -146,7 +147,7 @@ func (c *channelCursors) find(text string) (cursor journalCursor, pos uint64, ok
 	}
 	start, ok := c.findMarker(cursor.marker)
 	pos = start + cursor.count
-	if !ok || pos < start || pos > head || !c.topicLog.view.Unbroken(start, pos) {
+	if !ok || pos < start || pos > head || c.index.hasGap(start, pos) {
 		return cursor, 0, false
 	}
 	return cursor, pos, cursor.count == 0 || c.checks(pos, cursor.check)
@@ -178,9 +179,11 @@ func (c *channelCursors) checks(pos uint64, check string) bool {
 // between two events, as long as a cursor of a position in the journal can contain them.
 // The zero value is an empty index.
 type markerIndex struct {
-	nodes map[string]*nodeMarkers
-	size  int // number of nodes and intervals
-	kept  int // size after the last eviction
+	nodes  map[string]*nodeMarkers
+	newest uint64   // position of the newest interval
+	gaps   []uint64 // numbers of the gaps after an interval, sorted; one between two intervals is enough
+	size   int      // number of nodes and intervals
+	kept   int      // size after the last eviction
 }
 
 type nodeMarkers struct {
@@ -212,7 +215,22 @@ func (x *markerIndex) add(m marker.Marker, floor, pos uint64) {
 	}
 	n.intervals = append(n.intervals, markerInterval{max(floor, n.last), m.Sequence, pos})
 	n.last = m.Sequence
+	x.newest = pos
 	x.size++
+}
+
+// addGap adds a gap with a number, which must not be less than the position of the last marker.
+func (x *markerIndex) addGap(number uint64) {
+	if n := len(x.gaps); n == 0 || x.gaps[n-1] < x.newest {
+		x.gaps = append(x.gaps, number)
+	}
+}
+
+// hasGap reports whether a gap is between the position of a marker in the index and a later one, so
+// their difference is not the number of events between them.
+func (x *markerIndex) hasGap(marker, pos uint64) bool {
+	i, _ := slices.BinarySearch(x.gaps, marker)
+	return i < len(x.gaps) && x.gaps[i] < pos
 }
 
 // wantsEviction reports whether the index has doubled since the last eviction. Evictions
@@ -232,6 +250,8 @@ func (x *markerIndex) evict(tail uint64, knows func(node string) bool) {
 			oldest = max(oldest, n.intervals[i-1].pos)
 		}
 	}
+	i, _ := slices.BinarySearch(x.gaps, oldest)
+	x.gaps = slices.Clone(x.gaps[i:])
 	x.size = 0
 	for node, n := range x.nodes {
 		// A copy, so the memory of the others is released.

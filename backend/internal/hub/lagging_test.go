@@ -3,6 +3,7 @@ package hub_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 
@@ -77,7 +78,7 @@ func TestChannel_LaggingNodeReceivesEventsBeforeGap(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ahead, lagging := newLaggingMember(t), newLaggingMember(t)
+			ahead, lagging := newLaggingMember(t, 10), newLaggingMember(t, 10)
 			s := ahead.subscribe(t, hub.Request{Topics: ahead.topics})
 			ahead.mark(mark)
 			ahead.events("1", "2", "3")
@@ -100,6 +101,31 @@ func TestChannel_LaggingNodeReceivesEventsBeforeGap(t *testing.T) {
 	}
 }
 
+// A node was interrupted twice between the marker of a client and its position, and no longer holds
+// these gaps. It must not place the client by counting, since it has not counted all events.
+func TestChannel_EvictedGapsRepeatNoEvent(t *testing.T) {
+	t.Parallel()
+	mark := marker.Marker{Node: "onlynode", Sequence: 1}
+	ahead, other := newLaggingMember(t, 10), newLaggingMember(t, 4)
+	s := ahead.subscribe(t, hub.Request{Topics: ahead.topics})
+	ahead.mark(mark)
+	other.mark(mark)
+	for range 2 { // without loss
+		other.disconnect()
+		other.resume()
+	}
+	ahead.events("1", "2", "3")
+	s.awaitData("3")
+	s.close()
+	other.events("1", "2", "3", "4")
+	for k, frame := range s.got {
+		back := other.subscribe(t, hub.Request{Topics: other.topics, IDs: []string{frame.id}})
+		back.read()
+		back.check(fmt.Sprint("after event ", k+1), nil, []string{"channel:c unknown-cursor null"})
+		back.close()
+	}
+}
+
 // laggingMember is a node that follows channel:c, and its connection.
 type laggingMember struct {
 	gateway
@@ -110,12 +136,12 @@ type laggingMember struct {
 	view    *marker.View
 }
 
-func newLaggingMember(t *testing.T) *laggingMember {
+func newLaggingMember(t *testing.T, events int) *laggingMember {
 	t.Helper()
 	n := &laggingMember{t: t, source: newFakeSource(), topics: topics(t, "channel:c"), markers: marker.NewLog()}
 	n.view = n.markers.View()
 	n.source.begin.Markers = n.view
-	n.gateway = newGateway(t, n.source, history(10))
+	n.gateway = newGateway(t, n.source, history(events))
 	t.Cleanup(n.subscribe(t, hub.Request{Topics: n.topics}).close)
 	return n
 }

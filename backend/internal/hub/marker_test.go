@@ -114,6 +114,44 @@ func TestMarkerIndex_KeepsMarkersOfEndedNodes(t *testing.T) {
 	}
 }
 
+// A gap is between a marker and a position after the gap.
+func TestMarkerIndex_HasGap(t *testing.T) {
+	t.Parallel()
+	var x markerIndex
+	x.addGap(5) // without a marker before it
+	a := func(sequence uint64) marker.Marker { return marker.Marker{Node: markerNode(0), Sequence: sequence} }
+	x.add(a(1), 0, 10)
+	x.addGap(10)
+	x.addGap(12) // no marker is between this gap and the one before
+	x.add(a(2), 1, 20)
+	x.add(a(3), 2, 30)
+	x.addGap(32)
+	check := func(markerPos, pos uint64, want bool) {
+		t.Helper()
+		if x.hasGap(markerPos, pos) != want {
+			t.Errorf("hasGap(%d, %d) returns %v", markerPos, pos, !want)
+		}
+	}
+	for range 2 {
+		check(10, 10, false)
+		check(10, 11, true)
+		check(10, 40, true)
+		check(20, 32, false)
+		check(20, 33, true)
+		check(30, 33, true)
+		x.evict(11, knowsAll)
+	}
+	if len(x.gaps) != 2 {
+		t.Errorf("got gaps %d, want two", x.gaps)
+	}
+	x.evict(33, knowsAll)
+	check(30, 32, false)
+	check(30, 33, true)
+	if len(x.gaps) != 1 {
+		t.Errorf("got gaps %d, want the newest", x.gaps)
+	}
+}
+
 // Evicted markers of a node must not be found at the positions of later ones.
 func TestMarkerIndex_KeepsLastMarkerOfNode(t *testing.T) {
 	t.Parallel()

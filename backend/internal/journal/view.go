@@ -72,20 +72,6 @@ func (v View) CursorAfter(number uint64) string {
 	return string(v.j.segments[i].frame(k).Cursor)
 }
 
-// Unbroken reports whether no gap of unknown size is between two positions, so their difference is
-// the number of events between them.
-func (v View) Unbroken(from, to uint64) bool {
-	if from < v.j.unknown && v.j.unknown <= to {
-		return false
-	}
-	for f := range v.Between(from, to) {
-		if f.Lost < 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // Between returns the frames in [from, to) that are held.
 func (v View) Between(from, to uint64) iter.Seq[Frame] {
 	return func(yield func(Frame) bool) {
