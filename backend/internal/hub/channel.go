@@ -181,7 +181,7 @@ func (c *channelCursors) checks(pos uint64, check string) bool {
 type markerIndex struct {
 	nodes  map[string]*nodeMarkers
 	newest uint64   // position of the newest interval
-	gaps   []uint64 // numbers of the gaps after an interval, sorted; one between two intervals is enough
+	gaps   []uint64 // numbers of gaps, sorted; of those between two intervals only the first
 	size   int      // number of nodes and intervals
 	kept   int      // size after the last eviction
 }
@@ -226,8 +226,8 @@ func (x *markerIndex) addGap(number uint64) {
 	}
 }
 
-// hasGap reports whether a gap is between the position of a marker in the index and a later one, so
-// their difference is not the number of events between them.
+// hasGap reports whether a gap is between the position of a marker and a later one, so their
+// difference is not the number of events between them.
 func (x *markerIndex) hasGap(marker, pos uint64) bool {
 	i, _ := slices.BinarySearch(x.gaps, marker)
 	return i < len(x.gaps) && x.gaps[i] < pos
@@ -239,7 +239,7 @@ func (x *markerIndex) wantsEviction() bool {
 	return x.size > 2*x.kept+minEviction
 }
 
-// evict removes the intervals that no position in the journal needs, if tail is its first
+// evict removes the intervals and gaps that no position in the journal needs, if tail is its first
 // position. A cursor contains the newest marker before its position, so these are all
 // intervals before the newest one that precedes the tail. A node without intervals is removed
 // if knows returns false: its next marker will have a floor that excludes all earlier ones.

@@ -53,32 +53,32 @@ func TestChannel_LaggingNodeReceivesEventsBeforeGap(t *testing.T) {
 	mark, nextMark := marker.Marker{Node: "onlynode", Sequence: 1}, marker.Marker{Node: "onlynode", Sequence: 2}
 	for _, tt := range []struct {
 		name   string
-		lost   bool                   // the id of the client is "lost", not that of its newest event
-		before func(n *laggingMember) // messages to the node before the client resumes
-		after  func(n *laggingMember) // later messages
+		lost   bool                     // the id of the client is "lost", not that of its newest event
+		before func(n *followingMember) // messages to the node before the client resumes
+		after  func(n *followingMember) // later messages
 	}{
 		{"it received the marker before an interruption", false,
-			func(n *laggingMember) { n.mark(mark); n.disconnect(); n.resume() },
-			func(n *laggingMember) { n.events("1", "2", "3") }},
+			func(n *followingMember) { n.mark(mark); n.disconnect(); n.resume() },
+			func(n *followingMember) { n.events("1", "2", "3") }},
 		{"it received the first event before an interruption", false,
-			func(n *laggingMember) { n.mark(mark); n.events("1"); n.disconnect(); n.resume() },
-			func(n *laggingMember) { n.events("2", "3") }},
+			func(n *followingMember) { n.mark(mark); n.events("1"); n.disconnect(); n.resume() },
+			func(n *followingMember) { n.events("2", "3") }},
 		{"its new connection received the marker before it followed the topic", false,
-			func(n *laggingMember) { n.disconnect(); n.mark(mark); n.resume() },
-			func(n *laggingMember) { n.events("1", "2", "3") }},
+			func(n *followingMember) { n.disconnect(); n.mark(mark); n.resume() },
+			func(n *followingMember) { n.events("1", "2", "3") }},
 		{"its connection is lost", false,
-			func(n *laggingMember) { n.disconnect() },
-			func(n *laggingMember) { n.mark(mark); n.resume(); n.events("2", "3") }},
+			func(n *followingMember) { n.disconnect() },
+			func(n *followingMember) { n.mark(mark); n.resume(); n.events("2", "3") }},
 		{"it began after the marker", false,
-			func(n *laggingMember) { n.mark(nextMark); n.events("1") },
-			func(n *laggingMember) { n.events("2", "3") }},
+			func(n *followingMember) { n.mark(nextMark); n.events("1") },
+			func(n *followingMember) { n.events("2", "3") }},
 		{"the client lost its connection before a gap", true,
-			func(n *laggingMember) { n.events("1") },
-			func(n *laggingMember) { n.events("2", "3") }},
+			func(n *followingMember) { n.events("1") },
+			func(n *followingMember) { n.events("2", "3") }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			ahead, lagging := newLaggingMember(t, 10), newLaggingMember(t, 10)
+			ahead, lagging := newFollowingMember(t, 10), newFollowingMember(t, 10)
 			s := ahead.subscribe(t, hub.Request{Topics: ahead.topics})
 			ahead.mark(mark)
 			ahead.events("1", "2", "3")
@@ -106,7 +106,7 @@ func TestChannel_LaggingNodeReceivesEventsBeforeGap(t *testing.T) {
 func TestChannel_EvictedGapsRepeatNoEvent(t *testing.T) {
 	t.Parallel()
 	mark := marker.Marker{Node: "onlynode", Sequence: 1}
-	ahead, other := newLaggingMember(t, 10), newLaggingMember(t, 4)
+	ahead, other := newFollowingMember(t, 10), newFollowingMember(t, 4)
 	s := ahead.subscribe(t, hub.Request{Topics: ahead.topics})
 	ahead.mark(mark)
 	other.mark(mark)
@@ -126,8 +126,8 @@ func TestChannel_EvictedGapsRepeatNoEvent(t *testing.T) {
 	}
 }
 
-// laggingMember is a node that follows channel:c, and its connection.
-type laggingMember struct {
+// followingMember is a node that follows channel:c, and its connection.
+type followingMember struct {
 	gateway
 	t       *testing.T
 	source  *fakeSource
@@ -136,9 +136,9 @@ type laggingMember struct {
 	view    *marker.View
 }
 
-func newLaggingMember(t *testing.T, events int) *laggingMember {
+func newFollowingMember(t *testing.T, events int) *followingMember {
 	t.Helper()
-	n := &laggingMember{t: t, source: newFakeSource(), topics: topics(t, "channel:c"), markers: marker.NewLog()}
+	n := &followingMember{t: t, source: newFakeSource(), topics: topics(t, "channel:c"), markers: marker.NewLog()}
 	n.view = n.markers.View()
 	n.source.begin.Markers = n.view
 	n.gateway = newGateway(t, n.source, history(events))
@@ -146,11 +146,11 @@ func newLaggingMember(t *testing.T, events int) *laggingMember {
 	return n
 }
 
-func (n *laggingMember) mark(m marker.Marker) {
+func (n *followingMember) mark(m marker.Marker) {
 	n.markers.Add(m)
 }
 
-func (n *laggingMember) events(payloads ...string) {
+func (n *followingMember) events(payloads ...string) {
 	n.t.Helper()
 	for _, payload := range payloads {
 		n.source.event(n.t, "channel:c", "c", payload)
@@ -158,13 +158,13 @@ func (n *laggingMember) events(payloads ...string) {
 }
 
 // disconnect replaces the connection by a new one, on which the topic is not followed yet.
-func (n *laggingMember) disconnect() {
+func (n *followingMember) disconnect() {
 	n.view.End()
 	n.markers = marker.NewLog()
 }
 
 // resume follows the topic again.
-func (n *laggingMember) resume() {
+func (n *followingMember) resume() {
 	n.t.Helper()
 	n.view = n.markers.View()
 	at := source.Position{Markers: n.view}

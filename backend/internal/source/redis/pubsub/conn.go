@@ -209,6 +209,9 @@ func (f *following) pending() bool {
 func (f *following) refusal() error {
 	f.owner.mu.Lock()
 	defer f.owner.mu.Unlock()
+	if !f.pending() {
+		return nil
+	}
 	return f.refused
 }
 

@@ -113,7 +113,8 @@ func (p *probe) send(ctx context.Context) {
 func (p *probe) unsent(number uint64, err error) {
 	delete(p.sent, number)
 	answer, isAnswer := errors.AsType[redis.Error](err)
-	refused := redis.IsPermissionError(err) || isAnswer && strings.HasPrefix(answer.Error(), "ERR unknown")
+	refused := redis.IsPermissionError(err) ||
+		isAnswer && strings.HasPrefix(answer.Error(), "ERR ") && !redis.IsMaxClientsError(err)
 	for result, n := range p.waiting {
 		switch {
 		case n != number:
