@@ -29,8 +29,8 @@ func Qualifier(t Topic) string {
 	return b.String()
 }
 
-// SplitID splits an id into its topic and its cursor. The topic is zero if the id has none. It is
-// also zero if it is not valid, because a subscription resumes from the cursor alone.
+// SplitID splits an id into its topic and its cursor. The topic is that of an event, so its name may
+// be one that no subscription may contain. It is zero if the id has none, or one that is not valid.
 func SplitID(id string) (Topic, string) {
 	name, cursor, qualified := strings.Cut(id, "@")
 	if !qualified {
@@ -40,7 +40,7 @@ func SplitID(id string) (Topic, string) {
 	if err != nil {
 		return Topic{}, cursor
 	}
-	topic, err := ParseTopic(name)
+	topic, err := parseTopic(name, newAnyTopic)
 	if err != nil {
 		return Topic{}, cursor
 	}

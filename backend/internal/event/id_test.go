@@ -1,6 +1,7 @@
 package event_test
 
 import (
+	"strings"
 	"testing"
 
 	"sluice/internal/event"
@@ -35,6 +36,17 @@ func TestQualifier_RoundTrip(t *testing.T) {
 				t.Errorf("SplitID: got %q and %q", back, cursor)
 			}
 		})
+	}
+}
+
+// A glob matches names that no subscription may contain.
+func TestSplitID_AnyName(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"", "\n", "\x00\x7f", "\xff", "[", "*", strings.Repeat("é", event.MaxNameBytes)} {
+		topic := event.Literal(event.Key, name)
+		if back, cursor := event.SplitID(event.Qualifier(topic) + "c-1"); back != topic || cursor != "c-1" {
+			t.Errorf("%.20q: got topic %.40q and cursor %q", name, back, cursor)
+		}
 	}
 }
 

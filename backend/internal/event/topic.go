@@ -69,6 +69,12 @@ func NewGrantTopic(kind Kind, pattern string) (Topic, error) {
 	case strings.ContainsFunc(pattern, func(r rune) bool { return r < ' ' || r == 0x7f }):
 		return Topic{}, fmt.Errorf("%w: %q has a control character", ErrBadTopic, pattern)
 	}
+	return newAnyTopic(kind, pattern)
+}
+
+// newAnyTopic is [NewGrantTopic] for all names that Redis allows. A glob can match a name that no
+// subscription may contain.
+func newAnyTopic(kind Kind, pattern string) (Topic, error) {
 	g := CompileGlob(pattern)
 	if problem := g.problem(); problem != "" {
 		return Topic{}, fmt.Errorf("%w: %q %s", ErrBadTopic, pattern, problem)

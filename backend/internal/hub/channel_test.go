@@ -259,6 +259,27 @@ func TestChannel_UnknownNodeWithoutProbesIsGap(t *testing.T) {
 	}
 }
 
+// A glob matches channels whose names no subscription may contain. Their events have ids too, and
+// these cover all topics.
+func TestChannel_AnyNameInGlobResumes(t *testing.T) {
+	t.Parallel()
+	server := redistest.Start(t)
+	g := redisGateway(t, server, history(100))
+	req := hub.Request{Topics: topics(t, "channel:g*", "stream:s")}
+	for _, name := range []string{"g\n", "g\x7f", "g\xff", "g@%", "g" + strings.Repeat("x", 2*event.MaxNameBytes)} {
+		s := g.subscribe(t, req)
+		server.Do("PUBLISH", name, "1")
+		s.awaitData("1")
+		s.close()
+		server.Do("XADD", "s", "*", "data", "2")
+		back := g.subscribe(t, hub.Request{Topics: req.Topics, IDs: []string{s.lastID()}})
+		back.awaitData("2")
+		back.check(name, []string{"2"}, nil)
+		back.checkResumed(name, true)
+		back.close()
+	}
+}
+
 // limitedGateway returns a gateway whose Redis user may use channels that begin with "ok.".
 func limitedGateway(t *testing.T, server *redistest.Server) gateway {
 	t.Helper()
