@@ -98,7 +98,7 @@ func (c *channelCursors) head() string {
 // probes Redis refuses can never wait, so its clients start after a gap instead of being rejected
 // until Redis allows the probes.
 func (c *channelCursors) prepare(ctx context.Context, cc clientCursor) (func() startPosition, error) {
-	if cc.known && c.isBehind(cc.text) {
+	if cc.known && c.mayBeBehind(cc.text) {
 		if err := c.topicLog.sync(ctx); err != nil && !errors.Is(err, source.ErrForbidden) {
 			return nil, err
 		}
@@ -112,9 +112,9 @@ func (c *channelCursors) prepare(ctx context.Context, cc clientCursor) (func() s
 	}, nil
 }
 
-// isBehind reports whether a client may have received more than this node: this node does not
+// mayBeBehind reports whether a client may have received more than this node: this node does not
 // find the position of the cursor, which a node can have sent.
-func (c *channelCursors) isBehind(text string) bool {
+func (c *channelCursors) mayBeBehind(text string) bool {
 	c.topicLog.lock()
 	defer c.topicLog.unlock()
 	if _, _, found := c.find(text); found {
@@ -226,10 +226,10 @@ func (x *markerIndex) addGap(number uint64) {
 	}
 }
 
-// hasGap reports whether a gap is between the position of a marker and a later one, so their
+// hasGap reports whether a gap is between start, the position of a marker, and pos, so their
 // difference is not the number of events between them.
-func (x *markerIndex) hasGap(marker, pos uint64) bool {
-	i, _ := slices.BinarySearch(x.gaps, marker)
+func (x *markerIndex) hasGap(start, pos uint64) bool {
+	i, _ := slices.BinarySearch(x.gaps, start)
 	return i < len(x.gaps) && x.gaps[i] < pos
 }
 

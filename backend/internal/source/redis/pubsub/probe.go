@@ -112,6 +112,8 @@ func (p *probe) send(ctx context.Context) {
 // Otherwise they wait for the next probe. mu must be held.
 func (p *probe) unsent(number uint64, err error) {
 	delete(p.sent, number)
+	// A reply about a state that ends has a special code, such as LOADING, except the reply about
+	// too many clients.
 	answer, isAnswer := errors.AsType[redis.Error](err)
 	refused := redis.IsPermissionError(err) ||
 		isAnswer && strings.HasPrefix(answer.Error(), "ERR ") && !redis.IsMaxClientsError(err)

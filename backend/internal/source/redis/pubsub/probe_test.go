@@ -114,3 +114,20 @@ func TestProbe_OnlyRefusalEndsSync(t *testing.T) {
 		}
 	}
 }
+
+// A reply that a later probe would not get does not end the wait.
+func TestProbe_LastingRefusalEndsSync(t *testing.T) {
+	t.Parallel()
+	for text, lasting := range map[reply]bool{
+		"ERR unknown command 'PUBLISH', with args beginning with: 'c'": true,
+		"ERR max number of clients reached":                            false,
+		"LOADING Redis is loading the dataset in memory":               false,
+	} {
+		p, result := newTestProbe(nil), make(chan error, 1)
+		p.waiting[result] = 1
+		p.unsent(1, text)
+		if ended := len(result) == 1; ended != lasting {
+			t.Errorf("%s: the wait has ended: %v, want %v", text, ended, lasting)
+		}
+	}
+}

@@ -8,11 +8,11 @@ import (
 	"sluice/internal/source/marker"
 )
 
-// denied is an error reply of Redis.
-type denied struct{}
+// reply is an error reply of Redis.
+type reply string
 
-func (denied) Error() string { return "NOPERM" }
-func (denied) RedisError()   {}
+func (r reply) Error() string { return string(r) }
+func (reply) RedisError()     {}
 
 func newTestSession() (*conn, *session) {
 	c := &conn{following: make(map[Subscription]*following), log: slog.New(slog.DiscardHandler)}
@@ -57,7 +57,7 @@ func TestSession_RepeatsRejectedBatchWithoutClosedNames(t *testing.T) {
 	s.enqueue(true, a, b)
 	closed.close()
 	s.subscribes()
-	c.refuse(s, denied{})
+	c.refuse(s, reply("NOPERM"))
 	if names := s.subscribes(); !slices.Equal(names, []string{"a"}) {
 		t.Errorf("after Redis rejected a and b, and b was closed: got subscriptions %q", names)
 	}
@@ -72,7 +72,7 @@ func TestSession_ReleasesClosedNames(t *testing.T) {
 	c, s := newTestSession()
 	for _, answer := range []func(Subscription){
 		func(name Subscription) { c.confirmed(s, name) },
-		func(Subscription) { c.refuse(s, denied{}) },
+		func(Subscription) { c.refuse(s, reply("NOPERM")) },
 	} {
 		name := Subscription{Literal, "a"}
 		c.follow(routeTo(ignored{}, name), false).close()
@@ -90,7 +90,7 @@ func TestSession_ErrorOfClosedFollowingIsIgnored(t *testing.T) {
 	name := Subscription{Literal, "a"}
 	c.follow(routeTo(ignored{}, name), false).close()
 	second := c.follow(routeTo(ignored{}, name), false)
-	c.refuse(s, denied{})
+	c.refuse(s, reply("NOPERM"))
 	if second.refused != nil {
 		t.Errorf("the second following is rejected: %v", second.refused)
 	}
